@@ -1,0 +1,55 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PYTEST_ARGS ?=
+
+.PHONY: help demo test check bench soak docs browser clean
+
+help:
+	@echo "make demo   a control script and an observing workflow on a simulated slot, live in this terminal"
+	@echo "make test   all checks and tests"
+	@echo "make check  format, lint, types and layers only"
+	@echo "make bench  the figures, each beside its baseline"
+	@echo "make soak   a site under random faults for five minutes; SOAK_ARGS='--seconds 3600 --seed 1'"
+	@echo "make docs   write the generated pages of docs/reference anew"
+
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) here; smurfq needs Python 3.11 or newer: make PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing smurfq, pysmurf and sodetlib into $(VENV): a few minutes the first time"
+	@{ $(BIN)/python -m pip install --upgrade 'pip>=24' \
+	  && $(BIN)/python -m pip install --editable '.[slot,sim,flower,dev]'; } > $(VENV)/install.log 2>&1 \
+	  || { tail -n 30 $(VENV)/install.log; echo "the installation failed; all of it is in $(VENV)/install.log"; exit 1; }
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/smurfq demo
+
+check: $(STAMP)
+	$(BIN)/ruff format --check smurfq tests benchmarks
+	$(BIN)/ruff check smurfq tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# A real browser looks at Flower's page. Where it cannot be installed, that test is skipped, and fails in CI.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+	  || echo "no chromium: the browser test is skipped (apt-get install chromium)"
+
+test: $(STAMP) browser check
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak $(SOAK_ARGS)
+
+docs: $(STAMP)
+	$(BIN)/python -m docs.generate
+
+clean:
+	rm -rf $(VENV) .smurfq .mypy_cache .ruff_cache .pytest_cache .hypothesis
