@@ -1,0 +1,242 @@
+"""Reading the settings: the site file, then the ``SMURFQ_<SECTION>_<KEY>`` variables, which win over it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from smurfq.config.allowed import allowed
+from smurfq.config.sections import Crate, Section, Settings
+from smurfq.core.operations import OPERATIONS
+from smurfq.core.slot import SlotId
+from smurfq.errors import ConfigError
+
+PREFIX = "SMURFQ_"
+_FILE_VARIABLE = "SMURFQ_CONFIG"
+_SLOTS_VARIABLE = "SMURFQ_SLOTS"
+Values = dict[str, Any]
+T = TypeVar("T")
+
+
+def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
+    """The settings from the site file (``SMURFQ_CONFIG`` unless given) and the ``SMURFQ_*`` of ``environ``.
+
+    An empty variable counts as not set, as `docker compose` hands on those that are not.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or a key or variable is unknown (the nearest known one is named), ill-typed
+        or contradicts another.
+    """
+    path = site_file or (Path(environ[_FILE_VARIABLE]) if environ.get(_FILE_VARIABLE) else None)
+    values: Values = {}
+    if path is not None:
+        read = _read_toml(path)
+        _refuse_unknown(read, Settings, "", str(path))
+        from_file = _checked(str(path), lambda: Settings.model_validate_json(_as_json(read), strict=True))
+        values = from_file.model_dump(exclude_unset=True)
+    paths = variable_paths()
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX) and variable not in (_FILE_VARIABLE, ""):
+            _overlay(values, variable, environ[variable], paths)
+    settings = Settings.model_validate(values)
+    _refuse_contradictions(settings, str(path) if path else "the environment")
+    return settings
+
+
+def variables() -> tuple[str, ...]:
+    """The names of all ``SMURFQ_*`` variables."""
+    return (_FILE_VARIABLE, _SLOTS_VARIABLE, *variable_paths())
+
+
+def variable_paths() -> dict[str, tuple[str, ...]]:
+    """The key that each variable sets, as its path in the file (but for ``SMURFQ_CONFIG`` and ``_SLOTS``)."""
+    paths: dict[str, tuple[str, ...]] = {}
+    inner = dict(sections())
+    for name in Settings.model_fields:
+        if name in inner:
+            paths |= {f"{PREFIX}{name}_{key}".upper(): (name, key) for key in inner[name].model_fields}
+        elif name != "crates":
+            paths[f"{PREFIX}{name}".upper()] = (name,)
+    return paths
+
+
+def sections() -> Iterator[tuple[str, type[Section]]]:
+    """The tables of the site file."""
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield name, field.annotation
+
+
+def _read_toml(path: Path) -> Values:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as cause:
+        raise ConfigError(
+            f"cannot read the site file {path}: {cause.strerror}; set SMURFQ_CONFIG to one that exists, or unset it",
+            key=_FILE_VARIABLE,
+        ) from cause
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+        raise ConfigError(
+            f"the site file {path} is not TOML: {cause}; examples/site.toml shows the form",
+            key=_FILE_VARIABLE,
+        ) from cause
+
+
+def _as_json(values: Values) -> str:
+    # JSON, since pydantic is strict about types there (no 1 for true, no "1" for 1) and still takes paths.
+    return json.dumps(values, default=str)
+
+
+def _refuse_unknown(values: Any, model: type[BaseModel], prefix: str, origin: str) -> None:
+    if not isinstance(values, dict):
+        return
+    inner = dict(sections()) if model is Settings else {}
+    for key, value in values.items():
+        if key not in model.model_fields:
+            near = _nearest(prefix + key, [prefix + name for name in model.model_fields])
+            raise ConfigError(f"unknown key {prefix}{key} in {origin}{near}", key=prefix + key)
+        if key in inner:
+            _refuse_unknown(value, inner[key], f"{prefix}{key}.", origin)
+        elif key == "crates" and isinstance(value, list):
+            for crate in value:
+                _refuse_unknown(crate, Crate, "crates.", origin)
+
+
+def _overlay(values: Values, variable: str, text: str, paths: Mapping[str, tuple[str, ...]]) -> None:
+    if variable != _SLOTS_VARIABLE and variable not in paths:
+        raise ConfigError(f"unknown variable {variable}{_nearest(variable, variables())}", key=variable)
+    if not text.strip():
+        return
+    if variable == _SLOTS_VARIABLE:
+        crates = {"crates": _crates(text)}
+        values["crates"] = _checked(variable, lambda: Settings.model_validate(crates)).crates
+        return
+    *outer, key = paths[variable]
+    model = dict(sections())[outer[0]] if outer else Settings
+    target = values.setdefault(outer[0], {}) if outer else values
+    target[key] = getattr(_checked(variable, lambda: _parsed(model, key, variable, text)), key)
+
+
+def _parsed(model: type[Section], key: str, variable: str, text: str) -> Section:
+    """``model`` with the one key that a variable's text sets: a list by colons, a table as JSON."""
+    field_type = get_origin(model.model_fields[key].annotation)
+    if field_type is tuple:
+        listed = json.dumps({key: [part for part in text.split(":") if part]})
+        return model.model_validate_json(listed, strict=True)
+    if field_type is Mapping:
+        try:
+            table = json.dumps({key: json.loads(text)})
+        except ValueError as cause:
+            raise ConfigError(
+                f"{variable} must be a JSON object, as in '{{\"take_iv\": 900}}'; got {text!r} ({cause})",
+                key=variable,
+            ) from cause
+        return model.model_validate_json(table, strict=True)
+    return model.model_validate_strings({key: text})
+
+
+def _crates(text: str) -> list[Values]:
+    crates: dict[int, list[int]] = {}
+    for part in text.replace(",", " ").split():
+        try:
+            slot = SlotId.parse(part)
+        except ConfigError as cause:
+            raise ConfigError(f"{_SLOTS_VARIABLE}: {cause}", key=_SLOTS_VARIABLE) from cause
+        crates.setdefault(slot.crate, []).append(slot.slot)
+    return [{"id": crate, "slots": slots} for crate, slots in crates.items()]
+
+
+def _checked(origin: str, validate: Callable[[], T]) -> T:
+    """What ``validate`` returns; pydantic's complaint becomes one that names key, rule and what came."""
+    try:
+        return validate()
+    except ValidationError as cause:
+        # Not `from cause`: with it a traceback would show what pydantic was given, passwords and all.
+        raise _config_error(origin, cause) from None
+
+
+def _config_error(origin: str, cause: ValidationError) -> ConfigError:
+    problem = cause.errors()[0]
+    location = problem["loc"]
+    model, inner_location = _model_at(cause.title, location)
+    key = str(inner_location[0])
+    name = ".".join(str(part) for part in location)
+    where = f"{name} in {origin}"
+    if origin.startswith(PREFIX):
+        inner_name = ".".join(str(part) for part in inner_location[1:])
+        where = f"{inner_name} in {origin}" if inner_name else origin
+    if problem["type"] == "missing":
+        table = ".".join(str(part) for part in location[:-1])
+        return ConfigError(f"{table} in {origin} lacks {key}: {allowed(model, key)}", key=name)
+    if problem["type"] == "value_error":
+        rule = str(problem["ctx"]["error"])
+    elif len(inner_location) > 1:
+        rule = allowed(model, key).rpartition(", each ")[2].removeprefix("item ").removeprefix("value ")
+    else:
+        rule = allowed(model, key)
+    return ConfigError(f"{where} must be {rule}{_came(problem['input'], _secret(model, key))}", key=name)
+
+
+def _secret(model: type[BaseModel], key: str) -> bool:
+    inner = dict(sections()) if model is Settings else {}
+    if key in inner:
+        return any(not field.repr for field in inner[key].model_fields.values())
+    return not model.model_fields[key].repr
+
+
+def _model_at(title: str, location: Sequence[str | int]) -> tuple[type[BaseModel], Sequence[str | int]]:
+    """The model that an error's location ends in, and the rest of the location, which begins with its key."""
+    inner = dict(sections())
+    for model in inner.values():
+        if model.__name__ == title:
+            return model, location
+    if len(location) > 1 and location[0] in inner:
+        return inner[str(location[0])], location[1:]
+    if len(location) > 2 and location[0] == "crates":
+        return Crate, location[2:]
+    return Settings, location
+
+
+def _came(value: Any, secret: bool) -> str:
+    if secret:
+        return "; what came is not shown, since it may be a password"
+    text = repr(value)
+    return f"; got {text if len(text) <= 100 else text[:100] + '…'}"
+
+
+def _refuse_contradictions(settings: Settings, origin: str) -> None:
+    repeated = [slot for slot in settings.slots if settings.slots.count(slot) > 1]
+    if repeated:
+        raise ConfigError(f"slot {repeated[0]} stands twice in {origin}; name each once", key="crates")
+    for name in settings.limits.operations:
+        if name not in OPERATIONS:
+            near = _nearest(name, tuple(OPERATIONS))
+            raise ConfigError(f"limits.operations names {name!r}, which is no operation{near}", key="limits.operations")
+    if settings.bridge.relay == f"{settings.bridge.host}:{settings.bridge.port}":
+        raise ConfigError(
+            f"bridge.relay is the bridge's own address {settings.bridge.relay}: every datagram would come "
+            "back for ever; name the other receiver's address",
+            key="bridge.relay",
+        )
+    ports = {"flower.port": settings.flower.port}
+    if settings.redis.url is None:
+        ports["redis.embedded_port"] = settings.redis.embedded_port
+    if settings.bridge.metrics_port:
+        ports["bridge.metrics_port"] = settings.bridge.metrics_port
+    for key, port in ports.items():
+        others = [other for other, its_port in ports.items() if its_port == port and other != key]
+        if others:
+            raise ConfigError(f"{key} and {others[0]} are both {port}; give each a TCP port of its own", key=key)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"; the nearest known one is {near[0]}" if near else f"; known are {', '.join(known)}"

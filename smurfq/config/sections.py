@@ -1,0 +1,248 @@
+"""What may be set, section by section: types, defaults and meanings.
+
+The docstring below a key is its meaning, as ``reference`` and ``examples/site.toml`` tell it. A key with
+``repr=False`` is a secret: neither the settings' own text nor an error ever shows it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+)
+
+from smurfq.core.slot import SlotId
+from smurfq.errors import UnknownSlotError
+
+
+def _redis_url(value: str) -> str:
+    if not value.startswith(("redis://", "rediss://")):
+        raise ValueError("a URL that starts with redis:// or rediss://")
+    return value
+
+
+def _host_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError("of the form host:port, with a port from 1 to 65535")
+    return value
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+PortOrOff = Annotated[int, Field(ge=0, le=65535)]
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+class Section(BaseModel):
+    """A table of the site file."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
+
+
+class Redis(Section):
+    """The one Redis or Valkey: broker, results and live records."""
+
+    url: Annotated[str, AfterValidator(_redis_url)] | None = Field(default=None, repr=False)
+    """Where it is, with its password; absent: the embedded Valkey on loopback, started by `smurfq up`."""
+    embedded_port: Port = 6385
+    """TCP port of the embedded Valkey, on 127.0.0.1."""
+    result_expires_days: PositiveFloat = 30.0
+    """How long records and results are kept."""
+
+
+class Bridge(Section):
+    """The UDP bridge; the publishers send to this address."""
+
+    host: str = "127.0.0.1"
+    """Where it listens; beyond loopback only where publishers run on other machines."""
+    port: Port = 8200
+    """UDP port."""
+    relay: Annotated[str, AfterValidator(_host_port)] | None = None
+    """host:port to which every datagram is forwarded untouched, e.g. a PysmurfMonitor's."""
+    receive_buffer_bytes: Annotated[int, Field(ge=65536)] = 8 * 1024 * 1024
+    """Receive buffer asked of the kernel, which grants at most net.core.rmem_max."""
+    buffer_messages: Annotated[int, Field(ge=1000)] = 500_000
+    """How many messages may wait in memory while Redis is away; what is dropped beyond is counted."""
+    metrics_port: PortOrOff = 0
+    """TCP port of the Prometheus metrics, on the bridge's host; 0: off."""
+
+
+class Scripts(Section):
+    """Where the scripts of `run` may lie."""
+
+    folders: tuple[Folder, ...] = ()
+    """Folders, with all below them; none: `run` refuses every script. As a variable: separated by colons."""
+    log_folders: tuple[Folder, ...] = ()
+    """Further folders that `log=<path>` of `run` may name. As a variable: separated by colons."""
+
+
+class Epics(Section):
+    """EPICS Channel Access of an operation's process, where its environment does not say."""
+
+    ca_addr_list: str = "127.255.255.255"
+    """EPICS_CA_ADDR_LIST."""
+    ca_auto_addr_list: str | None = None
+    """EPICS_CA_AUTO_ADDR_LIST; absent: left alone."""
+    ca_max_array_bytes: int = 80_000_000
+    """EPICS_CA_MAX_ARRAY_BYTES."""
+
+
+class Smurf(Section):
+    """What pysmurf and sodetlib find on this machine."""
+
+    config_dir: Folder | None = None
+    """Holds sys_config.yml; SMURF_CONFIG_DIR and OCS_CONFIG_DIR of the operations."""
+    timestreams_dir: Folder = Path("/data/so/timestreams")
+    """Where the .g3 files are."""
+    smurf_data_dir: Folder = Path("/data/smurf_data")
+    """Where pysmurf and sodetlib keep their data."""
+
+
+class Limits(Section):
+    """How long things may take, in seconds."""
+
+    abort_grace_s: NonNegativeFloat = 10.0
+    """From an abort's request to the exception raised in the operation."""
+    kill_grace_s: NonNegativeFloat = 10.0
+    """From there to SIGKILL."""
+    emergency_grace_s: NonNegativeFloat = 3.0
+    """Both of the above while an emergency operation waits."""
+    shutdown_grace_s: NonNegativeFloat = 10.0
+    """A running operation's time to end by itself when its worker stops."""
+    close_stream_s: PositiveFloat = 60.0
+    """How long the streamer may take to close a g3 file."""
+    operation_s: PositiveFloat = 7200.0
+    """How long `run` may run; the other operations have limits of their own, as docs/reference/operations.md shows."""
+    operations: Mapping[str, PositiveFloat] = Field(default_factory=dict)
+    """How long, by operation, instead of either. As a variable: a JSON object."""
+
+
+class Worker(Section):
+    """A slot's worker."""
+
+    preload: bool = True
+    """Import pysmurf and sodetlib once, before any operation."""
+    spare: bool = True
+    """Keep a forked process ready for the next operation."""
+    lease_ttl_s: PositiveFloat = 15.0
+    """After a worker's death its slot is free for another one this much later."""
+    lock_wait_s: NonNegativeFloat = 30.0
+    """How long an operation waits for a card that another process on this host still holds."""
+
+
+class Flower(Section):
+    """The monitoring page."""
+
+    host: str = "127.0.0.1"
+    """Where it listens."""
+    port: Port = 5555
+    """TCP port."""
+    user: Annotated[str, Field(min_length=1, pattern="^[^:]*$")] = "smurfq"
+    """Who may log in."""
+    password: Annotated[str, Field(min_length=1)] | None = Field(default=None, repr=False)
+    """The login's password; absent: made at the first start and kept in state_dir, for its owner only."""
+
+
+class Sim(Section):
+    """The simulated slots, which `smurfq up --sim` and `smurfq sim` serve."""
+
+    port: Port = 15064
+    """Their Channel Access port, TCP and UDP, on 127.0.0.1."""
+    detectors: Annotated[int, Field(ge=1)] = 1700
+    """How many detectors a slot has; at most 3328."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """What the detectors are drawn from; the same seed gives the same slots."""
+    high_precision: bool = False
+    """Whether the g3 files carry the timing system's counters."""
+    file_duration_s: PositiveFloat = 600.0
+    """After how long a stream begins a new g3 file."""
+
+
+class Crate(Section):
+    """A crate and the slots of it that are in use."""
+
+    id: Annotated[int, Field(ge=0)]
+    """The crate's number."""
+    slots: Annotated[tuple[Annotated[int, Field(ge=1, le=7)], ...], Field(min_length=1)]
+    """Its slots that hold a card."""
+
+
+class Settings(Section):
+    """All settings of a site."""
+
+    state_dir: Folder = Path(".smurfq")
+    """Logs, locks, the embedded Valkey's files; relative: to where smurfq is started."""
+    publisher_backend: Literal["udp", "null"] = "udp"
+    """SMURFPUB_BACKEND of the operations; with "null" pysmurf discards all messages."""
+    simulated: bool = False
+    """Whether the slots are simulated; every record says so."""
+    redis: Redis = Redis()
+    bridge: Bridge = Bridge()
+    scripts: Scripts = Scripts()
+    epics: Epics = Epics()
+    smurf: Smurf = Smurf()
+    limits: Limits = Limits()
+    worker: Worker = Worker()
+    flower: Flower = Flower()
+    sim: Sim = Sim()
+    crates: tuple[Crate, ...] = (Crate(id=1, slots=(2,)),)
+
+    @cached_property
+    def slots(self) -> tuple[str, ...]:
+        """The ids of all slots, in the order of the site file."""
+        return tuple(str(SlotId(crate.id, slot)) for crate in self.crates for slot in crate.slots)
+
+    @property
+    def redis_url(self) -> str:
+        """Where Redis is: the site's, or the embedded one's."""
+        return self.redis.url or f"redis://127.0.0.1:{self.redis.embedded_port}/0"
+
+    @property
+    def log_dir(self) -> Path:
+        """Where the operations' stdout and stderr are kept whole."""
+        return self.state_dir.absolute() / "logs"
+
+    @property
+    def log_folders(self) -> tuple[Path, ...]:
+        """Below which a run may log."""
+        return (self.log_dir, *self.scripts.log_folders)
+
+    def time_limit_s(self, operation: str, default: float | None) -> float | None:
+        """The time limit of an operation in seconds; None where it may run until it is stopped."""
+        if operation in self.limits.operations:
+            return self.limits.operations[operation]
+        return default
+
+    def check_slot(self, slot: Any) -> str:
+        """``slot``, if the site has it.
+
+        Raises
+        ------
+        UnknownSlotError
+            It has not; the message lists those it has.
+        """
+        if slot in self.slots:
+            return str(slot)
+        near = difflib.get_close_matches(str(slot), self.slots, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UnknownSlotError(
+            f"slot {slot!r} is not in the configuration; known are {', '.join(self.slots)}{hint}",
+            got=slot,
+            known=list(self.slots),
+        )

@@ -1,0 +1,64 @@
+"""JSON as smurfq speaks it: strict on the way out, lenient on the way in.
+
+NaN and infinity are ``null`` on the wire; numpy scalars and arrays are plain numbers and lists. The Publisher's own
+bare ``NaN`` and ``Infinity`` tokens are accepted and become ``None``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+
+
+def dumps(value: Any) -> str:
+    """``value`` as JSON text, without white space; never fails for want of a type: the last resort is ``repr``."""
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError):
+        return json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
+
+
+def loads(text: str | bytes) -> Any:
+    """The value of JSON ``text``; ``NaN`` and ``±Infinity`` are ``None``."""
+    return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+
+
+def plain(value: Any) -> JSON:
+    """``value`` made of JSON's own types: NaN and infinity ``None``, arrays lists, keys strings."""
+    if value is None or isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return [plain(item) for item in sorted(value, key=repr)]
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, PurePath):
+        return str(value)
+    if callable(to_list := getattr(value, "tolist", None)):  # numpy scalars and arrays, without importing numpy
+        listed = to_list()
+        if type(listed) is not type(value):
+            return plain(listed)
+    if isinstance(value, complex):
+        return {"real": plain(value.real), "imag": plain(value.imag)}
+    return repr(value)
+
+
+def _no_number(_token: str) -> None:
+    return None
+
+
+def _finite(token: str) -> float | None:
+    number = float(token)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,167 @@
+"""A datagram of the pysmurf Publisher, from its bytes.
+
+Any bytes are either a ``Message`` or raise ``MessageError``. What the messages mean for a session record is said in
+``publication.py``; which are missing, in ``sequence.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from json import JSONDecoder
+from typing import Any, NamedTuple
+
+from smurfq.core.jsonsafe import dumps
+from smurfq.errors import MessageError
+
+DATAGRAM_BYTES = 65_507  # the most that UDP over IPv4 carries
+DRAIN_TYPE = "smurfq.drain"
+_DRAIN_START = b'{"type":"smurfq.drain",'
+MAX_DEPTH = 64  # of nested arrays and objects; every reader of a record must be able to follow
+MAX_SEQ_NO = 2**53
+MAX_NAME_CHARS = 256
+_LATEST_TIME = 1e11  # s since 1970
+_SHOWN_BYTES = 80
+
+
+class Message(NamedTuple):
+    """What one call of ``Publisher.publish`` sent. ``payload`` is JSON without NaN and infinity."""
+
+    host: str
+    id: str  # the publisher id (SMURFPUB_ID)
+    script: str
+    time: float  # s since 1970, by the publisher's clock
+    seq_no: int
+    type: str
+    payload: Any
+
+
+class Drain(NamedTuple):
+    """A worker's question whether all that came before it has been taken in."""
+
+    id: str  # the publisher id
+    token: str  # names the answer
+
+
+def _null(_token: str) -> None:
+    return None
+
+
+def _finite(token: str) -> float | None:
+    number = float(token)
+    return number if math.isfinite(number) else None
+
+
+_DECODER = JSONDecoder(parse_constant=_null, parse_float=_finite)
+
+
+def parse(datagram: bytes) -> Message | Drain:
+    """The message that ``datagram`` is, or the drain marker.
+
+    Of a key that stands twice, the last counts; lone surrogates become U+FFFD, so that all text can be encoded.
+
+    Raises
+    ------
+    MessageError
+        It is neither; the message says what was expected and shows the beginning of what came.
+    """
+    value = _decode(datagram)
+    if type(value) is not dict:
+        raise _error(f"expected a JSON object, got {_name(value)}", datagram)
+    kind = value.get("type")
+    if kind == DRAIN_TYPE:
+        return Drain(_text(value, "id", datagram), _text(value, "token", datagram))
+    time: Any = value.get("time")
+    if type(time) not in (float, int) or not 0 <= time < _LATEST_TIME:
+        raise _error(f"expected 'time' in seconds since 1970, got {_brief(time)}", datagram)
+    seq_no = value.get("seq_no")
+    if type(seq_no) is not int or not 0 <= seq_no < MAX_SEQ_NO:
+        raise _error(f"expected 'seq_no' to be a whole number from 0, got {_brief(seq_no)}", datagram)
+    if "payload" not in value:
+        raise _error("expected a 'payload', got none", datagram)
+    return Message(
+        _text(value, "host", datagram),
+        _text(value, "id", datagram),
+        _text(value, "script", datagram),
+        float(time),
+        seq_no,
+        _text(value, "type", datagram),
+        value["payload"],
+    )
+
+
+def _decode(datagram: bytes) -> Any:
+    try:
+        value = _DECODER.decode(datagram.decode())
+    except UnicodeDecodeError as cause:
+        raise _error("expected UTF-8", datagram) from cause
+    except RecursionError as cause:
+        raise _error(f"expected JSON nested at most {MAX_DEPTH} deep, got far deeper", datagram) from cause
+    except ValueError as cause:  # not JSON, or a whole number of thousands of digits
+        raise _error(f"expected JSON ({cause})", datagram) from cause
+    # Fewer brackets than that cannot be too deep, which spares nearly every message the walk.
+    if datagram.count(b"[") + datagram.count(b"{") > MAX_DEPTH and _too_deep(value):
+        raise _error(f"expected JSON nested at most {MAX_DEPTH} deep, got deeper", datagram)
+    return _without_surrogates(value) if b"\\ud" in datagram or b"\\uD" in datagram else value
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if type(item) is dict else item)
+            if type(child) is dict or type(child) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def _text(value: dict[str, Any], name: str, datagram: bytes) -> str:
+    text = value.get(name)
+    if type(text) is not str or len(text) > MAX_NAME_CHARS:
+        raise _error(
+            f"expected {name!r} to be text of at most {MAX_NAME_CHARS} characters, got {_brief(text)}",
+            datagram,
+        )
+    return text
+
+
+def _error(problem: str, datagram: bytes) -> MessageError:
+    beginning = datagram[:_SHOWN_BYTES]
+    more = "…" if len(datagram) > _SHOWN_BYTES else ""
+    return MessageError(
+        f"{problem}; a message of the pysmurf Publisher is JSON {{host, id, script, time, seq_no, type, payload}}; "
+        f"came {len(datagram)} bytes: {beginning!r}{more}",
+        bytes=len(datagram),
+    )
+
+
+def _name(value: Any) -> str:
+    return {list: "an array", str: "text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
+
+
+def _brief(value: Any) -> str:
+    text = "a very long number" if type(value) is int and value.bit_length() > 256 else repr(value)
+    return text if len(text) <= _SHOWN_BYTES else text[:_SHOWN_BYTES] + "…"
+
+
+def is_drain(datagram: bytes) -> bool:
+    """Whether ``datagram`` is a drain marker, seen without parsing it."""
+    return datagram.startswith(_DRAIN_START)
+
+
+def drain_marker(publisher: str, token: str) -> bytes:
+    """The datagram that asks the bridge whether all that came before it has been taken in."""
+    return _DRAIN_START + dumps({"id": publisher, "token": token})[1:].encode()

@@ -1,0 +1,123 @@
+"""Where each kind of Publisher message ends in a session record.
+
+========================  =============================================================================
+``session_data``          session data, key by key; ``timestamps`` also makes stages (``stages.py``)
+``session_log(s)``        messages
+``log``                   a message: its ``message``
+``general``               a message: a short rendering of what was published
+``data_file, g3_file``    the record's files, with ``kind`` saying which
+``metadata``              the record's ``metadata``: the latest ``{value, type, time}`` of each path. They come by the
+                          hundred and are no result of the operation, so they stay out of its session data
+``start, stop``           a message that the publisher of that script started or stopped
+``backend_error``         a message, and the record is degraded: the Publisher could not send something
+any other                 a message beginning with the type, as scripts may publish types of their own
+========================  =============================================================================
+
+A payload of the wrong type is said in a message rather than dropped; see ``Publication.malformed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from smurfq.core import session
+from smurfq.core.jsonsafe import dumps
+from smurfq.core.messages import Message
+from smurfq.core.session import Event
+
+_RENDERED_CHARS = 500
+
+
+class Publication(NamedTuple):
+    """The events that a message makes, and whether its payload was of the wrong type."""
+
+    events: list[Event]
+    malformed: bool = False
+
+
+def publication(message: Message) -> Publication:
+    """What ``message`` adds to the record of the task that runs under its publisher id."""
+    kind = _KINDS.get(message.type)
+    if kind is None:
+        return Publication([session.message(f"{message.type}: {render(message.payload)}", message.time)])
+    events = kind(message)
+    if events is None:
+        text = f"{message.type} of publisher {message.script} could not be used: {render(message.payload)}"
+        return Publication([session.message(text, message.time)], malformed=True)
+    return Publication(events)
+
+
+def render(value: Any) -> str:
+    """``value`` as a line for people: text as it is, all else as JSON, cut where it is long."""
+    if isinstance(value, str):
+        return value
+    text = dumps(value)
+    return text if len(text) <= _RENDERED_CHARS else f"{text[:_RENDERED_CHARS]}… ({len(text)} characters)"
+
+
+def _session_data(message: Message) -> list[Event] | None:
+    if not isinstance(message.payload, dict):
+        return None
+    return [session.data_set(message.payload, message.time)] if message.payload else []
+
+
+def _session_log(message: Message) -> list[Event]:
+    lines = message.payload if isinstance(message.payload, list) else [message.payload]
+    return [session.message(render(line), message.time) for line in lines]
+
+
+def _log(message: Message) -> list[Event]:
+    return [session.message(_said(message.payload), message.time)]
+
+
+def _general(message: Message) -> list[Event]:
+    return [session.message(render(message.payload), message.time)]
+
+
+def _file(message: Message) -> list[Event] | None:
+    payload = {"path": message.payload} if isinstance(message.payload, str) else message.payload
+    if not isinstance(payload, dict) or not isinstance(payload.get("path"), str):
+        return None
+    return [session.file_registered({**payload, "kind": message.type}, message.time)]
+
+
+def _metadata(message: Message) -> list[Event] | None:
+    payload = message.payload
+    if not isinstance(payload, dict) or not isinstance(payload.get("path"), str):
+        return None
+    value = {"value": payload.get("value"), "type": payload.get("type"), "time": message.time}
+    return [session.metadata({payload["path"]: value}, message.time)]
+
+
+def _start(message: Message) -> list[Event]:
+    return [session.message(f"publisher {message.script} started", message.time)]
+
+
+def _stop(message: Message) -> list[Event]:
+    return [session.message(f"publisher {message.script} stopped", message.time)]
+
+
+def _backend_error(message: Message) -> list[Event]:
+    text = session.message(f"publisher: {_said(message.payload)}", message.time)
+    return [text, session.header(message.time, degraded=True)]
+
+
+def _said(payload: Any) -> str:
+    said = payload.get("message") if isinstance(payload, dict) else None
+    return said if isinstance(said, str) else render(payload)
+
+
+_KINDS: dict[str, Callable[[Message], list[Event] | None]] = {
+    "session_data": _session_data,
+    "session_log": _session_log,
+    "session_logs": _session_log,
+    "log": _log,
+    "general": _general,
+    "data_file": _file,
+    "g3_file": _file,
+    "metadata": _metadata,
+    "start": _start,
+    "stop": _stop,
+    "backend_error": _backend_error,
+}

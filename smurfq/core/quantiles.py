@@ -1,0 +1,62 @@
+"""Quantiles of the finite values of a measurement, without numpy: a client has none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from smurfq.core.operations import QUANTILES
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """The 10, 25, 50, 75 and 90 % quantiles of ``total`` finite values, in their unit.
+
+    Of no values they are None.
+    """
+
+    name: str
+    values: tuple[float | None, ...]
+    total: int
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of ``values``, as in ``Rn_q10``."""
+        return tuple(f"{self.name}_q{percent}" for percent in QUANTILES)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The quantiles in the shape that the PysmurfController leaves in its session data."""
+        return {"values": list(self.values), "labels": list(self.labels), "count": self.total}
+
+    def to_block(self) -> dict[str, float | int | None]:
+        """The quantiles as fields of a feed's block."""
+        return {**dict(zip(self.labels, self.values, strict=True)), f"{self.name}_total": self.total}
+
+
+def quantiles(name: str, values: Iterable[Any]) -> Quantiles:
+    """The quantiles of the finite ones among ``values``.
+
+    Between two order statistics the quantile is interpolated linearly, as numpy's default method does
+    (type 7 of Hyndman and Fan, The American Statistician 50, 361 (1996)).
+    """
+    finite = sorted(number for value in values if (number := _number(value)) is not None)
+    return Quantiles(name, tuple(_quantile(finite, percent / 100) for percent in QUANTILES), len(finite))
+
+
+def _number(value: Any) -> float | None:
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _quantile(ordered: list[float], fraction: float) -> float | None:
+    if not ordered:
+        return None
+    position = fraction * (len(ordered) - 1)
+    below = math.floor(position)
+    above = min(below + 1, len(ordered) - 1)
+    part = position - below
+    return ordered[below] * (1 - part) + ordered[above] * part

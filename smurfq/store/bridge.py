@@ -1,0 +1,112 @@
+"""What the bridge says of itself in Redis: its health and counters, and where each publisher's numbering stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from redis.client import Pipeline
+
+from smurfq.core import keys
+from smurfq.core.jsonsafe import dumps, loads
+from smurfq.core.sequence import SOURCES_KEPT, Position
+from smurfq.store.connection import Client
+
+ALIVE_S = 5  # without a sign of life for this long, the bridge counts as gone
+_POSITIONS_KEPT_S = 86_400.0
+
+
+@dataclass
+class Counters:
+    """What the bridge has counted since it started; every number only grows, but ``lost`` and ``buffered``."""
+
+    received: int = 0  # datagrams taken from the socket
+    applied: int = 0  # messages written to a record
+    malformed: int = 0  # datagrams that are no message, and messages with a payload of the wrong type
+    unknown_id: int = 0  # messages of a publisher id that the site does not have; dropped
+    idle: int = 0  # messages of a publisher id under which nothing ran; dropped
+    duplicate: int = 0  # second copies of a message; dropped
+    lost: int = 0  # messages known to be missing by their numbers; a late arrival takes one off
+    buffered: int = 0  # datagrams received and not yet applied
+    buffered_dropped: int = 0  # datagrams dropped because the bridge's own buffer was full
+    kernel_dropped: int = 0  # datagrams dropped by the kernel because the socket's buffer was full
+    refused: int = 0  # messages that Redis would not take
+    failed: int = 0  # datagrams on which the bridge itself failed
+    relayed: int = 0  # datagrams forwarded
+    relay_failed: int = 0  # datagrams that could not be forwarded
+
+
+@dataclass(frozen=True)
+class Health:
+    """The bridge's health as it wrote it last."""
+
+    pid: int
+    host: str
+    started: float  # s since 1970
+    address: str
+    receive_buffer_bytes: int
+    counters: Counters
+    relay: str | None = None
+
+
+class BridgeBoard:
+    """The bridge's health in Redis: written each second by the bridge, read by all who ask for it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def show(self, health: Health) -> None:
+        """Write the health down; it vanishes ``ALIVE_S`` seconds after the last time."""
+        values = asdict(health)
+        values.update(values.pop("counters"))
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.BRIDGE, mapping={name: dumps(value) for name, value in values.items()})
+            pipe.expire(keys.BRIDGE, ALIVE_S)
+            pipe.execute()
+
+    def health(self) -> Health | None:
+        """The bridge's health; None if there was no sign of life for ``ALIVE_S`` seconds."""
+        found: Mapping[str, str] = self._client.hgetall(keys.BRIDGE)  # type: ignore[assignment]
+        if not found:
+            return None
+        values = {name: loads(text) for name, text in found.items()}
+        counters = Counters(**_named(values, Counters))
+        return Health(counters=counters, **_named(values, Health))
+
+    def alive(self) -> bool:
+        """Whether the bridge gave a sign of life within the last ``ALIVE_S`` seconds."""
+        return bool(self._client.exists(keys.BRIDGE))
+
+    def clear(self) -> None:
+        """Say that the bridge is gone, without waiting for its last sign of life to expire."""
+        self._client.delete(keys.BRIDGE)
+
+
+class Positions:
+    """Where each publisher's numbering stands, so that a new bridge knows what was missed in between."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def queue(self, pipe: Pipeline, positions: Mapping[str, Position]) -> None:
+        """Put the command that writes ``positions`` (by source) into a pipeline."""
+        if positions:
+            pipe.hset(keys.BRIDGE_POSITIONS, mapping={source: dumps(list(at)) for source, at in positions.items()})
+
+    def read(self) -> dict[str, Position]:
+        """The newest positions by source, the oldest first; those of long-silent sources are deleted."""
+        texts: Mapping[str, str] = self._client.hgetall(keys.BRIDGE_POSITIONS)  # type: ignore[assignment]
+        found = {source: Position(*loads(text)) for source, text in texts.items()}
+        newest_first = sorted(found, key=lambda source: found[source].time, reverse=True)
+        earliest = time.time() - _POSITIONS_KEPT_S
+        kept = [source for source in newest_first[:SOURCES_KEPT] if found[source].time >= earliest]
+        stale = found.keys() - set(kept)
+        if stale:
+            self._client.hdel(keys.BRIDGE_POSITIONS, *stale)
+        return {source: found[source] for source in reversed(kept)}
+
+
+def _named(values: Mapping[str, Any], record: type) -> dict[str, Any]:
+    return {item.name: values[item.name] for item in fields(record) if item.name in values}

@@ -1,0 +1,57 @@
+"""The worker's side of the drain handshake: has the bridge taken in all that the operation published?
+
+The marker goes to the bridge's own port, behind every datagram sent before it; the answer comes through Redis.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import socket
+from dataclasses import dataclass
+
+from smurfq.core import keys
+from smurfq.core.jsonsafe import loads
+from smurfq.core.messages import drain_marker
+from smurfq.store.bridge import BridgeBoard
+from smurfq.store.connection import Client
+
+ANSWER_EXPIRES_S = 60
+_WAIT_WHEN_SILENT_S = 0.3
+
+
+@dataclass(frozen=True)
+class DrainAnswer:
+    """What the bridge says of the task that runs under a publisher id, once all before the marker is written."""
+
+    lost: int  # its messages known to be missing by their numbers
+    kernel_dropped: int  # datagrams of all publishers that the kernel dropped since the task started
+    buffered_dropped: int  # datagrams of all publishers that the bridge's own buffer dropped since then
+    applied: int  # its messages that this bridge wrote
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is certain that nothing is missing."""
+        return not (self.lost or self.kernel_dropped or self.buffered_dropped)
+
+
+def drain(
+    client: Client, address: tuple[str, int], publisher: str, *, tries: int = 4, wait_s: float = 0.6
+) -> DrainAnswer | None:
+    """The bridge's answer; None if none came, after ``tries`` markers and ``wait_s`` seconds for each.
+
+    A bridge that gives no sign of life is asked once, and not waited for long. Asking needs Redis: the errors of
+    ``redis-py`` come through.
+    """
+    if not BridgeBoard(client).alive():
+        tries, wait_s = 1, _WAIT_WHEN_SILENT_S
+    token = secrets.token_hex(16)
+    marker = drain_marker(publisher, token)
+    family, kind, protocol, _, target = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind, protocol) as sender:
+        for _ in range(tries):
+            sender.sendto(marker, target)
+            answer = client.blpop([keys.drained(token)], timeout=max(0.05, math.floor(wait_s * 1000) / 1000))
+            if answer is not None:
+                return DrainAnswer(**loads(answer[1]))
+    return None

@@ -1,0 +1,83 @@
+"""Feeds: named time series of small blocks, a Redis stream each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from smurfq.core import keys
+from smurfq.core.jsonsafe import dumps, loads
+from smurfq.store.connection import Client
+from smurfq.store.streams import read_after, read_newest
+
+BLOCKS_KEPT: Final = 100_000
+_BLOCK_MS: Final = 5_000
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of a feed; ``block_name`` is the feed's name. ``position`` is where it stands in the feed."""
+
+    block_name: str
+    timestamp: float
+    slot: str
+    data: dict[str, Any] = field(default_factory=dict)
+    position: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The block in the shape that OCS publishes, and its slot."""
+        return {
+            "block_name": self.block_name,
+            "timestamp": self.timestamp,
+            "slot": self.slot,
+            "data": self.data,
+        }
+
+
+class Feeds:
+    """The feeds of a site."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def append(self, name: str, slot: str, timestamp: float, data: Mapping[str, Any]) -> str:
+        """The position at which a block was added to feed ``name``; the oldest of many are dropped."""
+        fields: dict[Any, Any] = {"slot": slot, "timestamp": dumps(timestamp), "data": dumps(data)}
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.xadd(keys.feed(name), fields, maxlen=BLOCKS_KEPT, approximate=True)
+            pipe.hset(keys.feed_last(name), slot, dumps({"timestamp": timestamp, "data": dict(data)}))
+            position, _ = pipe.execute()
+        return str(position)
+
+    def last(self, name: str) -> list[Block]:
+        """The last block of each slot in a feed."""
+        found: Any = self._client.hgetall(keys.feed_last(name))
+        return [Block(name, slot=slot, **loads(text)) for slot, text in sorted(found.items())]
+
+    def latest(self, name: str, count: int = 1, slot: str | None = None) -> list[Block]:
+        """The newest ``count`` blocks of a feed, newest first; of one slot, those among its newest 1000."""
+        found = read_newest(self._client, keys.feed(name), count if slot is None else 1000)
+        blocks = [_block(name, position, fields) for position, fields in found]
+        return [block for block in blocks if slot in (None, block.slot)][:count]
+
+    def subscribe(self, name: str, position: str = "$", block_ms: int = _BLOCK_MS) -> Iterator[Block | None]:
+        """The blocks after ``position`` as they come (by default: from now on); None when none came for long.
+
+        Never ends by itself; it is a blocking read of the stream, not a poll.
+        """
+        key = keys.feed(name)
+        if position == "$":  # else blocks that come between two reads would be missed
+            newest = read_newest(self._client, key, 1)
+            position = newest[0][0] if newest else "0-0"
+        while True:
+            entries = read_after(self._client, key, position, count=100, block_ms=block_ms)
+            if not entries:
+                yield None
+            for entry_id, fields in entries:
+                position = entry_id
+                yield _block(name, position, fields)
+
+
+def _block(name: str, position: str, fields: Mapping[str, str]) -> Block:
+    return Block(name, loads(fields["timestamp"]), fields["slot"], loads(fields["data"]), position)

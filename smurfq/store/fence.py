@@ -1,0 +1,162 @@
+"""The fence around Celery: each task claimed once, each queue leased to one worker, and what runs where.
+
+Celery gives neither "never twice" nor "never two at once" (``docs/decisions/0002-fence.md``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from smurfq.core import keys
+from smurfq.core.jsonsafe import dumps, loads
+from smurfq.store.connection import Client
+
+# KEYS: meta, claim, running, record, waiting.
+# ARGV: who claims, what then runs, Celery's metadata as started, seconds to live, the request, task id.
+_CLAIM = """
+local head = redis.call('GETRANGE', KEYS[1], 0, 40)
+local state = string.match(head, '"status": ?"(%u+)"')
+if state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED' then
+  redis.call('ZREM', KEYS[5], ARGV[6])
+  return {'final', state}
+end
+local owner = redis.call('GET', KEYS[2])
+if owner then return {'claimed', owner} end
+local busy = redis.call('GET', KEYS[3])
+if busy then return {'busy', busy} end
+redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[4])
+redis.call('SET', KEYS[3], ARGV[2])
+redis.call('HSET', KEYS[4], '_request', ARGV[5])
+redis.call('HDEL', KEYS[4], '_message', '_resent')
+redis.call('EXPIRE', KEYS[4], ARGV[4])
+redis.call('ZREM', KEYS[5], ARGV[6])
+redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4])
+redis.call('PUBLISH', KEYS[1], ARGV[3])
+return {'ok', ''}
+"""
+
+# KEYS: running.  ARGV: task id, new text ('' deletes).  Changes it only while it is this task's.
+_CHANGE_RUNNING = """
+local text = redis.call('GET', KEYS[1])
+if not text or cjson.decode(text)['task_id'] ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+return 1
+"""
+
+# KEYS: lease.  ARGV: token, milliseconds to live.  Returns 1 if the lease is the token's.
+_LEASE = """
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """What runs under a publisher id: the task, its Celery request, and the processes it runs in."""
+
+    task_id: str
+    op_name: str
+    slot: str
+    publisher: str
+    host: str
+    lease: str  # token of the worker that runs it
+    started: float  # s since 1970
+    request: dict[str, Any] = field(default_factory=dict)
+    processes: list[list[float]] = field(default_factory=list)  # [pid, start time of the process in clock ticks]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The answer to a claim: ``ok``, or why not.
+
+    ``final``: the task has ended already (``detail``: its state); ``claimed``: this try of it runs or ran elsewhere
+    (``detail``: who has it); ``busy``: another task is written down as running here (``detail``: its ``Running``).
+    """
+
+    answer: str
+    detail: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the task may run."""
+        return self.answer == "ok"
+
+
+class Fence:
+    """Claims, leases and the note of what runs where."""
+
+    def __init__(self, client: Client, expires_s: float) -> None:
+        self._client = client
+        self._expires_s = int(expires_s)
+        self._claim = client.register_script(_CLAIM)
+        self._change_running = client.register_script(_CHANGE_RUNNING)
+        self._lease = client.register_script(_LEASE)
+        self._release = client.register_script(_RELEASE)
+
+    def claim(self, running: Running, name: str, retries: int, who: str, started_meta: str) -> Claim:
+        """Claim one try of a task, in one atomic step: refused where the task ended, runs, or the slot is busy."""
+        answer, detail = self._claim(
+            keys=[
+                keys.meta(running.task_id),
+                keys.claim(running.task_id, name, retries),
+                keys.running(running.publisher),
+                keys.record(running.task_id),
+                keys.WAITING,
+            ],
+            args=[
+                who,
+                dumps(asdict(running)),
+                started_meta,
+                self._expires_s,
+                dumps(running.request),
+                running.task_id,
+            ],
+        )
+        return Claim(answer, detail)
+
+    def running(self, publisher: str) -> Running | None:
+        """What is written down as running under a publisher id."""
+        return parse_running(self._client.get(keys.running(publisher)))  # type: ignore[arg-type]
+
+    def note_processes(self, running: Running) -> bool:
+        """Write down the processes of what runs; false if something else runs there by now."""
+        return bool(
+            self._change_running(keys=[keys.running(running.publisher)], args=[running.task_id, dumps(asdict(running))])
+        )
+
+    def finished(self, publisher: str, task_id: str) -> bool:
+        """Write down that nothing runs there any more; false if it was not this task that ran."""
+        return bool(self._change_running(keys=[keys.running(publisher)], args=[task_id, ""]))
+
+    def mark_dirty(self, publisher: str, reason: str) -> None:
+        """Write down that a card was left in an unknown state; the next operation makes it safe first."""
+        self._client.set(keys.dirty(publisher), reason)
+
+    def take_dirty(self, publisher: str) -> str | None:
+        """Why a card was left in an unknown state, if it was; the note is taken away."""
+        return self._client.getdel(keys.dirty(publisher))  # type: ignore[return-value]
+
+    def take_lease(self, queue: str, token: str, ttl_s: float) -> bool:
+        """Take or renew the lease of a queue; false while another worker has it."""
+        return bool(self._lease(keys=[keys.lease(queue)], args=[token, int(1000 * ttl_s)]))
+
+    def lease_owner(self, queue: str) -> str | None:
+        """The token of the worker that has the lease of a queue."""
+        return self._client.get(keys.lease(queue))  # type: ignore[return-value]
+
+    def release_lease(self, queue: str, token: str) -> None:
+        """Give the lease of a queue back, if it is still the token's."""
+        self._release(keys=[keys.lease(queue)], args=[token])
+
+
+def parse_running(text: str | None) -> Running | None:
+    """The ``Running`` that Redis holds as ``text``."""
+    return Running(**loads(text)) if text else None

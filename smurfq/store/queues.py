@@ -1,0 +1,116 @@
+"""What waits in a slot's queues, and taking it out or moving it to the front.
+
+kombu keeps a queue as one list a priority step, pushed on the left and taken from the right: the last element of
+the first list that is not empty is next.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from smurfq.core.jsonsafe import loads
+from smurfq.core.slot import queue_name
+from smurfq.store.connection import Client
+
+PRIORITY_STEPS = (0, 5, 9)  # urgent, normal, background: 0 is served first
+NORMAL_PRIORITY = 5
+_SEPARATOR = "\x06\x16"
+
+# KEYS: list.  ARGV: the message's text.  Only a message that is still there is pushed again.
+_TO_FRONT = """
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) ~= 1 then return 0 end
+redis.call('RPUSH', KEYS[2], ARGV[1])
+return 1
+"""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One message in a queue, the next to be served first."""
+
+    task_id: str
+    op_name: str
+    queue: str
+    priority: int
+    args: list[Any]
+    kwargs: dict[str, Any]
+    headers: dict[str, Any] = field(repr=False)
+    embed: dict[str, Any] = field(repr=False)  # callbacks, errbacks, chain, chord
+    text: str = field(repr=False)
+    key: str = field(repr=False)
+
+
+class Queues:
+    """The queues of a site's slots."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._to_front = client.register_script(_TO_FRONT)
+
+    def length(self, queue: str) -> int:
+        """How many messages wait in a queue."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for key, _ in _lists(queue):
+                pipe.llen(key)
+            return sum(pipe.execute())
+
+    def waiting(self, slot: str) -> list[Waiting]:
+        """All that waits for a slot, in the order in which it will be served; emergencies first."""
+        lists = [
+            (key, priority, queue)
+            for queue in (queue_name(slot, "emergency"), queue_name(slot, "control"), queue_name(slot, "state"))
+            for key, priority in _lists(queue)
+        ]
+        with self._client.pipeline(transaction=True) as pipe:
+            for key, _, _ in lists:
+                pipe.lrange(key, 0, -1)
+            found = pipe.execute()
+        return [
+            _parse(text, key, priority, queue)
+            for (key, priority, queue), texts in zip(lists, found, strict=True)
+            for text in reversed(texts)
+        ]
+
+    def unacknowledged(self) -> set[str]:
+        """The ids of the messages that a worker has taken and not yet acknowledged."""
+        texts: list[str] = self._client.hvals("unacked")  # type: ignore[assignment]
+        return {json.loads(text)[0]["headers"]["id"] for text in texts}
+
+    def remove(self, waiting: Waiting) -> bool:
+        """Take a message out of its queue; false if a worker has it by now."""
+        return bool(self._client.lrem(waiting.key, 1, waiting.text))
+
+    def to_front(self, waiting: Waiting) -> bool:
+        """Make a message the next of its queue to be served; false if a worker has it by now."""
+        front = _lists(waiting.queue)[0][0]
+        return bool(self._to_front(keys=[waiting.key, front], args=[waiting.text]))
+
+
+def _lists(queue: str) -> list[tuple[str, int]]:
+    return [(f"{queue}{_SEPARATOR}{step}" if step else queue, step) for step in PRIORITY_STEPS]
+
+
+def _parse(text: str, key: str, priority: int, queue: str) -> Waiting:
+    message = json.loads(text)
+    headers = message["headers"]
+    body = base64.b64decode(message["body"]) if _is_base64(message) else message["body"]
+    args, kwargs, embed = loads(body)
+    return Waiting(
+        task_id=headers["id"],
+        op_name=headers["task"],
+        queue=queue,
+        priority=priority,
+        args=args,
+        kwargs=kwargs,
+        headers=headers,
+        embed=embed,
+        text=text,
+        key=key,
+    )
+
+
+def _is_base64(message: dict[str, Any]) -> bool:
+    return bool(message.get("properties", {}).get("body_encoding") == "base64")

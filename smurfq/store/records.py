@@ -1,0 +1,319 @@
+"""Session records in Redis: a hash for the header, a hash for the session data, a stream for all events.
+
+Writers append batches of events; a message costs its own size and not the record's. Readers fold the stream, or
+subscribe to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.client import Pipeline
+
+from smurfq.core import keys
+from smurfq.core.jsonsafe import dumps, loads
+from smurfq.core.session import Event, Fold, SessionRecord
+from smurfq.errors import RecordNotFoundError
+from smurfq.store.connection import Client
+from smurfq.store.streams import read_after, read_newest
+
+BATCHES_KEPT = 200_000
+_BLOCK_MS = 5_000
+_READ_COUNT = 500
+_LOOKED_BACK = 1000  # batches of other writers that may have come between a write and its retry
+
+# KEYS: record, events, waiting.  ARGV: seconds to live, task id, writer, batch, then names and values of the header.
+_END = """
+if redis.call('HGET', KEYS[1], 'status') == '"done"' then return 0 end
+redis.call('XADD', KEYS[2], '*', 'w', ARGV[3], 'n', '0', 'b', ARGV[4])
+for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('HINCRBY', KEYS[1], '_rev', 1)
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('EXPIRE', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[2])
+return 1
+"""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events of one record, written together. ``number`` only grows for a ``writer``."""
+
+    task_id: str
+    writer: str
+    number: int
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a subscriber is given: the events of one batch, and the position from which to go on."""
+
+    position: str
+    writer: str
+    number: int
+    events: list[Event] = field(default_factory=list)
+
+
+class Records:
+    """The session records of a site."""
+
+    def __init__(self, client: Client, expires_s: float) -> None:
+        self.client = client
+        self.expires_s = int(expires_s)
+        self._end = client.register_script(_END)
+
+    def create(self, record: SessionRecord) -> None:
+        """Write down a record at the time of its submission, and that its message waits."""
+        at = record.submit_time or time.time()
+        with self.client.pipeline(transaction=True) as pipe:
+            header = {
+                name: value
+                for name, value in record.to_dict().items()
+                if name in ("op_name", "slot", "params", "status", "submit_time", "parent_id", "root_id", "simulated")
+                and value is not None
+            }
+            self._set_header(pipe, record.session_id, header)
+            for key in (keys.HISTORY, keys.history(record.slot)):
+                pipe.zadd(key, {record.session_id: at}, nx=True)
+                pipe.zremrangebyscore(key, "-inf", at - self.expires_s)
+            pipe.zadd(keys.WAITING, {record.session_id: at}, nx=True)
+            pipe.execute()
+
+    def start(self, record: SessionRecord) -> None:
+        """Write down that a record's task has been claimed by a worker; also of one that never passed ``create``."""
+        at = time.time()
+        header = {
+            name: value
+            for name, value in record.to_dict().items()
+            if name in ("op_name", "slot", "params", "simulated", "worker", "parent_id", "root_id")
+        }
+        event = {"k": "header", "t": at, "set": {"status": "starting", "worker": record.worker}}
+        with self.client.pipeline(transaction=True) as pipe:
+            self._set_header(pipe, record.session_id, header)
+            for key in (keys.HISTORY, keys.history(record.slot)):
+                pipe.zadd(key, {record.session_id: at}, nx=True)
+            self.queue(pipe, Batch(record.session_id, "claim", 0, [event]))
+            pipe.execute()
+
+    def keep_message(self, task_id: str, message: Mapping[str, Any]) -> None:
+        """Keep the message that asks for a task, until the task is claimed."""
+        self.client.hset(keys.record(task_id), "_message", dumps(message))
+
+    def lost_message(self, task_id: str) -> tuple[Any, int]:
+        """The message that asks for a task which nobody has claimed, and how often it was asked for here by now."""
+        text: Any = self.client.hget(keys.record(task_id), "_message")
+        if text is None:
+            return None, 0
+        return loads(text), int(self.client.hincrby(keys.record(task_id), "_resent", 1))
+
+    def still_waits(self, task_id: str) -> None:
+        """Write down that a task's message waits from now on."""
+        self.client.zadd(keys.WAITING, {task_id: time.time()})
+
+    def forget(self, record: SessionRecord) -> None:
+        """Undo ``create`` for a message that could not be sent."""
+        with self.client.pipeline(transaction=True) as pipe:
+            pipe.delete(keys.record(record.session_id))
+            for key in (keys.HISTORY, keys.history(record.slot), keys.WAITING):
+                pipe.zrem(key, record.session_id)
+            pipe.execute()
+
+    def append(self, *batches: Batch) -> None:
+        """Write batches of events, in one round trip."""
+        with self.client.pipeline(transaction=True) as pipe:
+            for batch in batches:
+                self.queue(pipe, batch)
+            pipe.execute()
+
+    def is_written(self, batch: Batch) -> bool:
+        """Whether a batch is among the newest: a lost connection does not tell whether its writing was done."""
+        entries = read_newest(self.client, keys.events(batch.task_id), _LOOKED_BACK)
+        return any(entry["w"] == batch.writer and int(entry["n"]) == batch.number for _, entry in entries)
+
+    def end(self, task_id: str, writer: str, event: Event) -> bool:
+        """Write how a run ended; false, and nothing is written, where its end was written before."""
+        header = [text for name, value in event["set"].items() for text in (name, dumps(value))]
+        return bool(
+            self._end(
+                keys=[keys.record(task_id), keys.events(task_id), keys.WAITING],
+                args=[self.expires_s, task_id, writer, dumps([event]), *header],
+            )
+        )
+
+    def queue(self, pipe: Pipeline, batch: Batch) -> None:
+        """Put the commands that write ``batch`` into a pipeline."""
+        task_id = batch.task_id
+        pipe.xadd(
+            keys.events(task_id),
+            {"w": batch.writer, "n": batch.number, "b": dumps(batch.events)},
+            maxlen=BATCHES_KEPT,
+            approximate=True,
+        )
+        header: dict[str, Any] = {}
+        messages = 0
+        data_touched = False
+        for event in batch.events:
+            kind = event["k"]
+            if kind == "header":
+                header.update(event["set"])
+            elif kind == "message":
+                messages += 1
+            elif kind == "data":
+                data_touched = True
+        self._queue_data(pipe, task_id, batch.events if data_touched else ())
+        if messages:
+            pipe.hincrby(keys.record(task_id), "messages_total", messages)
+        pipe.hincrby(keys.record(task_id), "_rev", 1)
+        self._set_header(pipe, task_id, header)
+        pipe.expire(keys.events(task_id), self.expires_s)
+
+    def _set_header(self, pipe: Pipeline, task_id: str, header: Mapping[str, Any]) -> None:
+        if header:
+            pipe.hset(keys.record(task_id), mapping={name: dumps(value) for name, value in header.items()})
+        pipe.expire(keys.record(task_id), self.expires_s)
+
+    def _queue_data(self, pipe: Pipeline, task_id: str, events: Iterable[Event]) -> None:
+        """Set the keys of the session data, each as it stands after all of ``events``."""
+        key = keys.data(task_id)
+        merged: dict[str, Any] = {}
+        removed: set[str] = set()
+        touched = False
+        for event in events:
+            if event["k"] != "data":
+                continue
+            touched = True
+            if event.get("replace"):
+                pipe.delete(key)
+                merged.clear()
+                removed.clear()
+            merged.update(event.get("set", {}))
+            removed.difference_update(event.get("set", {}))
+            for name in event.get("remove", ()):
+                merged.pop(name, None)
+                removed.add(name)
+        if removed:
+            pipe.hdel(key, *sorted(removed))
+        if merged:
+            pipe.hset(key, mapping={name: dumps(value) for name, value in merged.items()})
+        if touched:
+            pipe.expire(key, self.expires_s)
+
+    def exists(self, task_id: str) -> bool:
+        """Whether a record is known by this id."""
+        return bool(self.client.exists(keys.record(task_id)))
+
+    def header(self, task_id: str) -> SessionRecord:
+        """The record without its messages, data, files, stages and log: cheap, whatever the record's size.
+
+        Raises
+        ------
+        RecordNotFoundError
+            No record is known by this id.
+        """
+        return self.headers([task_id])[0]
+
+    def headers(self, task_ids: Sequence[str]) -> list[SessionRecord]:
+        """The headers of several records, in one round trip; see ``header``."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for task_id in task_ids:
+                pipe.hgetall(keys.record(task_id))
+            answers = pipe.execute()
+        return [_header(task_id, fields) for task_id, fields in zip(task_ids, answers, strict=True)]
+
+    def data(self, task_id: str) -> dict[str, Any]:
+        """The session data of a record, as it stands."""
+        return _values(self.client.hgetall(keys.data(task_id)))  # type: ignore[arg-type]
+
+    def read(self, task_id: str) -> SessionRecord:
+        """The whole record, as it stands.
+
+        Raises
+        ------
+        RecordNotFoundError
+            No record is known by this id.
+        """
+        return self.read_with_position(task_id)[0]
+
+    def read_with_position(self, task_id: str) -> tuple[SessionRecord, str]:
+        """The whole record, and the position in its events from which to ``subscribe`` for what comes next."""
+        with self.client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(keys.record(task_id))
+            pipe.hgetall(keys.data(task_id))
+            pipe.xrange(keys.events(task_id))
+            fields, data, entries = pipe.execute()
+        fold = Fold(SessionRecord(session_id=task_id))
+        position = "0-0"
+        for entry_id, entry in entries:
+            position = entry_id
+            fold.add(entry["w"], int(entry["n"]), loads(entry["b"]))
+        record = fold.finish()
+        header = _header(task_id, fields)
+        for name in _values({k: v for k, v in fields.items() if not k.startswith("_")}):
+            setattr(record, name, getattr(header, name))
+        record.data = _values(data)
+        return record, position
+
+    def tail(self, task_id: str, batches: int = 50) -> list[Event]:
+        """The events of the newest ``batches`` batches, oldest first."""
+        entries = read_newest(self.client, keys.events(task_id), batches)
+        return [event for _, entry in reversed(entries) for event in loads(entry["b"])]
+
+    def subscribe(self, task_id: str, position: str = "0-0", block_ms: int = _BLOCK_MS) -> Iterator[Update | None]:
+        """The batches after ``position`` as they come; ``None`` whenever none came for ``block_ms``.
+
+        Never ends by itself; it is a blocking read of the stream, not a poll.
+        """
+        key = keys.events(task_id)
+        while True:
+            entries = read_after(self.client, key, position, count=_READ_COUNT, block_ms=block_ms)
+            if not entries:
+                yield None
+            for entry_id, entry in entries:
+                position = entry_id
+                yield Update(position, entry["w"], int(entry["n"]), loads(entry["b"]))
+
+    def history(self, slot: str | None = None, count: int = 20, before: float | None = None) -> list[SessionRecord]:
+        """The headers of the newest records, of one slot or of all, newest first; expired ones are left out."""
+        key = keys.history(slot) if slot else keys.HISTORY
+        newest = "+inf" if before is None else f"({before}"
+        ids: list[str] = self.client.zrevrangebyscore(key, newest, "-inf", start=0, num=count)  # type: ignore[assignment]
+        with self.client.pipeline(transaction=False) as pipe:
+            for task_id in ids:
+                pipe.hgetall(keys.record(task_id))
+            found = pipe.execute()
+        return [_header(task_id, fields) for task_id, fields in zip(ids, found, strict=True) if fields]
+
+    def find(self, start: str) -> str:
+        """The one id that begins with ``start``, as a person types it; the newest 1000 records are looked at.
+
+        Raises
+        ------
+        RecordNotFoundError
+            None or several do.
+        """
+        if self.exists(start):
+            return start
+        newest: list[str] = self.client.zrevrange(keys.HISTORY, 0, 999)  # type: ignore[assignment]
+        found = [task_id for task_id in newest if task_id.startswith(start)]
+        if len(found) == 1:
+            return found[0]
+        what = "no record's id begins" if not found else f"{len(found)} records' ids begin"
+        raise RecordNotFoundError(f"{what} with {start!r}; `smurfq history` lists them", got=start)
+
+
+def _values(fields: Mapping[str, str]) -> dict[str, Any]:
+    return {name: loads(text) for name, text in fields.items()}
+
+
+def _header(task_id: str, fields: Mapping[str, str]) -> SessionRecord:
+    if not fields:
+        raise RecordNotFoundError(
+            f"no session record {task_id!r}: never submitted here, or expired; `smurfq history` lists those known",
+            got=task_id,
+        )
+    values = _values({name: text for name, text in fields.items() if not name.startswith("_")})
+    return SessionRecord.from_dict({"session_id": task_id, **values})
