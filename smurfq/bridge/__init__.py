@@ -1,0 +1,7 @@
+"""The parts of the bridge process: datagrams in, session records out. ``smurfq.udp_bridge`` puts them together.
+
+``receiver`` takes datagrams from the socket into the ``buffer``; ``applier`` parses them, asks ``tasks`` whose they
+are and has ``writer`` write what they say, in batches as ``coalescing`` says; ``snapshots`` paces the copies in
+Celery's metadata; ``relay`` forwards, ``periodic`` runs what is due every so often, ``health`` shows that the bridge
+lives, ``metrics`` answers Prometheus, ``complaints`` keeps the log short, ``patience`` waits for Redis.
+"""

@@ -1,0 +1,235 @@
+"""Applying datagrams: parsed, given to their tasks, written in batches, in the order in which they came."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import asdict
+
+from redis.exceptions import ResponseError
+
+from smurfq.bridge.buffer import Buffer, Chunk
+from smurfq.bridge.coalescing import Coalescing
+from smurfq.bridge.complaints import Complaints
+from smurfq.bridge.mmsg import address_text
+from smurfq.bridge.patience import Patience
+from smurfq.bridge.snapshots import SnapshotPace
+from smurfq.bridge.tasks import Drops, Task, Tasks
+from smurfq.bridge.writer import Writer
+from smurfq.core import keys, session
+from smurfq.core.jsonsafe import dumps, loads
+from smurfq.core.messages import Drain, Message, parse
+from smurfq.core.sequence import Arrival, Sequences
+from smurfq.errors import MessageError, StoreUnavailableError
+from smurfq.store.bridge import Counters, Positions
+from smurfq.store.connection import Client
+from smurfq.store.drain import ANSWER_EXPIRES_S, DrainAnswer
+
+TAKEN_MESSAGES = 250  # more in one batch would keep the interpreter from the receiver for too long
+TAKEN_BYTES = 4 << 20
+_LONGEST_WAIT_S = 0.2
+_TELL_DROPS_S = 1.0
+
+Source = tuple[bytes, str, str, str]  # address as the kernel gave it, host, script, publisher id
+
+
+class Applier(threading.Thread):
+    """Applies what is in the buffer until the receiver has ended and the buffer is empty."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        writer: Writer,
+        snapshots: SnapshotPace,
+        patience: Patience,
+        publishers: frozenset[str],
+        buffer: Buffer,
+        counters: Counters,
+        complaints: Complaints,
+        log: logging.Logger,
+    ) -> None:
+        super().__init__(name="applier", daemon=True)
+        self._client = client
+        self._writer = writer
+        self._snapshots = snapshots
+        self._patience = patience
+        self._publishers = publishers
+        self._buffer = buffer
+        self._counters = counters
+        self._complaints = complaints
+        self._log = log
+        self._tasks = Tasks(client)
+        self._sequences = Sequences()
+        self._kernel_drops = Drops(lambda: counters.kernel_dropped)
+        self._buffer_drops = Drops(lambda: counters.buffered_dropped)
+        self._tell_drops_at = 0.0
+        self._untold = [0, 0]
+        self._moved: set[Source] = set()
+        self._coalescing = Coalescing()
+        self._finishing = threading.Event()
+
+    def finish(self) -> None:
+        """Apply what is left in the buffer and end; call it when the receiver has ended."""
+        self._finishing.set()
+
+    def run(self) -> None:
+        """Apply datagrams until there are no more."""
+        try:
+            self._restore()
+            while True:
+                finishing = self._finishing.is_set()
+                taken = self._buffer.take(TAKEN_MESSAGES, TAKEN_BYTES, self._snapshots.wait_s(_LONGEST_WAIT_S))
+                if not taken and finishing:
+                    break
+                try:
+                    self._apply(taken)
+                    if taken:
+                        count = sum(len(chunk.datagrams) for chunk in taken)
+                        time.sleep(self._coalescing.pause_s(count, more=len(self._buffer) > 0))
+                except StoreUnavailableError:
+                    raise
+                except Exception:  # noqa: BLE001 the thread's rim: whatever came must not end the bridge
+                    self._counters.failed += sum(len(chunk.datagrams) for chunk in taken)
+                    self._log.exception("the bridge failed on a datagram; this is a defect, please report it")
+        except StoreUnavailableError as cause:
+            self._log.error("%s; %d messages were not written", cause, len(self._buffer))
+
+    def _restore(self) -> None:
+        """Go on with the publishers' numbering from where an earlier bridge stood."""
+        for text, position in self._patience(Positions(self._client).read).items():
+            self._sequences.restore(_source_of(text), position)
+
+    def _apply(self, taken: list[Chunk]) -> None:
+        messages: list[tuple[bytes, Message]] = []
+        for chunk in taken:
+            for address, datagram in zip(chunk.sources, chunk.datagrams, strict=True):
+                try:
+                    message = parse(datagram)
+                except MessageError as cause:
+                    self._counters.malformed += 1
+                    self._complaints.add("malformed datagram", f"{cause} (from {address_text(address)})")
+                    continue
+                if message.id not in self._publishers:
+                    self._counters.unknown_id += 1
+                    hint = f"{message.id!r} from {address_text(address)} is no slot of the site; see SMURFPUB_ID"
+                    self._complaints.add("unknown publisher id", hint)
+                elif isinstance(message, Drain):
+                    self._write(messages, tell=True)
+                    messages = []
+                    self._answer(message)
+                else:
+                    messages.append((address, message))
+        self._write(messages)
+        self._patience(self._snapshots.publish_due)
+
+    def _write(self, messages: list[tuple[bytes, Message]], *, tell: bool = False) -> None:
+        """Write what ``messages`` say; ``tell``: and what was dropped, however lately that was told."""
+        now = time.time()
+        self._untold[0] += self._kernel_drops.grown(now)
+        self._counters.buffered_dropped = self._buffer.dropped
+        self._untold[1] += self._buffer_drops.grown(now)
+        telling = any(self._untold) and (tell or time.monotonic() >= self._tell_drops_at)
+        if not messages and not telling:
+            return
+        publishers = self._publishers if telling else {message.id for _, message in messages}
+        running = self._patience(lambda: self._tasks.look_up(publishers))
+        touched: dict[str, Task] = {}
+        for address, message in messages:
+            task = self._take(address, message, self._tasks.owner(message, running.get(message.id), now))
+            if task is not None:
+                touched[task.task_id] = task
+        if telling:
+            text = self._drops_told()
+            for run in running.values():
+                task = self._tasks.get(run.task_id)
+                if task is not None:
+                    task.events.append(session.message(text, now))
+                    touched[task.task_id] = task
+        self._store(list(touched.values()), now)
+
+    def _take(self, address: bytes, message: Message, task: Task | None) -> Task | None:
+        source = (address, message.host, message.script, message.id)
+        first = not self._sequences.knows(source)
+        step = self._sequences.step(source, message.seq_no, message.time, start=message.type == "start")
+        if step.arrival is Arrival.DUPLICATE:
+            self._counters.duplicate += 1
+            return None
+        self._moved.add(source)
+        self._counters.lost += step.lost
+        if task is None:
+            self._counters.idle += 1
+            return None
+        if first and step.lost:
+            text = (
+                f"publisher {message.script} was first heard at its message {message.seq_no}; those before are missing"
+            )
+            task.events.append(session.message(text, message.time))
+        if not task.take(message, step):
+            self._counters.malformed += 1
+            self._complaints.add(
+                "unusable payload",
+                f"{message.type} of {message.id}, script {message.script}; see the record {task.task_id}",
+            )
+        return task
+
+    def _store(self, tasks: list[Task], now: float) -> None:
+        positions = {
+            _source_text(source): position
+            for source in self._moved
+            if (position := self._sequences.position(source)) is not None
+        }
+        self._moved.clear()
+        batches = [(task.task_id, events) for task in tasks if (events := task.pending(now))]
+        refused = self._writer.write(batches, positions)
+        for task in tasks:
+            if task.task_id in refused:
+                self._counters.refused += task.drop()
+            else:
+                self._counters.applied += task.written()
+        self._snapshots.touched(task_id for task_id, _ in batches)
+
+    def _answer(self, drain: Drain) -> None:
+        run = self._patience(lambda: self._tasks.look_up([drain.id])).get(drain.id)
+        task = self._tasks.get(run.task_id) if run else None
+        started = run.started if run else time.time()
+        answer = DrainAnswer(
+            lost=max(0, task.lost) if task else 0,
+            kernel_dropped=self._kernel_drops.since(started),
+            buffered_dropped=self._buffer_drops.since(started),
+            applied=task.applied if task else 0,
+        )
+
+        def send() -> None:
+            if task is not None:
+                self._snapshots.publish_now(task.task_id)
+            with self._client.pipeline(transaction=True) as pipe:
+                pipe.lpush(keys.drained(drain.token), dumps(asdict(answer)))
+                pipe.expire(keys.drained(drain.token), ANSWER_EXPIRES_S)
+                pipe.execute()
+
+        try:
+            self._patience(send)
+        except ResponseError as cause:
+            self._complaints.add("no answer", f"Redis refused that to the drain marker of {drain.id}: {cause}")
+
+    def _drops_told(self) -> str:
+        kernel, buffered = self._untold
+        self._untold = [0, 0]
+        self._tell_drops_at = time.monotonic() + _TELL_DROPS_S
+        where = [f"{kernel} by the kernel (the socket's buffer was full)"] if kernel else []
+        where += [f"{buffered} by the bridge (its own buffer was full)"] if buffered else []
+        text = f"datagrams of all publishers dropped meanwhile: {', '.join(where)}"
+        self._complaints.add("dropped", text, kernel + buffered)
+        return text
+
+
+def _source_text(source: Source) -> str:
+    address, *names = source
+    return dumps([address.hex(), *names])
+
+
+def _source_of(text: str) -> Source:
+    address, host, script, publisher = loads(text)
+    return (bytes.fromhex(address), host, script, publisher)

@@ -1,0 +1,63 @@
+"""The bounded buffer between the receiver and the applier."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import NamedTuple
+
+BYTES = 1 << 30  # of datagrams at most, whatever their number
+
+
+class Chunk(NamedTuple):
+    """Datagrams received together, with the address that each came from, packed as the kernel gave it."""
+
+    datagrams: list[bytes]
+    sources: list[bytes]
+    size: int  # bytes of all datagrams
+
+
+class Buffer:
+    """Chunks of datagrams waiting to be applied, in order.
+
+    When it is full the oldest chunk goes: what is missing then shows in the numbers of the messages that follow.
+    """
+
+    def __init__(self, messages: int, size: int = BYTES) -> None:
+        self._room, self._size_room = messages, size
+        self._chunks: deque[Chunk] = deque()
+        self._changed = threading.Condition(threading.Lock())
+        self._messages = self._size = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return self._messages
+
+    def put(self, chunk: Chunk) -> None:
+        """Append a chunk, for which the oldest ones may have to go."""
+        with self._changed:
+            self._chunks.append(chunk)
+            self._messages += len(chunk.datagrams)
+            self._size += chunk.size
+            while (self._messages > self._room or self._size > self._size_room) and len(self._chunks) > 1:
+                self.dropped += len(self._pop().datagrams)
+            self._changed.notify()
+
+    def take(self, messages: int, size: int, wait_s: float) -> list[Chunk]:
+        """The oldest chunks, until they hold ``messages`` or ``size`` bytes; none if none came in ``wait_s``."""
+        with self._changed:
+            if not self._chunks:
+                self._changed.wait(wait_s)
+            taken: list[Chunk] = []
+            while self._chunks and messages > 0 and size > 0:
+                chunk = self._pop()
+                messages -= len(chunk.datagrams)
+                size -= chunk.size
+                taken.append(chunk)
+            return taken
+
+    def _pop(self) -> Chunk:
+        chunk = self._chunks.popleft()
+        self._messages -= len(chunk.datagrams)
+        self._size -= chunk.size
+        return chunk

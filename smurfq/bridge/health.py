@@ -1,0 +1,52 @@
+"""The bridge's sign of life, with its counters."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+
+from smurfq.bridge.buffer import Buffer
+from smurfq.bridge.patience import Patience
+from smurfq.config import Settings
+from smurfq.store.bridge import BridgeBoard, Counters, Health
+from smurfq.store.connection import AWAY, connect
+
+
+class HealthSign:
+    """Shows the bridge's health in Redis; a Redis that is away is said once and no failure."""
+
+    def __init__(
+        self, settings: Settings, buffer: Buffer, counters: Counters, patience: Patience, receive_buffer_bytes: int
+    ) -> None:
+        self._board = BridgeBoard(connect(settings.redis_url, retries=0))
+        self._buffer = buffer
+        self._counters = counters
+        self._patience = patience
+        self._health = Health(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            started=time.time(),
+            address=f"{settings.bridge.host}:{settings.bridge.port}",
+            receive_buffer_bytes=receive_buffer_bytes,
+            counters=counters,
+            relay=settings.bridge.relay,
+        )
+
+    def show(self) -> None:
+        """Write the health down."""
+        self._counters.buffered = len(self._buffer)
+        try:
+            self._board.show(self._health)
+        except AWAY as cause:
+            self._patience.away(cause)
+        else:
+            self._patience.back()
+
+    def clear(self) -> None:
+        """Take the sign of life down, so that nobody waits for this bridge."""
+        if self._patience.is_away:
+            return  # it expires by itself
+        with contextlib.suppress(*AWAY):
+            self._board.clear()

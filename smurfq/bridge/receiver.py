@@ -1,0 +1,122 @@
+"""Taking datagrams from the socket, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import struct
+import threading
+from typing import Protocol
+
+import psutil
+
+from smurfq.bridge.buffer import Chunk
+from smurfq.bridge.mmsg import ManyReceiver
+from smurfq.errors import StartError
+from smurfq.store.bridge import Counters
+
+CHUNK_DATAGRAMS = 256
+_WAKE_S = 0.2  # how often a silent socket is left to look whether to stop
+_SO_RCVBUFFORCE = 33
+_SO_MEMINFO = 55
+_TIMEVAL = struct.Struct("@ll")
+_MEMINFO = struct.Struct("9I")  # its last: datagrams dropped by this socket
+
+
+class Sink(Protocol):
+    """Takes chunks of datagrams without ever blocking."""
+
+    def put(self, chunk: Chunk) -> None:
+        """Take a chunk."""
+
+
+def open_socket(host: str, port: int, receive_buffer_bytes: int) -> socket.socket:
+    """A bound UDP socket with the largest receive buffer, up to the one asked for, that the kernel gives.
+
+    Raises
+    ------
+    StartError
+        The port is taken, by whom is said where it can be known, or ``host`` is no address of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    except socket.gaierror as cause:
+        raise StartError(f"the bridge's host {host!r} has no address ({cause}); see bridge.host") from cause
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.bind(address)
+    except OSError as cause:
+        bound.close()
+        raise StartError(_why_not_bound(host, port, cause), host=host, port=port) from cause
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+    with contextlib.suppress(PermissionError):  # without CAP_NET_ADMIN, net.core.rmem_max is the most
+        bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, receive_buffer_bytes)
+    # Not settimeout, which makes the socket non-blocking and waits within Python.
+    seconds, fraction = divmod(_WAKE_S, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(int(seconds), int(1e6 * fraction)))
+    return bound
+
+
+def receive_buffer_bytes(bound: socket.socket) -> int:
+    """The size of the receive buffer obtained; the kernel counts its own overhead in and reports twice the size."""
+    return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+
+def kernel_dropped(bound: socket.socket) -> int:
+    """The count of datagrams that the kernel dropped since the socket was bound (modulo 2**32)."""
+    return int(_MEMINFO.unpack(bound.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[8])
+
+
+class Receiver(threading.Thread):
+    """Moves datagrams from a socket to sinks until it is told to stop."""
+
+    def __init__(self, bound: socket.socket, sinks: list[Sink], counters: Counters) -> None:
+        super().__init__(name="receiver", daemon=True)
+        self._socket = bound
+        self._sinks = sinks
+        self._counters = counters
+        self._finishing = threading.Event()
+
+    def finish(self) -> None:
+        """Stop receiving, at the latest after ``_WAKE_S``."""
+        self._finishing.set()
+
+    def run(self) -> None:
+        """Receive until told to stop, and then what the kernel still holds."""
+        receiver = ManyReceiver(self._socket, CHUNK_DATAGRAMS)
+        while not self._finishing.is_set():
+            self._receive(receiver)
+        while self._receive(receiver):
+            pass
+
+    def _receive(self, receiver: ManyReceiver) -> int:
+        datagrams, sources = receiver.receive()
+        if datagrams:
+            self._counters.received += len(datagrams)
+            chunk = Chunk(datagrams, sources, sum(map(len, datagrams)))
+            for sink in self._sinks:
+                sink.put(chunk)
+        self._counters.kernel_dropped = kernel_dropped(self._socket)
+        return len(datagrams)
+
+
+def _why_not_bound(host: str, port: int, cause: OSError) -> str:
+    if cause.errno == errno.EADDRINUSE:
+        return (
+            f"UDP port {port} of {host} is taken by {_owner(port)}; stop it, or give the bridge another port "
+            f"(bridge.port, and SMURFPUB_UDP_PORT of the publishers)"
+        )
+    if cause.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine; bridge.host must be one, 127.0.0.1 for publishers on it"
+    return f"cannot bind UDP port {port} of {host}: {cause.strerror}"
+
+
+def _owner(port: int) -> str:
+    try:
+        pids = [c.pid for c in psutil.net_connections("udp") if c.laddr and c.laddr.port == port and c.pid]
+        if pids:
+            return f"process {pids[0]} ({' '.join(psutil.Process(pids[0]).cmdline())[:120]})"
+    except psutil.Error:
+        pass
+    return "another process"

@@ -1,0 +1,152 @@
+"""Whose a message is: what runs under each publisher id, and what the bridge knows of each task."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from smurfq.core import keys, session, stages
+from smurfq.core.jsonsafe import loads
+from smurfq.core.messages import Message
+from smurfq.core.publication import publication
+from smurfq.core.sequence import Step
+from smurfq.core.session import Event
+from smurfq.store.connection import Client
+from smurfq.store.fence import Running, parse_running
+
+TASKS_KEPT = 500
+_DROPS_KEPT = 1000
+
+
+@dataclass
+class Task:
+    """What the bridge knows of a task whose messages it has seen."""
+
+    task_id: str
+    lost: int = 0
+    lost_written: int = 0
+    applied: int = 0
+    timestamps: Any = None  # the newest session data of the key from which stages are made
+    events: list[Event] = field(default_factory=list)  # not yet written
+    taken: int = 0  # messages not yet written
+
+    def take(self, message: Message, step: Step) -> bool:
+        """Add what a message says to the events to be written; false if its payload was of the wrong type."""
+        said = publication(message)
+        self.events += said.events
+        self.taken += 1
+        if message.type == "session_data" and not said.malformed and stages.KEY in message.payload:
+            value = message.payload[stages.KEY]
+            self.events += [session.stage(name, time) for name, time in stages.new_stages(value, self.timestamps)]
+            self.timestamps = value
+        self.lost += step.lost
+        return not said.malformed
+
+    def pending(self, now: float) -> list[Event]:
+        """All events not yet written; the caller has them from then on."""
+        events, self.events = self.events, []
+        if self.lost != self.lost_written:
+            self.lost_written = self.lost
+            events.append(session.header(now, lost=max(0, self.lost)))
+        return events
+
+    def written(self) -> int:
+        """How many messages have been written by this; they count as applied."""
+        count, self.taken = self.taken, 0
+        self.applied += count
+        return count
+
+    def drop(self) -> int:
+        """How many messages could not be written."""
+        count, self.taken = self.taken, 0
+        return count
+
+
+class Tasks:
+    """The tasks seen lately, and what runs under each publisher id."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._tasks: OrderedDict[str, Task] = OrderedDict()
+        self._running: dict[str, Running] = {}
+        self._previous: dict[str, Running] = {}
+
+    def look_up(self, publishers: Iterable[str]) -> dict[str, Running]:
+        """What runs now under each of the publisher ids; two round trips at most, one when no task is new."""
+        names = sorted(publishers)
+        if not names:
+            return {}
+        texts: list[str | None] = self._client.mget([keys.running(name) for name in names])  # type: ignore[assignment]
+        found = {name: running for name, text in zip(names, texts, strict=True) if (running := parse_running(text))}
+        self._load([running.task_id for running in found.values() if running.task_id not in self._tasks])
+        for name, running in found.items():
+            self._tasks.move_to_end(running.task_id)
+            last = self._running.get(name)
+            if last is not None and last.task_id != running.task_id:
+                self._previous[name] = last
+            self._running[name] = running
+        return found
+
+    def owner(self, message: Message, running: Running | None, now: float) -> Task | None:
+        """The task to which ``message`` belongs when ``running`` runs under its id; None if it belongs to none.
+
+        A message that waited while Redis was away may be older than what runs now. Where both times are by one
+        host's clock, it goes to the task that ran then. A task begun after ``now`` says that the clock was set back
+        since, and that times say nothing.
+        """
+        if running is None:
+            return None
+        if message.time >= running.started or message.host != running.host or running.started > now:
+            return self._tasks[running.task_id]
+        previous = self._previous.get(message.id)
+        if previous is not None and message.time >= previous.started:
+            return self._tasks.get(previous.task_id)
+        return None
+
+    def get(self, task_id: str) -> Task | None:
+        """What is known of a task; None if no message of it has been seen."""
+        return self._tasks.get(task_id)
+
+    def _load(self, task_ids: list[str]) -> None:
+        """Begin with what an earlier bridge may have written of these tasks."""
+        if not task_ids:
+            return
+        with self._client.pipeline(transaction=False) as pipe:
+            for task_id in task_ids:
+                pipe.hget(keys.record(task_id), "lost")
+                pipe.hget(keys.data(task_id), stages.KEY)
+            answers = pipe.execute()
+        for index, task_id in enumerate(task_ids):
+            lost = int(loads(answers[2 * index] or "0"))
+            known = answers[2 * index + 1]
+            self._tasks[task_id] = Task(task_id, lost, lost, timestamps=loads(known) if known else None)
+        while len(self._tasks) > TASKS_KEPT:
+            self._tasks.popitem(last=False)
+
+
+class Drops:
+    """How many datagrams were dropped since a time, of a count that only grows."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+        self._steps: deque[tuple[float, int]] = deque(maxlen=_DROPS_KEPT)  # time, count from then on
+        self._last = 0
+
+    def grown(self, now: float) -> int:
+        """How much the count has grown since this was asked last."""
+        count = self._count()
+        grown, self._last = count - self._last, count
+        if grown:
+            self._steps.append((now, count))
+        return grown
+
+    def since(self, start: float) -> int:
+        """How much the count has grown since ``start``."""
+        before = 0
+        for time, count in self._steps:
+            if time >= start:
+                return self._last - before
+            before = count
+        return 0

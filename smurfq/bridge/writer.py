@@ -1,0 +1,79 @@
+"""Writing batches of events, each exactly once although Redis may go away in the middle."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+
+from redis.exceptions import ResponseError
+
+from smurfq.bridge.complaints import Complaints
+from smurfq.bridge.patience import Patience
+from smurfq.core import keys
+from smurfq.core.sequence import Position
+from smurfq.core.session import Event
+from smurfq.store.bridge import Positions
+from smurfq.store.connection import Client
+from smurfq.store.records import Batch, Records
+
+
+class Writer:
+    """The bridge's only writer of records. ``client`` must not retry by itself."""
+
+    def __init__(self, client: Client, records: Records, patience: Patience, complaints: Complaints) -> None:
+        self._client = client
+        self._records = records
+        self._positions = Positions(client)
+        self._patience = patience
+        self._complaints = complaints
+        self._name = f"bridge-{os.getpid()}-{secrets.token_hex(4)}"
+        self._number = 0
+
+    def write(self, events: list[tuple[str, list[Event]]], positions: Mapping[str, Position]) -> set[str]:
+        """The ids of the tasks whose records Redis refused; all else is written when this returns.
+
+        Raises
+        ------
+        StoreUnavailableError
+            The bridge is stopping, and Redis is away.
+        """
+        batches = [self._batch(task_id, of_task) for task_id, of_task in events]
+        try:
+            self._write_once(batches, positions)
+        except ResponseError:
+            return self._write_singly(batches, positions)
+        return set()
+
+    def _batch(self, task_id: str, events: list[Event]) -> Batch:
+        self._number += 1
+        return Batch(task_id, self._name, self._number, events)
+
+    def _write_singly(self, batches: list[Batch], positions: Mapping[str, Position]) -> set[str]:
+        """Find out whose record it was that Redis refused; a transaction may have done all the others."""
+        refused = set()
+        for batch in batches:
+            try:
+                self._write_once([batch], {}, tried=True)
+            except ResponseError as cause:
+                refused.add(batch.task_id)
+                self._complaints.add("refused by Redis", f"{cause}; for the record {batch.task_id}")
+        try:
+            self._write_once([], positions)
+        except ResponseError as cause:
+            self._complaints.add("refused by Redis", f"{cause}; for {keys.BRIDGE_POSITIONS}")
+        return refused
+
+    def _write_once(self, batches: list[Batch], positions: Mapping[str, Position], *, tried: bool = False) -> None:
+        def attempt() -> None:
+            nonlocal tried
+            # A lost connection does not tell whether the transaction was done.
+            left = [batch for batch in batches if not (tried and self._records.is_written(batch))]
+            tried = True
+            with self._client.pipeline(transaction=True) as pipe:
+                for batch in left:
+                    self._records.queue(pipe, batch)
+                self._positions.queue(pipe, positions)
+                pipe.execute()
+
+        self._patience(attempt)

@@ -1,0 +1,112 @@
+"""Celery's configuration for a site: at most once, one at a time, and through a Redis restart.
+
+Each setting's reason is in ``docs/decisions/0002-fence.md``; most were found by experiment.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu import Exchange, Queue
+
+from smurfq.config import Settings
+from smurfq.core.slot import Lane, queue_name
+from smurfq.store.queues import NORMAL_PRIORITY, PRIORITY_STEPS
+
+_LANES: tuple[Lane, ...] = ("emergency", "control", "state")
+_EXCHANGE = Exchange("smurfq", type="direct")
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """The configuration of the Celery application."""
+    return {
+        **_transport(settings),
+        **_at_most_once(),
+        **_results(settings),
+        **_worker(),
+        "task_queues": queues(settings),
+        "task_create_missing_queues": False,  # a typo in a slot's name is an error, not a queue nobody serves
+        "task_default_queue": "smurfq.nowhere",
+        "task_default_priority": NORMAL_PRIORITY,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "imports": ["smurfq.tasks"],
+    }
+
+
+def queues(settings: Settings) -> list[Queue]:
+    """The queues of all slots: emergency, control and state lane of each."""
+    return [
+        Queue(name, exchange=_EXCHANGE, routing_key=name)
+        for slot in settings.slots
+        for name in (queue_name(slot, lane) for lane in _LANES)
+    ]
+
+
+def _transport(settings: Settings) -> dict[str, Any]:
+    return {
+        "broker_url": settings.redis_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # 100 by default; then the worker would exit
+        "broker_transport_options": {
+            "visibility_timeout": 60,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "priority_steps": list(PRIORITY_STEPS),
+            "queue_order_strategy": "priority",  # the emergency queue, named first, is served first
+            "socket_keepalive": True,
+            "socket_connect_timeout": 5,
+            "health_check_interval": 25,
+            "max_connections": 20,
+        },
+    }
+
+
+def _at_most_once() -> dict[str, Any]:
+    return {
+        "task_acks_late": False,
+        "worker_disable_prefetch": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_concurrency": 1,
+        "task_reject_on_worker_lost": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_prefetch_count_reduction": False,
+        "task_publish_retry": True,
+        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+        "task_track_started": False,  # the claim writes STARTED; Celery would before it, over a final state
+        "task_ignore_result": False,
+        "task_store_errors_even_if_ignored": True,
+    }
+
+
+def _results(settings: Settings) -> dict[str, Any]:
+    return {
+        "result_backend": settings.redis_url,
+        "result_expires": int(settings.redis.result_expires_days * 86400),
+        "result_extended": True,
+        "result_backend_always_retry": True,  # else a result that meets a Redis restart is lost
+        "result_backend_max_sleep_between_retries_ms": 1000,
+        "result_backend_transport_options": {
+            "retry_policy": {"max_retries": None, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 1}
+        },
+        "result_chord_join_timeout": 30.0,
+        "redis_socket_keepalive": True,
+        "redis_socket_connect_timeout": 5,
+        "redis_backend_health_check_interval": 25,
+    }
+
+
+def _worker() -> dict[str, Any]:
+    return {
+        "worker_pool": "prefork",
+        "worker_max_tasks_per_child": None,  # operations have processes of their own; 1 costs up to 5 s a task
+        "worker_proc_alive_timeout": 30,
+        "worker_soft_shutdown_timeout": 0.0,
+        "worker_enable_soft_shutdown_on_idle": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": True,
+        "task_send_sent_event": True,
+        "worker_enable_remote_control": True,
+    }

@@ -1,0 +1,194 @@
+"""Gives a final state to what has lost its worker or its message, so that nothing waits for it for ever.
+
+A record ends as ``lost``, and with it the rest of its chain, its chord and its errbacks.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from celery import states
+from celery.app.task import Context
+from celery.utils import uuid
+from celery.utils.log import get_logger
+
+from smurfq import errors
+from smurfq.app import SmurfqApp
+from smurfq.core import keys, session
+from smurfq.core.session import Outcome, SessionRecord
+from smurfq.core.slot import Lane, publisher_id, queue_name
+from smurfq.errors import OperationLostError, RecordNotFoundError
+from smurfq.runner import processes
+from smurfq.runner.leftovers import end_leftovers
+from smurfq.runner.lock import lock_path
+from smurfq.store import Batch
+from smurfq.store.connection import AWAY
+from smurfq.store.fence import Running
+
+logger = get_logger(__name__)
+
+LANES: tuple[Lane, ...] = ("control", "state")
+WORKER_GONE_S = 30.0  # without a lease for this long, while Redis answers: its worker is gone
+MESSAGE_GONE_S = 15.0  # submitted this long ago, not claimed, and its message is in no queue
+RESENDS = 3  # of a message that was lost; then its task is
+
+
+class Reaper:
+    """Looks for what has lost its worker or its message."""
+
+    def __init__(self, app: SmurfqApp, clock: Callable[[], float] = time.monotonic) -> None:
+        self._app = app
+        self._clock = clock
+        self._unleased_since: dict[str, float] = {}
+
+    def sweep(self) -> list[str]:
+        """The ids of the tasks that were given up now: called every few seconds, by any process."""
+        return [*self._sweep_running(), *self._sweep_waiting()]
+
+    def _sweep_running(self) -> list[str]:
+        found = []
+        for slot in self._app.settings.slots:
+            for lane in LANES:
+                publisher = publisher_id(slot, lane)
+                running = self._app.fence.running(publisher)
+                if running is None or self._app.fence.lease_owner(queue_name(slot, lane)) == running.lease:
+                    self._unleased_since.pop(publisher, None)
+                elif self._clock() - self._unleased_since.setdefault(publisher, self._clock()) >= WORKER_GONE_S:
+                    found += self._try(running.task_id, partial(self.reap, publisher))
+        return found
+
+    @staticmethod
+    def _try(task_id: str, give_up: Callable[[], object]) -> list[str]:
+        """``task_id`` if it was given up: what is wrong with one must not keep the others waiting."""
+        try:
+            return [task_id] if give_up() else []
+        except AWAY:
+            raise
+        except Exception:
+            logger.exception("cannot give up %s", task_id)
+            return []
+
+    def reap(self, publisher: str) -> Running | None:
+        """End what is written down as running under a publisher id, whose worker is gone; None if nothing is.
+
+        Only to be called by who has the lease of its queue, or knows that nobody has.
+        """
+        running = self._app.fence.running(publisher)
+        if running is None:
+            return None
+        if running.host == socket.gethostname():
+            self._kill(running)
+        self._conclude(running)
+        self._app.fence.finished(publisher, running.task_id)
+        return running
+
+    def _kill(self, running: Running) -> None:
+        """End the processes of an operation that has outlived its worker."""
+        killed = processes.kill_groups(running.processes)
+        killed += end_leftovers(running.task_id, lock_path(self._app.settings.state_dir, running.publisher))
+        if killed:
+            logger.warning("killed what was left of %s[%s]: %s", running.op_name, running.task_id, killed)
+
+    def _conclude(self, running: Running) -> None:
+        """Give the task the end that its record has, or ``lost``."""
+        request = Context({**running.request, "id": running.task_id})
+        if self._app.backend.get_state(running.task_id) in states.READY_STATES:
+            return
+        record = self._record(running.task_id)
+        if record is not None and record.done:
+            self._store_written_end(record, request)
+            return
+        self._app.fence.mark_dirty(running.publisher, f"the worker of {running.op_name}[{running.task_id}] died")
+        error = OperationLostError(
+            f"{running.op_name} on {running.slot} is lost: its worker on {running.host} died or was cut off while it "
+            "ran; the card may not be in the state it should be in",
+            slot=running.slot,
+            operation=running.op_name,
+            session_id=running.task_id,
+        )
+        logger.error("%s", error)
+        self._app.end_unrun(request, error, Outcome.LOST)
+
+    def _store_written_end(self, record: SessionRecord, request: Any) -> None:
+        """The worker died after it had written the record's end and before Celery had stored it."""
+        backend = self._app.backend
+        task_id = record.session_id
+        if record.success:
+            backend.mark_as_done(task_id, self._app.records.read(task_id).to_dict(), request=request)
+            chain = list(request.chain or ())
+            next_id = (chain[-1].get("options") or {}).get("task_id") if chain else None
+            if next_id and not self._app.records.exists(next_id):
+                backend._fail_chain(chain, _lost_step(record), state=states.FAILURE)
+            return
+        backend.mark_as_failure(task_id, _error_of(record), request=request)
+
+    def _record(self, task_id: str) -> SessionRecord | None:
+        try:
+            return self._app.records.header(task_id)
+        except RecordNotFoundError:
+            return None
+
+    def _sweep_waiting(self) -> list[str]:
+        """Give up what was submitted, is claimed by nobody, and has no message any more."""
+        oldest = time.time() - MESSAGE_GONE_S
+        late: list[str] = self._app.store.zrangebyscore(keys.WAITING, "-inf", oldest, start=0, num=1000)  # type: ignore[assignment]
+        if not late:
+            return []
+        with_message = {
+            waiting.task_id for slot in self._app.settings.slots for waiting in self._app.waiting.waiting(slot)
+        } | self._app.waiting.unacknowledged()
+        gone = [task_id for task_id in late if task_id not in with_message]
+        return [done for task_id in gone for done in self._try(task_id, partial(self._give_up, task_id))]
+
+    def _give_up(self, task_id: str) -> bool:
+        """Whether a task without a message was given up; its message is sent again where that is possible."""
+        record = self._record(task_id)
+        if record is None or record.status != "queued" or self._app.backend.get_state(task_id) in states.READY_STATES:
+            self._app.store.zrem(keys.WAITING, task_id)
+            if record is not None and not record.done:
+                self._app.write_end(task_id, Outcome.ABORTED)
+            return False
+        if self._send_again(record):
+            return False
+        error = OperationLostError(
+            f"{record.op_name} on {record.slot} is lost: it was queued, but its message is in no queue (was Redis "
+            "restarted without persistence?); submit it again",
+            slot=record.slot,
+            operation=record.op_name,
+            session_id=task_id,
+        )
+        logger.error("%s", error)
+        self._app.end_unrun(Context(id=task_id, task=f"smurfq.{record.op_name}"), error, Outcome.LOST)
+        return True
+
+    def _send_again(self, record: SessionRecord) -> bool:
+        """Whether a lost message was sent again: one that a worker took from Redis when it was killed, for example."""
+        task_id = record.session_id
+        message, times = self._app.records.lost_message(task_id)
+        if message is None or times > RESENDS:
+            return False
+        self._app.resend(message)
+        self._app.records.still_waits(task_id)
+        text = "its message was lost, with the worker that took it or with Redis; queued again"
+        logger.warning("%s[%s] on %s: %s", record.op_name, task_id, record.slot, text)
+        self._app.records.append(Batch(task_id, f"reaper-{uuid()}", 0, [session.message(text, time.time())]))
+        return True
+
+
+def _lost_step(record: SessionRecord) -> OperationLostError:
+    return OperationLostError(
+        f"the step after {record.op_name} on {record.slot} was never queued: the worker died between the two",
+        slot=record.slot,
+        after=record.session_id,
+    )
+
+
+def _error_of(record: SessionRecord) -> Exception:
+    """The error that a record tells of."""
+    told = dict(record.error or {})
+    kind = getattr(errors, str(told.pop("type", "")), errors.OperationFailedError)
+    return kind(told.pop("message", f"{record.op_name} on {record.slot} {record.outcome}"), told)

@@ -1,0 +1,45 @@
+"""The lock of a slot's card on this host: what an operation has forked holds it too, so that an orphan keeps it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from smurfq.errors import SlotBusyError
+
+_POLL_S = 0.05
+
+
+def lock_path(state_dir: Path, publisher: str) -> Path:
+    """Where the lock of a publisher id is."""
+    return state_dir.absolute() / "locks" / f"{publisher}.lock"
+
+
+def acquire(path: Path, wait_s: float) -> int:
+    """An open file descriptor that holds the lock; closing it, and every copy of it, releases the lock.
+
+    Raises
+    ------
+    SlotBusyError
+        It was not free within ``wait_s`` seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as cause:
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                raise SlotBusyError(
+                    f"the card {path.stem} is still held by a process that an earlier operation left behind, after "
+                    f"{wait_s:g} s; `fuser {path}` names it",
+                    slot=path.stem,
+                    lock=str(path),
+                ) from cause
+            time.sleep(_POLL_S)
+        else:
+            return descriptor

@@ -1,0 +1,134 @@
+"""The processes of an operation: its group, and whatever it started that left the group."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+_PR_SET_CHILD_SUBREAPER = 36
+_GONE_WITHIN_S = 5.0
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of what its descendants leave behind, so that nothing escapes it."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def identity(pid: int) -> list[float] | None:
+    """A process's id and its start time (s since 1970), which together name it for good; None if it is gone."""
+    try:
+        return [pid, psutil.Process(pid).create_time()]
+    except psutil.Error:
+        return None
+
+
+def same(who: list[float]) -> bool:
+    """Whether the process that ``identity`` named is still alive."""
+    try:
+        process = psutil.Process(int(who[0]))
+        return abs(process.create_time() - who[1]) < 0.05 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def kill_groups(leaders: Iterable[list[float]]) -> list[int]:
+    """Kill processes that ``identity`` named and the groups they lead, and wait until they are gone; those killed."""
+    alive = [who for who in leaders if same(who) and int(who[0]) != os.getpid()]
+    for pid, _ in alive:
+        for kill in (os.kill, os.killpg):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(int(pid), signal.SIGKILL)
+    deadline = time.monotonic() + _GONE_WITHIN_S
+    while any(same(who) for who in alive) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return [int(pid) for pid, _ in alive]
+
+
+def kill_group(leader: int) -> list[str]:
+    """Kill a process group, and whatever else this process has as children; the names of those left beside the leader.
+
+    A process that left the group becomes this one's child when its parent ends (``adopt_orphans``), so that it is
+    found too. Returns once they are gone, or after some seconds. The leader itself is left to be waited for.
+    """
+    killed: dict[int, str] = {}
+    deadline = time.monotonic() + _GONE_WITHIN_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
+        strays = [pid for pid in _children() if pid != leader]
+        if not strays and not _group_lives(leader):
+            break
+        for pid in strays:
+            _kill(pid, killed)
+        time.sleep(0.005)
+    return [f"{name} ({pid})" for pid, name in killed.items()]
+
+
+def _children() -> list[int]:
+    """The children of this process, dead ones not yet waited for included."""
+    try:
+        texts = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+    except OSError:
+        texts = []
+    if texts:
+        return [int(pid) for text in texts for pid in text.split()]
+    return [child.pid for child in psutil.Process().children()]
+
+
+def _group_lives(leader: int) -> bool:
+    """Whether a group has members other than its dead leader."""
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    leader_is_dead = os.waitid(os.P_PID, leader, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    if not leader_is_dead:
+        return True
+    return any(_in_group(pid, leader) for pid in psutil.pids() if pid != leader)
+
+
+def _in_group(pid: int, leader: int) -> bool:
+    try:
+        return os.getpgid(pid) == leader
+    except OSError:
+        return False
+
+
+def _kill(pid: int, killed: dict[int, str]) -> None:
+    with contextlib.suppress(ChildProcessError):
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return
+    with contextlib.suppress(psutil.Error, ProcessLookupError):
+        killed.setdefault(pid, psutil.Process(pid).name())
+        os.kill(pid, signal.SIGKILL)
+
+
+def out_of_memory_kills() -> int:
+    """How many processes the kernel has killed for lack of memory, in this container and on this machine."""
+    total = 0
+    for path, key in (("/sys/fs/cgroup/memory.events", "oom_kill"), ("/proc/vmstat", "oom_kill")):
+        with contextlib.suppress(OSError, ValueError):
+            for line in Path(path).read_text().splitlines():
+                name, _, value = line.partition(" ")
+                if name == key:
+                    total += int(value)
+    return total
+
+
+def exit_words(code: int, oom: bool) -> str:
+    """How a process ended, in words; ``code`` as in ``subprocess``, negative for a signal."""
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        if code == -signal.SIGKILL and oom:
+            return "was killed by the kernel for lack of memory (SIGKILL)"
+        return f"was killed by {name}"
+    return f"ended with exit code {code} before it gave its result"

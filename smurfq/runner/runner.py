@@ -1,0 +1,255 @@
+"""Runs one operation from its job to its finished record; lives in a worker's pool child, which forks and watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from celery.utils.log import get_logger
+
+from smurfq.app import SmurfqApp, describe_error
+from smurfq.config import Settings
+from smurfq.core import session as events
+from smurfq.core.session import Event, Outcome
+from smurfq.errors import (
+    OperationAbortedError,
+    OperationDiedError,
+    OperationError,
+    OperationFailedError,
+    OperationTimeLimitError,
+)
+from smurfq.runner import process, processes
+from smurfq.runner.abort import Stage, Why
+from smurfq.runner.listener import Listener
+from smurfq.runner.output import Output, log_file
+from smurfq.runner.process import Body, Spare
+from smurfq.runner.scribe import Scribe
+from smurfq.runner.supervisor import Ending, Supervisor, is_alive
+from smurfq.store import Records, connect, patiently
+from smurfq.store.drain import drain
+from smurfq.store.feeds import Feeds
+
+logger = get_logger(__name__)
+
+MAKE_SAFE = "make_safe"
+_MAKE_SAFE_LIMIT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """An operation to be run: its parameters are checked, its claim and lock are taken."""
+
+    task_id: str
+    op_name: str
+    slot: str
+    publisher: str
+    params: Mapping[str, Any]
+    environment: Mapping[str, str]
+    locks: tuple[int, ...] = ()
+    log: bool | str = True
+    time_limit_s: float | None = None
+    is_process: bool = False  # ends in good order at "stop"
+    graces_s: tuple[float, float] = (10.0, 10.0)  # from an abort to the signal, from there to the kill
+    on_start: Callable[[int], None] = field(default=lambda pid: None)
+    on_progress: Callable[[str], None] = field(default=lambda text: None)
+    every_second: Callable[[Supervisor], None] = field(default=lambda supervisor: None)
+
+
+class Runner:
+    """Forks operations; keeps one process ready for the next."""
+
+    def __init__(self, app: SmurfqApp, resolve: Callable[[str], Body]) -> None:
+        self._app = app
+        self._resolve = resolve
+        self._spare: Spare | None = None
+
+    @property
+    def _settings(self) -> Settings:
+        return self._app.settings
+
+    @cached_property
+    def _records(self) -> Records:
+        """The records, for a writer that must know whether a write may have been done already."""
+        return Records(connect(self._settings.redis_url, retries=0), self._app.records.expires_s)
+
+    def prepare(self) -> None:
+        """Have a process ready for the next operation."""
+        if self._settings.worker.spare and (self._spare is None or not is_alive(self._spare)):
+            self._discard()
+            self._spare = self._fork()
+
+    def _fork(self) -> Spare:
+        return process.fork(self._resolve, self._settings, self._app._after_fork)
+
+    def _discard(self) -> None:
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+
+    def _take(self) -> Spare:
+        spare, self._spare = self._spare, None
+        if spare is not None and is_alive(spare):
+            return spare
+        if spare is not None:
+            spare.close()
+        return self._fork()
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """The session record of the finished operation.
+
+        Raises
+        ------
+        OperationError
+            It failed, died, was aborted or ran past its time limit; the record tells the rest.
+        """
+        started = time.time()
+        scribe = Scribe(job.task_id, self._records, self._app.snapshots, Feeds(self._app.store), job.on_progress)
+        output = Output(job.log, self._log_file(job, started), scribe.add, logger.info)
+        spare = self._take()
+        supervisor = self._supervisor(job, spare, output, scribe.add)
+        listener = Listener(job.task_id, self._app.verbs, supervisor, job.every_second, job.is_process)
+        try:
+            scribe.start()
+            listener.start()
+            job.on_start(spare.pid)
+            scribe.add(_begun(job, started, output.path))
+            ending = supervisor.run(_wire_job(job), [output.write_end, *job.locks])
+            listener.close()
+            self._after(job, ending, scribe.add)
+        finally:
+            listener.close()
+            scribe.close()
+            supervisor.close()
+        if scribe.dropped:
+            logger.warning("%d pieces of log were not kept live while Redis was away", scribe.dropped)
+        return self._finish(job, ending)
+
+    def _supervisor(self, job: Job, spare: Spare, output: Output, add: Callable[[Event], None]) -> Supervisor:
+        abort_grace_s, kill_grace_s = job.graces_s
+        return Supervisor(
+            spare,
+            output,
+            add,
+            time_limit_s=job.time_limit_s,
+            abort_grace_s=abort_grace_s,
+            kill_grace_s=kill_grace_s,
+        )
+
+    def _log_file(self, job: Job, at: float) -> Path:
+        return log_file(self._settings.log_dir, job.slot, job.op_name, job.task_id, at)
+
+    def _after(self, job: Job, ending: Ending, add: Callable[[Event], None]) -> None:
+        """Say what was left behind; leave the card safe if the operation could not do so itself."""
+        if ending.left_behind:
+            text = f"ended processes that {job.op_name} had left behind: {', '.join(ending.left_behind)}"
+            add(events.message(text, time.time()))
+        if ending.result is None and ending.plan is None:  # said at once, whatever making safe takes
+            error = _error(job, ending)
+            add(events.header(time.time(), degraded=True, error=describe_error(error) if error else None))
+            add(events.message(str(error), time.time()))
+        if ending.stage is Stage.KILLED or ending.result is None:
+            findings = self.make_safe(job)
+            add(events.data_set({MAKE_SAFE: findings}, time.time()))
+            add(events.message(f"the card: {findings.get('text') or findings}", time.time()))
+
+    def make_safe(self, job: Job) -> dict[str, Any]:
+        """What a new process found and did to leave the card safe after an operation had to be killed."""
+        found: dict[str, Any] = {}
+
+        def collect(event: Event) -> None:
+            found.update(event.get("set", {}) if event["k"] == "data" else {})
+
+        quiet = Output(False, Path(), collect, logger.info)
+        safe_job = Job(
+            task_id=job.task_id,
+            op_name=MAKE_SAFE,
+            slot=job.slot,
+            publisher=job.publisher,
+            params={},
+            environment=job.environment,
+            graces_s=(1.0, 1.0),
+            time_limit_s=_MAKE_SAFE_LIMIT_S,
+        )
+        supervisor = self._supervisor(safe_job, self._fork(), quiet, collect)
+        try:
+            ending = supervisor.run(_wire_job(safe_job), [quiet.write_end, *job.locks])
+        finally:
+            supervisor.close()
+        if ending.result is None or not ending.result["ok"]:
+            found["error"] = (ending.result or {}).get("message") or processes.exit_words(ending.exit_code, ending.oom)
+        return found
+
+    def _finish(self, job: Job, ending: Ending) -> dict[str, Any]:
+        answer = patiently(lambda: drain(self._app.store, self._bridge_address(), job.publisher))
+        error = _error(job, ending)
+        more: dict[str, Any] = {"complete": answer is not None and answer.complete}
+        outcome = Outcome.SUCCEEDED
+        if error is not None:
+            outcome = Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
+        written = patiently(lambda: self._app.write_end(job.task_id, outcome, error, **more))
+        if not written and error is None:
+            raise OperationError(
+                f"{job.op_name} on {job.slot} finished, but had been given up before as lost", slot=job.slot
+            )
+        if error is not None:
+            raise error
+        return patiently(lambda: self._app.records.read(job.task_id).to_dict())
+
+    def _bridge_address(self) -> tuple[str, int]:
+        return self._settings.bridge.host, self._settings.bridge.port
+
+
+def _wire_job(job: Job) -> dict[str, Any]:
+    return {
+        "session_id": job.task_id,
+        "op_name": job.op_name,
+        "slot": job.slot,
+        "params": dict(job.params),
+        "environment": dict(job.environment),
+    }
+
+
+def _begun(job: Job, started: float, log: Path | None) -> Event:
+    more = {"log_file": str(log)} if log is not None else {}
+    return events.header(started, status="running", start_time=started, **more)
+
+
+def _error(job: Job, ending: Ending) -> OperationError | None:
+    """Why the operation did not succeed; None if it did."""
+    what = f"{job.op_name} on {job.slot}"
+    fields: dict[str, Any] = {"operation": job.op_name, "slot": job.slot, "session_id": job.task_id}
+    result = ending.result
+    if ending.plan is not None:
+        fields["stage"] = ending.stage.name.lower()
+        if ending.plan.why is Why.TIME_LIMIT:
+            return OperationTimeLimitError(f"{what} was ended: {ending.plan.reason}", fields)
+        how = {
+            Stage.ASKED: "it ended at its next safe point",
+            Stage.SIGNALLED: "it was interrupted and cleaned up after itself",
+            Stage.KILLED: "it had to be killed; see data['make_safe'] for the state of the card",
+        }[ending.stage]
+        if result is not None and result["ok"]:
+            how = "it had just done its work"
+        elif result is not None and result["type"] != "AbortSignal" and result["aborted"]:
+            how = "it ended at its next safe point"
+        reason = f"{what} was aborted by {ending.plan.by} ({ending.plan.reason}); {how}"
+        return OperationAbortedError(reason, {**fields, "by": ending.plan.by})
+    if result is None:
+        words = processes.exit_words(ending.exit_code, ending.oom)
+        return OperationDiedError(
+            f"{what}: its process {words}; its output is in the record's log",
+            {**fields, "exit_code": ending.exit_code, "out_of_memory": ending.oom},
+        )
+    if result["ok"]:
+        return None
+    if result["aborted"]:  # by sodetlib's stop_point at a stop
+        return OperationAbortedError(f"{what} ended at a safe point: a stop was asked for", fields)
+    inner = {k: v for k, v in result["fields"].items() if k not in fields}
+    text = result["message"] if result["type"] == "OperationFailedError" else f"{result['type']}: {result['message']}"
+    return OperationFailedError(
+        f"{what} failed: {text}", {**fields, **inner, "raised": result["type"], "traceback": result["traceback"]}
+    )

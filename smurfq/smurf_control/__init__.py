@@ -1,0 +1,34 @@
+"""The slot's card, as operations reach it: the only importer of pysmurf, sodetlib and pyepics.
+
+``libraries`` imports them and says which they are, ``paths`` sets what they hard-code, ``opening`` opens a
+slot, ``registers`` goes to EPICS straight where pysmurf would hang, ``making_safe`` clears up after an
+operation that had to be killed, ``state`` reads a slot's state. Importing this package imports none of the
+libraries.
+"""
+
+from smurfq.smurf_control.libraries import (
+    assert_no_channel_access,
+    edited_since,
+    preload,
+    sodetlib_function,
+    versions,
+)
+from smurfq.smurf_control.making_safe import make_safe
+from smurfq.smurf_control.opening import open_slot
+from smurfq.smurf_control.paths import apply_paths
+from smurfq.smurf_control.registers import card_answers, restart_link
+from smurfq.smurf_control.state import read_state
+
+__all__ = [
+    "apply_paths",
+    "assert_no_channel_access",
+    "card_answers",
+    "edited_since",
+    "make_safe",
+    "open_slot",
+    "preload",
+    "read_state",
+    "restart_link",
+    "sodetlib_function",
+    "versions",
+]

@@ -1,0 +1,131 @@
+"""Opening a slot for an operation: a fresh SmurfControl and DetConfig, with the operation's session in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from smurfq.config import Settings
+from smurfq.core.slot import SlotId
+from smurfq.errors import ConfigError, OperationAbortedError, OperationFailedError
+from smurfq.smurf_control.answering import name_what_is_silent
+from smurfq.smurf_control.closing import limit_closing
+from smurfq.smurf_control.leaving import leave_quiet
+from smurfq.smurf_control.libraries import versions
+from smurfq.smurf_control.paths import apply_paths
+from smurfq.smurf_control.registers import card_answers, epics_root
+from smurfq.smurf_control.session_protocol import SessionProtocol
+
+_ANSWER_S: Final = 5.0
+
+
+@contextmanager
+def open_slot(
+    session: SessionProtocol, *, load_tune: bool = True, reads_only: bool = False
+) -> Iterator[tuple[Any, Any]]:
+    """A SmurfControl and a DetConfig of the session's slot, with the slot's tune loaded.
+
+    ``reads_only`` makes no output folders and opens nothing to write. sodetlib's own abort, raised at one of
+    its stop points, leaves as ``OperationAbortedError``. Where the block raises, no stream stays open and no waveform
+    plays on.
+
+    Raises
+    ------
+    OperationFailedError
+        The card does not answer, or the slot has no tune although one is asked for.
+    OperationAbortedError
+        sodetlib found at one of its stop points that it shall end.
+    ConfigError
+        The slot's configuration files are missing.
+    """
+    from sodetlib.util import OCSAbortError
+
+    apply_paths(session.settings)
+    config = _load_config(session.settings, session.slot)
+    session.header(software=versions(), simulated=session.settings.simulated)
+    if config.stream_id != session.slot:
+        session.add_message(
+            f"WARNING: sys_config.yml calls this slot {config.stream_id!r}, smurfq {session.slot!r}: "
+            "make them equal. A script that opens the slot by itself publishes under the former, and smurfq "
+            "will not know its messages"
+        )
+    if not card_answers(session.slot, _ANSWER_S):
+        raise OperationFailedError(
+            f"the card of {session.slot} does not answer: no {epics_root(session.slot)}:… within "
+            f"{_ANSWER_S:g} s at EPICS_CA_ADDR_LIST={os.environ.get('EPICS_CA_ADDR_LIST', '')!r}. Is its "
+            "smurf server running? If so and the card hangs, restart_rssi may help",
+            slot=session.slot,
+        )
+    tune = _tune(config, session.slot) if load_tune else None
+    control = config.get_smurf_control(
+        smurfpub_id=os.environ.get("SMURFPUB_ID", session.slot), **({"no_dir": True} if reads_only else {})
+    )
+    control._ocs_session = session
+    _log_once(control.pub)
+    name_what_is_silent(control, session)
+    limit_closing(control, session.slot, session.settings.limits.close_stream_s)
+    if tune is not None:
+        control.load_tune(tune)
+        session.header(tunefile=tune)
+    try:
+        with leave_quiet(session, control):
+            yield control, config
+    except OCSAbortError as cause:
+        raise OperationAbortedError(
+            f"the operation on {session.slot} ended at one of sodetlib's stop points, as was asked",
+            slot=session.slot,
+        ) from cause
+
+
+def _log_once(publisher: Any) -> None:
+    """Have this publisher send no ``session_log``.
+
+    sodetlib's ``pub_ocs_log`` gives each line to the session and publishes it too: it would be in the record twice,
+    and the session's way cannot lose it.
+    """
+    publish = publisher.publish
+
+    def publish_but_log(data: Any, msgtype: str = "general") -> None:
+        if msgtype != "session_log":
+            publish(data, msgtype)
+
+    publisher.publish = publish_but_log
+
+
+def _load_config(settings: Settings, slot: str) -> Any:
+    from sodetlib.det_config import DetConfig
+
+    config = DetConfig()
+    number = SlotId.parse(slot).slot
+    try:
+        config.load_config_files(slot=number)
+    except (OSError, KeyError, ValueError) as cause:
+        folder = os.environ.get("SMURF_CONFIG_DIR") or os.environ.get("OCS_CONFIG_DIR") or "nowhere"
+        raise ConfigError(
+            f"cannot read the configuration of {slot} (SLOT[{number}] of sys_config.yml, looked for in "
+            f"{folder}): "
+            f"{type(cause).__name__}: {cause}; set smurf.config_dir in the site file, or SMURF_CONFIG_DIR",
+            slot=slot,
+        ) from cause
+    # take_noise alone goes by this key; the other functions by what apply_paths sets. One folder for all.
+    config.sys["g3_dir"] = str(settings.smurf.timestreams_dir)
+    return config
+
+
+def _tune(config: Any, slot: str) -> str:
+    """The tune file that the device configuration names.
+
+    A slot that was never set up has none, which pysmurf would report as an IndexError.
+    """
+    tune = config.dev.exp.get("tunefile")
+    if tune and Path(tune).is_file():
+        return str(tune)
+    what = f"its tune file {tune} is gone" if tune else "it has no tune"
+    raise OperationFailedError(
+        f"{slot} needs uxm_setup first: {what} (device configuration {config.dev_file})",
+        slot=slot,
+        needs="uxm_setup",
+    )

@@ -1,0 +1,103 @@
+"""EPICS straight, where a SmurfControl would hang: short time limits, many registers at once, no retries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from smurfq.core.slot import SlotId
+from smurfq.errors import OperationFailedError
+
+_APP: Final = "AMCc:FpgaTopLevel:AppTop:AppCore:"
+_RTM: Final = _APP + "RtmCryoDet:"
+
+SLOT_NUMBER: Final = "AMCc:FpgaTopLevel:AmcCarrierCore:AmcCarrierBsi:SlotNumber"
+RESTART_LINK: Final = "AMCc:RestartRssi"
+ENABLE_STREAMING: Final = _APP + "enableStreaming"
+OPEN_G3STREAM: Final = "AMCc:SmurfProcessor:SOStream:open_g3stream"
+SESSION_ID: Final = "AMCc:SmurfProcessor:SOStream:SOFileWriter:session_id"
+WAVEFORM_ENABLE: Final = _RTM + "LutCtrl:Ctrl:EnableCh"
+BIAS_DACS: Final = _RTM + "RtmSpiMax:TesBiasDacDataRegChArray"
+
+_ANSWER_S: Final = 2.0
+_LOOK_EVERY_S: Final = 0.05
+_LINK_DOWN_S: Final = 1.0  # a reading before the link has gone down would look well
+_LINK_BACK_S: Final = 15.0
+
+
+def epics_root(slot: str) -> str:
+    """The name under which a slot's registers stand: ``smurf_server_s2``."""
+    return f"smurf_server_s{SlotId.parse(slot).slot}"
+
+
+class Registers:
+    """Some registers of a slot, connected all at once; one that does not answer in time reads None."""
+
+    def __init__(self, slot: str, suffixes: Iterable[str], connect_s: float = _ANSWER_S) -> None:
+        import epics
+
+        root = epics_root(slot)
+        self._variables = {
+            suffix: epics.PV(f"{root}:{suffix}", auto_monitor=False, connection_timeout=connect_s)
+            for suffix in suffixes
+        }
+        deadline = time.monotonic() + connect_s
+        while time.monotonic() < deadline and not all(pv.connected for pv in self._variables.values()):
+            epics.ca.poll(evt=0.01, iot=0.1)
+
+    def get(self, suffix: str, timeout_s: float = _ANSWER_S) -> Any:
+        """The value of a register, or None where it does not answer."""
+        variable = self._variables[suffix]
+        if not variable.connected:
+            return None
+        return variable.get(timeout=timeout_s, use_monitor=False)
+
+    def put(self, suffix: str, value: Any, timeout_s: float = _ANSWER_S) -> bool:
+        """Whether the register confirmed the value."""
+        variable = self._variables[suffix]
+        if not variable.connected:
+            return False
+        return bool(variable.put(value, wait=True, timeout=timeout_s) == 1)
+
+    def wait_for(self, suffix: str, value: int, within_s: float) -> Any:
+        """What a register reads once it is ``value``, or else after ``within_s`` or where it does not answer."""
+        deadline = time.monotonic() + within_s
+        while True:
+            found = self.get(suffix, max(_LOOK_EVERY_S, deadline - time.monotonic()))
+            if found is None or found == value or time.monotonic() > deadline:
+                return found
+            time.sleep(_LOOK_EVERY_S)
+
+
+def card_answers(slot: str, within_s: float = _ANSWER_S) -> bool:
+    """Whether the card answers over Channel Access."""
+    return Registers(slot, (SLOT_NUMBER,), within_s).get(SLOT_NUMBER, within_s) is not None
+
+
+def restart_link(slot: str) -> tuple[bool, bool]:
+    """Restart the RSSI link to the card; whether the card answered before, and whether it does after.
+
+    Raises
+    ------
+    OperationFailedError
+        The smurf server did not take the command.
+    """
+    registers = Registers(slot, (SLOT_NUMBER, RESTART_LINK))
+    before = registers.get(SLOT_NUMBER) is not None
+    if not registers.put(RESTART_LINK, 1):
+        raise OperationFailedError(
+            f"{epics_root(slot)}:{RESTART_LINK} could not be written within {_ANSWER_S:g} s: the smurf "
+            f"server of {slot} does not answer; is it running?",
+            slot=slot,
+            responsive_before=before,
+        )
+    time.sleep(_LINK_DOWN_S)
+    deadline = time.monotonic() + _LINK_BACK_S
+    while True:
+        asked = time.monotonic()
+        if registers.get(SLOT_NUMBER) is not None:
+            return before, True
+        if time.monotonic() > deadline:
+            return before, False
+        time.sleep(max(0.0, 0.5 - (time.monotonic() - asked)))

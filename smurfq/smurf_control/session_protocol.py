@@ -1,0 +1,24 @@
+"""What opening a slot asks of the session that it opens it for."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from smurfq.config import Settings
+
+
+class SessionProtocol(Protocol):
+    """The session of a running operation: sodetlib's ``S._ocs_session``, and its slot's settings."""
+
+    settings: Settings
+    slot: str
+
+    @property
+    def status(self) -> str:
+        """``running``, or ``stopping`` once a stop or abort was asked for."""
+
+    def add_message(self, text: Any) -> None:
+        """Add a line for people to the record."""
+
+    def header(self, **values: Any) -> None:
+        """Set fields of the record's header."""

@@ -1,0 +1,39 @@
+"""The operations as Celery tasks, a file a family.
+
+``from smurfq.tasks import run; run.delay(slot="crate1slot2", script="/config/scripts/x.py")``.
+
+Importing it needs no pysmurf: what drives a card is imported in the operation's process.
+"""
+
+from smurfq.tasks.bias import all_off, bias_dets, overbias_tes, set_biases, zero_biases
+from smurfq.tasks.bias_steps import take_bgmap, take_bias_steps, take_bias_waves
+from smurfq.tasks.iv import take_iv
+from smurfq.tasks.making_safe import make_safe
+from smurfq.tasks.noise import take_noise
+from smurfq.tasks.rssi import restart_rssi
+from smurfq.tasks.run import run
+from smurfq.tasks.setup import uxm_relock, uxm_setup
+from smurfq.tasks.state import check_state
+from smurfq.tasks.stream import stream
+from smurfq.tasks.trial import test
+
+__all__ = [
+    "all_off",
+    "bias_dets",
+    "check_state",
+    "make_safe",
+    "overbias_tes",
+    "restart_rssi",
+    "run",
+    "set_biases",
+    "stream",
+    "take_bgmap",
+    "take_bias_steps",
+    "take_bias_waves",
+    "take_iv",
+    "take_noise",
+    "test",
+    "uxm_relock",
+    "uxm_setup",
+    "zero_biases",
+]

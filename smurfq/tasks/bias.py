@@ -1,0 +1,93 @@
+"""`overbias_tes`, `set_biases`, `zero_biases`, `bias_dets` and `all_off`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from smurfq.core.parameters import NUM_BIAS_GROUPS
+from smurfq.errors import OperationFailedError
+from smurfq.runner.session import Session
+from smurfq.smurf_control import open_slot, sodetlib_function
+from smurfq.tasks.earlier import check_earlier
+from smurfq.tasks.keywords import keywords
+from smurfq.tasks.task import operation
+
+_READ_BACK_V = 1e-4  # a pair of DACs has steps of 3.8e-5 V
+
+
+@operation
+def overbias_tes(session: Session, *, bgs: list[int] | None = None, kwargs: dict[str, Any] | None = None) -> None:
+    """Drive the detectors normal by a high bias for a moment."""
+    with open_slot(session, load_tune=False) as (control, config):
+        sodetlib_function("util.overbias_dets")(control, config, **keywords(kwargs, bias_groups=bgs))
+
+
+@operation
+def set_biases(session: Session, *, bias: float | Sequence[float], bgs: list[int] | None = None) -> None:
+    """Set the bias voltage of bias groups, and read it back.
+
+    Raises
+    ------
+    OperationFailedError
+        What is read back is not what was set.
+    """
+    groups = list(range(NUM_BIAS_GROUPS)) if bgs is None else bgs
+    volts = list(bias) if isinstance(bias, Sequence) else [bias] * len(groups)
+    _set(session, dict(zip(groups, volts, strict=True)))
+
+
+@operation
+def zero_biases(session: Session, *, bgs: list[int] | None = None) -> None:
+    """Set the bias voltage of bias groups to zero, and read it back.
+
+    Raises
+    ------
+    OperationFailedError
+        What is read back is not zero.
+    """
+    _set(session, dict.fromkeys(range(NUM_BIAS_GROUPS) if bgs is None else bgs, 0.0))
+
+
+@operation
+def bias_dets(
+    session: Session, *, rfrac: float | list[float] | None = None, kwargs: dict[str, Any] | None = None
+) -> None:
+    """Bias the detectors into their transition, by the last IV.
+
+    Raises
+    ------
+    OperationFailedError
+        There is no IV yet.
+    """
+    with open_slot(session, load_tune=False) as (control, config):
+        check_earlier(session.op_name, session.slot, config, "take_iv")
+        biases = sodetlib_function("operations.bias_dets.bias_to_rfrac")(
+            control, config, **keywords(kwargs, rfrac=rfrac)
+        )
+        session.data["biases"] = biases.tolist()
+
+
+@operation
+def all_off(session: Session, *, disable_amps: bool = True, disable_tones: bool = True) -> None:
+    """Turn off tones, flux ramp and biases, and the amplifiers."""
+    with open_slot(session, load_tune=False) as (control, _):
+        if disable_tones:
+            control.all_off()
+        if disable_amps:
+            control.C.write_ps_en(0)
+
+
+def _set(session: Session, wanted_v: Mapping[int, float]) -> None:
+    with open_slot(session, load_tune=False) as (control, _):
+        for group, volts in wanted_v.items():
+            control.set_tes_bias_bipolar(group, volts)
+        read_v = control.get_tes_bias_bipolar_array().tolist()
+    session.data["biases"] = read_v
+    wrong = {group: read_v[group] for group, volts in wanted_v.items() if abs(read_v[group] - volts) > _READ_BACK_V}
+    if wrong:
+        raise OperationFailedError(
+            f"bias groups of {session.slot} read back other voltages than were set: "
+            + ", ".join(f"{group}: {wanted_v[group]:g} V set, {volts:g} V read" for group, volts in wrong.items()),
+            slot=session.slot,
+        )

@@ -1,0 +1,82 @@
+"""`take_bgmap`, `take_bias_steps` and `take_bias_waves`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from smurfq.core.results import bgmap_results, bias_results
+from smurfq.runner.session import Session
+from smurfq.smurf_control import open_slot, sodetlib_function
+from smurfq.tasks.analysis import is_analysed
+from smurfq.tasks.keywords import keywords
+from smurfq.tasks.task import operation
+
+
+@operation
+def take_bgmap(session: Session, *, kwargs: dict[str, Any] | None = None, tag: str | None = None) -> None:
+    """Find out which bias group every channel belongs to."""
+    wanted = {"show_plots": False, **keywords(kwargs, g3_tag=tag)}
+    with open_slot(session) as (control, config):
+        analysis = sodetlib_function("operations.bias_steps.take_bgmap")(control, config, **wanted)
+    if is_analysed(session, analysis, "R0"):
+        session.data.update(bgmap_results(analysis.filepath, analysis.bgmap).data)
+
+
+@operation
+def take_bias_steps(
+    session: Session,
+    *,
+    kwargs: dict[str, Any] | None = None,
+    rfrac_range: Sequence[float] = (0.2, 0.9),
+    tag: str | None = None,
+) -> None:
+    """Measure resistance and responsivity of every detector by small steps of its bias."""
+    _measure(
+        session,
+        "operations.bias_steps.take_bias_steps",
+        "bias_step_results",
+        keywords(kwargs, g3_tag=tag),
+        rfrac_range,
+    )
+
+
+@operation
+def take_bias_waves(
+    session: Session,
+    *,
+    kwargs: dict[str, Any] | None = None,
+    rfrac_range: Sequence[float] = (0.2, 0.9),
+    tag: str | None = None,
+) -> None:
+    """Measure resistance and responsivity of every detector by a small sine on its bias."""
+    _measure(
+        session,
+        "operations.bias_wave.take_bias_waves",
+        "bias_wave_results",
+        keywords(kwargs, g3_tag=tag),
+        rfrac_range,
+    )
+
+
+def _measure(
+    session: Session,
+    function: str,
+    feed: str,
+    wanted: dict[str, Any],
+    rfrac_range: Sequence[float],
+) -> None:
+    with open_slot(session) as (control, config):
+        analysis = sodetlib_function(function)(control, config, **wanted)
+    if not is_analysed(session, analysis, "R0"):
+        return
+    results = bias_results(
+        analysis.filepath,
+        bias_group=analysis.bgmap,
+        rfrac=analysis.Rfrac,
+        responsivity=analysis.Si,
+        resistance=analysis.R0,
+        rfrac_range=rfrac_range,
+    )
+    session.data.update(results.data)
+    session.feed(feed, results.feed)

@@ -1,0 +1,28 @@
+"""What an operation needs of an earlier one: the file that sodetlib noted in the slot's device configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from smurfq.errors import OperationFailedError
+
+_NOTED = {"take_iv": ("iv_file", "IV"), "take_bgmap": ("bgmap_file", "bias group map")}
+
+
+def check_earlier(op_name: str, slot: str, config: Any, needed: str) -> None:
+    """Nothing, if the operation ``needed`` was run on the slot and its file is there.
+
+    Raises
+    ------
+    OperationFailedError
+        It was not, or the file is gone.
+    """
+    key, what = _NOTED[needed]
+    path = config.dev.exp.get(key)
+    if path and Path(path).is_file():
+        return
+    missing = f"its {what} file {path} is gone" if path else "it has none"
+    raise OperationFailedError(
+        f"{op_name} goes by the last {what} of {slot}, and {missing}; run {needed} first", slot=slot, needs=needed
+    )

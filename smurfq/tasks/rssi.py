@@ -1,0 +1,33 @@
+"""`restart_rssi`: for a card that is locked up; it must not wait for what the lock-up has hung."""
+
+from __future__ import annotations
+
+import time
+
+from smurfq.errors import OperationFailedError
+from smurfq.runner.session import Session
+from smurfq.smurf_control import restart_link
+from smurfq.tasks.task import operation
+
+
+@operation
+def restart_rssi(session: Session) -> None:
+    """Restart the link to the card, by EPICS straight; ``rssi_responsive``: whether the card answers then.
+
+    Raises
+    ------
+    OperationFailedError
+        The smurf server did not take the command, or the card does not answer after it.
+    """
+    before, after = restart_link(session.slot)
+    session.data.update(rssi_responsive=after, last_updated=time.time())
+    session.add_message(f"the card {_words(before)} before the restart, and {_words(after)} after it")
+    if not after:
+        raise OperationFailedError(
+            f"the card of {session.slot} does not answer after its link was restarted; it may need a power cycle",
+            slot=session.slot,
+        )
+
+
+def _words(answers: bool) -> str:
+    return "answered" if answers else "did not answer"

@@ -1,0 +1,79 @@
+"""`run`: a control script, executed in the operation's own process."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from smurfq.core.scripts import check_script
+from smurfq.errors import OperationAbortedError, OperationFailedError
+from smurfq.runner.session import Session
+from smurfq.tasks.task import operation
+
+_SODETLIB_ABORT = "OCSAbortError"
+_LINES_KEPT = 12
+
+
+@operation
+def run(session: Session, *, script: str, args: Sequence[str] = (), log: bool | str = True) -> None:
+    """Run a control script as ``python -u script args…`` would, in a process of its own.
+
+    What it publishes as ``session_data`` and ``session_log`` is the session's data and messages; ``log`` is
+    heeded by the runner, which owns the process's stdout and stderr.
+
+    Raises
+    ------
+    ParameterError
+        The script does not lie below one of the site's script folders.
+    OperationFailedError
+        It raised, or ended with another exit code than 0.
+    """
+    path = check_script(script, session.settings.scripts.folders)
+    sys.argv = [script, *args]
+    sys.path.insert(0, str(path.parent))
+    session.stage("script")
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    except SystemExit as end:
+        _check_exit(script, end)
+    except OperationAbortedError:
+        raise
+    except Exception as error:
+        raise _failure(script, path, error) from error
+
+
+def _check_exit(script: str, end: SystemExit) -> None:
+    """Return where a script ended well; ``sys.exit`` takes a number or any object to be printed."""
+    code = end.code
+    if code is None or code == 0:
+        return
+    if isinstance(code, int):
+        raise OperationFailedError(f"{script} ended with exit code {code}", script=script, exit_code=code) from end
+    print(code, file=sys.stderr)
+    raise OperationFailedError(
+        f"{script} ended with exit code 1: {code}", script=script, exit_code=1, text=str(code)
+    ) from end
+
+
+def _failure(script: str, path: Path, error: Exception) -> OperationAbortedError | OperationFailedError:
+    if type(error).__name__ == _SODETLIB_ABORT:  # by name: a script may have sodetlib loaded, this module must not
+        return OperationAbortedError(f"{script} ended at one of sodetlib's stop points, as was asked")
+    lines = _script_traceback(path, error)
+    return OperationFailedError(
+        f"{script} raised {lines[-1].strip()}",
+        script=script,
+        exit_code=1,
+        traceback="".join(lines[-_LINES_KEPT:]),
+    )
+
+
+def _script_traceback(path: Path, error: Exception) -> list[str]:
+    """The lines of the traceback from the script on: what ran it is of no interest to its author."""
+    frames = traceback.extract_tb(error.__traceback__)
+    first = next((number for number, frame in enumerate(frames) if frame.filename == str(path)), 0)
+    shown = traceback.TracebackException.from_exception(error)
+    shown.stack = traceback.StackSummary.from_list(list(shown.stack)[first:])
+    return "".join(shown.format()).splitlines(keepends=True)

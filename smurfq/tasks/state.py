@@ -1,0 +1,56 @@
+"""`check_state`: a process of the state lane that reads the slot's state beside whatever else runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from smurfq.errors import OperationFailedError
+from smurfq.runner.session import Session
+from smurfq.smurf_control import open_slot, read_state
+from smurfq.tasks.task import operation
+
+_FEED_FIELDS = ("open_g3stream", "num_active_channels")
+
+
+@operation
+def check_state(session: Session, *, poll_interval: float = 10.0, once: bool = False) -> None:
+    """Read the slot's state every ``poll_interval`` seconds until a stop is asked for, or once.
+
+    While the card does not answer the session is degraded, and it is tried again.
+
+    Raises
+    ------
+    OperationFailedError
+        The card did not answer, with ``once``.
+    """
+    while True:
+        try:
+            with open_slot(session, load_tune=False, reads_only=True) as (control, config):
+                _poll(session, lambda: read_state(control, config), poll_interval, once)
+            return
+        except OperationFailedError as error:
+            if once:
+                raise
+            _set_degraded(session, str(error))
+        if session.wait(poll_interval):
+            return
+
+
+def _poll(session: Session, read: Callable[[], dict[str, Any]], poll_interval_s: float, once: bool) -> None:
+    while True:
+        started = time.monotonic()
+        state = read()
+        _set_degraded(session, None)
+        session.data.update(state)
+        session.feed("state_results", {name: state[name] for name in _FEED_FIELDS})
+        if once or session.wait(max(0.0, poll_interval_s - (time.monotonic() - started))):
+            return
+
+
+def _set_degraded(session: Session, why: str | None) -> None:
+    if session.degraded == (why is not None):
+        return
+    session.degraded = why is not None
+    session.add_message(f"{why}; trying again" if why else "the card answers again")

@@ -1,0 +1,64 @@
+"""`stream`: a process that streams to g3 files for a while or until it is stopped."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from smurfq.errors import OperationFailedError
+from smurfq.runner.session import Session
+from smurfq.smurf_control import open_slot, sodetlib_function
+from smurfq.tasks.keywords import keywords
+from smurfq.tasks.task import operation
+
+_UPDATE_S = 1.0
+
+
+@operation
+def stream(
+    session: Session,
+    *,
+    duration: float | None = None,
+    kwargs: dict[str, Any] | None = None,
+    load_tune: bool = True,
+    stream_type: str = "obs",
+    subtype: str | None = None,
+    tag: str | None = None,
+) -> None:
+    """Stream for ``duration`` seconds, counted from when the stream is on, or until a stop is asked for.
+
+    The stream is closed however this ends.
+
+    Raises
+    ------
+    OperationFailedError
+        The streamer opened no file.
+    """
+    wanted = keywords(kwargs, stream_type=stream_type, subtype=subtype, tag=tag)
+    with open_slot(session, load_tune=load_tune) as (control, config):
+        session.data["stream_id"] = config.stream_id
+        session.stage("stream_on")
+        try:
+            sid = int(sodetlib_function("stream.stream_g3_on")(control, **wanted))
+            if not sid:
+                raise OperationFailedError(
+                    f"the streamer of {session.slot} opened no file within 5 s; is it running?",
+                    slot=session.slot,
+                )
+            session.data.update(stream_on=True, sid=sid, last_updated=time.time())
+            session.stage("streaming")
+            _keep_on(session, duration)
+        finally:
+            session.stage("stream_off")
+            sodetlib_function("stream.stream_g3_off")(control, emulator=wanted.get("emulator", False))
+            session.data.update(stream_on=False, last_updated=time.time())
+
+
+def _keep_on(session: Session, duration_s: float | None) -> None:
+    """Return when ``duration_s`` is over or a stop was asked for; say each second that it streams."""
+    started = time.monotonic()
+    while True:
+        left_s = _UPDATE_S if duration_s is None else duration_s - (time.monotonic() - started)
+        if left_s <= 0 or session.wait(min(_UPDATE_S, left_s)):
+            return
+        session.data["last_updated"] = time.time()

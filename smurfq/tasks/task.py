@@ -1,0 +1,323 @@
+"""The Celery task that every operation is: it checks, claims, locks, runs and lets go.
+
+A family's module declares its operations with ``@operation``; the function beneath it runs in the operation's own
+process, never in the worker.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery import Task
+from celery.exceptions import Ignore
+from celery.utils.log import get_logger
+from kombu.exceptions import OperationalError
+
+from smurfq import operation_environment, smurf_control
+from smurfq.app import SmurfqApp, app, previous_steps
+from smurfq.core import operations, session
+from smurfq.core.scripts import check_log, check_script
+from smurfq.core.session import Outcome, SessionRecord
+from smurfq.core.slot import queue_name
+from smurfq.errors import ParameterError, SmurfqError
+from smurfq.reaper import Reaper
+from smurfq.runner import lock, processes
+from smurfq.runner.process import Body
+from smurfq.runner.runner import Job, Runner
+from smurfq.runner.supervisor import Supervisor
+from smurfq.store import Batch, patiently
+from smurfq.store.connection import AWAY
+from smurfq.store.fence import Claim, Running
+from smurfq.store.snapshot import meta_text
+from smurfq.tasks.worker_context import WorkerContext, worker_of
+
+logger = get_logger(__name__)
+
+BODIES: dict[str, Body] = {}
+
+
+def resolve(name: str) -> Body:
+    """The function that an operation runs."""
+    return BODIES[name]
+
+
+def operation(body: Body) -> OperationTask:
+    """The Celery task ``smurfq.<name>`` of the operation whose function is ``body``.
+
+    The function's name stands in the operations table, and its parameters are those of the table.
+    """
+    name = body.__name__
+    BODIES[name] = body
+    task: OperationTask = app.task(
+        bind=True,
+        base=OperationTask,
+        name=operations.task_name(name),
+        typing=False,  # the operations table checks parameters, and says what is wrong with them
+    )(_named(name, body))
+    return task
+
+
+def _named(name: str, body: Body) -> Callable[..., Any]:
+    def run(task: OperationTask, previous: Any = None, /, **_params: Any) -> dict[str, Any]:
+        return task.perform()
+
+    run.__name__ = run.__qualname__ = name
+    run.__module__ = body.__module__
+    run.__doc__ = inspect.getdoc(body)
+    return run
+
+
+class OperationTask(Task):  # type: ignore[misc]
+    """A task that is an operation of a slot."""
+
+    abstract = True
+    Request = "smurfq.worker.request:SlotRequest"
+    throws = (SmurfqError,)  # Celery logs these in a line; the record has the operation's own traceback
+    resultrepr_maxsize = 200  # of the record in the worker's log and in events
+    app: SmurfqApp
+    _running: Running | None = None
+    _lock: int | None = None
+    _params: dict[str, Any] | None = None
+
+    def signature(self, args: Any = None, *starargs: Any, **starkwargs: Any) -> Any:
+        """A signature of the operation; what is known of its parameters by now is checked at once.
+
+        Raises
+        ------
+        RequestError
+            A parameter is unknown or ill-typed, or the slot is.
+        """
+        kwargs = starkwargs.get("kwargs") or (starargs[0] if starargs else None) or {}
+        params = {name: value for name, value in kwargs.items() if name != "slot"}
+        operations.check(self.name, params, partial=True)
+        if "slot" in kwargs:
+            self.app.settings.check_slot(kwargs["slot"])
+        return super().signature(args, *starargs, **starkwargs)
+
+    def s(self, *args: Any, **kwargs: Any) -> Any:
+        """``.signature(args, kwargs)``; see ``signature``."""
+        return self.signature(args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> Any:
+        """``.signature(args, kwargs, immutable=True)``; see ``signature``."""
+        return self.signature(args, kwargs, immutable=True)
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        """Check, claim and lock: after this the task runs, here and nowhere else.
+
+        Raises
+        ------
+        Ignore
+            It has ended already, or runs elsewhere: a copy of its message came here.
+        SmurfqError
+            It may not run; the record says why.
+        """
+        worker = worker_of(self.app)
+        operation = operations.operation(self.name)
+        slot = self.app.settings.check_slot(kwargs.get("slot"))
+        if slot != worker.slot:
+            raise ParameterError(
+                f"{self.name} for {slot} came through the queue of {worker.slot}; smurfq itself would have routed it",
+                slot=slot,
+            )
+        previous_steps(operation.name, args)
+        given = {name: value for name, value in kwargs.items() if name != "slot"}
+        self._params = operations.check(operation.name, given)
+        if "script" in self._params:
+            check_script(self._params["script"], self.app.settings.scripts.folders)
+            check_log(self._params["log"], self.app.settings.log_folders)
+        self._claim(worker, operation.name, task_id)
+        self._lock = lock.acquire(worker.lock, self.app.settings.worker.lock_wait_s)
+
+    def _claim(self, worker: WorkerContext, op_name: str, task_id: str) -> None:
+        request = _request_of(self)
+        running = Running(
+            task_id=task_id,
+            op_name=op_name,
+            slot=worker.slot,
+            publisher=worker.publisher,
+            host=socket.gethostname(),
+            lease=worker.token,
+            started=time.time(),
+            request=request,
+            processes=_identities(os.getpid()),
+        )
+        who = f"{self.request.hostname} pid {os.getpid()}"
+        record = SessionRecord(
+            session_id=task_id,
+            op_name=op_name,
+            slot=worker.slot,
+            params=self._params or {},
+            status="starting",
+            simulated=self.app.settings.simulated,
+            worker={"node": self.request.hostname, "host": running.host, "pid": os.getpid()},
+            parent_id=self.request.parent_id,
+            root_id=self.request.root_id,
+        )
+        started = meta_text(task_id, "STARTED", record.to_dict(), request)
+
+        def claim() -> Claim:
+            return self.app.fence.claim(running, self.name, self.request.retries, who, started)
+
+        answer = patiently(claim)
+        if answer.answer == "busy":  # nobody else has this slot's lease, so what it names is over
+            Reaper(self.app).reap(worker.publisher)
+            answer = patiently(claim)
+        if answer.answer == "claimed" and answer.detail == who:
+            pass  # our own claim: the answer to it was lost with the connection
+        elif not answer.ok:
+            logger.warning("a copy of %s[%s] is passed over: %s %s", self.name, task_id, answer.answer, answer.detail)
+            raise Ignore
+        self._running = running
+        patiently(lambda: self.app.records.start(record))
+
+    def perform(self) -> dict[str, Any]:
+        """The record of the finished operation; see ``Runner.run``."""
+        running, settings = self._running, self.app.settings
+        assert running is not None and self._params is not None and self._lock is not None
+        worker = worker_of(self.app)
+        table = operations.operation(self.name)
+        emergency = worker.lane == "control"
+        graces_s = (settings.limits.abort_grace_s, settings.limits.kill_grace_s)
+
+        def on_start(pid: int) -> None:
+            running.processes.extend(_identities(pid))
+            patiently(lambda: self.app.fence.note_processes(running))
+
+        def every_second(supervisor: Supervisor) -> None:
+            worker.keep_lease(supervisor)
+            if emergency:
+                self._look_for_emergency(supervisor)
+
+        job = Job(
+            task_id=running.task_id,
+            op_name=table.name,
+            slot=worker.slot,
+            publisher=worker.publisher,
+            params=self._params,
+            environment=operation_environment.environment(settings, worker.slot, worker.lane, os.environ),
+            locks=(self._lock,),
+            log=self._params.get("log", True),
+            time_limit_s=self._time_limit_s(table),
+            is_process=table.process,
+            graces_s=graces_s,
+            on_start=on_start,
+            on_progress=functools.partial(self._show_progress, running.task_id, self.request.hostname),
+            every_second=every_second,
+        )
+        self._make_safe_first(job)
+        self._warn_of_edits(job)
+        return runner_of(self.app).run(job)
+
+    def _time_limit_s(self, table: operations.Operation) -> float | None:
+        settings = self.app.settings
+        asked = [limit for limit in (self.request.timelimit or ()) if limit]
+        default = operations.time_limit_for(table.name, self._params or {})
+        if default is None and not table.process:
+            default = settings.limits.operation_s
+        limits = [limit for limit in (settings.time_limit_s(table.name, default), *asked) if limit is not None]
+        return min(limits) if limits else None
+
+    def _make_safe_first(self, job: Job) -> None:
+        """Leave the card safe after a worker that died in the middle of an operation."""
+        reason = patiently(lambda: self.app.fence.take_dirty(job.publisher))
+        if reason:
+            findings = runner_of(self.app).make_safe(job)
+            text = f"{reason}; the card: {findings.get('text') or findings}"
+            self._note(job, "make-safe", f"the card was left unsafe: {text}")
+
+    def _warn_of_edits(self, job: Job) -> None:
+        """Say so, where somebody has edited pysmurf or sodetlib since this worker loaded them."""
+        loaded = worker_of(self.app).loaded
+        edited = smurf_control.edited_since(loaded) if loaded is not None else []
+        if edited:
+            files = ", ".join(edited[:3]) + (", …" if len(edited) > 3 else "")
+            text = (
+                f"WARNING: changed since this worker loaded it, and not in use: {files}; restart the worker to use it"
+            )
+            self._note(job, "edits", text)
+
+    def _note(self, job: Job, writer: str, text: str) -> None:
+        """Log a line, and add it to the record as a message."""
+        logger.warning("%s[%s]: %s", job.op_name, job.task_id, text)
+        batch = Batch(job.task_id, writer, 0, [session.message(text, time.time())])
+        patiently(lambda: self.app.records.append(batch))
+
+    def _look_for_emergency(self, supervisor: Supervisor) -> None:
+        waiting = self.app.waiting.length(queue_name(worker_of(self.app).slot, "emergency"))
+        if waiting:
+            supervisor.ask_abort(
+                by="smurfq",
+                reason="an emergency operation waits",
+                grace_s=self.app.settings.limits.emergency_grace_s,
+            )
+
+    def _show_progress(self, task_id: str, node: str, text: str) -> None:
+        # Flower shows events only. This one keeps the task's state and its Terminate button, and shows the text.
+        # It comes from the scribe's thread, where `self.request` is not this task's: `send_event` cannot be used.
+        try:
+            with self.app.events.default_dispatcher(hostname=node) as dispatcher:
+                dispatcher.send("task-started", uuid=task_id, result=text, retry=False)
+        except (*AWAY, OperationalError):
+            logger.debug("no progress event, Redis is away")
+
+    def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Write the end of a task that failed before or beside its operation."""
+        if not isinstance(exc, SmurfqError):
+            logger.error("%s[%s] failed in the worker itself", self.name, task_id, exc_info=exc)
+        if patiently(lambda: self.app.records.exists(task_id)):
+            patiently(lambda: self.app.write_end(task_id, Outcome.FAILED, exc))
+
+    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Let go of the slot, and have a process ready for the next operation."""
+        running, self._running = self._running, None
+        descriptor, self._lock = self._lock, None
+        if descriptor is not None:
+            os.close(descriptor)
+        if running is not None:
+            patiently(lambda: self.app.fence.finished(running.publisher, running.task_id))
+        runner_of(self.app).prepare()
+
+
+def runner_of(application: SmurfqApp) -> Runner:
+    """The runner of this pool child."""
+    runner: Runner | None = getattr(application, "operation_runner", None)
+    if runner is None:
+        runner = Runner(application, resolve)
+        application.operation_runner = runner
+    return runner
+
+
+def _identities(pid: int) -> list[list[float]]:
+    who = processes.identity(pid)
+    return [who] if who else []
+
+
+def _request_of(task: Task) -> dict[str, Any]:
+    """The task's request, as far as it takes to fail its chain, its chord and its errbacks from elsewhere."""
+    request = task.request
+    return {
+        "id": request.id,
+        "task": task.name,
+        "name": task.name,
+        "args": list(request.args or ()),
+        "kwargs": dict(request.kwargs or {}),
+        "hostname": request.hostname,
+        "retries": request.retries,
+        "queue": (request.delivery_info or {}).get("routing_key"),
+        "root_id": request.root_id,
+        "parent_id": request.parent_id,
+        "group": request.group,
+        "group_index": request.group_index,
+        "chain": request.chain,
+        "chord": request.chord,
+        "errbacks": request.errbacks,
+        "callbacks": request.callbacks,
+        "delivery_info": request.delivery_info,
+    }

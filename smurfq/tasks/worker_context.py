@@ -1,0 +1,46 @@
+"""What the processes of a worker know of it: its slot and lane, its lease and its lock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smurfq.app import SmurfqApp
+from smurfq.core.slot import Lane, publisher_id, queue_name
+from smurfq.errors import SmurfqError
+from smurfq.runner import lock
+from smurfq.runner.supervisor import Supervisor
+
+
+class WorkerContext:
+    """What a worker's processes know of the worker: its slot, lane, lease and lock."""
+
+    def __init__(self, app: SmurfqApp, slot: str, lane: Lane, token: str) -> None:
+        self._app = app
+        self.slot = slot
+        self.lane = lane
+        self.token = token
+        self.publisher = publisher_id(slot, lane)
+        self.queue = queue_name(slot, lane)
+        self.lock = lock.lock_path(app.settings.state_dir, self.publisher)
+        self.about: dict[str, Any] = {}  # what the worker says of itself
+        self.loaded: float | None = None  # when pysmurf and sodetlib were (s since 1970)
+        self.told_to_stop: list[int] = []  # signals that came before Celery listened to them
+
+    def renew_lease(self) -> bool:
+        """Renew the worker's lease; false if another worker has it."""
+        return self._app.fence.take_lease(self.queue, self.token, self._app.settings.worker.lease_ttl_s)
+
+    def keep_lease(self, supervisor: Supervisor) -> None:
+        """Renew the lease during an operation; without it the operation must not go on."""
+        if not self.renew_lease():
+            supervisor.ask_abort(by="smurfq", reason=f"another worker has taken over {self.queue}", grace_s=1.0)
+
+
+def worker_of(application: SmurfqApp) -> WorkerContext:
+    """The worker that this process belongs to; ``worker_boot`` set it."""
+    context: WorkerContext | None = getattr(application, "worker_context", None)
+    if context is None:
+        raise SmurfqError(
+            "operations run in a slot's worker only: start one with `smurfq worker --slot …`, not with `celery worker`"
+        )
+    return context

@@ -1,0 +1,165 @@
+"""The bridge process: the pysmurf Publishers' datagrams in, session records out.
+
+``python -m smurfq.udp_bridge`` or ``smurfq bridge``. Its parts are in ``smurfq.bridge``; this is its rim.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+from smurfq.app import app
+from smurfq.bridge import metrics
+from smurfq.bridge.applier import Applier
+from smurfq.bridge.buffer import Buffer
+from smurfq.bridge.complaints import Complaints
+from smurfq.bridge.health import HealthSign
+from smurfq.bridge.patience import Patience
+from smurfq.bridge.periodic import Periodic
+from smurfq.bridge.receiver import Receiver, open_socket, receive_buffer_bytes
+from smurfq.bridge.relay import Relay, relay_address
+from smurfq.bridge.snapshots import SnapshotPace
+from smurfq.bridge.writer import Writer
+from smurfq.config import Settings
+from smurfq.core.slot import publisher_id
+from smurfq.errors import SmurfqError
+from smurfq.reaper import Reaper
+from smurfq.store.bridge import Counters
+from smurfq.store.connection import connect
+from smurfq.store.feeds import Feeds
+from smurfq.store.records import Records
+from smurfq.store.snapshot import Snapshots
+
+FLUSH_S = 5.0  # how long a stopping bridge waits for a Redis that is away
+SWITCH_INTERVAL_S = 0.0005  # the receiver's longest wait for the interpreter; small receive buffers fill in ms
+REAP_S = 5.0
+_HEALTH_S = 1.0
+_COMPLAINTS_S = 1.0
+_WATCH_S = 1.0
+
+Part = Applier | Relay | Periodic | Receiver
+Job = tuple[float, Callable[[], object]]
+log = logging.getLogger("smurfq.bridge")
+
+
+def run(settings: Settings, stop: threading.Event | None = None, jobs: Sequence[Job] = ()) -> int:
+    """The exit code of the bridge, which ran until ``stop`` was set.
+
+    ``jobs`` are ``(seconds, callable)``: what else is to be done every so often, in the bridge's periodic thread.
+
+    Raises
+    ------
+    StartError
+        A port is taken.
+    """
+    bridge = settings.bridge
+    switch_interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        with open_socket(bridge.host, bridge.port, bridge.receive_buffer_bytes) as bound:
+            return _run(settings, bound, stop or threading.Event(), jobs)
+    finally:
+        sys.setswitchinterval(switch_interval_s)
+
+
+def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: Sequence[Job]) -> int:
+    bridge = settings.bridge
+    counters = Counters()
+    complaints = Complaints(log)
+    stopping = threading.Event()
+    patience = Patience(log, stopping, FLUSH_S)
+    buffer = Buffer(bridge.buffer_messages)
+    relay = _relay(bridge.relay, bound, counters, complaints)
+    receiver = Receiver(bound, [buffer, relay.buffer] if relay else [buffer], counters)
+    applier = _applier(settings, buffer, counters, complaints, patience)
+    obtained = receive_buffer_bytes(bound)
+    health = HealthSign(settings, buffer, counters, patience, obtained)
+    own = Periodic(complaints, log)
+    own.every(_HEALTH_S, health.show)
+    own.every(_COMPLAINTS_S, complaints.say_due)
+    others = Periodic(complaints, log)  # a thread of their own: a slow one must not make the bridge look dead
+    for seconds, job in jobs:
+        others.every(seconds, job)
+    if bridge.metrics_port:
+        metrics.serve(counters, Feeds(connect(settings.redis_url)), bridge.host, bridge.metrics_port)
+    threads: list[Part] = [applier, *([relay] if relay else []), own, others, receiver]
+    for thread in threads:
+        thread.start()
+    if obtained < bridge.receive_buffer_bytes:
+        log.warning(
+            "the receive buffer is %d bytes, not %d: a burst may overflow it; raise net.core.rmem_max (sysctl)",
+            obtained,
+            bridge.receive_buffer_bytes,
+        )
+    log.info("ready on %s:%d", bridge.host, bridge.port)
+    sound = _watch(stop, receiver, applier)
+    receiver.finish()
+    receiver.join()
+    bound.close()
+    log.info("stopping; %d messages to write", len(buffer))
+    stopping.set()
+    for thread in threads:
+        thread.finish()
+    for thread in threads:
+        thread.join(2 * FLUSH_S)
+    health.clear()
+    log.info("stopped: %d received, %d applied", counters.received, counters.applied)
+    return 0 if sound else 1
+
+
+def _watch(stop: threading.Event, *vital: Part) -> bool:
+    """Whether all ``vital`` threads lived until ``stop``; without one of them it is better to be started anew."""
+    while not stop.wait(_WATCH_S):
+        dead = [thread.name for thread in vital if not thread.is_alive()]
+        if dead:
+            log.critical("the %s has died, see above; the bridge ends so that it can be started anew", dead[0])
+            return False
+    return True
+
+
+def main() -> int:
+    """The exit code of ``python -m smurfq.udp_bridge``: 0 after SIGTERM or SIGINT, 1 if it could not start."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        return run(app.settings, stop, [(REAP_S, Reaper(app).sweep)])
+    except SmurfqError as cause:
+        log.error("%s", cause)
+        return 1
+
+
+def _relay(text: str | None, bound: socket.socket, counters: Counters, complaints: Complaints) -> Relay | None:
+    if not text:
+        return None
+    relay = Relay(*relay_address(text), counters, complaints)
+    relay.refuse(bound.getsockname())
+    return relay
+
+
+def _applier(
+    settings: Settings, buffer: Buffer, counters: Counters, complaints: Complaints, patience: Patience
+) -> Applier:
+    client = connect(settings.redis_url, retries=0)
+    records = Records(client, settings.redis.result_expires_days * 86400)
+    snapshots = Snapshots(client, records)
+    return Applier(
+        client=client,
+        writer=Writer(client, records, patience, complaints),
+        snapshots=SnapshotPace(snapshots.publish, complaints),
+        patience=patience,
+        publishers=frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in ("control", "state")),
+        buffer=buffer,
+        counters=counters,
+        complaints=complaints,
+        log=log,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

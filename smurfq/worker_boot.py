@@ -1,0 +1,201 @@
+"""Starts a slot's worker: checks, preload, lease, and Celery. ``python -m smurfq.worker_boot --slot crate1slot2``.
+
+pysmurf and sodetlib are loaded once; the control lane and the state lane are forked from there, each a Celery worker
+of its own, and share what was loaded. This process stays as their parent: it passes signals on, and starts a lane
+again that ended by itself. It may serve several slots, which then share what was loaded too.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from celery import signals as celery_signals
+
+from smurfq import __version__, smurf_control
+from smurfq.app import SmurfqApp, app
+from smurfq.config import Settings
+from smurfq.core import keys
+from smurfq.core.slot import Lane, queue_name, worker_name
+from smurfq.errors import SmurfqError
+from smurfq.operation_environment import environment, publisher_warning
+from smurfq.reaper import Reaper
+from smurfq.runner import processes
+from smurfq.store import patiently
+from smurfq.tasks.task import runner_of
+from smurfq.tasks.worker_context import WorkerContext
+from smurfq.worker import shutdown
+from smurfq.worker.keeper import Keeper
+from smurfq.worker.lanes import Lanes
+
+logger = logging.getLogger("smurfq.worker")
+
+LANES: tuple[Lane, ...] = ("control", "state")
+_STANDBY_POLL_S = 0.5
+_RESTART_AFTER_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_STEADY_AFTER_S = 60.0
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was loaded ahead: versions by name, and when (s since 1970; None: pysmurf and sodetlib were not)."""
+
+    versions: Mapping[str, str]
+    at: float | None
+
+
+def serve(slot: str, lane: Lane, loaded: Loaded, told_to_stop: list[int]) -> int:
+    """The exit code of a lane's Celery worker, once it has ended; ``told_to_stop`` fills when it shall stop."""
+    context = WorkerContext(app, slot, lane, token=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    context.about = {
+        "node": worker_name(slot, lane),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": time.time(),
+        "versions": dict(loaded.versions),
+        "simulated": app.settings.simulated,
+    }
+    context.told_to_stop = told_to_stop
+    context.loaded = loaded.at
+    app.worker_context = context
+    if not _take_lease(context, told_to_stop):
+        return 0
+    lost = patiently(lambda: Reaper(app).reap(context.publisher))
+    if lost is not None:
+        logger.warning("%s[%s], which a worker before this one ran, is over", lost.op_name, lost.task_id)
+    return _celery(app, context)
+
+
+def _take_lease(context: WorkerContext, told_to_stop: list[int]) -> bool:
+    """Whether the lease is ours; stands by while another worker has it, false if told to stop meanwhile."""
+    said = False
+    while not told_to_stop:
+        if patiently(context.renew_lease, on_wait=lambda cause: _raise_if(told_to_stop)):
+            return True
+        if not said:
+            logger.warning("standing by: another worker serves %s", context.queue)
+            said = True
+        time.sleep(_STANDBY_POLL_S)
+    return False
+
+
+def _raise_if(told_to_stop: list[int]) -> None:
+    if told_to_stop:
+        raise SystemExit(0)
+
+
+def _celery(application: SmurfqApp, context: WorkerContext) -> int:
+    application.steps["consumer"].add(Keeper)
+    shutdown.connect(application)
+    celery_signals.worker_process_init.connect(_prepare_pool_child, weak=False)
+    queues = [context.queue]
+    if context.lane == "control":
+        queues.insert(0, queue_name(context.slot, "emergency"))
+    worker = application.Worker(
+        hostname=context.about["node"],
+        queues=queues,
+        concurrency=1,
+        pool="prefork",
+        loglevel=logging.getLogger().getEffectiveLevel(),
+        without_gossip=True,
+        without_mingle=True,
+        task_events=True,
+        quiet=True,
+    )
+    worker.start()
+    application.fence.release_lease(context.queue, context.token)
+    application.store.delete(keys.worker(context.publisher))
+    return int(worker.exitcode or 0)
+
+
+def _prepare_pool_child(**_kwargs: Any) -> None:
+    """Make the pool child fit to fork operations."""
+    smurf_control.assert_no_channel_access()
+    processes.adopt_orphans()
+    gc.collect()
+    gc.freeze()
+    runner_of(app).prepare()
+
+
+def _preload(settings: Settings) -> Loaded:
+    """Import pysmurf and sodetlib, where that is wanted and they are installed."""
+    nothing = Loaded({"smurfq": __version__}, None)
+    if not settings.worker.preload:
+        return nothing
+    if importlib.util.find_spec("sodetlib") is None:
+        logger.warning("sodetlib is not installed: only scripts and `test` run here; pip install 'smurfq[slot]'")
+        return nothing
+    started = time.time()
+    versions = smurf_control.preload()
+    smurf_control.apply_paths(settings)
+    logger.info("loaded %s in %.1f s", versions, time.time() - started)
+    return Loaded(versions, started)
+
+
+def run(slots: Sequence[str], lanes: Sequence[Lane] = LANES) -> int:
+    """The exit code of the workers of one or more slots, once they have been stopped."""
+    settings = app.settings
+    slots = [settings.check_slot(slot) for slot in dict.fromkeys(slots)]
+    surroundings = {**os.environ, **environment(settings, slots[0], "control", os.environ)}
+    if warning := publisher_warning(surroundings):
+        logger.critical("%s", warning)
+    if settings.simulated:
+        logger.warning("SIMULATED: %s is not hardware", ", ".join(slots))
+    settings.log_dir.mkdir(parents=True, exist_ok=True)
+    loaded = _preload(settings)
+    # A collection writes to all that it looks at, and in a fork that means a copy. It passes by what is frozen.
+    gc.collect()
+    gc.freeze()
+    logger.info("worker of %s starts: %s", ", ".join(slots), " and ".join(lanes))
+
+    def serve_lane(slot: str, lane: Lane, told_to_stop: list[int]) -> int:
+        return serve(slot, lane, loaded, told_to_stop)
+
+    return Lanes([(slot, lane) for slot in slots for lane in lanes], serve_lane).run()
+
+
+@click.command(name="worker")
+@click.option(
+    "--slot",
+    "slots",
+    required=True,
+    multiple=True,
+    help="The slot to serve, as in crate1slot2; again for each of several, which then share memory.",
+)
+@click.option(
+    "--lane",
+    type=click.Choice(LANES),
+    multiple=True,
+    help="Serve this lane only (control: all that drives the card; state: check_state). Both unless given.",
+)
+@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+def main(slots: tuple[str, ...], lane: tuple[Lane, ...], log_level: str) -> None:
+    """Serve a slot, or several: run the operations of each, one at a time.
+
+    A second worker for the same slot stands by, and takes over when the first is gone. SIGTERM (or Ctrl-C) lets what
+    runs end, or aborts it after limits.shutdown_grace_s; asked twice, it is killed.
+    """
+    logging.basicConfig(
+        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        code = run(slots, lane or LANES)
+    except SmurfqError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
