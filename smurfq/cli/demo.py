@@ -1,0 +1,150 @@
+"""The command that shows it all, on a simulated slot: a control script, then an observing workflow and its verdict."""
+
+from __future__ import annotations
+
+import os
+import pprint
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from smurfq.cli.exit_codes import ExitCode
+from smurfq.cli.render import terminal
+from smurfq.cli.view import watch
+from smurfq.client import Slot
+from smurfq.client.connection import Connection
+from smurfq.config import Settings
+from smurfq.core.session import SessionRecord
+from smurfq.site import detached
+from smurfq.site.demo import findings, pictures, place, script, workflow
+from smurfq.site.flower import login_words
+
+_READY_WITHIN_S = 120.0
+_STEP_WITHIN_S = 240.0
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".smurfq/demo"),
+    show_default=True,
+    help="Where the demo's site is kept; nothing is left outside it.",
+)
+@click.option("--keep", is_flag=True, help="Leave the site up, to go on trying.")
+def demo(folder: Path, keep: bool) -> None:
+    """Show it all on a simulated slot: a control script, then an observing workflow, live, and what it found.
+
+    Brings up a site of its own (Valkey, bridge, a simulated slot, its worker, Flower) on free ports. There it runs a
+    script that publishes with the real pysmurf Publisher, and then take_bgmap, take_iv, bias_dets, take_bias_steps,
+    take_noise and stream of the real sodetlib as one Celery chain. It compares what they found with what the
+    simulated detectors are, and stops all. The exit code is not 0 if anything is not as it should be.
+    """
+    place.require_packages()
+    script.script_path()
+    environ = place.environment(folder, os.environ)
+    settings = place.settings_of(environ)
+    was_up = place.is_up(settings)
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that `finally` ends the site
+    click.secho(f"SIMULATED: {place.SLOT} of this demo is not hardware", bold=True, fg="yellow")
+    try:
+        if was_up:
+            click.echo(f"The demo's site is up already in {settings.state_dir}")
+        else:
+            click.echo(f"Bringing up a site of one slot in {settings.state_dir}")
+            arguments = ["--sim", "--timeout", str(_READY_WITHIN_S), "--brief"]
+            detached.start(settings, environ, arguments, _quietly)
+        found = _show_script(settings) or _show_workflow(settings)
+    finally:
+        if not (keep or was_up) and detached.end(settings, _quietly):
+            click.echo("The site is stopped; `smurfq demo --keep` leaves it up.")
+    for problem in found:
+        click.echo(f"smurfq demo: {problem}", err=True)
+    if found:
+        raise click.exceptions.Exit(ExitCode.FAILED)
+    if keep or was_up:
+        _tell_next(environ["SMURFQ_CONFIG"], settings)
+
+
+def _show_script(settings: Settings) -> list[str]:
+    """Run the script and show it; what is not as it must be."""
+    path = script.script_path()
+    arguments = ["--duration", f"{script.DURATION_S:g}", "--data-dir", str(settings.smurf.smurf_data_dir)]
+    click.echo(f"\n1. A control script, {path}, on {place.SLOT}, with Celery, from a client:\n")
+    click.echo(f'    >>> run = Slot("{place.SLOT}").submit("run", script="{path}", args={arguments})\n')
+    run = Slot(place.SLOT, settings).submit("run", script=str(path), args=arguments)
+    record = watch(run, terminal(), output=True, timeout_s=_STEP_WITHIN_S)
+    click.echo("\nWhat the script passed back:\n")
+    click.echo("    >>> sess = run.wait().to_dict()")
+    click.echo("    >>> print(sess['data'])")
+    click.echo("\n".join(f"    {line}" for line in pprint.pformat(record.to_dict()["data"]).splitlines()) + "\n")
+    return script.problems(record)
+
+
+def _show_workflow(settings: Settings) -> list[str]:
+    """Run the workflow and show it; what is not as it must be."""
+    names = ", ".join(f"{step.operation}.si(…)" for step in workflow.STEPS)
+    click.echo(f"2. An observing workflow on {place.SLOT}, by pysmurf and sodetlib, as one Celery chain:\n")
+    click.echo(f"    >>> chain({names}).delay()")
+    connection, console = Connection(settings), terminal()
+    records: dict[str, SessionRecord] = {}
+    for step, run_id in zip(workflow.STEPS, workflow.submit(connection, place.SLOT), strict=True):
+        click.echo(f"\n{step.operation}: {step.why}")
+        record = watch(workflow.sent(connection, run_id), console, data=False, timeout_s=_STEP_WITHIN_S)
+        if record.outcome != "succeeded":
+            why = (record.error or {}).get("message", "no error is told")
+            return [f"{step.operation} {record.outcome}, and with it the chain: {why}; its log: {record.log_file}"]
+        records[step.operation] = record
+    return _show_findings(settings, records)
+
+
+def _show_findings(settings: Settings, records: dict[str, SessionRecord]) -> list[str]:
+    from smurfq.site.demo.expected import expected  # noqa: PLC0415 - needs numpy, which the other commands do not
+
+    biases_v = records["bias_dets"].data["biases"]
+    held = expected(settings, place.SLOT, biases_v, findings.BIASED)
+    rows = findings.compare({name: record.data for name, record in records.items()}, held)
+    table = Table("", "found", "the model holds", "within", "", title="SIMULATED SLOT: found, and true", box=None)
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for row in rows:
+        verdict = Text("agrees", "green") if row.agrees else Text("DOES NOT AGREE", "bold red")
+        table.add_row(row.what, row.found, row.held, row.bound, verdict)
+    click.echo()
+    terminal().print(table)
+    timestreams = settings.smurf.timestreams_dir
+    for title, paths in (
+        ("sodetlib drew", [path for record in records.values() for path in pictures.pictures(record)]),
+        ("The stream's g3 files", pictures.g3_files(records["stream"], timestreams)),
+    ):
+        click.echo(f"\n{title}:\n" + "\n".join(f"  {path}" for path in paths))
+    click.echo(f"\nThose of the other operations are below {timestreams}\n")
+    return [row.problem() for row in rows if not row.agrees] + pictures.missing(records, timestreams)
+
+
+def _tell_next(site_file: str, settings: Settings) -> None:
+    slot = place.SLOT
+    click.echo(
+        f"""The site is up. Try:
+  export SMURFQ_CONFIG={shlex.quote(site_file)}
+  smurfq run {shlex.quote(str(script.script_path()))} --slot {slot} -- --duration 60 --data-dir /tmp
+  smurfq status            in another terminal, and smurfq abort --slot {slot}
+  smurfq submit set_biases --slot {slot} --param bias=3.0 --follow
+  smurfq history
+  smurfq doctor
+  http://{settings.flower.host}:{settings.flower.port}    {login_words(settings)}
+  smurfq down              ends it"""
+    )
+
+
+def _quietly(text: str) -> None:
+    if text.strip():
+        click.echo(click.style(f"  {text}", dim=True))
+
+
+COMMANDS: list[click.Command] = [demo]

@@ -1,0 +1,48 @@
+"""The command that finds what is wrong."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+
+import click
+
+from smurfq.cli.exit_codes import ExitCode
+from smurfq.cli.options import echo_json, json_option
+from smurfq.site.doctor import examine
+from smurfq.site.doctor.finding import Finding
+
+_STYLE = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Check settings, Redis, bridge, publisher, workers, files and Channel Access; say what to do.
+
+    It looks from this machine, with this environment, and changes nothing. The exit code is 1 if anything
+    failed.
+    """
+    findings = []
+    for finding in examine(os.environ):
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    failed = [finding for finding in findings if finding.level == "fail"]
+    warned = [finding for finding in findings if finding.level == "warn"]
+    if as_json:
+        echo_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})
+    else:
+        click.echo(f"{len(findings)} checks: {len(failed)} failed, {len(warned)} warnings")
+    if failed:
+        raise click.exceptions.Exit(ExitCode.ERROR)
+
+
+def _show(finding: Finding) -> None:
+    level = click.style(f"{finding.level:<4}", fg=_STYLE[finding.level], bold=True)
+    click.echo(f"{level} {finding.name}: {finding.found}")
+    if finding.todo:
+        click.echo(f"     -> {finding.todo}")
+
+
+COMMANDS: list[click.Command] = [doctor]

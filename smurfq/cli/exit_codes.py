@@ -1,0 +1,65 @@
+"""What the exit code of every `smurfq` command says."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from smurfq.core.session import Outcome, SessionRecord
+from smurfq.errors import (
+    BridgeUnavailableError,
+    ConfigError,
+    OperationAbortedError,
+    OperationError,
+    OperationLostError,
+    RecordNotFoundError,
+    RequestError,
+    SlotError,
+    StoreUnavailableError,
+    WaitTimeoutError,
+)
+
+
+class ExitCode(IntEnum):
+    """The exit codes; 2 is also click's own for a command line it does not understand."""
+
+    SUCCEEDED = 0
+    ERROR = 1  # anything that has no code of its own
+    USAGE = 2  # the command line, a parameter, the settings or the request is wrong; nothing was done
+    FAILED = 3  # the operation failed
+    ABORTED = 4  # the operation was aborted
+    LOST = 5  # the worker that ran the operation is gone
+    TIMED_OUT = 6  # the time to wait is over; the operation goes on
+    UNAVAILABLE = 7  # Redis or the bridge does not answer
+    REFUSED = 8  # the slot is held by somebody else, or busy
+    NOT_FOUND = 9  # no record is known by this id
+    INTERRUPTED = 130  # Ctrl-C; a run that was followed goes on
+
+
+_BY_OUTCOME = {
+    Outcome.SUCCEEDED: ExitCode.SUCCEEDED,
+    Outcome.FAILED: ExitCode.FAILED,
+    Outcome.ABORTED: ExitCode.ABORTED,
+    Outcome.LOST: ExitCode.LOST,
+}
+_BY_ERROR: tuple[tuple[type[Exception], ExitCode], ...] = (
+    (StoreUnavailableError, ExitCode.UNAVAILABLE),
+    (BridgeUnavailableError, ExitCode.UNAVAILABLE),
+    (WaitTimeoutError, ExitCode.TIMED_OUT),
+    (RecordNotFoundError, ExitCode.NOT_FOUND),
+    (OperationAbortedError, ExitCode.ABORTED),
+    (OperationLostError, ExitCode.LOST),
+    (OperationError, ExitCode.FAILED),
+    (SlotError, ExitCode.REFUSED),
+    (RequestError, ExitCode.USAGE),
+    (ConfigError, ExitCode.USAGE),
+)
+
+
+def of_record(record: SessionRecord) -> ExitCode:
+    """The exit code for a run that is over."""
+    return _BY_OUTCOME.get(Outcome(record.outcome), ExitCode.ERROR) if record.outcome else ExitCode.ERROR
+
+
+def of_error(error: Exception) -> ExitCode:
+    """The exit code for a command that ended with an error of smurfq."""
+    return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), ExitCode.ERROR)

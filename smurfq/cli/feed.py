@@ -1,0 +1,92 @@
+"""The command that reads feeds: what operations leave for monitoring."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+from rich.table import Table
+
+from smurfq.cli.options import connection, echo_json, json_option, slot_of
+from smurfq.cli.render import terminal
+from smurfq.core.operations import OPERATIONS
+from smurfq.store.feeds import Block, Feeds
+
+NAMES = tuple(dict.fromkeys(operation.feed for operation in OPERATIONS.values() if operation.feed))
+
+
+@click.command()
+@click.argument("name", metavar="[NAME]", type=click.Choice(NAMES), required=False)
+@click.option("--slot", "-s", metavar="SLOT", help="Blocks of this slot only.")
+@click.option("--count", "-n", default=10, show_default=True, type=click.IntRange(min=1), help="How many, the newest.")
+@click.option("--follow", "-f", "follow_on", is_flag=True, help="Go on with each block as it comes; Ctrl-C ends it.")
+@json_option
+def feed(name: str | None, slot: str | None, count: int, follow_on: bool, as_json: bool) -> None:
+    """Read a feed: the blocks that operations publish for monitoring, oldest first.
+
+    Without a NAME: which feeds there are, and the last block of each slot in them. With --json a block is a line. The
+    last block of each slot is also a set of Prometheus gauges, served by the bridge (bridge.metrics_port).
+
+    \b
+    Examples:
+      smurfq feed
+      smurfq feed iv_results -n 3
+      smurfq feed tracking_results --slot crate1slot2 --follow --json
+    """
+    site = connection()
+    wanted = slot_of(slot).slot if slot else None
+    feeds = Feeds(site.redis)
+    with site.reached():
+        if name is None:
+            _overview(feeds, wanted, as_json=as_json)
+            return
+        blocks = feeds.latest(name, count, wanted)
+        for block in reversed(blocks):
+            _write(block, as_json=as_json)
+        if follow_on:
+            _follow(feeds, name, wanted, blocks[0].position if blocks else "$", as_json=as_json)
+
+
+def _follow(feeds: Feeds, name: str, slot: str | None, position: str, *, as_json: bool) -> None:
+    try:
+        for block in feeds.subscribe(name, position):
+            if block is not None and slot in (None, block.slot):
+                _write(block, as_json=as_json)
+    except KeyboardInterrupt:
+        return
+
+
+def _overview(feeds: Feeds, slot: str | None, *, as_json: bool) -> None:
+    last = [block for name in NAMES for block in feeds.last(name) if slot in (None, block.slot)]
+    if as_json:
+        for block in last:
+            _write(block, as_json=True)
+        return
+    table = Table("feed", "slot", "last block", "fields")
+    for name in NAMES:
+        of_feed = [block for block in last if block.block_name == name]
+        for block in of_feed:
+            table.add_row(name, block.slot, _when(block), str(len(block.data)))
+        if not of_feed:
+            table.add_row(name, "", "none yet", "")
+    terminal().print(table)
+
+
+def _write(block: Block, *, as_json: bool) -> None:
+    if as_json:
+        echo_json(block.to_dict())
+        return
+    click.echo(f"{_when(block)}  {block.slot}  {block.block_name}")
+    for field, value in block.data.items():
+        click.echo(f"    {field:<28} {_number(value)}")
+
+
+def _when(block: Block) -> str:
+    return datetime.fromtimestamp(block.timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _number(value: object) -> str:
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+COMMANDS = [feed]

@@ -1,0 +1,84 @@
+"""The `smurfq` command itself: which module has which command, and what becomes of errors."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+
+import click
+
+from smurfq.cli.exit_codes import ExitCode, of_error
+from smurfq.errors import SmurfqError
+
+# A module is imported only when one of its commands is asked for; each lists its commands in ``COMMANDS``.
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "smurfq.cli.site": ("up", "down", "demo", "flower"),
+    "smurfq.cli.doctor": ("doctor",),
+    "smurfq.cli.submitting": ("submit", "run", "operations"),
+    "smurfq.cli.watching": ("follow", "logs"),
+    "smurfq.cli.looking": ("status", "show", "history"),
+    "smurfq.cli.feed": ("feed",),
+    "smurfq.cli.ending": ("stop", "abort", "emergency-off"),
+    "smurfq.cli.holding": ("hold", "release"),
+    "smurfq.cli.queue": ("queue",),
+    "smurfq.cli.processes": ("worker", "bridge"),
+    "smurfq.cli.sim": ("sim",),
+}
+_HEADINGS: Mapping[str, tuple[str, ...]] = {
+    "Run operations": ("submit", "run", "operations", "follow", "logs"),
+    "Look": ("status", "show", "history", "feed", "queue"),
+    "End and hold": ("stop", "abort", "hold", "release", "emergency-off"),
+    "A site's processes": ("up", "down", "demo", "worker", "bridge", "flower", "sim", "doctor"),
+}
+
+
+class SmurfqGroup(click.Group):
+    """A group that loads its commands when they are asked for and tells smurfq's errors in a line or two."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in the order of the help text."""
+        return [name for names in _HEADINGS.values() for name in names]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name."""
+        module = next((module for module, names in FAMILIES.items() if cmd_name in names), None)
+        if module is None:
+            return None
+        commands: list[click.Command] = importlib.import_module(module).COMMANDS
+        return next((command for command in commands if command.name == cmd_name), None)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands into the help text, by what they are for."""
+        for heading, names in _HEADINGS.items():
+            found = [(name, self.get_command(ctx, name)) for name in names]
+            rows = [(name, command.get_short_help_str(90)) for name, command in found if command is not None]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an error of smurfq ends it with its message on stderr and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except SmurfqError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"smurfq: {error}", err=True)
+            raise click.exceptions.Exit(of_error(error)) from error
+        except (click.exceptions.ClickException, click.exceptions.Exit, click.exceptions.Abort, BrokenPipeError):
+            raise
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"smurfq: {error}", err=True)
+            raise click.exceptions.Exit(ExitCode.ERROR) from error
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            name = type(error).__name__
+            click.echo(
+                f"smurfq: {name}: {error}\n"
+                f"This is a defect of smurfq; `smurfq --debug {' '.join(sys.argv[1:])}` tells where.",
+                err=True,
+            )
+            raise click.exceptions.Exit(ExitCode.ERROR) from error

@@ -1,0 +1,81 @@
+"""Commands that hold slots and release them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+
+import click
+
+from smurfq.cli.options import echo_json, json_option, slot_of, slot_option
+
+_UNITS_S = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?")
+
+_owner_option = click.option("--owner", metavar="NAME", help="Who holds it. [default: user@host]")
+_force_option = click.option("--force", is_flag=True, help="Even if somebody else holds it.")
+
+
+class TimeSpan(click.ParamType[float]):
+    """A time span in seconds, as ``90``, ``90s``, ``30min`` or ``2h``."""
+
+    name = "TIME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The span in seconds."""
+        match = _SPAN.fullmatch(str(value).strip())
+        if match is None or float(match[1]) <= 0:
+            self.fail(f"{value!r} is no time span; write 90, 90s, 30min, 2h or 1d", param, ctx)
+        return float(match[1]) * _UNITS_S[match[2] or ""]
+
+
+@click.command()
+@slot_option
+@click.option("--note", "-m", metavar="TEXT", default="", help="Why, for those who find it held.")
+@click.option("--for", "for_s", type=TimeSpan(), help="Until so long from now, as 30min; else until released.")
+@_owner_option
+@_force_option
+@json_option
+def hold(*, slot: str | None, note: str, for_s: float | None, owner: str | None, force: bool, as_json: bool) -> None:
+    """Hold a slot: nothing new starts on it until it is released. What runs goes on.
+
+    It returns once the worker takes nothing more. A hold survives restarts; emergencies pass it by.
+
+    \b
+    Examples:
+      smurfq hold --slot crate1slot2 --note "swapping the UFM" --for 2h
+    """
+    held = slot_of(slot).hold(owner, note, for_s, force=force)
+    if as_json:
+        echo_json({**asdict(held.hold), "confirmed": held.confirmed})
+        return
+    click.echo(str(held.hold))
+    if not held.confirmed:
+        click.echo(
+            "smurfq: the worker did not confirm within 1 s; one more operation may start. "
+            f"`smurfq status --slot {held.hold.slot}` shows it",
+            err=True,
+        )
+
+
+@click.command()
+@slot_option
+@_owner_option
+@_force_option
+@json_option
+def release(slot: str | None, owner: str | None, force: bool, as_json: bool) -> None:
+    """Release a slot that is held; what waits starts.
+
+    \b
+    Examples:
+      smurfq release --slot crate1slot2
+    """
+    chosen = slot_of(slot)
+    released = chosen.release(owner, force=force)
+    if as_json:
+        echo_json({"slot": chosen.slot, "released": released})
+    else:
+        click.echo(f"{chosen.slot} is released" if released else f"{chosen.slot} was not held")
+
+
+COMMANDS = [hold, release]

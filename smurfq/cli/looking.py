@@ -1,0 +1,103 @@
+"""Commands that look and change nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+from rich.text import Text
+
+from smurfq.cli.options import connection, echo_json, json_option, run_of, slot_of, slot_option
+from smurfq.cli.render import history_table, moment, show_record, show_status, terminal
+from smurfq.client import Slot
+from smurfq.client.status import bridge_health, summary
+from smurfq.store.bridge import Health
+from smurfq.store.connection import without_password
+
+
+@click.command()
+@slot_option
+@json_option
+def status(slot: str | None, as_json: bool) -> None:
+    """Show what slots do: who serves and holds them, what runs, what waits; and the bridge.
+
+    All slots of the site, or the one given.
+
+    \b
+    Examples:
+      smurfq status
+      smurfq status --slot crate1slot2 --json
+    """
+    site = connection()
+    slots = [slot_of(slot)] if slot else [Slot(name, connection=site) for name in site.settings.slots]
+    found = [one.status() for one in slots]
+    with site.reached():
+        bridge = bridge_health(site)
+    if as_json:
+        echo_json({"bridge": asdict(bridge) if bridge else None, "slots": [one.to_dict() for one in found]})
+        return
+    console = terminal()
+    if site.settings.simulated:
+        console.print(Text("SIMULATED SITE: no real card is touched", "bold yellow"))
+    console.print(Text(f"redis  {without_password(site.settings.redis_url)}", "dim"))
+    console.print(_bridge_text(bridge))
+    for one in found:
+        show_status(console, one)
+
+
+@click.command()
+@click.argument("run_id", metavar="ID")
+@json_option
+def show(run_id: str, as_json: bool) -> None:
+    """Show the record of a run, past or present, also of one that failed.
+
+    \b
+    Examples:
+      smurfq show 3f2a91c0
+      smurfq show 3f2a91c0 --json | jq .data
+    """
+    record = run_of(run_id).record()
+    if as_json:
+        echo_json(record.to_dict())
+    else:
+        show_record(terminal(), record)
+
+
+@click.command()
+@slot_option
+@click.option("--count", "-n", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+@json_option
+def history(slot: str | None, count: int, as_json: bool) -> None:
+    """List the newest runs, of all slots or of one, newest first.
+
+    \b
+    Examples:
+      smurfq history -n 50
+      smurfq history --slot crate1slot2 --json | jq -r '.[] | select(.outcome == "failed").session_id'
+    """
+    site = connection()
+    of_slot = slot_of(slot).slot if slot else None
+    with site.reached():
+        records = site.records.history(of_slot, count)
+    if as_json:
+        echo_json([summary(record) for record in records])
+    elif records:
+        terminal().print(history_table(records))
+    else:
+        click.echo("no runs yet")
+
+
+def _bridge_text(bridge: Health | None) -> Text:
+    if bridge is None:
+        return Text("bridge  not alive: messages of publishers are lost; `smurfq bridge` starts it", "bold red")
+    counts = bridge.counters
+    text = Text(f"bridge  alive at {bridge.address} since {moment(bridge.started)}, ")
+    text.append(f"{counts.received} received, {counts.applied} applied")
+    for name in ("malformed", "unknown_id", "lost", "buffered", "buffered_dropped", "kernel_dropped"):
+        number = getattr(counts, name)
+        if number:
+            text.append(f", {number} {name.replace('_', ' ')}", "yellow")
+    return text
+
+
+COMMANDS = [status, show, history]

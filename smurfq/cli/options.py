@@ -1,0 +1,129 @@
+"""What commands have in common: the site, the slot, ids, ``--json``, and parameters from a command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+from smurfq.client import Run, Slot
+from smurfq.client.connection import Connection
+from smurfq.config import Settings, load
+from smurfq.core.jsonsafe import dumps
+from smurfq.core.slot import SlotId
+
+_CONNECTION = "smurfq.connection"
+_BARE_WORD = re.compile(r"[A-Za-z_/.~][\w/.:,@%+~-]*")
+_PYTHON_WORDS = {"None": "null", "True": "true", "False": "false"}
+
+slot_option = click.option(
+    "--slot", "-s", metavar="SLOT", help="Slot id, as crate1slot2, or its number where only one crate has it."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for scripts.")
+by_option = click.option("--by", metavar="NAME", help="Who asks. [default: user@host]")
+reason_option = click.option("--reason", "-m", metavar="TEXT", default="", help="Why; goes into the record.")
+timeout_option = click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Follow for so long at most; then exit code 6, and the run goes on.",
+)
+
+
+def connection() -> Connection:
+    """The connection to the site that this process's environment describes; one a command."""
+    meta = click.get_current_context().meta
+    if _CONNECTION not in meta:
+        meta[_CONNECTION] = Connection(load(os.environ))
+    found: Connection = meta[_CONNECTION]
+    return found
+
+
+def slot_of(given: str | None) -> Slot:
+    """The slot that a command is for."""
+    site = connection()
+    return Slot(choose_slot(given, os.environ, site.settings), connection=site)
+
+
+def run_of(given: str) -> Run:
+    """The run whose id begins with ``given``."""
+    site = connection()
+    with site.reached():
+        return Run(site.records.find(given), connection=site)
+
+
+def choose_slot(given: str | None, environ: Mapping[str, str], settings: Settings) -> str:
+    """The slot id that ``--slot``, else ``SLOT``, else a site of one slot says.
+
+    Raises
+    ------
+    UnknownSlotError
+        ``given`` is no slot of the site.
+    click.UsageError
+        Nothing says which slot, or ``SLOT`` names none or several.
+    """
+    if given is not None:
+        numbered = _with_number(given, settings)
+        return numbered[0] if len(numbered) == 1 else settings.check_slot(given)
+    known = ", ".join(settings.slots)
+    if number := environ.get("SLOT"):
+        numbered = _with_number(number, settings)
+        if len(numbered) == 1:
+            return numbered[0]
+        raise click.UsageError(f"SLOT={number} names {len(numbered)} of the site's slots ({known}); give --slot")
+    if len(settings.slots) == 1:
+        return settings.slots[0]
+    raise click.UsageError(f"which slot? Give --slot with one of {known}")
+
+
+def parse_params(texts: Iterable[str]) -> dict[str, Any]:
+    """The parameters of ``key=JSON`` texts; a value that is a bare word is a string.
+
+    Raises
+    ------
+    click.BadParameter
+        A text has no ``=``, a key comes twice, or a value is neither JSON nor a bare word.
+    """
+    params: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"expected key=JSON, as duration=30; got {text!r}", param_hint="--param")
+        if key in params:
+            raise click.BadParameter(f"{key} is given twice", param_hint="--param")
+        params[key] = _parse_value(key, value)
+    return params
+
+
+def echo_json(value: Any) -> None:
+    """Write one JSON document, on one line."""
+    click.echo(dumps(value))
+
+
+def _parse_value(key: str, text: str) -> Any:
+    if text in _PYTHON_WORDS:
+        raise click.BadParameter(f"{key}={text}: in JSON it is {_PYTHON_WORDS[text]}", param_hint="--param")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as cause:
+        if _BARE_WORD.fullmatch(text) and text not in ("NaN", "Infinity"):
+            return text
+        raise click.BadParameter(
+            f"{key}={text}: the value is neither JSON ({cause}) nor a bare word; "
+            f"a string is written '{key}=\"...\"', a list '{key}=[0, 1]'",
+            param_hint="--param",
+        ) from cause
+
+
+def _refuse_constant(token: str) -> Any:
+    raise ValueError(f"{token} is no number that can be sent")
+
+
+def _with_number(text: str, settings: Settings) -> list[str]:
+    if not text.isascii() or not text.isdigit():
+        return []
+    return [slot for slot in settings.slots if SlotId.parse(slot).slot == int(text)]

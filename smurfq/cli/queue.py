@@ -1,0 +1,83 @@
+"""Commands on what waits."""
+
+from __future__ import annotations
+
+import click
+
+from smurfq.cli.options import (
+    by_option,
+    connection,
+    echo_json,
+    json_option,
+    reason_option,
+    run_of,
+    slot_of,
+    slot_option,
+)
+from smurfq.cli.render import queue_table, terminal
+from smurfq.client import Slot
+from smurfq.client.status import waiting_dict
+from smurfq.client.waiting import short
+
+
+@click.group()
+def queue() -> None:
+    """List what waits, take it out or move it to the front."""
+
+
+@queue.command("list")
+@slot_option
+@json_option
+def list_waiting(slot: str | None, as_json: bool) -> None:
+    """List what waits, of all slots or of one, in the order in which it will be served.
+
+    \b
+    Examples:
+      smurfq queue list
+      smurfq queue list --slot crate1slot2 --json
+    """
+    site = connection()
+    slots = [slot_of(slot)] if slot else [Slot(name, connection=site) for name in site.settings.slots]
+    found = {one.slot: one.queue() for one in slots}
+    if as_json:
+        echo_json({name: [waiting_dict(item) for item in waiting] for name, waiting in found.items()})
+        return
+    console = terminal()
+    for name, waiting in found.items():
+        if waiting:
+            console.print(name, style="bold")
+            console.print(queue_table(waiting))
+    if not any(found.values()):
+        click.echo("nothing waits")
+
+
+@queue.command()
+@click.argument("run_id", metavar="ID")
+@by_option
+@reason_option
+@json_option
+def remove(run_id: str, by: str | None, reason: str, as_json: bool) -> None:
+    """Take a waiting run out of its queue; it ends as aborted, and what is chained to it fails too."""
+    run = run_of(run_id)
+    run.remove(by, reason)
+    _tell(run.id, "removed", as_json=as_json)
+
+
+@queue.command()
+@click.argument("run_id", metavar="ID")
+@json_option
+def move(run_id: str, as_json: bool) -> None:
+    """Make a waiting run the next of its queue to be served."""
+    run = run_of(run_id)
+    run.move_to_front()
+    _tell(run.id, "moved to the front", as_json=as_json)
+
+
+def _tell(run_id: str, done: str, *, as_json: bool) -> None:
+    if as_json:
+        echo_json({"session_id": run_id, "done": done})
+    else:
+        click.echo(f"{short(run_id)} {done}")
+
+
+COMMANDS = [queue]

@@ -1,0 +1,245 @@
+"""Records and slots for people to read."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from smurfq.client import RunStatus, SlotStatus
+from smurfq.client.waiting import plain_name, short
+from smurfq.core.session import SessionRecord
+from smurfq.store.queues import Waiting
+
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_DATA_CHARS = 4_000
+_LOG_LINES = 10
+_ERROR_CHARS = 100
+_MESSAGES_SHOWN = 50
+_WIDE = 1_000  # characters a line, where no terminal sets a limit
+_STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
+_PRIORITY = {0: "urgent", 5: "normal", 9: "background"}
+
+
+def terminal(file: TextIO | None = None) -> Console:
+    """Where people read: lines are never broken, and tables only where a terminal is too narrow for them."""
+    seen = (file or sys.stdout).isatty()
+    return Console(file=file, highlight=False, soft_wrap=True, width=None if seen else _WIDE)
+
+
+def clean(text: str) -> str:
+    """``text`` that does nothing to a terminal: what a script printed may hold any control sequence."""
+    return _CONTROL.sub("", str(text).replace("\r\n", "\n"))
+
+
+def duration(seconds: float) -> str:
+    """A time span as people say it: ``0.4 s``, ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    seconds = max(0.0, seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
+
+
+def moment(at: float | None) -> str:
+    """A time as people read it, in the time zone of this machine; with the date unless it is today's."""
+    if at is None:
+        return "-"
+    shown, today = time.localtime(at), time.localtime()
+    return time.strftime("%H:%M:%S" if shown[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", shown)
+
+
+def outcome(record: SessionRecord) -> Text:
+    """How a run ended, or its status while it has not."""
+    return Text(record.outcome, _STYLE.get(record.outcome, "")) if record.outcome else Text(record.status, "cyan")
+
+
+def took(record: SessionRecord) -> str:
+    """How long a run took, or has taken so far."""
+    if record.start_time is None:
+        return "-"
+    return duration((record.end_time or time.time()) - record.start_time)
+
+
+def error_text(record: SessionRecord) -> str:
+    """What went wrong, in a line or two; empty where nothing did."""
+    if not record.error:
+        return ""
+    return clean(f"{record.error.get('type', 'error')}: {record.error.get('message', '')}")
+
+
+def final_lines(record: SessionRecord, *, data: bool = True) -> Iterator[Text]:
+    """What is told of a run once it is over: its outcome, what went wrong, and its data unless that is not wanted."""
+    text = Text.assemble(outcome(record), f" in {took(record)}" if record.start_time else "")
+    if record.lost:
+        text.append(f", {record.lost} messages of the publisher were lost", "red")
+    if record.complete is False:
+        text.append(", the bridge did not confirm that all messages had come", "red")
+    yield text
+    if record.error:
+        yield Text(error_text(record), "red")
+        cut = short(record.session_id)
+        yield Text(f"`smurfq show {cut}` tells more, `smurfq logs {cut}` its output", "dim")
+    elif data and record.data:
+        yield Text(f"data = {data_text(record)}")
+
+
+def data_text(record: SessionRecord) -> str:
+    """The session data as JSON, cut where it is long."""
+    text = clean(json.dumps(record.data, indent=2))
+    if len(text) <= _DATA_CHARS:
+        return text
+    cut = short(record.session_id)
+    return f"{text[:_DATA_CHARS]}\n… ({len(text)} characters; `smurfq show {cut} --json` has all)"
+
+
+def show_record(console: Console, record: SessionRecord) -> None:
+    """Print a whole record."""
+    console.print(Text.assemble((record.op_name, "bold"), " on ", (record.slot, "bold"), "  ", outcome(record)))
+    for name, value in _facts(record):
+        console.print(Text.assemble((f"{name:<12}", "dim"), clean(value)))
+    _print_lines(console, "stages", (f"{moment(at)}  {name}" for name, at in record.stages))
+    hidden = record.messages_total - len(record.messages[-_MESSAGES_SHOWN:])
+    heading = f"messages (the newest of {record.messages_total})" if hidden > 0 else "messages"
+    _print_lines(console, heading, (f"{moment(at)}  {text}" for at, text in record.messages[-_MESSAGES_SHOWN:]))
+    _print_lines(console, "files", (str(file.get("path", file)) for file in record.files))
+    if record.data:
+        _print_lines(console, "data", data_text(record).splitlines())
+    _print_lines(console, "log (its end)", record.log.splitlines()[-_LOG_LINES:])
+
+
+def show_status(console: Console, status: SlotStatus) -> None:
+    """Print what a slot is doing."""
+    alive = Text("worker alive", "green") if status.alive else Text("no worker", "bold red")
+    console.print(Text.assemble((status.slot, "bold"), "  ", alive, _worker_text(status)))
+    if status.hold:
+        console.print(Text(f"  {status.hold}", "yellow"))
+    for run in status.running:
+        console.print(_running_text(run))
+    if not status.running:
+        console.print(Text("  nothing runs", "dim"))
+    if status.waiting:
+        first = ", ".join(f"{plain_name(item.op_name)} {short(item.task_id)}" for item in status.waiting[:3])
+        more = f" and {len(status.waiting) - 3} more" if len(status.waiting) > 3 else ""
+        console.print(f"  waiting: {first}{more}")
+    if status.last:
+        last = status.last
+        console.print(
+            Text.assemble(
+                f"  last: {last.op_name} {short(last.session_id)} ",
+                outcome(last),
+                f" at {moment(last.end_time)}, took {took(last)}",
+            )
+        )
+
+
+def history_table(records: Iterable[SessionRecord]) -> Table:
+    """Records as a table, one a line."""
+    table = Table("id", "submitted", "slot", "operation", "outcome", "took", "error", box=None, pad_edge=False)
+    for record in records:
+        table.add_row(
+            short(record.session_id),
+            moment(record.submit_time),
+            record.slot,
+            record.op_name,
+            outcome(record),
+            took(record),
+            Text(_brief(error_text(record)), "red", overflow="ellipsis", no_wrap=True),
+        )
+    return table
+
+
+def queue_table(waiting: Iterable[Waiting]) -> Table:
+    """What waits, as a table, the next to be served first."""
+    table = Table("", "id", "queue", "operation", "priority", "parameters", box=None, pad_edge=False)
+    for place, item in enumerate(waiting, 1):
+        given = {name: value for name, value in item.kwargs.items() if name != "slot" and value is not None}
+        table.add_row(
+            str(place),
+            short(item.task_id),
+            item.queue,
+            plain_name(item.op_name),
+            _PRIORITY.get(item.priority, str(item.priority)),
+            Text(clean(json.dumps(given)) if given else "", overflow="ellipsis", no_wrap=True),
+        )
+    return table
+
+
+def _brief(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _ERROR_CHARS else f"{line[:_ERROR_CHARS]}…"
+
+
+def _facts(record: SessionRecord) -> Iterator[tuple[str, str]]:
+    yield "id", record.session_id
+    yield "submitted", moment(record.submit_time)
+    yield "started", moment(record.start_time)
+    yield "ended", moment(record.end_time)
+    yield "took", took(record)
+    if record.params:
+        yield "parameters", json.dumps(record.params)
+    if record.error:
+        yield "error", error_text(record)
+    if record.lost:
+        yield "lost", f"{record.lost} messages of the publisher"
+    if record.complete is False:
+        yield "incomplete", "the bridge did not confirm that all messages had come"
+    if record.degraded:
+        yield "degraded", "yes"
+    if record.simulated:
+        yield "simulated", "yes: no real card"
+    if record.tunefile:
+        yield "tune file", record.tunefile
+    if record.log_file:
+        yield "log file", record.log_file
+    if record.worker:
+        yield "worker", ", ".join(f"{name} {value}" for name, value in record.worker.items())
+    if record.software:
+        yield "software", ", ".join(f"{name} {value}" for name, value in record.software.items())
+    if record.parent_id:
+        yield "after", record.parent_id
+
+
+def _print_lines(console: Console, heading: str, lines: Iterable[str]) -> None:
+    shown = [clean(line) for line in lines]
+    if not shown:
+        return
+    console.print(Text(heading, "bold"))
+    for line in shown:
+        console.print(Text(f"  {line}"))
+
+
+def _worker_text(status: SlotStatus) -> str:
+    about = status.workers[0].about
+    parts = [f"{name} {about[name]}" for name in ("host", "pid") if name in about]
+    since = about.get("since") or about.get("started")
+    if isinstance(since, int | float):
+        parts.append(f"since {moment(since)}")
+    if about.get("simulated"):
+        parts.append("SIMULATED SLOT")
+    text = f"  ({', '.join(parts)})" if parts and status.alive else ""
+    return text if status.workers[1].alive else f"{text}  no state worker"
+
+
+def _running_text(run: RunStatus) -> Text:
+    record = run.record
+    text = Text.assemble("  runs: ", (record.op_name, "bold"), f" {short(record.session_id)} ", (record.status, "cyan"))
+    if run.elapsed_s is not None:
+        text.append(f" since {duration(run.elapsed_s)}")
+    if run.stage:
+        text.append(f", stage {clean(run.stage)}", "magenta")
+    if run.message:
+        text.append(f", {clean(run.message)!r}", "dim")
+    if record.degraded:
+        text.append(", degraded", "red")
+    return text

@@ -1,0 +1,149 @@
+"""The simulated slots: serving them, and giving them faults."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from smurfq.cli.options import echo_json, json_option
+from smurfq.config import load
+from smurfq.errors import StartError, WaitTimeoutError
+
+_IN_FORCE_WITHIN_S = 5.0
+_folder_option = click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the simulator keeps its files.  [default: sim in the state folder]",
+)
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="""\b
+Examples:
+  smurfq sim
+  smurfq sim --slot crate1slot2 --folder /tmp/sim
+  smurfq sim fault locked_up --slot crate1slot2
+  smurfq sim fault --clear""",
+)
+@click.option("--slot", "-s", "slots", multiple=True, metavar="SLOT", help="Serve this slot only; repeatable.")
+@_folder_option
+@click.pass_context
+def sim(context: click.Context, slots: tuple[str, ...], folder: Path | None) -> None:
+    """Serve simulated slots over Channel Access, for plain pysmurf or any EPICS client. It stays in the foreground.
+
+    The slots are those of the site unless named. It tells the variables that a client needs; with `smurfq up --sim`
+    the site's own processes have them. SIGTERM or Ctrl-C ends it, with its g3 files complete.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    run = _simulator("smurfq.sim.__main__").run
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    run(slots, folder)
+
+
+@sim.command()
+@click.argument("name", required=False)
+@click.option("--slot", "-s", "slot", metavar="SLOT", help="Which slot; may be left out where the site has one.")
+@click.option("--value", metavar="JSON", help='Its argument: `0.3` for gaps, `["AggTime"]` for dead_registers.')
+@click.option("--off", is_flag=True, help="Take this fault away again.")
+@click.option("--clear", is_flag=True, help="Take all faults of all slots away.")
+@_folder_option
+@json_option
+def fault(
+    name: str | None,
+    slot: str | None,
+    value: str | None,
+    off: bool,
+    clear: bool,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Give a simulated slot a fault, or tell which faults there are and which are in force.
+
+    Returns once the simulator has it; one that is not running begins with it.
+    """
+    faults = _simulator("smurfq.sim.faults")
+    settings = load(os.environ)
+    below = folder.absolute() if folder is not None else _simulator("smurfq.sim.surroundings").folder_of(settings)
+    asked = {} if clear else _present(below)
+    if name is not None:
+        chosen = settings.check_slot(slot) if slot else _only(settings.slots)
+        asked[chosen] = asked.get(chosen, faults.Faults()).with_fault(name, False if off else _parsed(name, value))
+    if name is not None or clear:
+        faults.write(below, asked)
+        _await(below, asked)
+    if as_json:
+        echo_json({slot: found.to_dict() for slot, found in asked.items()})
+        return
+    if name is None and not clear:
+        for known, meaning in faults.MEANINGS.items():
+            click.echo(f"{known:16} {meaning}")
+    for which, found in asked.items():
+        click.echo(f"{which}: {json.dumps(found.to_dict()) if found.to_dict() else 'no fault'}")
+    if not asked:
+        click.echo("no slot has a fault")
+
+
+def _present(folder: Path) -> dict[str, Any]:
+    """The faults in force, or those that the next simulator of a folder begins with."""
+    faults = _simulator("smurfq.sim.faults")
+    status = _simulator("smurfq.sim.presence").read(folder)
+    if status is None:
+        found: dict[str, Any] = faults.read(folder)
+        return found
+    return {slot: faults.from_dict(told["faults"]) for slot, told in status["slots"].items()}
+
+
+def _simulator(module: str) -> Any:
+    import importlib  # noqa: PLC0415 - the simulator needs numpy, caproto and so3g, which the other commands do not
+
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as cause:
+        raise StartError(
+            f"simulated slots need the package {cause.name}: pip install 'smurfq[sim]'", package=cause.name
+        ) from cause
+
+
+def _parsed(name: str, value: str | None) -> Any:
+    if value is None:
+        return True
+    try:
+        return json.loads(value)
+    except ValueError as cause:
+        raise click.BadParameter(f"{name}: {value!r} is no JSON ({cause})", param_hint="--value") from cause
+
+
+def _only(slots: tuple[str, ...]) -> str:
+    if len(slots) != 1:
+        raise click.UsageError(f"which slot? Give --slot with one of {', '.join(slots)}")
+    return slots[0]
+
+
+def _await(folder: Path, asked: dict[str, Any]) -> None:
+    """Return once the simulator of a folder has the faults, or if none runs there."""
+    read_status = _simulator("smurfq.sim.presence").read
+    deadline = time.monotonic() + _IN_FORCE_WITHIN_S
+    while True:
+        status = read_status(folder)
+        if status is None:
+            click.echo(f"no simulator runs in {folder}; one that is started there begins with this", err=True)
+            return
+        if all(asked[slot].to_dict() == told["faults"] for slot, told in status["slots"].items() if slot in asked) and (
+            not any(told["faults"] for slot, told in status["slots"].items() if slot not in asked)
+        ):
+            return
+        if time.monotonic() > deadline:
+            raise WaitTimeoutError(f"the simulator in {folder} did not take the faults within {_IN_FORCE_WITHIN_S:g} s")
+        time.sleep(0.05)
+
+
+COMMANDS: list[click.Command] = [sim]

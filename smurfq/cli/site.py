@@ -1,0 +1,119 @@
+"""The commands that bring a site up on this machine, and down again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from smurfq.cli.demo import demo
+from smurfq.config import Settings, load
+from smurfq.site import detached, simulation
+from smurfq.site.journal import Entry, State
+from smurfq.site.up import Site
+
+_READY_WITHIN_S = 120.0
+_MORE_A_SLOT_S = 15.0
+
+
+@click.command()
+@click.option("--detach", is_flag=True, help="Go to the background once all is ready; `smurfq down` ends it.")
+@click.option("--no-flower", is_flag=True, help="Without the monitoring page.")
+@click.option("--sim", is_flag=True, help="With simulated slots in place of the cards; every record says so.")
+@click.option("--slot", "-s", "slots", multiple=True, metavar="SLOT", help="Only this slot's worker; repeatable.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=1),
+    help="How long to wait until all is ready.  [default: 120, and 15 more a slot]",
+)
+@click.option("--brief", is_flag=True, help="Without the table of what runs where.")
+def up(detach: bool, no_flower: bool, sim: bool, slots: tuple[str, ...], timeout: float | None, brief: bool) -> None:
+    """Bring the site up on this machine: Valkey, the bridge, a worker a slot, Flower.
+
+    Valkey is the embedded one, with its data in the state folder; it is not started where SMURFQ_REDIS_URL
+    names a Redis. A process that dies is started again, after a pause of 1 s that doubles up to 30 s. Ctrl-C
+    stops all in good order, a second one at once. The log of each is in <state_dir>/logs.
+    """
+    settings = load(os.environ)
+    chosen = tuple(settings.check_slot(slot) for slot in slots) or settings.slots
+    if sim:
+        os.environ.update(simulation.simulated(os.environ, settings, chosen))  # the processes of the site inherit it
+        settings = load(os.environ)
+        if not detach:  # else the one in the background says it
+            click.echo(f"SIMULATED: {', '.join(chosen)} {'is' if len(chosen) == 1 else 'are'} not hardware")
+    within_s = timeout or _READY_WITHIN_S + _MORE_A_SLOT_S * len(chosen)
+    if detach:
+        arguments = ["--timeout", str(within_s), *(["--no-flower"] if no_flower else [])]
+        arguments += ["--brief"] if brief else []
+        arguments += ["--sim"] if sim else []
+        arguments += [word for slot in slots for word in ("--slot", slot)]
+        present = detached.start(settings, os.environ, arguments, click.echo)
+        if present.state != "ready":
+            raise click.exceptions.Exit(1)
+        return
+
+    def on_ready(state: State, entries: list[Entry]) -> None:
+        if not brief:
+            show_site(settings, state, entries, chosen)
+
+    Site(settings, chosen, flower=not no_flower, sim=sim, say=_say).run(within_s, on_ready)
+
+
+@click.command()
+def down() -> None:
+    """End the site that is up on this machine: its own processes, and no others."""
+    settings = load(os.environ)
+    if detached.end(settings, click.echo):
+        click.echo("all is stopped")
+    else:
+        click.echo(f"nothing is up in {settings.state_dir.absolute()}")
+
+
+@click.command()
+@click.option("--persistent", is_flag=True, help="Keep what it knows over a restart, in <state_dir>/flower.db.")
+def flower(persistent: bool) -> None:
+    """Serve Flower, the monitoring page, behind a login.
+
+    The password is flower.password of the settings, or one that is made at the first start and kept in the
+    state folder. Flower's own FLOWER_* variables hold: FLOWER_READ_ONLY=1 for a page that only looks,
+    FLOWER_CERTFILE and FLOWER_KEYFILE for TLS, FLOWER_URL_PREFIX behind a proxy.
+    """
+    from smurfq.site.flower import run  # noqa: PLC0415 - the other commands start without it
+
+    run(load(os.environ), persistent=persistent)
+
+
+def show_site(settings: Settings, state: State, entries: Sequence[Entry], slots: Sequence[str]) -> None:
+    """Write what runs where, and what to try next."""
+    console = Console(highlight=False)
+    title = "smurfq is up" if state == "ready" else "smurfq is up, but not all of it is ready"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for heading in ("what", "state", "process", "where"):
+        table.add_column(heading, overflow="fold")
+    for entry in entries:
+        pid = str(int(entry.who[0])) if entry.who else ""
+        table.add_row(entry.name, entry.state, pid, entry.where)
+    console.print(table)
+    console.print(f"The log of each is in {settings.log_dir}")
+    if settings.simulated:
+        console.print("The slots are SIMULATED: every record says so.")
+    slot = slots[0]
+    console.print(
+        f"""Try, in another terminal:
+  smurfq submit test --slot {slot} --follow
+  smurfq status
+  smurfq doctor
+  smurfq down            (or Ctrl-C where it runs)"""
+    )
+
+
+def _say(text: str) -> None:
+    click.echo(f"{datetime.now():%H:%M:%S} {text}")
+
+
+COMMANDS: list[click.Command] = [up, down, demo, flower]

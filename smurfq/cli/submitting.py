@@ -1,0 +1,190 @@
+"""Commands that queue operations, and the list of what there is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from smurfq.cli.options import (
+    connection,
+    echo_json,
+    json_option,
+    parse_params,
+    slot_of,
+    slot_option,
+    timeout_option,
+)
+from smurfq.cli.render import terminal
+from smurfq.cli.status_lines import why_queued
+from smurfq.cli.view import follow_to_end
+from smurfq.client import Priority, Run
+from smurfq.client.status import summary
+from smurfq.client.waiting import short
+from smurfq.core import operations
+from smurfq.core.jsonsafe import dumps
+
+_priority_option = click.option(
+    "--priority",
+    type=click.Choice(("urgent", "normal", "background")),
+    default="normal",
+    show_default=True,
+    help="Urgent ones are served before normal ones, background ones last. None interrupts what runs.",
+)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  smurfq submit take_iv --slot crate1slot2 --param tag=cal --follow
+  smurfq submit set_biases -s 2 -p bias=[1.5,1.5] -p bgs=[0,1]
+  smurfq submit take_noise -p duration=30 -p 'kwargs={"nperseg": 65536}' --json
+
+\b
+`smurfq operations` lists the operations, `smurfq operations NAME` their parameters."""
+)
+@click.argument("operation")
+@slot_option
+@click.option(
+    "--param",
+    "-p",
+    "texts",
+    metavar="KEY=JSON",
+    multiple=True,
+    help="A parameter; again for each. The value is JSON; a bare word, as tag=cal, is taken as a string.",
+)
+@_priority_option
+@click.option("--follow", "-f", is_flag=True, help="Show the run until it is over; its outcome is the exit code.")
+@timeout_option
+@json_option
+def submit(
+    *,
+    operation: str,
+    slot: str | None,
+    texts: tuple[str, ...],
+    priority: str,
+    follow: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Queue an operation on a slot.
+
+    The parameters are checked before anything is queued. Without --follow it returns at once and writes the
+    id; with --follow --json each update is a line of JSON.
+    """
+    if timeout is not None and not follow:
+        raise click.UsageError("--timeout is for --follow")
+    run = slot_of(slot).submit(operation, cast(Priority, priority), **_apart(parse_params(texts)))
+    if follow:
+        sys.exit(follow_to_end(run, as_json=as_json, timeout_s=timeout))
+    _tell_queued(run, as_json=as_json)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  smurfq run /config/scripts/stream_data.py --slot crate1slot2 -- --bands 0 1
+  smurfq run tune.py --log /data/logs/tune.log --detach
+
+\b
+The script must lie below one of the site's script folders (scripts.folders), on the worker's machine."""
+)
+@click.argument("script", type=click.Path(path_type=Path))
+@click.argument("args", nargs=-1)
+@slot_option
+@click.option(
+    "--log",
+    metavar="yes|no|FILE",
+    default="yes",
+    show_default=True,
+    help="Where the script's output goes: the worker's log, nowhere, or a file on the worker's machine.",
+)
+@_priority_option
+@click.option("--detach", "-d", is_flag=True, help="Only queue it; write the id and return.")
+@timeout_option
+@json_option
+def run(
+    *,
+    script: Path,
+    args: tuple[str, ...],
+    slot: str | None,
+    log: str,
+    priority: str,
+    detach: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Run a control script on a slot, and show it until it is over.
+
+    What stands after -- goes to the script. A relative path is looked up from here. With --json each update
+    is a line of JSON.
+    """
+    if timeout is not None and detach:
+        raise click.UsageError("--timeout is for a run that is followed, not for --detach")
+    params = {"script": str(script.absolute()), "args": list(args), "log": _log_value(log)}
+    started = slot_of(slot).submit("run", cast(Priority, priority), **params)
+    if not detach:
+        sys.exit(follow_to_end(started, as_json=as_json, output=True, timeout_s=timeout))
+    _tell_queued(started, as_json=as_json)
+
+
+@click.command("operations")
+@click.argument("name", required=False)
+@json_option
+def list_operations(name: str | None, as_json: bool) -> None:
+    """List the operations, or the parameters of one.
+
+    \b
+    Examples:
+      smurfq operations
+      smurfq operations take_iv
+    """
+    wanted = operations.operation(name).name if name else None
+    table = [item for item in operations.describe() if wanted in (None, item["name"])]
+    if as_json:
+        echo_json(table[0] if wanted else table)
+    elif wanted:
+        _show_operation(table[0])
+    else:
+        for item in table:
+            click.echo(f"{item['name']:<17} {item['summary']}")
+
+
+def _log_value(text: str) -> bool | str:
+    if text in ("yes", "no"):
+        return text == "yes"
+    return str(Path(text).absolute())
+
+
+def _apart(params: dict[str, Any]) -> dict[str, Any]:
+    """``params``, if they do not name what has an option of its own."""
+    for name in ("slot", "priority", "operation"):
+        if name in params:
+            raise click.BadParameter(f"{name} is no parameter; give it as --{name}", param_hint="--param")
+    return params
+
+
+def _tell_queued(run: Run, *, as_json: bool) -> None:
+    record = run.header()
+    if as_json:
+        echo_json(summary(record))
+        return
+    click.echo(f"{record.op_name} {run.id} on {record.slot}: {why_queued(connection(), record)}")
+    click.echo(f"`smurfq follow {short(run.id)}` shows it")
+
+
+def _show_operation(item: dict[str, Any]) -> None:
+    click.echo(f"{item['name']}: {item['summary']}")
+    table = Table("parameter", "default", "allowed", "meaning", box=None, pad_edge=False)
+    for parameter in item["parameters"]:
+        default = "(required)" if parameter["required"] else dumps(parameter["default"])
+        table.add_row(parameter["name"], Text(default), Text(parameter["allowed"]), Text(parameter["doc"]))
+    if item["parameters"]:
+        terminal().print(table)
+
+
+COMMANDS = [submit, run, list_operations]

@@ -1,0 +1,199 @@
+"""The live view of a run: its lines as they come, and at a terminal a last one that tells where it stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TextIO
+
+import click
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from smurfq.cli.exit_codes import ExitCode, of_record
+from smurfq.cli.options import echo_json
+from smurfq.cli.render import clean, duration, final_lines, terminal
+from smurfq.client import (
+    DataUpdate,
+    DoneUpdate,
+    FileUpdate,
+    LogUpdate,
+    MessageUpdate,
+    QueueUpdate,
+    RecordUpdate,
+    Run,
+    StageUpdate,
+    StatusUpdate,
+    StoreUpdate,
+)
+from smurfq.client.waiting import short
+from smurfq.core.session import SessionRecord
+
+_KEYS_SHOWN = 6
+
+
+def follow_to_end(
+    run: Run,
+    *,
+    as_json: bool = False,
+    output: bool = False,
+    timeout_s: float | None = None,
+    stream: TextIO | None = None,
+) -> ExitCode:
+    """Show a run until it is over; the exit code that its outcome has.
+
+    With ``as_json`` every update is a line of JSON; with ``output`` the operation's stdout and stderr are
+    shown too. Ctrl-C ends the view and not the run, and says so.
+
+    Raises
+    ------
+    WaitTimeoutError
+        It was not over within ``timeout_s``.
+    """
+    try:
+        if as_json:
+            return of_record(_json_lines(run.follow(timeout_s)))
+        console = terminal(stream)
+        return of_record(watch(run, console, output=output, timeout_s=timeout_s))
+    except KeyboardInterrupt:
+        cut = short(run.id)
+        click.echo(
+            f"\nNo longer following; {cut} goes on. `smurfq follow {cut}` shows it again, "
+            f"`smurfq abort {cut}` ends it.",
+            err=True,
+        )
+        return ExitCode.INTERRUPTED
+
+
+def watch(
+    run: Run, console: Console, *, output: bool = False, data: bool = True, timeout_s: float | None = None
+) -> SessionRecord:
+    """The final record of a run, which is shown on ``console`` until then; its session data too unless told not to."""
+    view = View(run.header(), output=output)
+    console.print(view.title())
+    if not console.is_terminal:
+        for update in run.follow(timeout_s):
+            for line in view.take(update):
+                console.print(line)
+    else:
+        with Live(get_renderable=view.last_line, console=console, refresh_per_second=8, transient=True):
+            for update in run.follow(timeout_s):
+                for line in view.take(update):
+                    console.print(line)
+    for line in final_lines(view.record, data=data):
+        console.print(line)
+    return view.record
+
+
+class View:
+    """What is shown of a run: lines from updates, and where it stands."""
+
+    def __init__(self, record: SessionRecord, *, output: bool) -> None:
+        # What happened before is told again, from the beginning: the status then was the first one.
+        self.record = replace(record, status="queued", degraded=False)
+        self._output = output
+        self._stage: str | None = None
+        self._waits_for = ""
+        self._keys: dict[str, None] = {}
+        self._unfinished = ""
+        self._spinner = Spinner("dots")
+
+    def title(self) -> Text:
+        """The first line: what runs where."""
+        record = self.record
+        text = Text.assemble((record.op_name, "bold"), " on ", (record.slot, "bold"), "  ", (record.session_id, "dim"))
+        if record.simulated:
+            text.append("  SIMULATED SLOT", "bold yellow")
+        return text
+
+    def take(self, update: RecordUpdate) -> Iterator[Text]:
+        """The lines that an update is worth."""
+        match update:
+            case QueueUpdate():
+                self._waits_for = update.text
+                yield _line(update.time, update.text, "yellow")
+            case StatusUpdate():
+                yield from self._take_status(update)
+            case MessageUpdate():
+                yield _line(update.time, update.text)
+            case StageUpdate():
+                self._stage = update.name
+                yield _line(update.time, f"stage {update.name}", "cyan")
+            case DataUpdate():
+                yield from self._take_data(update)
+            case FileUpdate():
+                yield _line(update.time, f"file {update.file.get('path', update.file)}", "green")
+            case LogUpdate() if self._output:
+                yield from self._take_output(update.text)
+            case StoreUpdate():
+                yield _line(update.time, update.text, "red" if update.away else "green")
+            case DoneUpdate():
+                if self._unfinished:
+                    yield Text(clean(self._unfinished), "dim")
+                self.record = update.record
+
+    def last_line(self) -> RenderableType:
+        """Where the run stands, as the terminal's last line."""
+        record = self.record
+        parts = [(record.op_name, "bold"), (f" {record.slot}", ""), (f"  {record.status}", "cyan")]
+        if self._stage:
+            parts.append((f"  {clean(self._stage)}", "magenta"))
+        began = record.start_time or record.submit_time
+        if began is not None:
+            parts.append((f"  {duration(time.time() - began)}", ""))
+        if record.status == "queued" and self._waits_for:
+            parts.append((f"  {self._waits_for}", "yellow"))
+        if self._keys:
+            parts.append((f"  data: {_listed(self._keys)}", "dim"))
+        if record.degraded:
+            parts.append(("  degraded", "red"))
+        line = Table.grid(padding=(0, 1))
+        line.add_row(self._spinner, Text.assemble(*parts, overflow="ellipsis", no_wrap=True))
+        return line
+
+    def _take_status(self, update: StatusUpdate) -> Iterator[Text]:
+        before, was_degraded = self.record.status, self.record.degraded
+        for name in ("status", "start_time", "degraded", "simulated"):
+            if name in update.fields:
+                setattr(self.record, name, update.fields[name])
+        if update.status and update.status != before:
+            yield _line(update.time, update.status, "cyan")
+        if self.record.degraded and not was_degraded:
+            yield _line(update.time, "degraded: something is wrong although the run goes on", "red")
+
+    def _take_data(self, update: DataUpdate) -> Iterator[Text]:
+        if update.replaced:
+            self._keys.clear()
+        new = [key for key in update.values if key not in self._keys]
+        self._keys.update(dict.fromkeys(update.values))
+        for key in update.removed:
+            self._keys.pop(key, None)
+        if new:
+            yield _line(update.time, f"data {_listed(dict.fromkeys(new))}", "blue")
+
+    def _take_output(self, text: str) -> Iterator[Text]:
+        *lines, self._unfinished = (self._unfinished + text).split("\n")
+        for line in lines:
+            yield Text(clean(line), "dim")
+
+
+def _json_lines(updates: Iterator[RecordUpdate]) -> SessionRecord:
+    for update in updates:
+        echo_json(update.to_dict())
+        if isinstance(update, DoneUpdate):
+            return update.record
+    raise AssertionError("a follower ends with DoneUpdate or raises")
+
+
+def _line(at: float, text: str, style: str = "") -> Text:
+    return Text.assemble((time.strftime("%H:%M:%S  ", time.localtime(at)), "dim"), (clean(text), style))
+
+
+def _listed(keys: dict[str, None]) -> str:
+    names = [clean(key) for key in keys]
+    more = f" and {len(names) - _KEYS_SHOWN} more" if len(names) > _KEYS_SHOWN else ""
+    return ", ".join(names[:_KEYS_SHOWN]) + more

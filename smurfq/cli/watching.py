@@ -1,0 +1,83 @@
+"""Commands that follow a run and read its output."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from smurfq.cli.exit_codes import ExitCode
+from smurfq.cli.options import echo_json, json_option, run_of, timeout_option
+from smurfq.cli.view import follow_to_end
+from smurfq.client import LogUpdate, Run
+from smurfq.client.waiting import short
+
+
+@click.command()
+@click.argument("run_id", metavar="ID")
+@click.option("--output", "-o", is_flag=True, help="Show the operation's stdout and stderr too.")
+@timeout_option
+@json_option
+def follow(run_id: str, output: bool, timeout: float | None, as_json: bool) -> None:
+    """Show a run, from its beginning, until it is over; its outcome is the exit code.
+
+    Ctrl-C ends the view, not the run. With --json each update is a line of JSON, with `kind` queue, status,
+    message, data, metadata, stage, log, file, store or done; the last has the whole record.
+
+    \b
+    Examples:
+      smurfq follow 3f2a91c0
+      smurfq follow 3f2a91c0 --json | jq -r 'select(.kind == "message").text'
+    """
+    sys.exit(follow_to_end(run_of(run_id), as_json=as_json, output=output, timeout_s=timeout))
+
+
+@click.command()
+@click.argument("run_id", metavar="ID")
+@click.option("--follow", "-f", "follow_on", is_flag=True, help="Write it as it comes, until the run is over.")
+@json_option
+def logs(run_id: str, follow_on: bool, as_json: bool) -> None:
+    """Write what a run printed to stdout and stderr.
+
+    The whole log file, if it is on this machine; else the end that the record keeps, and stderr says so.
+
+    \b
+    Examples:
+      smurfq logs 3f2a91c0 | less
+      smurfq logs 3f2a91c0 --follow
+    """
+    run = run_of(run_id)
+    if follow_on:
+        sys.exit(_follow_log(run, as_json=as_json))
+    record = run.record()
+    file = Path(record.log_file) if record.log_file else None
+    here = file is not None and file.is_file()
+    if as_json:
+        text = file.read_text(errors="replace") if here and file else record.log
+        echo_json({"session_id": run.id, "log_file": record.log_file, "whole": here, "log": text})
+    elif here and file:
+        with file.open(errors="replace") as source:
+            shutil.copyfileobj(source, sys.stdout)
+    else:
+        click.echo(record.log, nl=False)
+        where = f"the whole log is in {file}, not on this machine" if file else "there is no log file"
+        click.echo(f"smurfq: the end of the log as the record keeps it; {where}", err=True)
+
+
+def _follow_log(run: Run, *, as_json: bool) -> ExitCode:
+    try:
+        for update in run.follow():
+            if isinstance(update, LogUpdate):
+                if as_json:
+                    echo_json(update.to_dict())
+                else:
+                    click.echo(update.text, nl=False)
+    except KeyboardInterrupt:
+        click.echo(f"\nNo longer following; {short(run.id)} goes on.", err=True)
+        return ExitCode.INTERRUPTED
+    return ExitCode.SUCCEEDED
+
+
+COMMANDS = [follow, logs]

@@ -1,0 +1,81 @@
+"""The end of a run as a client sees it: the record, or, where no worker wrote one, Celery's own metadata."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from smurfq import errors
+from smurfq.core import keys
+from smurfq.core.jsonsafe import loads
+from smurfq.core.session import Outcome, SessionRecord
+from smurfq.errors import OperationAbortedError, OperationError, OperationFailedError, OperationLostError
+from smurfq.store.connection import Client
+
+_STATE = re.compile(r'"status": ?"([A-Z]+)"')
+FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
+_OUTCOME_OF_ERROR = {"OperationLostError": Outcome.LOST, "OperationAbortedError": Outcome.ABORTED}
+_ERROR_OF_OUTCOME: dict[str | None, type[OperationError]] = {
+    Outcome.ABORTED: OperationAbortedError,
+    Outcome.LOST: OperationLostError,
+}
+
+
+def state_of(head: str) -> str | None:
+    """The state in the first characters of Celery's metadata."""
+    match = _STATE.search(head)
+    return match[1] if match else None
+
+
+def final_meta(client: Client, task_id: str) -> dict[str, Any] | None:
+    """Celery's metadata of a task, if the task has ended."""
+    text = client.get(keys.meta(task_id))
+    meta = loads(str(text)) if text else None
+    return meta if meta and meta.get("status") in FINAL_STATES else None
+
+
+def ended_by_meta(record: SessionRecord, meta: dict[str, Any]) -> SessionRecord:
+    """``record``, ended as Celery's final metadata says: revoked, or failed before a worker wrote it down."""
+    result = meta.get("result")
+    state = meta["status"]
+    if state == "SUCCESS":
+        if isinstance(result, dict) and result.get("session_id") == record.session_id:
+            return SessionRecord.from_dict(result)
+        record.outcome = str(Outcome.SUCCEEDED)
+    else:
+        kind, message = _failure(result)
+        default = Outcome.ABORTED if state == "REVOKED" else Outcome.FAILED
+        record.outcome = str(_OUTCOME_OF_ERROR.get(kind, default))
+        record.error = {"type": kind, "message": message}
+    record.status = "done"
+    record.success = state == "SUCCESS"
+    record.end_time = record.end_time or _timestamp(meta.get("date_done"))
+    return record
+
+
+def operation_error(record: SessionRecord) -> OperationError:
+    """The error with which a run ended, as the worker raised it where it is one of smurfq's."""
+    told = record.error or {}
+    kind = getattr(errors, str(told.get("type", "")), None)
+    if not (isinstance(kind, type) and issubclass(kind, OperationError)):
+        kind = _ERROR_OF_OUTCOME.get(record.outcome, OperationFailedError)
+    message = told.get("message") or f"it ended as {record.outcome}; `smurfq show {record.session_id}` tells more"
+    fields = {name: value for name, value in told.items() if name not in ("type", "message", "fields")}
+    return kind(
+        str(message),
+        {**fields, **(told.get("fields") or {}), "session_id": record.session_id, "slot": record.slot},
+    )
+
+
+def _failure(result: Any) -> tuple[str, str]:
+    if not isinstance(result, dict):
+        return "TaskRevokedError", str(result or "revoked")
+    message = result.get("exc_message")
+    if isinstance(message, list):
+        message = message[0] if message else ""
+    return str(result.get("exc_type", "Exception")), str(message or "")
+
+
+def _timestamp(date_done: Any) -> float | None:
+    return datetime.fromisoformat(date_done).timestamp() if isinstance(date_done, str) else None

@@ -1,0 +1,192 @@
+"""A slot, and all that can be asked of it; needs no pysmurf."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from smurfq.client.connection import Connection, connection_of, whoami
+from smurfq.client.run import Answer, Run
+from smurfq.client.status import SlotStatus, running_now, slot_status
+from smurfq.client.updates import RecordUpdate
+from smurfq.client.waiting import is_served
+from smurfq.config import Settings
+from smurfq.core.session import SessionRecord
+from smurfq.errors import RequestError
+from smurfq.store.holds import Hold
+from smurfq.store.queues import Waiting
+
+Priority = Literal["urgent", "normal", "background"]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A hold that was put. ``confirmed``: the worker said that it takes nothing more.
+
+    Where no worker is alive it is true as well: nothing can start, and a worker that comes finds the hold.
+    """
+
+    hold: Hold
+    confirmed: bool
+
+
+class Slot:
+    """One readout slot.
+
+    Parameters
+    ----------
+    slot
+        The slot id, ``crate1slot2``.
+    settings
+        The site's; absent: those that this process's environment describes.
+
+    Raises
+    ------
+    UnknownSlotError
+        The site has no such slot.
+    """
+
+    def __init__(self, slot: str, settings: Settings | None = None, *, connection: Connection | None = None) -> None:
+        self._connection = connection or connection_of(settings)
+        self.slot = self._connection.settings.check_slot(slot)
+
+    def __repr__(self) -> str:
+        return f"Slot({self.slot!r})"
+
+    def submit(self, operation: str, priority: Priority = "normal", **params: Any) -> Run:
+        """Queue an operation; the run that it will be.
+
+        Raises
+        ------
+        UnknownOperationError, ParameterError
+            There is no such operation, or a parameter is not as ``OPERATIONS.md`` has it. Nothing was queued.
+        StoreUnavailableError
+            Redis did not answer. Nothing was queued.
+        """
+        return self.run(self._connection.submit(operation, self.slot, params, priority=priority))
+
+    def run(self, run_id: str) -> Run:
+        """The run with this id."""
+        return Run(run_id, connection=self._connection)
+
+    def running(self) -> Run | None:
+        """What runs on the slot's control lane now."""
+        with self._connection.reached():
+            found = running_now(self._connection, self.slot, "control")
+        return self.run(found.session_id) if found else None
+
+    def record(self, run_id: str) -> SessionRecord:
+        """The session record of a run; see ``Run.record``."""
+        return self.run(run_id).record()
+
+    def follow(self, run_id: str, timeout: float | None = None, *, past: bool = True) -> Iterator[RecordUpdate]:
+        """All that happens to a run; see ``Run.follow``."""
+        return self.run(run_id).follow(timeout, past=past)
+
+    def wait(self, run_id: str, timeout: float | None = None, *, raise_on_failure: bool = False) -> SessionRecord:
+        """The final record of a run; see ``Run.wait``."""
+        return self.run(run_id).wait(timeout, raise_on_failure=raise_on_failure)
+
+    def stop(self, run_id: str | None = None, by: str | None = None, reason: str = "") -> Answer:
+        """Ask a run, or what runs now, to end in good order; see ``Run.stop``."""
+        return self._this_or_running(run_id).stop(by, reason)
+
+    def abort(
+        self,
+        run_id: str | None = None,
+        by: str | None = None,
+        reason: str = "",
+        *,
+        grace_s: float | None = None,
+        wait_s: float | None = None,
+    ) -> Answer:
+        """Ask a run, or what runs now, to end at once; see ``Run.abort``."""
+        return self._this_or_running(run_id).abort(by, reason, grace_s=grace_s, wait_s=wait_s)
+
+    def hold(
+        self, owner: str | None = None, note: str = "", for_s: float | None = None, *, force: bool = False
+    ) -> Held:
+        """Hold the slot: nothing new starts on it until it is released, or ``for_s`` seconds are over.
+
+        What runs goes on. Returns once the worker has said that it takes nothing more.
+
+        Raises
+        ------
+        SlotHeldError
+            Somebody else holds it, and ``force`` is false.
+        """
+        now = time.time()
+        hold = Hold(self.slot, owner or whoami(), note, now, None if for_s is None else now + for_s)
+        with self._connection.reached():
+            self._connection.holds.put(hold, force=force)
+            return Held(hold, self._tell_worker())
+
+    def release(self, owner: str | None = None, *, force: bool = False) -> bool:
+        """Release the slot; false if it was not held.
+
+        Raises
+        ------
+        SlotHeldError
+            Somebody else holds it, and ``force`` is false.
+        """
+        with self._connection.reached():
+            released = self._connection.holds.release(self.slot, owner or whoami(), force=force)
+            self._tell_worker()
+        return released
+
+    def emergency_off(self, by: str | None = None, reason: str = "", **params: Any) -> Run:
+        """Switch the slot's card off next, whatever runs, waits or holds; the run of ``all_off``.
+
+        The slot is held first, in place of any other hold, and stays so until it is released; then ``all_off``
+        is sent to the emergency lane, which aborts what runs.
+        """
+        with self._connection.reached():
+            self._hold_for_emergency(by or whoami(), reason)
+            run = self.run(self._connection.submit("all_off", self.slot, params, emergency=True))
+            self._tell_worker()
+        return run
+
+    def status(self) -> SlotStatus:
+        """What the slot is doing, who serves and who holds it, and what waits."""
+        with self._connection.reached():
+            return slot_status(self._connection, self.slot)
+
+    def queue(self) -> Sequence[Waiting]:
+        """All that waits, in the order in which it will be served; emergencies first."""
+        with self._connection.reached():
+            return self._connection.queues.waiting(self.slot)
+
+    def remove(self, run_id: str, by: str | None = None, reason: str = "") -> None:
+        """Take a waiting run out of the queue; see ``Run.remove``."""
+        self.run(run_id).remove(by, reason)
+
+    def move_to_front(self, run_id: str) -> None:
+        """Make a waiting run the next to be served; see ``Run.move_to_front``."""
+        self.run(run_id).move_to_front()
+
+    def history(self, count: int = 20) -> list[SessionRecord]:
+        """The headers of the slot's newest records, newest first."""
+        with self._connection.reached():
+            return self._connection.records.history(self.slot, count)
+
+    def _this_or_running(self, run_id: str | None) -> Run:
+        run = self.running() if run_id is None else self.run(run_id)
+        if run is None:
+            raise RequestError(f"nothing runs on {self.slot} now; `smurfq queue list` shows what waits")
+        return run
+
+    def _hold_for_emergency(self, by: str, reason: str) -> None:
+        """Hold without an end, whoever holds: another's hold could end while the card is switched off."""
+        before = self._connection.holds.get(self.slot)
+        note = f"emergency off{f': {reason}' if reason else ''}"
+        if before is not None and before.owner != by:
+            note += f"; before that, {before}"
+        self._connection.holds.put(Hold(self.slot, by, note, time.time(), None), force=True)
+
+    def _tell_worker(self) -> bool:
+        """Make the worker look at the hold now; whether it answered, or there is none to start anything."""
+        if not is_served(self._connection, self.slot, "control"):
+            return True
+        return bool(self._connection.app.control_worker(self.slot, "apply_hold"))

@@ -1,0 +1,162 @@
+"""What a slot is doing: who serves it, who holds it, what runs and what waits."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from smurfq.client.connection import Connection
+from smurfq.client.waiting import is_served, plain_name
+from smurfq.core import keys
+from smurfq.core.jsonsafe import loads
+from smurfq.core.session import SessionRecord
+from smurfq.core.slot import Lane, publisher_id
+from smurfq.errors import RecordNotFoundError
+from smurfq.store.bridge import BridgeBoard, Health
+from smurfq.store.holds import Hold
+from smurfq.store.queues import Waiting
+
+_LANES: tuple[Lane, ...] = ("control", "state")
+_STAGE_BATCHES = 200
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """A worker of a slot: whether it is alive, and what it says of itself (host, pid, versions, since)."""
+
+    lane: Lane
+    alive: bool
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run that goes on now. ``stage`` and ``message`` are the newest ones."""
+
+    lane: Lane
+    record: SessionRecord
+    stage: str | None
+    message: str | None
+    elapsed_s: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as a JSON object, without the record's bulk."""
+        return {
+            "session_id": self.record.session_id,
+            "lane": self.lane,
+            "op_name": self.record.op_name,
+            "status": self.record.status,
+            "params": self.record.params,
+            "start_time": self.record.start_time,
+            "elapsed_s": self.elapsed_s,
+            "stage": self.stage,
+            "message": self.message,
+            "degraded": self.record.degraded,
+            "simulated": self.record.simulated,
+            "lost": self.record.lost,
+        }
+
+
+@dataclass(frozen=True)
+class SlotStatus:
+    """All that a person at a slot asks first."""
+
+    slot: str
+    workers: tuple[WorkerStatus, ...]
+    hold: Hold | None
+    running: tuple[RunStatus, ...]
+    waiting: tuple[Waiting, ...]
+    last: SessionRecord | None
+    bridge: Health | None
+
+    @property
+    def alive(self) -> bool:
+        """Whether operations sent to the slot now would be run."""
+        return self.workers[0].alive
+
+    def to_dict(self) -> dict[str, Any]:
+        """The status as a JSON object."""
+        return {
+            "slot": self.slot,
+            "alive": self.alive,
+            "workers": [asdict(worker) for worker in self.workers],
+            "hold": asdict(self.hold) if self.hold else None,
+            "running": [run.to_dict() for run in self.running],
+            "waiting": [waiting_dict(item) for item in self.waiting],
+            "last": summary(self.last) if self.last else None,
+            "bridge": asdict(self.bridge) if self.bridge else None,
+        }
+
+
+def waiting_dict(item: Waiting) -> dict[str, Any]:
+    """A waiting message as a JSON object, without its wire form."""
+    return {
+        "session_id": item.task_id,
+        "op_name": plain_name(item.op_name),
+        "queue": item.queue,
+        "priority": item.priority,
+        "kwargs": item.kwargs,
+    }
+
+
+def summary(record: SessionRecord) -> dict[str, Any]:
+    """A record's header as a JSON object: all but its messages, data, files, stages and log."""
+    bulk = ("messages", "data", "files", "stages", "log")
+    return {name: value for name, value in record.to_dict().items() if name not in bulk}
+
+
+def slot_status(connection: Connection, slot: str) -> SlotStatus:
+    """The status of a slot, as things stand."""
+    newest = connection.records.history(slot, count=10)
+    return SlotStatus(
+        slot=slot,
+        workers=tuple(_worker(connection, slot, lane) for lane in _LANES),
+        hold=connection.holds.get(slot),
+        running=tuple(found for lane in _LANES if (found := _running(connection, slot, lane))),
+        waiting=tuple(connection.queues.waiting(slot)),
+        last=next((record for record in newest if record.done), None),
+        bridge=bridge_health(connection),
+    )
+
+
+def bridge_health(connection: Connection) -> Health | None:
+    """The bridge's health and counters; None where no bridge is alive."""
+    return BridgeBoard(connection.redis).health()
+
+
+def _worker(connection: Connection, slot: str, lane: Lane) -> WorkerStatus:
+    fields = connection.redis.hgetall(keys.worker(publisher_id(slot, lane)))
+    about = {str(name): loads(text) for name, text in fields.items()}
+    return WorkerStatus(lane, is_served(connection, slot, lane), about)
+
+
+def running_now(connection: Connection, slot: str, lane: Lane) -> SessionRecord | None:
+    """The header of what runs on a lane now.
+
+    A worker ends the record first and then notes that nothing runs any more: what is done does not run.
+    """
+    running = connection.fence.running(publisher_id(slot, lane))
+    if running is None:
+        return None
+    try:
+        record = connection.records.header(running.task_id)
+    except RecordNotFoundError:
+        return None
+    return None if record.done else record
+
+
+def _running(connection: Connection, slot: str, lane: Lane) -> RunStatus | None:
+    record = running_now(connection, slot, lane)
+    if record is None:
+        return None
+    recent = connection.records.tail(record.session_id, _STAGE_BATCHES)
+    stages = [event["name"] for event in recent if event["k"] == "stage"]
+    messages = [event["text"] for event in recent if event["k"] == "message"]
+    return RunStatus(
+        lane=lane,
+        record=record,
+        stage=stages[-1] if stages else None,
+        message=messages[-1] if messages else None,
+        elapsed_s=time.time() - record.start_time if record.start_time else None,
+    )

@@ -1,0 +1,136 @@
+"""What a follower of a run is told: one small typed object for each thing that happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from smurfq.core.session import Event, SessionRecord
+
+
+@dataclass(frozen=True)
+class RecordUpdate:
+    """Something that happened to a run, at ``time`` (s since 1970)."""
+
+    kind: ClassVar[str]
+    time: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The update as a JSON object; ``kind`` tells which it is."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class QueueUpdate(RecordUpdate):
+    """The run waits; ``text`` says for what. ``place`` is 1 for the next to be served, None where unknown."""
+
+    kind: ClassVar[str] = "queue"
+    text: str
+    place: int | None
+
+
+@dataclass(frozen=True)
+class StatusUpdate(RecordUpdate):
+    """The status, or other fields of the record's header, changed."""
+
+    kind: ClassVar[str] = "status"
+    status: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MessageUpdate(RecordUpdate):
+    """A line for people."""
+
+    kind: ClassVar[str] = "message"
+    text: str
+
+
+@dataclass(frozen=True)
+class DataUpdate(RecordUpdate):
+    """Session data set and removed; with ``replaced``, ``values`` is now all of it."""
+
+    kind: ClassVar[str] = "data"
+    values: dict[str, Any]
+    removed: list[str]
+    replaced: bool
+
+
+@dataclass(frozen=True)
+class MetadataUpdate(RecordUpdate):
+    """The newest values of paths that the publisher reported."""
+
+    kind: ClassVar[str] = "metadata"
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StageUpdate(RecordUpdate):
+    """A stage of the operation began."""
+
+    kind: ClassVar[str] = "stage"
+    name: str
+
+
+@dataclass(frozen=True)
+class LogUpdate(RecordUpdate):
+    """A piece of the operation's stdout and stderr; not cut at line ends."""
+
+    kind: ClassVar[str] = "log"
+    text: str
+
+
+@dataclass(frozen=True)
+class FileUpdate(RecordUpdate):
+    """The publisher registered a file."""
+
+    kind: ClassVar[str] = "file"
+    file: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StoreUpdate(RecordUpdate):
+    """Redis went away (``away``), or is back: what follows goes on where it had stopped."""
+
+    kind: ClassVar[str] = "store"
+    away: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class DoneUpdate(RecordUpdate):
+    """The run is over; ``record`` is its final record. Always the last update."""
+
+    kind: ClassVar[str] = "done"
+    record: SessionRecord
+
+    def to_dict(self) -> dict[str, Any]:
+        """The update as a JSON object, with the record as everywhere else."""
+        return {"kind": self.kind, "time": self.time, "record": self.record.to_dict()}
+
+
+def translate(event: Event) -> Iterator[RecordUpdate]:
+    """The update that an event of the record is to a follower; none for the end and for unknown kinds."""
+    at = float(event.get("t") or 0.0)
+    match event.get("k"):
+        case "message":
+            yield MessageUpdate(at, event["text"])
+        case "data":
+            yield DataUpdate(at, event.get("set", {}), list(event.get("remove", ())), bool(event.get("replace", False)))
+        case "metadata":
+            yield MetadataUpdate(at, event["set"])
+        case "stage":
+            yield StageUpdate(at, event["name"])
+        case "log":
+            yield LogUpdate(at, event["text"])
+        case "file":
+            yield FileUpdate(at, event["file"])
+        case "header" if not ends(event):
+            fields = event["set"]
+            yield StatusUpdate(at, fields.get("status", ""), fields)
+
+
+def ends(event: Event) -> bool:
+    """Whether an event says that the run is over."""
+    return event.get("k") == "header" and event["set"].get("status") == "done"

@@ -1,0 +1,145 @@
+"""One process of a site: started so that it cannot outlive its starter, watched, and ended whole."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from redis.exceptions import RedisError
+
+_PR_SET_PDEATHSIG = 1
+_LOG_KEPT_BYTES = 20 * 1024 * 1024
+_TAIL_LINES = 15
+_TAIL_BYTES = 16_384
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is to run: its command, where a person finds it, and how to know that it is ready.
+
+    ``ready`` is called with the process id; an ``OSError`` or ``RedisError`` of it means no. ``waits_for``
+    says in words what it looks for.
+    """
+
+    name: str
+    command: Sequence[str]
+    where: str
+    waits_for: str
+    ready: Callable[[int], bool]
+    stop_s: float  # how long it may take to end in good order
+    environ: Mapping[str, str] = field(default_factory=dict)
+    essential: bool = False  # without it the others are of no use
+
+
+class Child:
+    """A process that runs a service, with its log."""
+
+    def __init__(self, service: Service, log_dir: Path) -> None:
+        self.service = service
+        self.log_path = log_dir / f"{service.name.replace(' ', '-')}.log"
+        self.started_at = 0.0  # monotonic
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; None before the first start."""
+        return self._process.pid if self._process else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the process ended, as in ``subprocess``; None while it runs, or before the first start."""
+        return self._process.poll() if self._process else None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def lived_s(self) -> float:
+        """How long ago the process was started, in seconds."""
+        return time.monotonic() - self.started_at
+
+    def start(self) -> None:
+        """Start the process, in a session of its own: Ctrl-C in the terminal is not for it."""
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        _rotate(self.log_path)
+        with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(
+                list(self.service.command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.service.environ},
+                start_new_session=True,
+                preexec_fn=_ends_with(os.getpid()),  # noqa: PLW1509 - this process has no other threads
+            )
+        self.started_at = time.monotonic()
+
+    def ready(self) -> bool:
+        """Whether the service can be used now."""
+        if not self.running or self.pid is None:
+            return False
+        try:
+            return self.service.ready(self.pid)
+        except (OSError, RedisError):
+            return False
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM to the process, which ends what it started itself."""
+        if self.running and self._process is not None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """Kill the process and all that it started."""
+        if self._process is None:
+            return
+        family = descendants(self._process.pid) if self.running else []
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self._process.wait()
+
+    def log_tail(self) -> list[str]:
+        """The last lines that the process wrote since it was started."""
+        with self.log_path.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start, size - _TAIL_BYTES))
+            return log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """All that a process started, directly or not, and that is still its descendant."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _ends_with(parent: int) -> Callable[[], None]:
+    """What a child calls before it becomes its command: SIGTERM comes to it when ``parent`` dies."""
+
+    def prepare() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died in between
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return prepare
+
+
+def _rotate(path: Path) -> None:
+    if path.exists() and path.stat().st_size > _LOG_KEPT_BYTES:
+        path.replace(path.with_suffix(".log.1"))

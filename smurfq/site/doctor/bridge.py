@@ -1,0 +1,78 @@
+"""The UDP bridge: alive, where it should be, and losing nothing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
+from smurfq.store import connect
+from smurfq.store.bridge import BridgeBoard, Health
+
+_RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
+
+
+def check(examined: Examined) -> Iterator[Finding]:
+    """Examine the bridge by what it says of itself in Redis."""
+    if not examined.redis_answers:
+        return
+    with connect(examined.settings.redis_url) as client:
+        health = BridgeBoard(client).health()
+    if health is None:
+        yield fail(
+            "bridge",
+            "no sign of life: what scripts publish reaches no record",
+            "start it: `smurfq up`, `smurfq bridge`, or systemctl start smurfq-bridge",
+        )
+        yield from _kernel_limit(examined.settings.bridge.receive_buffer_bytes)
+        return
+    wanted = f"{examined.settings.bridge.host}:{examined.settings.bridge.port}"
+    if health.address != wanted:
+        yield fail(
+            "bridge",
+            f"it listens on {health.address}, and these settings say {wanted}",
+            "start it with the same settings as everything else",
+        )
+    else:
+        yield ok("bridge", f"process {health.pid} on {health.host} listens on {health.address}")
+    yield _losses(health)
+    yield from _buffer(health, examined.settings.bridge.receive_buffer_bytes)
+
+
+def _losses(health: Health) -> Finding:
+    counters = health.counters
+    dropped = {
+        "lost on the way": counters.lost,
+        "dropped by the kernel": counters.kernel_dropped,
+        "dropped by its own buffer": counters.buffered_dropped,
+        "malformed": counters.malformed,
+        "of a publisher id that the site does not have": counters.unknown_id,
+    }
+    some = ", ".join(f"{number} {what}" for what, number in dropped.items() if number)
+    if some:
+        todo = "its log names them; for unknown ids compare SMURFPUB_ID with the site's slots"
+        return warn("bridge messages", f"{counters.received} received, {some}", todo)
+    return ok("bridge messages", f"{counters.received} received, {counters.applied} in records, none lost")
+
+
+def _buffer(health: Health, wanted: int) -> Iterator[Finding]:
+    if health.receive_buffer_bytes >= wanted:
+        yield ok("receive buffer", f"{health.receive_buffer_bytes >> 10} KB, as asked for")
+    elif health.host == socket.gethostname():
+        yield from _kernel_limit(wanted)
+
+
+def _kernel_limit(wanted: int) -> Iterator[Finding]:
+    try:
+        limit = int(_RMEM_MAX.read_text())
+    except OSError:
+        return
+    if limit >= wanted:
+        yield ok("receive buffer", f"net.core.rmem_max is {limit >> 10} KB; {wanted >> 10} KB are asked for")
+    else:
+        yield warn(
+            "receive buffer",
+            f"net.core.rmem_max is {limit >> 10} KB, {wanted >> 10} KB are asked for: a long burst may be cut",
+            f"sysctl -w net.core.rmem_max={wanted}, and in /etc/sysctl.d (a bridge run by root need not)",
+        )

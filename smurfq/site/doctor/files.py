@@ -1,0 +1,107 @@
+"""Folders and files of this machine: state, scripts, and what sodetlib is configured by."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from smurfq.core.slot import SlotId
+from smurfq.operation_environment import environment
+from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
+
+_LOW_BYTES = 1 << 30
+
+
+def check(examined: Examined) -> Iterator[Finding]:
+    """Examine the folders that the settings name."""
+    yield _state_dir(examined.settings.state_dir.absolute())
+    yield from _scripts(examined.settings.scripts.folders)
+    yield from _config_dir(examined)
+
+
+def _state_dir(path: Path) -> Finding:
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
+        return fail("state folder", f"{path} cannot be written to", "give it to smurfq's user, or set SMURFQ_STATE_DIR")
+    free = shutil.disk_usage(there).free
+    if free < _LOW_BYTES:
+        return warn(
+            "state folder", f"{path}: only {free >> 20} MB are free", "make room; logs and Valkey's data are there"
+        )
+    return ok("state folder", f"{path}, {free >> 30} GB free")
+
+
+def _scripts(folders: tuple[Path, ...]) -> Iterator[Finding]:
+    if not folders:
+        yield warn("scripts", "scripts.folders is empty: `run` refuses every script", "set it to where scripts lie")
+    for folder in folders:
+        if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+            yield fail("scripts", f"{folder} is no folder that can be read", "make it, or mend scripts.folders")
+        else:
+            number = sum(1 for _ in folder.rglob("*.py"))
+            yield ok("scripts", f"{folder}: {number} Python files that `run` may run")
+
+
+def _config_dir(examined: Examined) -> Iterator[Finding]:
+    settings = examined.settings
+    found = {**examined.environ, **environment(settings, settings.slots[0], "control", examined.environ)}
+    folder = found.get("SMURF_CONFIG_DIR") or found.get("OCS_CONFIG_DIR")
+    if not folder:
+        todo = "set smurf.config_dir to the folder of sys_config.yml"
+        yield warn("configuration of the cards", "no folder is set: only scripts and `test` run", todo)
+        return
+    path = Path(folder) / "sys_config.yml"
+    if not path.is_file():
+        yield fail("configuration of the cards", f"{path} is not there", "mend smurf.config_dir (or SMURF_CONFIG_DIR)")
+        return
+    if importlib.util.find_spec("yaml") is None:
+        yield warn("configuration of the cards", f"{path} is there, not read", "pip install 'smurfq[slot]'")
+        return
+    yield from _sys_config(path, found, settings.slots)
+
+
+def _sys_config(path: Path, environ: Mapping[str, str], slots: tuple[str, ...]) -> Iterator[Finding]:
+    import yaml  # noqa: PLC0415 - comes with the extra `slot`
+
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        yield fail("configuration of the cards", f"{path} cannot be read: {error}", "mend it")
+        return
+    crate = content.get("crate_id") if isinstance(content, dict) else None
+    mine = [slot for slot in map(SlotId.parse, slots) if slot.crate == crate]
+    if not mine:
+        known = ", ".join(slots)
+        yield fail(
+            "configuration of the cards", f"{path} is of crate {crate}; the site's slots are {known}", "mend either"
+        )
+    for slot in mine:
+        entry = (content.get("slots") or {}).get(f"SLOT[{slot.slot}]")
+        yield _slot_entry(path, str(slot), entry, environ)
+
+
+def _slot_entry(path: Path, slot: str, entry: Any, environ: Mapping[str, str]) -> Finding:
+    name = f"configuration of {slot}"
+    if not isinstance(entry, dict):
+        return fail(name, f"{path} does not list SLOT[{SlotId.parse(slot).slot}]", "add it, or take it out of the site")
+    for key in ("device_config", "pysmurf_config"):
+        file = _expanded(str(entry.get(key, "")), environ)
+        if not Path(file).is_file():
+            return fail(name, f"its {key} {file or '(none)'} is not there", f"mend {path}")
+    if entry.get("stream_id") != slot:
+        return warn(
+            name,
+            f"{path} calls its stream {entry.get('stream_id')!r}: files and messages go by different names",
+            f"set its stream_id to {slot}",
+        )
+    return ok(name, f"{path} lists it, and its files are there")
+
+
+def _expanded(text: str, environ: Mapping[str, str]) -> str:
+    for name, value in environ.items():
+        text = text.replace(f"${{{name}}}", value).replace(f"${name}", value)
+    return text

@@ -1,0 +1,40 @@
+"""What the pysmurf Publisher of an operation finds in its environment."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+from smurfq.operation_environment import environment, publisher_warning
+from smurfq.site.doctor.finding import Examined, Finding, fail, ok
+
+_ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})
+
+
+def check(examined: Examined) -> Iterator[Finding]:
+    """Examine the publisher's variables as an operation started from this environment would have them."""
+    settings = examined.settings
+    found = {**examined.environ, **environment(settings, settings.slots[0], "control", examined.environ)}
+    if warning := publisher_warning(found):
+        told, _, todo = warning.partition("; ")
+        yield fail("publisher", told, todo)
+        return
+    host, port = found["SMURFPUB_UDP_HOST"], found["SMURFPUB_UDP_PORT"]
+    bridge = settings.bridge
+    if port != str(bridge.port) or not _same_host(host, bridge.host):
+        yield fail(
+            "publisher",
+            f"SMURFPUB_UDP_HOST and _PORT say {host}:{port}, and the bridge listens on {bridge.host}:{bridge.port}",
+            "unset both, so that smurfq sets them; to feed another receiver too, set bridge.relay",
+        )
+    else:
+        yield ok("publisher", f"SMURFPUB_BACKEND=udp, and messages go to the bridge at {host}:{port}")
+
+
+def _same_host(publisher: str, bridge: str) -> bool:
+    if bridge in _ANY_ADDRESS:
+        return True
+    try:
+        return socket.gethostbyname(publisher) == socket.gethostbyname(bridge)
+    except OSError:
+        return publisher == bridge

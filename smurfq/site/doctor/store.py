@@ -1,0 +1,127 @@
+"""Redis or Valkey: there, new enough, and keeping what it is given."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis.exceptions import RedisError
+
+from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
+from smurfq.store import connect
+from smurfq.store.connection import Client, without_password
+
+_OLDEST = (6, 2)
+_CLOCKS_DIFFER_S = 1.0
+_PROBE_EXPIRES_S = 10
+
+
+def check(examined: Examined) -> Iterator[Finding]:
+    """Examine the one Redis of the site."""
+    url = examined.settings.redis_url
+    shown = without_password(url)
+    with connect(url) as client:
+        try:
+            info: dict[str, Any] = client.info()
+        except (RedisError, OSError) as error:
+            yield fail("redis", f"{shown} does not answer: {error}", _start(examined))
+            return
+        examined.redis_answers = True
+        yield _version(shown, info)
+        yield _persistence(info)
+        yield _policy(info)
+        yield _writable(client, info)
+        yield _clock(client)
+    yield from _password(url)
+
+
+def _start(examined: Examined) -> str:
+    if examined.settings.redis.url is None:
+        return "start the embedded Valkey with `smurfq up`, or set SMURFQ_REDIS_URL to a Redis of your own"
+    return "start it, or mend SMURFQ_REDIS_URL (redis.url in the site file)"
+
+
+def _version(shown: str, info: dict[str, Any]) -> Finding:
+    text = str(info.get("redis_version", "0"))
+    name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {text}"
+    numbers = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
+    if numbers < _OLDEST:
+        return fail("redis", f"{shown} answers: {name}", "use Redis 6.2 or later, or any Valkey")
+    return ok("redis", f"{shown} answers: {name}, up for {int(info.get('uptime_in_seconds', 0))} s")
+
+
+def _persistence(info: dict[str, Any]) -> Finding:
+    if not int(info.get("aof_enabled", 0)):
+        return fail(
+            "redis persistence",
+            "the append-only file is off: a restart of Redis loses what waits in the queues",
+            "set appendonly yes in its configuration (CONFIG SET appendonly yes, then CONFIG REWRITE)",
+        )
+    status = info.get("aof_last_write_status", "ok")
+    if status != "ok":
+        return fail("redis persistence", f"the last write of the append-only file: {status}", "look at Redis's disk")
+    return ok("redis persistence", "the append-only file is on")
+
+
+def _policy(info: dict[str, Any]) -> Finding:
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        return fail(
+            "redis memory",
+            f"maxmemory-policy is {policy}: when memory is short, Redis drops queues and records",
+            "set maxmemory-policy noeviction",
+        )
+    limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
+    if limit and used > 0.9 * limit:
+        return warn(
+            "redis memory", f"{used >> 20} of {limit >> 20} MB used; beyond, writes are refused", "raise maxmemory"
+        )
+    return ok("redis memory", f"maxmemory-policy noeviction, {used >> 20} MB used")
+
+
+def _writable(client: Client, info: dict[str, Any]) -> Finding:
+    if info.get("role") != "master":
+        return fail("redis writes", f"this is a {info.get('role')}, not the primary", "set redis.url to the primary")
+    key = f"smurfq:doctor:{uuid.uuid4().hex}"
+    try:
+        client.set(key, "1", ex=_PROBE_EXPIRES_S)
+        client.delete(key)
+    except RedisError as error:
+        return fail("redis writes", f"it refuses to be written to: {error}", "look at its log, disk and access rules")
+    return ok("redis writes", "a key was written and deleted")
+
+
+def _clock(client: Client) -> Finding:
+    asked = time.time()
+    seconds, microseconds = client.time()
+    now = (asked + time.time()) / 2
+    differs_s = int(seconds) + int(microseconds) / 1e6 - now
+    if abs(differs_s) > _CLOCKS_DIFFER_S:
+        return warn(
+            "clock",
+            f"Redis's clock is {abs(differs_s):.1f} s {'ahead of' if differs_s > 0 else 'behind'} this machine's: "
+            "times in records will not agree",
+            "set both by NTP or PTP",
+        )
+    return ok("clock", f"this machine's and Redis's clock agree within {max(abs(differs_s), 0.001):.3f} s")
+
+
+def _password(url: str) -> Iterator[Finding]:
+    parts = urlsplit(url)
+    if parts.password is None and not _is_loopback(parts.hostname or ""):
+        yield warn(
+            "redis access",
+            f"{parts.hostname} is reached without a password: whoever reaches it can drive the cards",
+            "set requirepass or an ACL, and redis.url = 'redis://:PASSWORD@…' (rediss:// for TLS)",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,34 @@
+"""The workers of each slot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smurfq.client import Slot, SlotStatus
+from smurfq.client.connection import Connection
+from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
+
+
+def check(examined: Examined) -> Iterator[Finding]:
+    """Examine each slot's workers by what they say of themselves in Redis."""
+    if not examined.redis_answers:
+        return
+    connection = Connection(examined.settings)
+    for slot in examined.settings.slots:
+        yield from _slot(Slot(slot, connection=connection).status())
+
+
+def _slot(status: SlotStatus) -> Iterator[Finding]:
+    name = f"worker {status.slot}"
+    start = f"start it: `smurfq up`, `smurfq worker --slot {status.slot}`, systemctl start smurfq-worker@{status.slot}"
+    dead = [worker.lane for worker in status.workers if not worker.alive]
+    if "control" in dead:
+        waiting = f"; {len(status.waiting)} operations wait for it" if status.waiting else ""
+        yield fail(name, f"no worker serves {status.slot}{waiting}", start)
+    elif dead:
+        yield warn(name, "its state lane is not served: check_state does not run", start)
+    else:
+        about = status.workers[0].about
+        yield ok(name, f"alive on {about.get('host', 'a host that it does not name')}, process {about.get('pid', '?')}")
+    if status.hold is not None:
+        yield warn(f"hold {status.slot}", str(status.hold), f"`smurfq release --slot {status.slot}` when it may go on")

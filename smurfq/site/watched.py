@@ -1,0 +1,81 @@
+"""A process of a site that is watched: started again when it dies, after a pause that grows up to a bound."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from smurfq.site import journal
+from smurfq.site.child import Child
+from smurfq.site.journal import Entry
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+_STEADY_S = 60.0  # a death after so long alive counts as the first again
+
+Say = Callable[[str], None]
+
+
+class Watched:
+    """A child, and how it has fared."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.state: Literal["down", "starting", "ready"] = "down"
+        self.deaths = 0
+        self._start_at: float | None = None  # monotonic
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.child.service.name
+
+    def start(self) -> None:
+        """Start the process."""
+        self.child.start()
+        self.state = "starting"
+
+    def look(self, say: Say) -> bool:
+        """Look at the process once, and start it again when it is time; whether something changed."""
+        if self.state == "down":
+            if self._start_at is None or time.monotonic() < self._start_at:
+                return False
+            self.start()
+        elif not self.child.running:
+            self._died(say)
+        elif self.state == "starting" and self.child.ready():
+            self.state = "ready"
+            say(f"{self.name} is ready ({self.child.lived_s:.1f} s): {self.child.service.where}")
+        else:
+            return False
+        return True
+
+    def end(self) -> str:
+        """How its process ended, with the tail of its log."""
+        code = self.child.exit_code
+        how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
+        return self.with_tail(f"{self.name} (process {self.child.pid}) ended {how}")
+
+    def with_tail(self, text: str) -> str:
+        """``text``, and below it the last lines of the log."""
+        lines = [f"    {line}" for line in self.child.log_tail()]
+        return "\n".join([f"{text}; log: {self.child.log_path}", *lines])
+
+    def entry(self) -> Entry:
+        """The process as the journal has it."""
+        return Entry(
+            name=self.name,
+            where=self.child.service.where,
+            log=str(self.child.log_path),
+            state=self.state,
+            who=journal.who(self.child.pid) if self.child.running else None,
+        )
+
+    def _died(self, say: Say) -> None:
+        self.state = "down"
+        self.deaths = 1 if self.child.lived_s > _STEADY_S else self.deaths + 1
+        pause_s = min(FIRST_PAUSE_S * 2 ** (self.deaths - 1), LONGEST_PAUSE_S)
+        self._start_at = time.monotonic() + pause_s
+        say(f"{self.end()}\n{self.name} is started again in {pause_s:.0f} s")
