@@ -1,0 +1,51 @@
+"""The simulated slots of the site that the environment describes: ``python -m smurfq.sim --slot crate1slot2``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Before numpy: a slot's matrices are small, and BLAS's threads, which spin while they wait, cost five times the work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import click
+
+from smurfq import config
+from smurfq.errors import SmurfqError
+from smurfq.sim.server import BANNER, prepare, serve
+from smurfq.sim.surroundings import client_variables, options_of
+
+_SWITCH_S = 0.001  # so that a register need not wait long for the streams, which share the interpreter
+
+
+def run(slots: Sequence[str], folder: Path | None) -> None:
+    """Serve slots (all of the site's if none is named) until SIGINT or SIGTERM."""
+    settings = config.load(os.environ)
+    chosen = [settings.check_slot(slot) for slot in slots] or list(settings.slots)
+    options = options_of(settings, chosen, folder)
+    sys.setswitchinterval(_SWITCH_S)
+    detectors = prepare(options)
+    print(f"{BANNER}: {', '.join(chosen)}, on Channel Access {options.port} of loopback", flush=True)
+    for name, value in client_variables(options).items():
+        print(f"  export {name}={value}", flush=True)
+    serve(options, detectors)
+    print("the simulated slots are gone", flush=True)
+
+
+@click.command(name="sim")
+@click.option("--slot", "slots", multiple=True, help="A slot to serve, as in crate1slot2; repeatable.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where its files are kept.")
+def main(slots: tuple[str, ...], folder: Path | None) -> None:
+    """Serve simulated slots."""
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        run(slots, folder)
+    except SmurfqError as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

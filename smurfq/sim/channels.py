@@ -1,0 +1,128 @@
+"""Registers as Channel Access channels: native types, full sizes, texts as rogue has them."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import numpy as np
+from caproto import ChannelType, native_type
+from caproto._data import ChannelByte, ChannelData, ChannelDouble, ChannelInteger
+
+from smurfq.sim.registers import TEXT_SIZE, Register, Value
+
+_PRECISION: Final = 6  # pyepics formats by it: with 0, "614" would come for 614.4
+
+
+class RegisterOwner(Protocol):
+    """What holds the registers' values: a simulated slot."""
+
+    prefix: str
+
+    def register(self, name: str) -> Register:
+        """The register of this name."""
+        ...
+
+    def value(self, name: str) -> Value:
+        """What it holds."""
+        ...
+
+    def answers(self, name: str) -> bool:
+        """Whether it answers; a search for it is answered all the same."""
+        ...
+
+    @property
+    def silent(self) -> bool:
+        """Whether not even a search is answered."""
+        ...
+
+    async def put(self, name: str, value: Any) -> None:
+        """Put a value; returns when all that follows of it is done."""
+        ...
+
+
+def channel_for(owner: RegisterOwner, name: str) -> ChannelData:
+    """The channel of a register."""
+    register = owner.register(name)
+    if register.kind == "text":
+        return _TextChannel(owner, register)
+    limits = {
+        f"{side}_{what}_limit": limit
+        for side, limit in (("lower", register.low), ("upper", register.high))
+        for what in ("ctrl", "disp")
+        if limit is not None
+    }
+    if register.kind == "int":
+        return _IntChannel(owner, register, units=register.unit[:7], **{k: int(v) for k, v in limits.items()})
+    return _FloatChannel(owner, register, units=register.unit[:7], precision=_PRECISION, **limits)
+
+
+class _RegisterChannel(ChannelData):
+    """A channel that holds nothing: what it shows and takes is the register's."""
+
+    def __init__(self, owner: RegisterOwner, register: Register, **more: Any) -> None:
+        self.owner = owner
+        self.name = register.name
+        super().__init__(value=self._present(owner.value(register.name)), max_length=_size(register), **more)
+
+    async def verify_value(self, data: Any) -> Any:
+        """What the register holds after ``data`` was put into it."""
+        await self.owner.put(self.name, data)
+        return self._present(self.owner.value(self.name))
+
+    async def _read(self, data_type: Any) -> Any:
+        self._data["value"] = self._present(self.owner.value(self.name))
+        return await super()._read(data_type)
+
+    def _present(self, value: Any) -> Any:
+        return value
+
+
+class _IntChannel(_RegisterChannel, ChannelInteger):
+    """A LONG or an array of them."""
+
+    def _present(self, value: Any) -> Any:
+        # A word of 32 bits may have its highest bit set; LONG is signed.
+        return (int(value) + 2**31) % 2**32 - 2**31 if isinstance(value, int) else value
+
+
+class _FloatChannel(_RegisterChannel, ChannelDouble):
+    """A DOUBLE or an array of them."""
+
+
+class _TextChannel(_RegisterChannel, ChannelByte):
+    """A CHAR array of fixed size, padded with zeros: pyepics asks only for as many elements as it last saw."""
+
+    def __init__(self, owner: RegisterOwner, register: Register) -> None:
+        super().__init__(owner, register)
+
+    async def write_from_dbr(self, data: Any, data_type: Any, metadata: Any, **_more: Any) -> None:
+        """Take a text that comes as a string or as an array of its codes, cut at its first zero."""
+        if native_type(data_type) == ChannelType.STRING:
+            first = data[0] if len(data) else b""
+            text = first if isinstance(first, str) else bytes(first).decode("latin-1")
+        elif isinstance(data, bytes | bytearray):
+            text = bytes(data).decode("latin-1")
+        else:
+            text = bytes(np.asarray(data).astype(np.uint8)).decode("latin-1")
+        await self.write(text)
+
+    def preprocess_value(self, value: Any) -> Any:
+        """``value`` itself: its size is not the array's."""
+        return value
+
+    async def _read(self, data_type: Any) -> Any:
+        metadata, data = await super()._read(data_type)
+        if native_type(data_type) == ChannelType.CHAR:
+            data = _padded(bytes(data))  # caproto strips the zeros
+        return metadata, data
+
+    def _present(self, value: Any) -> Any:
+        return _padded(str(value).encode("latin-1", "replace"))
+
+
+def _padded(text: bytes) -> bytes:
+    return text[: TEXT_SIZE - 1].ljust(TEXT_SIZE, b"\0")
+
+
+def _size(register: Register) -> int:
+    return TEXT_SIZE if register.kind == "text" else register.size

@@ -1,0 +1,202 @@
+"""The detectors of a simulated slot: a seeded population, and its truth as tests and people compare with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from smurfq.sim.physics.operating_point import at_resistance
+from smurfq.sim.physics.tes import Floats, TesParameters
+from smurfq.sim.wiring import SHUNT_OHM
+
+Ints = npt.NDArray[np.int64]
+
+NUM_BANDS: Final = 8
+CHANNELS_PER_BAND: Final = 512
+NUM_BIAS_GROUPS: Final = 12
+NO_BIAS_GROUP: Final = -1
+
+_PROCESSED_CHANNELS: Final = 416  # of a band's 512; SMuRF reads no others
+_P_SAT_W: Final = 4e-12
+_NATURAL_TIME_CONSTANT_S: Final = 0.040
+_WHITE_NOISE_A: Final = 65e-12
+_KNEE_HZ: Final = 0.05
+_FRACTION_UNASSIGNED: Final = 0.03
+_FRACTION_DEAD: Final = 0.03
+
+
+@dataclass(frozen=True)
+class Detectors:
+    """Every resonator of a slot that has a tone, in order of band and channel; arrays of shape ``(n,)``.
+
+    Attributes
+    ----------
+    band, channel
+        Where it is read out.
+    bias_group
+        The group that is wired to its sensor; -1 where no sensor is behind the resonator.
+    alive
+        Whether its sensor conducts; a dead one is an open circuit.
+    polarity
+        +1 or -1, the sign of the phase that a positive current gives.
+    phase_offset
+        The phase at no current, in turns of phi_0.
+    white_noise, knee_hz
+        Readout noise: white level (A/sqrt(Hz)) and where the 1/f part meets it.
+    tes
+        The sensors.
+    """
+
+    band: Ints
+    channel: Ints
+    bias_group: Ints
+    alive: npt.NDArray[np.bool_]
+    polarity: Ints
+    phase_offset: Floats
+    white_noise: Floats
+    knee_hz: Floats
+    tes: TesParameters
+
+    def __len__(self) -> int:
+        return self.band.size
+
+    @property
+    def absolute_channel(self) -> Ints:
+        """The channel as the stream's mask counts it: band * 512 + channel."""
+        return self.band * CHANNELS_PER_BAND + self.channel
+
+    @property
+    def responsive(self) -> npt.NDArray[np.bool_]:
+        """Whether a bias line drives a current through it."""
+        wired: npt.NDArray[np.bool_] = self.bias_group != NO_BIAS_GROUP
+        return self.alive & wired
+
+
+def population(seed: int, n: int = 1700) -> Detectors:
+    """A slot's detectors, the same for the same ``seed``: spread over the bands and the twelve bias groups.
+
+    The numbers are those of a Simons Observatory UXM in order of magnitude. ``n`` is at most 8 x 416.
+
+    Raises
+    ------
+    ValueError
+        ``n`` is below 1 or above what a slot reads out.
+    """
+    most = NUM_BANDS * _PROCESSED_CHANNELS
+    if not 1 <= n <= most:
+        raise ValueError(f"a slot has from 1 to {most} detectors; got {n}")
+    rng = np.random.default_rng(seed)
+    absolute = _channels(n, rng)
+    bias_group = rng.permutation(np.arange(n) % NUM_BIAS_GROUPS)
+    bias_group[rng.random(n) < _FRACTION_UNASSIGNED] = NO_BIAS_GROUP
+    return Detectors(
+        band=absolute // CHANNELS_PER_BAND,
+        channel=absolute % CHANNELS_PER_BAND,
+        bias_group=bias_group,
+        alive=rng.random(n) >= _FRACTION_DEAD,
+        polarity=rng.choice(np.array([-1, 1]), n),
+        phase_offset=rng.uniform(-0.5, 0.5, n),
+        white_noise=_WHITE_NOISE_A * rng.lognormal(0.0, 0.1, n),
+        knee_hz=_KNEE_HZ * rng.lognormal(0.0, 0.2, n),
+        tes=_sensors(n, rng),
+    )
+
+
+def truth(detectors: Detectors) -> dict[str, npt.NDArray[Any]]:
+    """What an analysis of this slot ought to find, by name; NaN where it ought to find nothing.
+
+    ``R_n``, ``R_L`` and ``p_sat`` are as sodetlib's IV defines them: its resistance includes the parasitic one, R_L
+    is that alone, and p_sat the power where the resistance is 0.9 R_n.
+    """
+    tes = detectors.tes
+    seen_normal = tes.r_n + tes.r_p
+    point = at_resistance(tes, 0.9 * seen_normal - tes.r_p)
+    blind = ~detectors.responsive
+    return {
+        "band": detectors.band,
+        "channel": detectors.channel,
+        "bias_group": detectors.bias_group,
+        "alive": detectors.alive,
+        "responsive": detectors.responsive,
+        "polarity": detectors.polarity,
+        "R_n": np.where(blind, np.nan, seen_normal),
+        "R_L": np.where(blind, np.nan, tes.r_p),
+        "p_sat": np.where(blind, np.nan, point.current**2 * 0.9 * seen_normal),
+        "white_noise_pa": detectors.white_noise * 1e12,
+        "knee_hz": detectors.knee_hz,
+        "T_c": tes.t_c,
+        "width": tes.width,
+        "k": tes.k,
+        "C": tes.c,
+        "P_opt": tes.p_opt,
+        "I_c": tes.i_c,
+    }
+
+
+def write_truth(detectors: Detectors, folder: Path, seed: int) -> tuple[Path, Path]:
+    """The files written, ``truth.npz`` with the arrays of ``truth`` and ``truth.json`` with what they all share."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays, shared = folder / "truth.npz", folder / "truth.json"
+    np.savez(arrays, allow_pickle=False, **truth(detectors))
+    tes = detectors.tes
+    about = {
+        "seed": seed,
+        "detectors": len(detectors),
+        "responsive": int(detectors.responsive.sum()),
+        "detectors_per_bias_group": np.bincount(
+            detectors.bias_group[detectors.responsive], minlength=NUM_BIAS_GROUPS
+        ).tolist(),
+        "R_sh": tes.r_sh,
+        "T_b": tes.t_b,
+        "n": tes.exponent,
+    }
+    shared.write_text(json.dumps(about, indent=2) + "\n")
+    return arrays, shared
+
+
+def _channels(n: int, rng: np.random.Generator) -> Ints:
+    """Absolute channels that SMuRF processes, rising, as evenly over the bands as ``n`` allows."""
+    per_band = np.bincount(np.arange(n) % NUM_BANDS, minlength=NUM_BANDS)
+    chosen = [
+        band * CHANNELS_PER_BAND + rng.choice(processed_channels(), count, replace=False)
+        for band, count in enumerate(per_band)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def processed_channels() -> Ints:
+    """The channels of a band that SMuRF processes: the 416 whose sub-bands are nearest the band's centre.
+
+    A channel's sub-band is its number with its nine bits reversed.
+    """
+    channels = np.arange(CHANNELS_PER_BAND)
+    sub_band = sum((channels >> bit & 1) << (8 - bit) for bit in range(9))
+    edge = (CHANNELS_PER_BAND - _PROCESSED_CHANNELS) // 2
+    inside = (sub_band >= edge) & (sub_band < CHANNELS_PER_BAND - edge)
+    return channels[inside]
+
+
+def _sensors(n: int, rng: np.random.Generator) -> TesParameters:
+    t_b, exponent = 0.100, 3.0
+    t_c = rng.normal(0.165, 0.0005, n)
+    p_sat = _P_SAT_W * rng.normal(1.0, 0.05, n)
+    k = p_sat / (t_c**exponent - t_b**exponent)
+    return TesParameters(
+        r_n=rng.normal(7.8e-3, 0.15e-3, n),
+        r_p=np.full(n, 0.1e-3),
+        t_c=t_c,
+        width=np.full(n, 1.5e-3),
+        i_c=np.full(n, 1e-3),
+        i_width=np.full(n, 50e-6),
+        k=k,
+        c=_NATURAL_TIME_CONSTANT_S * exponent * k * t_c ** (exponent - 1.0),
+        p_opt=np.zeros(n),
+        r_sh=SHUNT_OHM,
+        exponent=exponent,
+        t_b=t_b,
+    )

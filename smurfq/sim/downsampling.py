@@ -1,0 +1,47 @@
+"""By how much the card's downsampler thins a stream: by a factor of its own, or by the timing system's counters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from smurfq.errors import StreamError
+from smurfq.sim.registers import INTERNAL_FACTOR, PROCESSOR, Value
+
+MODE: Final = PROCESSOR + "Downsampler:DownsamplerMode"
+BITMASK: Final = PROCESSOR + "Downsampler:ExternalBitmask"
+EXTERNAL: Final = 1
+
+# Frames between the ticks of the timing system's counters, from the lowest bit of the mask on (pysmurf's
+# DownsampleCounters, "v3"); below them are ten bits of fixed rates.
+_PERIODS: Final = (*(2**k for k in range(1, 9)), *(3**k for k in range(1, 6)), *(5**k for k in range(1, 4)))
+_FIXED_RATES: Final = 10
+
+
+def is_external(value: Callable[[str], Value]) -> bool:
+    """Whether the timing system says which frames are kept; ``value`` tells what a register holds."""
+    return _int(value(MODE)) == EXTERNAL
+
+
+def downsample_factor(value: Callable[[str], Value]) -> int:
+    """One frame of how many is kept.
+
+    Raises
+    ------
+    StreamError
+        The timing system is to say so, but no bit of its counters is looked at: no frame would ever be kept.
+    """
+    if not is_external(value):
+        return _int(value(INTERNAL_FACTOR))
+    bitmask = _int(value(BITMASK)) >> _FIXED_RATES
+    periods = [period for bit, period in enumerate(_PERIODS) if bitmask >> bit & 1]
+    if not periods:
+        raise StreamError(f"external downsampling keeps no frame by {BITMASK} = {_int(value(BITMASK))}; set a factor")
+    return math.lcm(*periods)
+
+
+def _int(value: Value) -> int:
+    if not isinstance(value, int | float):
+        raise StreamError(f"expected one number in a register of the downsampler; got {str(value)[:60]!r}")
+    return int(value)

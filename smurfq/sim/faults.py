@@ -1,0 +1,115 @@
+"""Faults that a simulated slot can be given, and the file by which they are asked for.
+
+The file is `<folder>/faults.json`: slot id → {fault: true or its argument}. The simulator reads it whenever it has
+changed, and its `status.json` says what is in force.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from smurfq.core.slot import SlotId
+from smurfq.errors import ConfigError, ParameterError
+from smurfq.sim.registers import FPGA
+
+FILE_NAME: Final = "faults.json"
+MEANINGS: Final = {
+    "silent": "the smurf server answers nothing, not even a search",
+    "dead_registers": "registers (names behind smurf_server_sN:, or their ends) that never answer",
+    "no_cryocard": "the cryocard answers nothing: every reply is 0",
+    "never_closes": "a g3 file, once open, is never closed",
+    "gaps": "the fraction of a stream's samples that is missing, in blocks of half a second",
+    "locked_up": "the card's link is dead until AMCc:RestartRssi is written",
+}
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong with a slot; by default nothing."""
+
+    silent: bool = False
+    dead_registers: tuple[str, ...] = ()
+    no_cryocard: bool = False
+    never_closes: bool = False
+    gaps: float = 0.0
+    locked_up: bool = False
+
+    def answers(self, register: str) -> bool:
+        """Whether a register answers."""
+        if self.silent or (self.locked_up and register.startswith(FPGA)):
+            return False
+        return not any(register.endswith(dead) for dead in self.dead_registers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The faults that are present, as in the file."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items() if value
+        }
+
+    def with_fault(self, name: str, value: Any) -> Faults:
+        """These faults with one more, or with ``value`` false, one less.
+
+        Raises
+        ------
+        ParameterError
+            There is no such fault, or it does not take this value.
+        """
+        if name not in MEANINGS:
+            raise ParameterError(f"no such fault: {name!r}; known are {', '.join(MEANINGS)}", parameter=name)
+        wrong = ParameterError(f"fault {name} does not take {value!r}: {MEANINGS[name]}", parameter=name)
+        if name == "dead_registers":
+            if not value:
+                return replace(self, dead_registers=())
+            if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
+                raise wrong
+            return replace(self, dead_registers=tuple(value))
+        if name == "gaps":
+            if isinstance(value, bool):
+                value = 0.2 if value else 0.0
+            if not isinstance(value, int | float) or not 0 <= value < 1:
+                raise wrong
+            return replace(self, gaps=float(value))
+        if not isinstance(value, bool):
+            raise wrong
+        flags: dict[str, Any] = {name: value}
+        return replace(self, **flags)
+
+
+def from_dict(values: Mapping[str, Any]) -> Faults:
+    """The faults of which `Faults.to_dict` made ``values``."""
+    faults = Faults()
+    for name, value in values.items():
+        faults = faults.with_fault(name, value)
+    return faults
+
+
+def read(folder: Path) -> dict[str, Faults]:
+    """The faults of every slot that has any, by slot id.
+
+    Raises
+    ------
+    ConfigError
+        The file is not what this module writes.
+    """
+    path = folder / FILE_NAME
+    try:
+        asked: Any = json.loads(path.read_text())
+        return {str(SlotId.parse(slot)): from_dict(values) for slot, values in asked.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, AttributeError, ParameterError) as cause:
+        raise ConfigError(f"{path} does not tell faults: {cause}; `smurfq sim fault clear` writes it anew") from cause
+
+
+def write(folder: Path, faults: Mapping[str, Faults]) -> None:
+    """Ask for ``faults``, in place of all that was asked for before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({slot: found.to_dict() for slot, found in faults.items() if found.to_dict()}, indent=1)
+    unfinished = folder / f"{FILE_NAME}.{os.getpid()}"
+    unfinished.write_text(text)
+    unfinished.replace(folder / FILE_NAME)

@@ -1,0 +1,180 @@
+"""The configuration that pysmurf and sodetlib need of a simulated site, and the tune its slots start with.
+
+What an operation changes (the device configuration) is written once and then left alone; the rest is written anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import yaml
+
+from smurfq.core.slot import SlotId
+from smurfq.sim import wiring
+from smurfq.sim.options import Folders
+from smurfq.sim.registers import NUM_BANDS, sub_band_of
+from smurfq.sim.tones import TONE_POWER, Tones
+from smurfq.sim.waveforms import NUM_BIAS_GROUPS
+
+_TUNED_AT: Final = 1_700_000_000  # in the names, which pysmurf sorts by time: a tune of the slot's own wins
+_RELAYS: Final = 16
+
+# A simulated stage does not warm up when detectors are driven normal: waiting for it to cool is of no use.
+_EXPERIMENT: Final = {"overbias_wait": 0.5, "overbias_sleep_time_sec": 2}
+
+
+def write_site(folders: Folders, slots: Iterable[str]) -> None:
+    """Write `sys_config.yml` and pysmurf's configuration for ``slots``, and make the folders they name."""
+    found = [SlotId.parse(slot) for slot in slots]
+    below = ("smurf_cmd", "tune", "status", "bias_group_maps")  # pysmurf wants them there
+    for folder in (folders.config, folders.timestreams, *(folders.smurf_data / name for name in below)):
+        folder.mkdir(parents=True, exist_ok=True)
+    pysmurf = folders.config / "pysmurf.cfg"
+    pysmurf.write_text(json.dumps(pysmurf_config(folders, found[0].slot), indent=1))
+    system = {
+        "crate_id": found[0].crate,
+        "slot_order": [slot.slot for slot in found],
+        "shelf_manager": "simulated",
+        "comm_type": "eth",
+        "g3_dir": str(folders.timestreams),
+        "slots": {
+            f"SLOT[{slot.slot}]": {
+                "stream_id": str(slot),
+                "pysmurf_config": str(pysmurf),
+                "device_config": str(_device_file(folders, str(slot))),
+            }
+            for slot in found
+        },
+    }
+    (folders.config / "sys_config.yml").write_text(yaml.safe_dump(system, sort_keys=False))
+
+
+def write_slot(folders: Folders, slot: str, tones: Tones, bias_group: Mapping[tuple[int, int], int]) -> Path:
+    """Write a slot's tune and channel assignments, and its device configuration unless it has one; the tune's path.
+
+    ``bias_group`` tells the bias group of (band, channel).
+    """
+    tune_dir = folders.smurf_data / "tune" / slot
+    tune_dir.mkdir(parents=True, exist_ok=True)
+    tune_file = tune_dir / f"{_TUNED_AT}_tune.npy"
+    tune: dict[int, Any] = {}
+    for band in range(NUM_BANDS):
+        channels = np.flatnonzero(tones.power[band])
+        rows = [
+            [tones.frequency_mhz(band, channel), sub_band_of(channel), channel, bias_group.get((band, channel), -1)]
+            for channel in channels.tolist()
+        ]
+        path = tune_dir / f"{_TUNED_AT}_channel_assignment_b{band}.txt"
+        np.savetxt(path, np.array(rows).reshape(-1, 4), fmt="%.4f,%i,%i,%i")
+        tune[band] = _tuned_band(rows, str(path))
+    np.save(tune_file, np.array(tune, dtype=object), allow_pickle=True)
+    device_file = _device_file(folders, slot)
+    if not device_file.exists():
+        experiment = {**_EXPERIMENT, "tunefile": str(tune_file)}
+        device_file.write_text(yaml.safe_dump({"experiment": experiment, "bias_groups": {}, "bands": {}}))
+    return tune_file
+
+
+def pysmurf_config(folders: Folders, slot: int) -> dict[str, Any]:
+    """What pysmurf's own configuration file holds: it tells how the simulated card is wired."""
+    data = str(folders.smurf_data)
+    return {
+        "epics_root": f"smurf_server_s{slot}",
+        "init": {"dspEnable": 1, **{f"band_{band}": _BAND for band in range(NUM_BANDS)}},
+        "attenuator": {f"att{number + 1}": number for number in range(4)},
+        "pic_to_bias_group": {str(relay): relay for relay in range(_RELAYS)},
+        "bias_group_to_pair": {str(group): [2 * group + 1, 2 * group + 2] for group in range(NUM_BIAS_GROUPS)},
+        "amplifier": _AMPLIFIER,
+        "tune_band": _tune_band(),
+        "R_sh": wiring.SHUNT_OHM,
+        "bias_line_resistance": wiring.BIAS_LINE_OHM,
+        "high_low_current_ratio": wiring.HIGH_CURRENT_RATIO,
+        "high_current_mode_bool": 0,
+        "all_bias_groups": list(range(NUM_BIAS_GROUPS)),
+        "flux_ramp": {"num_flux_ramp_counter_bits": 32},
+        "constant": {"pA_per_phi0": wiring.PA_PER_PHI0},
+        "timing": {"timing_reference": "backplane"},
+        "fs": 200.0,
+        "default_data_dir": data,
+        "smurf_cmd_dir": f"{data}/smurf_cmd",
+        "tune_dir": f"{data}/tune",
+        "status_dir": f"{data}/status",
+    }
+
+
+_BAND: Final = {
+    "feedbackGain": 256,
+    "feedbackLimitkHz": 225,
+    "att_uc": 24,
+    "att_dc": 0,
+    "amplitude_scale": TONE_POWER,
+    "trigRstDly": 15,
+    "lmsGain": 5,
+    "bandDelayUs": 5.9,
+    "lmsDelay": 0,
+}
+_AMPLIFIER: Final = {
+    "50k_Id_offset": 0.3867,
+    "LNA_Vg": -0.5,
+    "bit_to_V_50k": 3.88e-06,
+    "bit_to_V_hemt": 1.93e-06,
+    "dac_num_50k": 32,
+    "hemt_Id_offset": 0.9668,
+    "hemt_Vg": -0.8,
+    "hemt_gate_max_voltage": 1.0,
+    "hemt_gate_min_voltage": -1.0,
+}
+
+
+def _tune_band() -> dict[str, Any]:
+    per_band = {
+        "lms_freq": 20000.0,
+        "delta_freq": 0.02,
+        "feedback_start_frac": 0.02,
+        "feedback_end_frac": 0.98,
+        "gradient_descent_gain": 0.001,
+        "gradient_descent_averages": 2,
+        "gradient_descent_converge_hz": 500,
+        "gradient_descent_momentum": 1,
+        "gradient_descent_step_hz": 5000,
+        "gradient_descent_beta": 0.1,
+        "eta_scan_averages": 10,
+        "eta_scan_del_f": 10000,
+    }
+    bands = [str(band) for band in range(NUM_BANDS)]
+    each = {name: dict.fromkeys(bands, value) for name, value in per_band.items()}
+    return {"fraction_full_scale": 0.4, "reset_rate_khz": wiring.FLUX_RAMP_HZ / 1000, **each}
+
+
+def _tuned_band(rows: list[list[Any]], assignment: str) -> dict[str, Any]:
+    resonances = {
+        number: {
+            "freq": frequency,
+            "eta": 1 + 1j,
+            "eta_scaled": 1.0,
+            "eta_phase": 10.0,
+            "eta_mag": 300.0,
+            "r2": 0.99,
+            "Q": 30000.0,
+            "latency": 0.0,
+            "subband": sub_band,
+            "channel": channel,
+            "offset": 0.0,
+        }
+        for number, (frequency, sub_band, channel, _group) in enumerate(rows)
+    }
+    return {
+        "lock_status": {},
+        "find_freq": {"resonance": np.array([row[0] for row in rows]), "timestamp": str(_TUNED_AT)},
+        "tone_power": TONE_POWER,
+        "channel_assignment": assignment,
+        "resonances": resonances,
+    }
+
+
+def _device_file(folders: Folders, slot: str) -> Path:
+    return folders.config / f"device_{slot}.yml"

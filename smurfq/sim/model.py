@@ -1,0 +1,103 @@
+"""The detectors of a simulated slot in time: biases in, stream samples out. No clock and no registers of its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from smurfq.sim.decimation import Processing
+from smurfq.sim.detectors import NUM_BIAS_GROUPS, Detectors
+from smurfq.sim.motion import Motion
+from smurfq.sim.physics.circuit import BiasLines
+from smurfq.sim.physics.noise import Drift, relaxation_amplitude
+from smurfq.sim.physics.operating_point import OperatingPoint
+from smurfq.sim.sampler import Counts, Sampler
+from smurfq.sim.wiring import BIAS_LINE_OHM, FLUX_RAMP_HZ, HIGH_CURRENT_RATIO
+
+# A drift of the power that all detectors see together, as an atmosphere or a stage gives it.
+_COMMON_POWER_W: Final = 10e-18  # per sqrt(Hz), at the knee
+_COMMON_KNEE_HZ: Final = 0.1
+_LONGEST_STRETCH: Final = 2000  # frames at once, so that catching up after a pause takes no more memory
+
+
+class SlotModel:
+    """A slot's detectors from power-up on: superconducting, without bias.
+
+    One thread at a time. Frames are those of the flux ramp, counted by the caller; a stretch begins where the one
+    before it ended, or later after a time in which nothing changed.
+    """
+
+    def __init__(
+        self,
+        detectors: Detectors,
+        seed: int,
+        *,
+        lines: BiasLines | None = None,
+    ) -> None:
+        self.detectors = detectors
+        self._lines = lines or BiasLines(BIAS_LINE_OHM, HIGH_CURRENT_RATIO)
+        self._rng = np.random.default_rng(seed)
+        self._motion = Motion(detectors, 1.0 / FLUX_RAMP_HZ, NUM_BIAS_GROUPS)
+        amplitude = np.array([relaxation_amplitude(_COMMON_POWER_W, _COMMON_KNEE_HZ)])
+        self._common = Drift(amplitude, self._rng)
+
+    @property
+    def resting(self) -> bool:
+        """Whether no detector moves: without a change of the biases, a stretch without a sampler may be left out."""
+        return self._motion.resting
+
+    def point(self) -> OperatingPoint:
+        """Where every detector is now."""
+        return self._motion.point()
+
+    def load(self, p_opt_w: npt.ArrayLike) -> None:
+        """Put another optical power (W) on the detectors, one number or one each."""
+        self._motion.load(p_opt_w)
+
+    def sampler(self, mask: npt.ArrayLike, processing: Processing) -> Sampler:
+        """What samples the channels in ``mask`` (band * 512 + channel), to be given to ``advance``."""
+        return Sampler(
+            self.detectors,
+            mask,
+            processing,
+            common=self._common,
+            current=self._motion.current,
+            rng=self._rng,
+        )
+
+    def advance(
+        self,
+        first_frame: int,
+        bias_v: npt.ArrayLike,
+        high_current: npt.ArrayLike,
+        sampler: Sampler | None = None,
+    ) -> tuple[npt.NDArray[np.int64], Counts]:
+        """The frames that ``sampler`` keeps, ``(n_samples,)``, and their counts, ``(n_channels, n_samples)``.
+
+        A frame shows the bias that holds at its time. Both are empty without a sampler.
+
+        Parameters
+        ----------
+        first_frame
+            The number of the first frame; a sample is kept where ``frame % factor == 0``.
+        bias_v
+            Bias voltage of each group in each frame, ``(12, n_frames)``, as pysmurf counts it.
+        high_current
+            Where a group's relay is in high current, ``(12, n_frames)`` or ``(12, 1)``.
+        sampler
+            The stream that looks on, if there is one.
+        """
+        bias_a = self._lines.current_a(bias_v, high_current)
+        if bias_a.ndim != 2 or bias_a.shape[0] != NUM_BIAS_GROUPS:
+            raise ValueError(f"biases have the shape ({NUM_BIAS_GROUPS}, n_frames); got {bias_a.shape}")
+        frames: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+        counts: list[Counts] = [np.empty((0 if sampler is None else sampler.mask.size, 0), np.int32)]
+        for begin in range(0, bias_a.shape[1], _LONGEST_STRETCH):
+            currents = self._motion.run(bias_a[:, begin : begin + _LONGEST_STRETCH])
+            if sampler is not None:
+                kept, sampled = sampler.sample(first_frame + begin, currents, self._motion.responsivity)
+                frames.append(kept)
+                counts.append(sampled)
+        return np.concatenate(frames), np.concatenate(counts, axis=1)

@@ -1,0 +1,49 @@
+"""The simulator's word on itself, `<folder>/status.json`: its process, where it serves which slots, their faults.
+
+`smurfq up` waits for it, and `smurfq sim fault` reads back what is in force.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from smurfq.sim.faults import Faults
+from smurfq.sim.options import Options
+
+_NAME: Final = "status.json"
+
+
+def tell(options: Options, faults: Mapping[str, Faults], told: str) -> str:
+    """The word that holds now, written unless it is the one already ``told``."""
+    state = {
+        "simulated": True,
+        "pid": os.getpid(),
+        "address": options.address,
+        "config_dir": str(options.folders.config),
+        "slots": {slot: {"faults": found.to_dict()} for slot, found in faults.items()},
+    }
+    text = json.dumps(state, indent=1)
+    if text != told:
+        unfinished = options.folder / f"{_NAME}.new"
+        unfinished.write_text(text)
+        unfinished.replace(options.folder / _NAME)
+    return text
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """What the simulator of a folder last told; None where it told nothing, or is not there any more."""
+    try:
+        found: dict[str, Any] = json.loads((folder / _NAME).read_text())
+        os.kill(int(found["pid"]), 0)
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def forget(folder: Path) -> None:
+    """Take the word back: the simulator ends."""
+    (folder / _NAME).unlink(missing_ok=True)

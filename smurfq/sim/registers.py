@@ -1,0 +1,257 @@
+"""The registers of a simulated slot: name, type, size, unit, limits and first value of each.
+
+Names are the suffixes behind ``smurf_server_s<slot>:``. Waveforms and texts are answered at their full size, padded
+with zeros, as rogue does and as pyepics needs: it asks only for as many elements as it last saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from smurfq.errors import RegisterValueError
+
+Kind = Literal["int", "float", "text"]
+Array = npt.NDArray[np.int32] | npt.NDArray[np.float64]
+Value = int | float | str | Array
+
+NUM_BANDS: Final = 8
+CHANNELS_PER_BAND: Final = 512
+TEXT_SIZE: Final = 512
+MASK_SIZE: Final = 4096
+FILTER_SIZE: Final = 16
+TABLE_SIZE: Final = 2048
+NUM_DACS: Final = 32
+DAC_LIMIT: Final = 2**19
+
+SLOT_NUMBER: Final = "AMCc:FpgaTopLevel:AmcCarrierCore:AmcCarrierBsi:SlotNumber"
+CRATE_ID: Final = "AMCc:FpgaTopLevel:AmcCarrierCore:AmcCarrierBsi:CrateId"
+RESTART_LINK: Final = "AMCc:RestartRssi"
+FPGA: Final = "AMCc:FpgaTopLevel:"
+APP: Final = "AMCc:FpgaTopLevel:AppTop:AppCore:"
+RTM: Final = APP + "RtmCryoDet:"
+PROCESSOR: Final = "AMCc:SmurfProcessor:"
+STREAM: Final = PROCESSOR + "SOStream:"
+SESSION_ID: Final = STREAM + "SOFileWriter:session_id"
+FILE_PATH: Final = STREAM + "SOFileWriter:filepath"
+OPEN_STREAM: Final = STREAM + "open_g3stream"
+ENABLE_STREAMING: Final = APP + "enableStreaming"
+TUNE_PATH: Final = APP + "SysgenCryo:tuneFilePath"
+MASK: Final = PROCESSOR + "ChannelMapper:Mask"
+NUM_CHANNELS: Final = PROCESSOR + "ChannelMapper:NumChannels"
+FACTOR: Final = PROCESSOR + "Downsampler:Factor"
+INTERNAL_FACTOR: Final = PROCESSOR + "Downsampler:InternalFactor"
+RAMP_MAX_COUNT: Final = RTM + "RampMaxCnt"
+CARD_WRITE: Final = RTM + "SpiCryo:write"
+CARD_READ: Final = RTM + "SpiCryo:read"
+DAC_DATA: Final = RTM + "RtmSpiMax:TesBiasDacDataRegCh"
+DAC_CONTROL: Final = RTM + "RtmSpiMax:TesBiasDacCtrlRegCh"
+HEMT_GATE: Final = RTM + "RtmSpiMax:HemtBiasDacDataRegCh[33]"
+TABLES: Final = RTM + "LutCtrl:"
+PLAYBACK: Final = TABLES + "Ctrl:"
+
+_DAC_DISABLED: Final = 0xE
+_FLUX_RAMP_HZ: Final = 4000
+_RAMP_CLOCK_HZ: Final = 307_200_000
+_SUB_BAND_MHZ: Final = 1.2
+_CHANNEL_BITS: Final = 9
+
+
+@dataclass(frozen=True)
+class Register:
+    """A register: what it holds, how much of it, in which unit and between which limits."""
+
+    name: str
+    kind: Kind
+    initial: int | float | str | Sequence[float] = 0
+    size: int = 1
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+
+    def first(self) -> Value:
+        """The value at power-up."""
+        return self.value_of(self.initial)
+
+    def value_of(self, given: object) -> Value:
+        """``given`` as this register holds it: a number, a text, or an array padded with zeros.
+
+        Raises
+        ------
+        RegisterValueError
+            It is not of the register's type, too long, or out of its limits.
+        """
+        if self.kind == "text":
+            return str(given).split("\0")[0][: TEXT_SIZE - 1]
+        dtype = np.int64 if self.kind == "int" else np.float64
+        try:
+            numbers = np.atleast_1d(np.asarray(given)).astype(dtype)
+        except (TypeError, ValueError) as cause:
+            raise self._refusal(f"takes {self.kind} numbers", given) from cause
+        if not 0 < numbers.size <= self.size:
+            raise self._refusal(f"takes 1 to {self.size} numbers", f"{numbers.size} of them")
+        low = self.low if self.low is not None else (-(2**31) if self.kind == "int" else None)
+        high = self.high if self.high is not None else (2**32 - 1 if self.kind == "int" else None)
+        if (low is not None and numbers.min() < low) or (high is not None and numbers.max() > high):
+            raise self._refusal(f"takes numbers from {low} to {high} {self.unit}".rstrip(), given)
+        if self.size == 1:
+            return int(numbers[0]) if self.kind == "int" else float(numbers[0])
+        return _padded(numbers.astype(np.int32), self.size) if self.kind == "int" else _padded(numbers, self.size)
+
+    def _refusal(self, rule: str, given: object) -> RegisterValueError:
+        return RegisterValueError(f"register {self.name} {rule}; got {str(given)[:100]}", register=self.name)
+
+
+def _padded(numbers: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    return np.concatenate([numbers, np.zeros(size - numbers.size, numbers.dtype)])
+
+
+def register_table(crate: int, slot: int) -> Mapping[str, Register]:
+    """All registers of a slot, by name."""
+    found = [
+        *_card(crate, slot),
+        *_rtm(),
+        *_waveforms(),
+        *_processor(),
+        *_stream(),
+        *(register for band in range(NUM_BANDS) for register in _band(band)),
+    ]
+    return {register.name: register for register in found}
+
+
+def dac_register(number: int) -> str:
+    """The register of one slow DAC (1 to 32)."""
+    return f"{DAC_DATA}[{number}]"
+
+
+def band_register(band: int, name: str) -> str:
+    """A register of a band."""
+    return f"{APP}SysgenCryo:Base[{band}]:{name}"
+
+
+def band_center_mhz(band: int) -> float:
+    """The centre of a band."""
+    return 4250.0 + 500.0 * band
+
+
+def sub_band_of(channel: int) -> int:
+    """The sub-band of a channel, by rising frequency: the bits of the channel's number reversed."""
+    return sum((channel >> bit & 1) << (_CHANNEL_BITS - 1 - bit) for bit in range(_CHANNEL_BITS))
+
+
+def sub_band_mhz(channel: int) -> float:
+    """The centre of a channel's sub-band, in MHz from its band's centre."""
+    return round((sub_band_of(channel) + 1 - CHANNELS_PER_BAND // 2) * _SUB_BAND_MHZ, 6)
+
+
+def unknown_register(name: str) -> Register:
+    """What stands for a register that this table lacks: it stores what is put."""
+    if name.endswith("Array"):
+        return Register(name, "float", size=CHANNELS_PER_BAND)
+    return Register(name, "int")
+
+
+def _card(crate: int, slot: int) -> Iterator[Register]:
+    yield Register("AMCc:enable", "int", 1)
+    yield Register("AMCc:RogueVersion", "text", "6.1.4-simulated")
+    yield Register("AMCc:SmurfApplication:SmurfVersion", "text", "10.3.4")
+    yield Register("AMCc:SmurfApplication:EnabledBays", "int", (0, 1), size=2)
+    yield Register("AMCc:SmurfApplication:StartupArguments", "text", f"simulated crate {crate} slot {slot}")
+    yield Register("AMCc:SmurfApplication:StartupScript", "text", "smurfq sim")
+    yield Register("AMCc:SmurfApplication:SmurfDirectory", "text", "smurfq.sim")
+    yield Register("AMCc:StreamDataSource:SourceEnable", "int", low=0, high=1)
+    yield Register(RESTART_LINK, "int")
+    yield Register(CRATE_ID, "int", crate)
+    yield Register(SLOT_NUMBER, "int", slot)
+    yield Register(FPGA + "AmcCarrierCore:AxiVersion:GitHashShort", "text", "51b0000")
+    yield Register(ENABLE_STREAMING, "int", low=0, high=1)
+    yield Register(TUNE_PATH, "text", "")
+
+
+def _rtm() -> Iterator[Register]:
+    yield Register(RAMP_MAX_COUNT, "int", _RAMP_CLOCK_HZ // _FLUX_RAMP_HZ - 1, unit="ticks of 1/307.2 MHz", low=0)
+    yield Register(RTM + "EnableRampTrigger", "int", 1)
+    yield Register(RTM + "RtmSpiSr:CfgRegEnaBit", "int", 1, low=0, high=1)
+    yield Register(CARD_WRITE, "int")
+    yield Register(CARD_READ, "int")
+    bits = {"unit": "bit of 20 V/2^20", "low": -DAC_LIMIT, "high": DAC_LIMIT - 1}
+    yield Register(DAC_DATA + "Array", "int", size=NUM_DACS, **bits)  # type: ignore[arg-type]
+    yield Register(DAC_CONTROL + "Array", "int", [_DAC_DISABLED] * NUM_DACS, size=NUM_DACS)
+    for number in range(1, NUM_DACS + 1):
+        yield Register(dac_register(number), "int", **bits)  # type: ignore[arg-type]
+        yield Register(f"{DAC_CONTROL}[{number}]", "int", _DAC_DISABLED)
+    yield Register(HEMT_GATE, "int", unit="bit of 3.86936 uV", low=-DAC_LIMIT, high=DAC_LIMIT - 1)
+    yield Register(RTM + "RtmSpiMax:HemtBiasDacCtrlRegCh[33]", "int", _DAC_DISABLED)
+
+
+def _waveforms() -> Iterator[Register]:
+    for table in range(2):
+        yield Register(f"{TABLES}Lut[{table}]:MemArray", "int", size=TABLE_SIZE, unit="bit of 20 V/2^20")
+        yield Register(f"{PLAYBACK}DacAxilAddr[{table}]", "int", low=0, high=NUM_DACS)
+    yield Register(PLAYBACK + "TimerSize", "int", 1, unit="6.4 ns", low=0)
+    yield Register(PLAYBACK + "EnableCh", "int", low=0, high=3)
+    yield Register(PLAYBACK + "Continuous", "int", low=0, high=1)
+    yield Register(PLAYBACK + "MaxAddr", "int", TABLE_SIZE - 1)
+    for name in ("Busy", "TrigCnt", "SwTrig"):
+        yield Register(PLAYBACK + name, "int")
+
+
+def _processor() -> Iterator[Register]:
+    yield Register(MASK, "int", size=MASK_SIZE, unit="band*512 + channel", low=0, high=MASK_SIZE - 1)
+    yield Register(NUM_CHANNELS, "int", 1)
+    yield Register(PROCESSOR + "ChannelMapper:PayloadSize", "int")
+    yield Register(PROCESSOR + "Unwrapper:reset", "int")
+    yield Register(PROCESSOR + "Filter:reset", "int")
+    yield Register(PROCESSOR + "Filter:Disable", "int", low=0, high=1)
+    yield Register(PROCESSOR + "Filter:Order", "int", 4, low=0, high=FILTER_SIZE - 1)
+    yield Register(PROCESSOR + "Filter:Gain", "float", 1.0)
+    yield Register(PROCESSOR + "Filter:A", "float", (1.0,), size=FILTER_SIZE)
+    yield Register(PROCESSOR + "Filter:B", "float", (1.0,), size=FILTER_SIZE)
+    yield Register(PROCESSOR + "Downsampler:DownsamplerMode", "int", low=0, high=1)
+    yield Register(INTERNAL_FACTOR, "int", 20, unit="flux ramp frames", low=1)
+    yield Register(FACTOR, "int", 20, unit="flux ramp frames", low=1)
+    yield Register(PROCESSOR + "Downsampler:Disable", "int", low=0, high=1)
+    yield Register(PROCESSOR + "Downsampler:ExternalBitmask", "int")
+    for name in ("Open", "Close", "IsOpen"):
+        yield Register(f"{PROCESSOR}FileWriter:{name}", "int")
+    yield Register(PROCESSOR + "FileWriter:DataFile", "text", "")
+
+
+def _stream() -> Iterator[Register]:
+    yield Register(STREAM + "pysmurf_action", "text", "")
+    yield Register(STREAM + "pysmurf_action_timestamp", "int", unit="s since 1970")
+    yield Register(STREAM + "stream_tag", "text", "")
+    yield Register(STREAM + "EnableCompression", "int", 1, low=0, high=1)
+    yield Register(STREAM + "AggTime", "float", 0.5, unit="s", low=0.01, high=60.0)
+    yield Register(OPEN_STREAM, "int", low=0, high=1)
+    yield Register(STREAM + "FlacLevel", "int", 3, low=0, high=8)
+    for name in ("DebugData", "DebugMeta", "DebugBuilder"):
+        yield Register(STREAM + name, "int")
+    yield Register(SESSION_ID, "int", unit="s since 1970")
+    yield Register(FILE_PATH, "text", "")
+
+
+def _band(band: int) -> Iterator[Register]:
+    def own(name: str, kind: Kind, *values: object, **more: object) -> Register:
+        return Register(band_register(band, name), kind, *values, **more)  # type: ignore[arg-type]
+
+    tones = [sub_band_mhz(channel) for channel in range(CHANNELS_PER_BAND)]
+    yield own("numberChannels", "int", CHANNELS_PER_BAND)
+    yield own("numberSubBands", "int", CHANNELS_PER_BAND)
+    yield own("digitizerFrequencyMHz", "float", 614.4, unit="MHz")
+    yield own("channelFrequencyMHz", "float", 2.4, unit="MHz")
+    yield own("bandCenterMHz", "float", band_center_mhz(band), unit="MHz")
+    yield own("toneFrequencyOffsetMHz", "float", tones, size=CHANNELS_PER_BAND, unit="MHz")
+    yield own("lmsFreqHz", "float", 20000.0, unit="Hz")
+    yield own("feedbackEnable", "int", 1, low=0, high=1)
+    per_channel = {"size": CHANNELS_PER_BAND}
+    yield own("CryoChannels:amplitudeScaleArray", "int", low=0, high=15, **per_channel)
+    yield own("CryoChannels:setAmplitudeScales", "int", low=0, high=15)
+    yield own("CryoChannels:feedbackEnableArray", "int", low=0, high=1, **per_channel)
+    yield own("CryoChannels:centerFrequencyArray", "float", unit="MHz", **per_channel)
+    yield own("CryoChannels:etaMagArray", "float", **per_channel)
+    yield own("CryoChannels:etaPhaseArray", "float", unit="deg", **per_channel)

@@ -1,0 +1,268 @@
+"""One simulated slot: its registers, and what follows when one is put.
+
+It knows of no socket and reads no clock but the one it is given. Puts come from one thread; the stream, which has a
+thread of its own, changes the registers of its session through `SimSlot.note`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from smurfq.core.slot import SlotId
+from smurfq.errors import StreamError
+from smurfq.sim import registers as r
+from smurfq.sim.cryocard import Cryocard
+from smurfq.sim.dacs import SlowDacs
+from smurfq.sim.faults import Faults
+from smurfq.sim.registers import Register, Value
+from smurfq.sim.tones import Tones
+
+logger = logging.getLogger(__name__)
+
+LINK_BACK_S: Final = 1.0  # from AMCc:RestartRssi to a card that answers again
+_HEMT_GATE_DAC: Final = 33
+
+Handler = Callable[[Any, float], None]
+OnChange = Callable[[Iterable[str]], None]
+
+
+class Stream(Protocol):
+    """What a slot's registers tell its stream."""
+
+    def open(self, now: float) -> None:
+        """Begin a session; it has an id when this returns."""
+        ...
+
+    def close(self) -> None:
+        """End the session, soon."""
+        ...
+
+    def enable(self, enabled: bool, now: float) -> None:
+        """Let samples flow, or stop them."""
+        ...
+
+    def reset_unwrapper(self) -> None:
+        """Bring every channel's phase back to the turn around zero."""
+        ...
+
+    def reset_filter(self) -> None:
+        """Let the filter begin anew."""
+        ...
+
+
+class SimSlot:
+    """A simulated slot as Channel Access sees it.
+
+    Parameters
+    ----------
+    slot
+        Its id.
+    tones
+        Those that are on when it starts.
+    clock
+        The time, in seconds since 1970.
+    on_change
+        Called with the names of registers that have changed without having been put, from any thread.
+    """
+
+    def __init__(self, slot: str, tones: Tones, clock: Callable[[], float], on_change: OnChange) -> None:
+        where = SlotId.parse(slot)
+        self.id = slot
+        self.prefix = f"smurf_server_s{where.slot}:"
+        self.dacs = SlowDacs(clock())
+        self.faults = Faults()
+        self.stream: Stream | None = None
+        self._clock = clock
+        self._on_change = on_change
+        self._table = dict(r.register_table(where.crate, where.slot))
+        self._values: dict[str, Value] = {name: register.first() for name, register in self._table.items()}
+        self._card = Cryocard(self._dac)
+        self._tune(tones)
+        self._handlers = self._all_handlers()
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is answered, not even a search."""
+        return self.faults.silent
+
+    def answers(self, name: str) -> bool:
+        """Whether a register answers."""
+        return self.faults.answers(name)
+
+    def register(self, name: str) -> Register:
+        """The register of this name; one that no table knows stores what it is given."""
+        if name not in self._table:
+            logger.warning("%s: register %s is not known; it only stores what is put", self.id, name)
+            self._table[name] = r.unknown_register(name)
+            self._values[name] = self._table[name].first()
+        return self._table[name]
+
+    def value(self, name: str) -> Value:
+        """What a register holds."""
+        return self._values[name]
+
+    def values(self) -> Mapping[str, Value]:
+        """What all registers hold now."""
+        return dict(self._values)
+
+    async def put(self, name: str, value: Any) -> None:
+        """Put a value into a register; returns when all that follows of it is done.
+
+        Raises
+        ------
+        RegisterValueError
+            The register cannot hold it.
+        StreamError
+            A stream could not be opened.
+        """
+        self.store(name, value)
+        if name == r.OPEN_STREAM and self._values[name] and self.stream is not None:
+            # In a thread of its own: the stream may be busy with what it has to write.
+            await asyncio.get_running_loop().run_in_executor(None, self._open)
+
+    def store(self, name: str, value: Any) -> None:
+        """As ``put``, but for the opening of a stream."""
+        self._values[name] = self.register(name).value_of(value)
+        handler = self._handlers.get(name)
+        if handler is not None:
+            handler(value, self._clock())
+
+    def note(self, **changed: Value) -> None:
+        """Change registers of the stream's session, by their last names, and tell those who watch."""
+        names = {name: r.STREAM + f"SOFileWriter:{name}" for name in changed}
+        for name, value in changed.items():
+            self._values[names[name]] = value
+        self._on_change(names.values())
+
+    def _open(self) -> None:
+        assert self.stream is not None
+        try:
+            self.stream.open(self._clock())
+        except StreamError:
+            logger.exception("%s: the stream does not open", self.id)
+            self._values[r.OPEN_STREAM] = 0
+            raise
+
+    def _tune(self, tones: Tones) -> None:
+        for band in range(r.NUM_BANDS):
+            self._values[r.band_register(band, "CryoChannels:amplitudeScaleArray")] = tones.power[band].copy()
+            on = (tones.power[band] > 0).astype(np.int32)
+            self._values[r.band_register(band, "CryoChannels:feedbackEnableArray")] = on
+            self._values[r.band_register(band, "CryoChannels:centerFrequencyArray")] = tones.center_mhz[band].copy()
+
+    def _set(self, name: str, value: Value) -> None:
+        """Change a register because another one was put."""
+        self._values[name] = value
+        self._on_change((name,))
+
+    def _dac(self, number: int) -> int:
+        if number == _HEMT_GATE_DAC:
+            return int(self._number(r.HEMT_GATE))
+        return int(self.dacs.dacs[number - 1])
+
+    def _number(self, name: str) -> float:
+        value = self._values[name]
+        assert isinstance(value, int | float)
+        return value
+
+    def _all_handlers(self) -> dict[str, Handler]:
+        found: dict[str, Handler] = {
+            r.CARD_WRITE: self._put_card,
+            r.DAC_DATA + "Array": self._put_dacs,
+            r.DAC_CONTROL + "Array": self._put_controls,
+            r.MASK: lambda value, _now: self._set(r.NUM_CHANNELS, int(np.size(value))),
+            r.INTERNAL_FACTOR: lambda _value, _now: self._set(r.FACTOR, self._values[r.INTERNAL_FACTOR]),
+            r.ENABLE_STREAMING: lambda value, now: self._to_stream(lambda stream: stream.enable(bool(value), now)),
+            r.OPEN_STREAM: self._put_open,
+            r.PROCESSOR + "Unwrapper:reset": lambda *_: self._to_stream(lambda stream: stream.reset_unwrapper()),
+            r.PROCESSOR + "Filter:reset": lambda *_: self._to_stream(lambda stream: stream.reset_filter()),
+            r.RESTART_LINK: self._restart_link,
+            r.PLAYBACK + "TimerSize": lambda value, now: self.dacs.set_timer(int(value), now),
+            r.PLAYBACK + "EnableCh": lambda value, now: self._put_playback(int(value), now),
+            r.PLAYBACK + "Continuous": lambda value, now: self.dacs.set_continuous(bool(value), now),
+        }
+        for number in range(1, r.NUM_DACS + 1):
+            found[r.dac_register(number)] = partial(self._put_dac, number)
+            found[f"{r.DAC_CONTROL}[{number}]"] = partial(self._put_control, number)
+        for table in range(2):
+            found[f"{r.TABLES}Lut[{table}]:MemArray"] = partial(self._put_table, table)
+            found[f"{r.PLAYBACK}DacAxilAddr[{table}]"] = partial(self._put_address, table)
+        for band in range(r.NUM_BANDS):
+            found[r.band_register(band, "CryoChannels:setAmplitudeScales")] = partial(self._put_amplitudes, band)
+        return found
+
+    def _to_stream(self, tell: Callable[[Stream], None]) -> None:
+        if self.stream is not None:
+            tell(self.stream)
+
+    def _put_open(self, value: Any, _now: float) -> None:
+        if not int(value):
+            self._to_stream(lambda stream: stream.close())
+
+    def _put_card(self, word: Any, now: float) -> None:
+        if self.faults.no_cryocard:
+            self._set(r.CARD_READ, 0)
+            return
+        before = self._card.relays
+        reply = self._card.command(int(word))
+        if reply is not None:
+            self._set(r.CARD_READ, reply)
+        if self._card.relays != before:
+            self.dacs.set_relays(self._card.relays, now)
+
+    def _put_dac(self, number: int, bits: Any, now: float) -> None:
+        self.dacs.set_dac(number, int(bits), now)
+        self._show_dacs(r.DAC_DATA + "Array")
+
+    def _put_dacs(self, _bits: Any, now: float) -> None:
+        self.dacs.set_dacs(self._array(r.DAC_DATA + "Array"), now)
+        self._show_dacs(*(r.dac_register(number) for number in range(1, r.NUM_DACS + 1)))
+
+    def _put_playback(self, tables: int, now: float) -> None:
+        self.dacs.enable(tables, now)
+        self._show_dacs(r.DAC_DATA + "Array", *(r.dac_register(number) for number in range(1, r.NUM_DACS + 1)))
+
+    def _show_dacs(self, *names: str) -> None:
+        """Bring the registers of the DACs, of which there are two kinds, into agreement with what stands on them."""
+        bits = self.dacs.dacs
+        self._values[r.DAC_DATA + "Array"] = bits.astype(np.int32)
+        for number in range(1, r.NUM_DACS + 1):
+            self._values[r.dac_register(number)] = int(bits[number - 1])
+        self._on_change(names)
+
+    def _put_control(self, number: int, value: Any, _now: float) -> None:
+        controls = self._array(r.DAC_CONTROL + "Array").copy()
+        controls[number - 1] = int(value)
+        self._set(r.DAC_CONTROL + "Array", controls)
+
+    def _put_controls(self, _value: Any, _now: float) -> None:
+        for number, value in enumerate(self._array(r.DAC_CONTROL + "Array").tolist(), start=1):
+            self._set(f"{r.DAC_CONTROL}[{number}]", int(value))
+
+    def _put_address(self, table: int, dac: Any, now: float) -> None:
+        self.dacs.address(table, int(dac), now)
+
+    def _put_table(self, table: int, _bits: Any, now: float) -> None:
+        self.dacs.load_table(table, self._array(f"{r.TABLES}Lut[{table}]:MemArray"), now)
+
+    def _put_amplitudes(self, band: int, amplitude: Any, _now: float) -> None:
+        name = r.band_register(band, "CryoChannels:amplitudeScaleArray")
+        self._set(name, np.full(r.CHANNELS_PER_BAND, int(amplitude), np.int32))
+
+    def _restart_link(self, _value: Any, _now: float) -> None:
+        if self.faults.locked_up:
+            asyncio.get_running_loop().call_later(LINK_BACK_S, self._link_back)
+
+    def _link_back(self) -> None:
+        self.faults = self.faults.with_fault("locked_up", False)
+
+    def _array(self, name: str) -> np.ndarray[Any, Any]:
+        value = self._values[name]
+        assert isinstance(value, np.ndarray)
+        return value

@@ -1,0 +1,58 @@
+"""What a site with simulated slots is made of: folders below its state folder, and the variables of its processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smurfq.config import Settings
+from smurfq.sim.options import Folders, Options
+
+
+def folder_of(settings: Settings) -> Path:
+    """Where a site's simulator keeps all that is its own."""
+    return settings.state_dir.absolute() / "sim"
+
+
+def options_of(settings: Settings, slots: Sequence[str], folder: Path | None = None) -> Options:
+    """What the simulator of a site serves; ``folder`` in place of the site's own.
+
+    Raises
+    ------
+    ConfigError
+        Two of the slots have the same number.
+    """
+    below = folder.absolute() if folder is not None else folder_of(settings)
+    return Options(
+        slots=tuple(slots),
+        folder=below,
+        folders=Folders.below(below),
+        port=settings.sim.port,
+        seed=settings.sim.seed,
+        detectors=settings.sim.detectors,
+        high_precision=settings.sim.high_precision,
+        file_duration_s=settings.sim.file_duration_s,
+    )
+
+
+def client_variables(options: Options) -> dict[str, str]:
+    """The variables by which pysmurf, sodetlib and any client of Channel Access find the simulated slots."""
+    return {
+        "EPICS_CA_ADDR_LIST": options.address,
+        "EPICS_CA_AUTO_ADDR_LIST": "NO",
+        "SMURF_CONFIG_DIR": str(options.folders.config),
+        "OCS_CONFIG_DIR": str(options.folders.config),
+    }
+
+
+def site_variables(options: Options) -> dict[str, str]:
+    """The variables of all processes of a site whose slots are simulated; they win over what was set for a card."""
+    return {
+        **client_variables(options),
+        "SMURFQ_SIMULATED": "true",
+        "SMURFQ_EPICS_CA_ADDR_LIST": options.address,
+        "SMURFQ_EPICS_CA_AUTO_ADDR_LIST": "NO",
+        "SMURFQ_SMURF_CONFIG_DIR": str(options.folders.config),
+        "SMURFQ_SMURF_TIMESTREAMS_DIR": str(options.folders.timestreams),
+        "SMURFQ_SMURF_SMURF_DATA_DIR": str(options.folders.smurf_data),
+    }

@@ -1,0 +1,104 @@
+"""What stands on the slow DACs at any time: values put, and tables played on top of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from smurfq.sim.registers import NUM_DACS, TABLE_SIZE
+
+Bits = npt.NDArray[np.int64]
+Seconds = npt.NDArray[np.float64]
+
+TICK_S: Final = 6.4e-9
+NUM_BIAS_GROUPS: Final = 12
+BIT_V: Final = 20.0 / 2**20
+
+
+@dataclass(frozen=True)
+class Playback:
+    """Two tables played over and over, each on a DAC (1 to 32; 0: none), from ``started_at`` on."""
+
+    enabled: int
+    dacs: tuple[int, int]
+    tables: tuple[Bits, Bits]
+    timer_size: int
+    started_at: float
+
+    @property
+    def period_s(self) -> float:
+        """How long a table lasts, in seconds."""
+        return TABLE_SIZE * max(1, self.timer_size) * TICK_S
+
+    def on(self, values: Bits, times: Seconds) -> Bits:
+        """``values`` (32, n) with what is played at ``times`` (n) in its place."""
+        entry = ((times - self.started_at) / (max(1, self.timer_size) * TICK_S)).astype(np.int64) % TABLE_SIZE
+        played = values.copy()
+        for table, dac in enumerate(self.dacs):
+            if self.enabled >> table & 1 and dac:
+                played[dac - 1] = self.tables[table][entry]
+        return played
+
+
+@dataclass(frozen=True)
+class BiasState:
+    """All that biases the detectors from a time on: the DACs, the relays and what is played."""
+
+    since: float
+    dacs: Bits
+    relays: int
+    playback: Playback | None
+
+    def dacs_at(self, times: Seconds) -> Bits:
+        """The 32 DACs at ``times`` (n), shape (32, n)."""
+        held = np.repeat(self.dacs[:, None], times.size, axis=1)
+        return held if self.playback is None else self.playback.on(held, times)
+
+
+@dataclass(frozen=True)
+class Biases:
+    """Bias groups over time: bits as a stream's header tells them, (12, n), and the relay word, (n)."""
+
+    bits: Bits
+    relays: Bits
+
+    @property
+    def volts(self) -> npt.NDArray[np.float64]:
+        """The bias voltages, (12, n), as pysmurf counts them: between the two DACs of a group."""
+        return self.bits.astype(np.float64) * (2 * BIT_V)
+
+    @property
+    def high_current(self) -> npt.NDArray[np.bool_]:
+        """Where a group is in high-current mode, (12, n)."""
+        groups = np.arange(NUM_BIAS_GROUPS)[:, None]
+        return (self.relays[None, :] >> groups & 1).astype(bool)
+
+
+def biases_at(states: Sequence[BiasState], times: Seconds) -> Biases:
+    """The biases at ``times`` (n, rising) by ``states`` in order of time; before the first, the first holds."""
+    starts = np.array([state.since for state in states])
+    index = np.clip(np.searchsorted(starts, times, side="right") - 1, 0, None)
+    bits = np.empty((NUM_BIAS_GROUPS, times.size), np.int64)
+    relays = np.empty(times.size, np.int64)
+    for number in np.unique(index):
+        where = slice(*np.searchsorted(index, [number, number + 1]))
+        dacs = states[number].dacs_at(times[where])
+        bits[:, where] = group_bits(dacs)
+        relays[where] = states[number].relays
+    return Biases(bits, relays)
+
+
+def group_bits(dacs: Bits) -> Bits:
+    """Half of the difference of the two DACs of each bias group (group g has DACs 2g+1 and 2g+2)."""
+    pairs = 2 * NUM_BIAS_GROUPS
+    difference: Bits = dacs[0:pairs:2] - dacs[1:pairs:2]
+    return difference // 2
+
+
+def no_bias(since: float) -> BiasState:
+    """The state at power-up."""
+    return BiasState(since, np.zeros(NUM_DACS, np.int64), 0, None)

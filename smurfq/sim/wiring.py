@@ -1,0 +1,15 @@
+"""How a simulated card is wired: what pysmurf's configuration says of it, and what its model therefore does.
+
+Below the model and the configuration files, so that both take it from here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+BIAS_LINE_OHM: Final = 16_400.0
+HIGH_CURRENT_RATIO: Final = 6.08  # bias current in high-current mode over that in low
+SHUNT_OHM: Final = 400e-6
+PA_PER_PHI0: Final = 9e6
+COUNTS_PER_PHI0: Final = 65536  # sodetlib: a count is pi/2^15 of phase
+FLUX_RAMP_HZ: Final = 4000.0
