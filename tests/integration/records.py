@@ -1,0 +1,68 @@
+"""Writing records as workers do, for tests of those who read them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from smurfq.client.connection import Connection
+from smurfq.core import keys, session
+from smurfq.core.jsonsafe import dumps
+from smurfq.core.session import Event, Outcome
+from smurfq.store import Batch
+from smurfq.store.fence import Running
+
+
+class Writer:
+    """What a worker writes of one run."""
+
+    def __init__(self, connection: Connection, task_id: str) -> None:
+        self._connection = connection
+        self._id = task_id
+        self._numbers = itertools.count()
+
+    def write(self, *events: Event) -> Batch:
+        """Write events as one batch, which is given back so that it can be written again."""
+        batch = Batch(self._id, "test", next(self._numbers), events)
+        self._connection.records.append(batch)
+        return batch
+
+    def start(self, slot: str = "crate1slot2") -> None:
+        """Begin the run: taken from its queue, written down as running."""
+        for waiting in self._connection.queues.waiting(slot):
+            if waiting.task_id == self._id:
+                self._connection.queues.remove(waiting)
+        now = time.time()
+        running = Running(self._id, "test", slot, slot, "host", "lease", now)
+        self._connection.redis.set(keys.running(slot), dumps(asdict(running)))
+        self.write(session.header(now, status="running", start_time=now))
+
+    def end(self, outcome: Outcome, error: dict[str, str] | None = None, slot: str = "crate1slot2") -> None:
+        """End the run."""
+        self.write(session.ended(time.time(), outcome, error))
+        self._connection.redis.delete(keys.running(slot))
+
+    def message(self, text: str) -> None:
+        """Write a line for people."""
+        self.write(session.message(text, time.time()))
+
+
+@contextmanager
+def beside(work: object) -> Iterator[threading.Thread]:
+    """Do ``work`` in a thread beside the block; it is over when the block is."""
+    thread = threading.Thread(target=work, daemon=True)  # type: ignore[arg-type]
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join(20.0)
+        assert not thread.is_alive()
+
+
+def serve(connection: Connection, slot: str = "crate1slot2") -> None:
+    """Make the slot look served."""
+    connection.redis.set(keys.lease(slot), "a-worker", px=60_000)

@@ -1,0 +1,173 @@
+"""The registers over Channel Access, as pyepics sees them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("caproto")
+pytest.importorskip("epics")
+
+from smurfq.sim import faults, presence
+from smurfq.sim.faults import Faults
+from tests.integration.live import ROOT, eventually
+from tests.integration.sim.simsite import free_port
+
+pytestmark = [pytest.mark.slot, pytest.mark.filterwarnings("ignore")]
+SLOT = "crate1slot2"
+SO = "smurf_server_s2:AMCc:SmurfProcessor:SOStream:"
+RTM = "smurf_server_s2:AMCc:FpgaTopLevel:AppTop:AppCore:RtmCryoDet:"
+NUMBER = "smurf_server_s2:AMCc:FpgaTopLevel:AmcCarrierCore:AmcCarrierBsi:SlotNumber"
+
+
+class Simulator:
+    """A simulator of one slot, and clients of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        port = free_port()
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(folder),
+            "SMURFQ_STATE_DIR": str(folder),
+            "SMURFQ_SIM_PORT": str(port),
+            "SMURFQ_SIM_DETECTORS": "12",
+            "EPICS_CA_ADDR_LIST": f"127.0.0.1:{port}",
+            "EPICS_CA_AUTO_ADDR_LIST": "NO",
+        }
+        self.log = folder / "log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "smurfq.sim"], env=self.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        return presence.read(self.folder / "sim") is not None
+
+    def client(self, code: str) -> Any:
+        """What ``code`` leaves in ``result``, run in a client of its own."""
+        imports = "import epics, json, time\nfrom epics import PV, caget, caput\n"
+        text = f"{imports}{code}\nprint('RESULT' + json.dumps(result))"
+        done = subprocess.run(
+            [sys.executable, "-c", text], env=self.environ, capture_output=True, text=True, timeout=60, check=False
+        )
+        lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+        assert lines, done.stderr
+        return json.loads(lines[0].removeprefix("RESULT"))
+
+    def fault(self, **asked: Any) -> None:
+        """Put these faults, and no others, in force."""
+        wanted = Faults()
+        for name, value in asked.items():
+            wanted = wanted.with_fault(name, value)
+        faults.write(self.folder / "sim", {SLOT: wanted})
+        eventually(
+            lambda: (presence.read(self.folder / "sim") or {})["slots"][SLOT]["faults"] == wanted.to_dict(),
+            what=f"{asked}",
+        )
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    made = Simulator(tmp_path_factory.mktemp("ioc"))
+    try:
+        eventually(made.ready, 30, "the simulator serves")
+        yield made
+    finally:
+        made.process.terminate()
+        assert made.process.wait(20) == 0
+        assert presence.read(made.folder / "sim") is None
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_are_left(simulator: Simulator) -> Iterator[None]:
+    yield
+    simulator.fault()
+
+
+def test_texts_are_whole_whatever_their_length_was_before(simulator: Simulator) -> None:
+    found = simulator.client(
+        f"tag = PV({SO + 'stream_tag'!r})\nresult = []\n"
+        "for text in ('a', 'oper,iv', '', 'obs,cmb,a long tag'):\n"
+        "    tag.put(text, wait=True)\n    result.append(tag.get(as_string=True, use_monitor=False))\n"
+        "result.append(tag.count)"
+    )
+    assert found == ["a", "oper,iv", "", "obs,cmb,a long tag", 512]
+
+
+def test_numbers_have_the_types_that_pysmurf_reckons_with(simulator: Simulator) -> None:
+    found = simulator.client(
+        "base = 'smurf_server_s2:AMCc:FpgaTopLevel:AppTop:AppCore:SysgenCryo:Base[3]:'\n"
+        f"stamp = PV({SO + 'pysmurf_action_timestamp'!r})\nstamp.put('1763800000', wait=True)\n"
+        "result = [caget(base + 'digitizerFrequencyMHz', as_string=True), type(stamp.get()).__name__, stamp.get(),\n"
+        "  len(caget('smurf_server_s2:AMCc:SmurfApplication:EnabledBays')),\n"
+        "  len(caget('smurf_server_s2:AMCc:SmurfProcessor:ChannelMapper:Mask'))]"
+    )
+    frequency, *rest = found
+    assert float(frequency) == 614.4
+    assert rest == ["int", 1763800000, 2, 4096]
+
+
+def test_a_read_sees_the_put_before_it_and_a_watcher_is_told(simulator: Simulator) -> None:
+    found = simulator.client(
+        f"array = PV({RTM + 'RtmSpiMax:TesBiasDacDataRegChArray'!r}, auto_monitor=True)\n"
+        f"one = PV({RTM + 'RtmSpiMax:TesBiasDacDataRegCh[7]'!r})\nresult = []\n"
+        "array.get(), one.get()\n"
+        "for bits in range(50):\n"
+        "    one.put(bits)\n    result.append(int(array.get(use_monitor=False)[6]))\n"
+        "deadline = time.time() + 5\n"
+        "while array.value[6] != 49 and time.time() < deadline:\n    epics.ca.poll(0.01)\n"
+        "result.append(int(array.value[6]))"
+    )
+    assert found == [*range(50), 49]
+
+
+def test_the_cryocard_answers_a_read_at_once(simulator: Simulator) -> None:
+    found = simulator.client(
+        f"write, read = PV({RTM + 'SpiCryo:write'!r}), PV({RTM + 'SpiCryo:read'!r})\nresult = []\n"
+        "for address in (0, 2, 5, 7) * 5:\n"
+        "    write.put((1 << 31 | address << 20) - 2**32)\n"
+        "    result.append(read.get(use_monitor=False) >> 20 == address)"
+    )
+    assert all(found)
+
+
+def test_a_value_out_of_its_limits_is_refused(simulator: Simulator) -> None:
+    found = simulator.client(
+        f"dac = PV({RTM + 'RtmSpiMax:TesBiasDacDataRegCh[9]'!r})\ndac.put(5, wait=True)\n"
+        "dac.put(2**20, wait=True, timeout=2)\nresult = [dac.get(use_monitor=False)]"
+    )
+    assert found == [5]
+
+
+def test_one_dead_register_leaves_the_others_alone(simulator: Simulator) -> None:
+    simulator.fault(dead_registers=["AggTime"])
+    found = simulator.client(
+        f"result = [caget({SO + 'AggTime'!r}, timeout=1, use_monitor=False), caget({SO + 'EnableCompression'!r})]"
+    )
+    assert found == [None, 1]
+
+
+def test_a_silent_server_is_not_even_found(simulator: Simulator) -> None:
+    simulator.fault(silent=True)
+    assert simulator.client(f"result = PV({NUMBER!r}).wait_for_connection(timeout=1.5)") is False
+
+
+def test_what_was_asked_of_a_locked_up_card_is_answered_once_its_link_is_back(simulator: Simulator) -> None:
+    simulator.fault(locked_up=True)
+    found = simulator.client(
+        f"number = PV({NUMBER!r}, auto_monitor=False)\n"
+        "result = [number.get(timeout=1, use_monitor=False)]\n"
+        "caput('smurf_server_s2:AMCc:RestartRssi', 1, wait=True)\n"
+        "result += [number.get(timeout=0.2, use_monitor=False), number.get(timeout=5, use_monitor=False)]"
+    )
+    assert found == [None, None, 2]

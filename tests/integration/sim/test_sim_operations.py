@@ -1,0 +1,154 @@
+"""Every streaming operation of the contract, by the unmodified pysmurf and sodetlib on the simulated slot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from smurfq.app import app
+from smurfq.core.session import SessionRecord
+from smurfq.store.feeds import Feeds
+from tests.integration.sim.simsite import DETECTORS, SLOTS, SimSite
+
+pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(400)]
+
+IV = {
+    "bias_high": 16.0,
+    "bias_low": 0.0,
+    "bias_step": 0.1,
+    "wait_time": 0.05,
+    "overbias_wait": 0.3,
+    "cool_wait": 0.5,
+    "show_plots": False,
+}
+BGMAP = {"nsteps": 6, "hcm_wait_time": 0.5}
+STEPS = {"nsteps": 8, "hcm_wait_time": 0.5, "show_plots": False}
+
+
+def quantile(record: Any, name: str, percent: int) -> float:
+    found = record.data["quantiles"][name]
+    return float(found["values"][found["labels"].index(f"{name}_q{percent}")])
+
+
+def last_block(feed: str, slot: str = SLOTS[0]) -> dict[str, Any]:
+    return dict(Feeds(app.store).latest(feed, slot=slot)[0].data)
+
+
+@pytest.fixture(scope="module")
+def biased(sim_site: SimSite) -> dict[str, SessionRecord]:
+    """The records of what brings the slot's detectors into their transition."""
+    return {
+        "take_bgmap": sim_site.succeeded("take_bgmap", kwargs=BGMAP),
+        "take_iv": sim_site.succeeded("take_iv", kwargs=IV, tag="cal"),
+        "bias_dets": sim_site.succeeded("bias_dets", rfrac=0.5),
+    }
+
+
+def test_the_observing_chain_finds_what_the_model_holds(sim_site: SimSite, biased: dict[str, SessionRecord]) -> None:
+    truth = sim_site.truth()
+    responsive = truth["responsive"]
+    wired = np.bincount(truth["bias_group"][responsive], minlength=12)
+    assert biased["take_bgmap"].data["nchans_per_bg"] == [*wired.tolist(), int((~responsive).sum())]
+
+    iv = biased["take_iv"]
+    assert Path(iv.data["filepath"]).is_file()
+    assert iv.tunefile is not None
+    for percent in (10, 50, 90):
+        assert quantile(iv, "Rn", percent) == pytest.approx(np.nanpercentile(truth["R_n"], percent), rel=0.01)
+        assert quantile(iv, "p_sat", percent) == pytest.approx(np.nanpercentile(truth["p_sat"], percent), rel=0.03)
+    block = last_block("iv_results")
+    assert block["Rn_total"] == block["p_sat_total"] == responsive.sum()
+
+    biases = biased["bias_dets"].data["biases"]
+    assert len(biases) == 12
+    assert all(4 < volts < 8 for volts in biases)
+    assert sim_site.read()["biases"] == pytest.approx(biases, abs=1e-3)
+
+    steps = sim_site.succeeded("take_bias_steps", kwargs=STEPS)
+    assert steps.data["biased_total"] == responsive.sum()
+    assert steps.data["biased_per_bg"] == wired.tolist()
+    assert quantile(steps, "Rfrac", 50) == pytest.approx(0.5, abs=0.04)  # the IV and the steps agree
+    assert quantile(steps, "Si", 50) == pytest.approx(-8.7e6, rel=0.15)
+    assert last_block("bias_step_results")["biased_total"] == responsive.sum()
+
+    noise = sim_site.succeeded("take_noise", duration=8.0, kwargs={"nperseg": 1024, "show_plot": False})
+    level = quantile(noise, "white_noise_level", 50)
+    assert level == pytest.approx(np.median(truth["white_noise_pa"]), rel=0.15)
+    assert len(noise.data["noise"]["band_medians"]) == 8
+    assert last_block("noise_results")["white_noise_level_total"] == DETECTORS
+
+    stream = sim_site.succeeded("stream", duration=2.0, tag="cmb")
+    assert stream.data["stream_on"] is False
+    files = list(Path(sim_site.options.folders.timestreams).rglob(f"{stream.data['sid']}_*.g3"))
+    assert [path.name for path in files] == [f"{stream.data['sid']}_000.g3"]
+    state = sim_site.read()
+    assert (state["streaming"], state["open"], state["session_id"], state["playback"]) == (0, 0, 0, 0)
+
+
+@pytest.mark.usefixtures("biased")
+def test_bias_waves_agree_with_the_bias(sim_site: SimSite) -> None:
+    waves = sim_site.succeeded(
+        "take_bias_waves",
+        within_s=200,
+        kwargs={"duration": 3, "amp_wave": 0.1, "hcm_wait_time": 0.5, "show_plots": False},
+    )
+    # sodetlib's analysis of waves leaves the mean in, which spreads Rfrac; the less, the longer and larger the wave.
+    assert quantile(waves, "Rfrac", 50) == pytest.approx(0.5, abs=0.1)
+    responsive = sim_site.truth()["responsive"].sum()
+    assert 0.85 * responsive <= waves.data["biased_total"] <= responsive
+    assert last_block("bias_wave_results")["biased_total"] == waves.data["biased_total"]
+
+
+def test_biases_are_set_zeroed_and_read_back(sim_site: SimSite) -> None:
+    record = sim_site.succeeded("set_biases", bias=[1.0, -2.5], bgs=[3, 11])
+    assert record.data["biases"][3] == pytest.approx(1.0, abs=1e-4)
+    read = sim_site.read()["biases"]
+    assert (read[3], read[11]) == pytest.approx((1.0, -2.5), abs=1e-4)
+    sim_site.succeeded("zero_biases", bgs=[3])
+    read = sim_site.read()["biases"]
+    assert (read[3], read[11]) == pytest.approx((0.0, -2.5), abs=1e-4)
+    sim_site.succeeded("overbias_tes", bgs=[0])
+    assert sim_site.read()["biases"][0] == pytest.approx(10.0, abs=1e-3)  # the device configuration's cool_voltage
+    sim_site.succeeded("zero_biases")
+    assert sim_site.read()["biases"] == [0.0] * 12
+
+
+def test_the_state_is_read_beside_a_stream_which_a_stop_ends_in_good_order(sim_site: SimSite) -> None:
+    slot = sim_site.slot()
+    stream = slot.submit("stream", tag="beside")
+    sim_site.in_stage(stream, "streaming")
+    state = sim_site.succeeded("check_state", once=True)
+    assert state.data["open_g3stream"] == 1
+    assert state.data["num_active_channels"] == DETECTORS
+    assert state.data["stream_tag"] == "obs,stream,beside"
+    assert state.data["downsample_factor"] == 20
+    assert len(state.data["channel_mask"]) == 4096
+    assert state.data["channel_mask"][:DETECTORS] == sorted(state.data["channel_mask"][:DETECTORS])
+    assert last_block("state_results") == {"open_g3stream": 1, "num_active_channels": DETECTORS}
+    slot.stop()
+    record = stream.wait(60)
+    assert record.outcome == "succeeded", record.error
+    assert record.data["stream_on"] is False
+    assert sim_site.read()["session_id"] == 0
+
+
+def test_all_off_turns_tones_biases_and_amplifiers_off(sim_site: SimSite) -> None:
+    slot = SLOTS[2]
+    sim_site.live.start_worker(slot)
+    sim_site.succeeded("set_biases", slot, bias=2.0)
+    sim_site.succeeded("all_off", slot)
+    assert sim_site.read(slot)["biases"] == [0.0] * 12
+    state = sim_site.succeeded("check_state", slot, once=True)
+    assert state.data["num_active_channels"] == 0
+    sim_site.live.stop(sim_site.live.processes.pop(f"worker-{slot}"))
+
+
+def test_records_and_status_say_that_all_this_is_simulated(sim_site: SimSite) -> None:
+    record = sim_site.succeeded("test")
+    assert record.to_dict()["simulated"] is True
+    assert sim_site.slot().status().workers[0].about["simulated"] is True
+    assert "SIMULATED" in sim_site.live.log(f"worker-{SLOTS[0]}")
+    assert "SIMULATED" in sim_site.live.log("sim")

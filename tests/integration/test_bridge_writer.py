@@ -1,0 +1,104 @@
+"""The bridge's writer, when the connection is cut at the worst moment."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from smurfq.bridge.complaints import Complaints
+from smurfq.bridge.patience import Patience
+from smurfq.bridge.writer import Writer
+from smurfq.core import keys, session
+from smurfq.core.sequence import Position
+from smurfq.store import Records, connect
+from smurfq.store.connection import Client
+
+LOG = logging.getLogger("test")
+
+
+class CuttingProxy:
+    """Forwards to Redis; once told to, it takes one transaction there, keeps the answer, and cuts the connection."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.cut_next = False
+        self.cuts = 0
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(10.0)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=(client,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._port)) as server:
+            while request := client.recv(1 << 20):
+                while not request.endswith(b"\r\n"):
+                    request += client.recv(1 << 20)
+                server.sendall(request)
+                answer = server.recv(1 << 20)
+                if self.cut_next and b"EXEC" in request:
+                    self.cut_next = False
+                    self.cuts += 1
+                    return
+                client.sendall(answer)
+
+
+@pytest.fixture
+def proxy(valkey_server: object) -> Iterator[CuttingProxy]:
+    proxy = CuttingProxy(valkey_server.port)  # type: ignore[attr-defined]
+    yield proxy
+    proxy.close()
+
+
+def test_a_batch_whose_answer_was_lost_is_not_written_again(valkey: Client, proxy: CuttingProxy) -> None:
+    client = connect(f"redis://127.0.0.1:{proxy.port}/0", retries=0)
+    records = Records(client, 3600)
+    complaints = Complaints(LOG)
+    writer = Writer(client, records, Patience(LOG, threading.Event(), 1.0), complaints)
+    writer.write([("t1", [session.message("before", 1.0)])], {})
+    proxy.cut_next = True
+    both = [("t1", [session.message("during", 2.0)]), ("t2", [session.message("during", 2.0)])]
+    assert writer.write(both, {"source": Position(3, 2.0)}) == set()
+    writer.write([("t1", [session.message("after", 3.0)])], {})
+    client.close()
+    assert proxy.cuts == 1
+    there = Records(valkey, 3600)
+    assert [event["text"] for event in there.tail("t1")] == ["before", "during", "after"]
+    assert [event["text"] for event in there.tail("t2")] == ["during"]
+    assert there.header("t1").messages_total == 3
+    assert valkey.hget(keys.BRIDGE_POSITIONS, "source") == "[3,2.0]"
+
+
+def test_a_full_redis_is_waited_for_and_loses_nothing(valkey: Client, caplog: pytest.LogCaptureFixture) -> None:
+    client = connect(f"redis://127.0.0.1:{valkey.get_connection_kwargs()['port']}/0", retries=0)
+    writer = Writer(client, Records(client, 3600), Patience(LOG, threading.Event(), 1.0), Complaints(LOG))
+    valkey.config_set("maxmemory", "1mb")
+    relief = threading.Timer(0.5, lambda: valkey.config_set("maxmemory", "0"))
+    relief.start()
+    try:
+        assert writer.write([("t1", [session.message("text", 1.0)])], {}) == set()
+    finally:
+        relief.join()
+        valkey.config_set("maxmemory", "0")
+        client.close()
+    assert [event["text"] for event in Records(valkey, 3600).tail("t1")] == ["text"]
+    assert "takes no writes now" in caplog.text

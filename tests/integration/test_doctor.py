@@ -1,0 +1,154 @@
+"""The doctor with a real Valkey: well, and with one thing wrong after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner
+
+from smurfq.cli import main
+from smurfq.config import load
+from smurfq.core import keys
+from smurfq.core.slot import queue_name
+from smurfq.site.doctor import bridge, store, workers
+from smurfq.site.doctor.finding import Examined, Finding
+from smurfq.site.ports import free_port
+from smurfq.store.bridge import BridgeBoard, Counters, Health
+from smurfq.store.connection import Client
+from smurfq.store.fence import Fence
+from smurfq.store.holds import Hold, Holds
+
+SLOT = "crate1slot2"
+
+
+@pytest.fixture
+def examined(valkey: Client, valkey_url: str) -> Examined:
+    environ = {"SMURFQ_REDIS_URL": valkey_url}
+    return Examined(load(environ), environ)
+
+
+@pytest.fixture
+def configured(valkey: Client) -> Iterator[Client]:
+    """A Valkey whose configuration is put back afterwards."""
+    yield valkey
+    valkey.config_set("appendonly", "yes")
+    valkey.config_set("maxmemory-policy", "noeviction")
+    valkey.config_set("min-replicas-to-write", 0)
+
+
+def by_name(findings: Iterator[Finding]) -> dict[str, Finding]:
+    return {finding.name: finding for finding in findings}
+
+
+def test_a_good_redis(examined):
+    found = by_name(store.check(examined))
+    assert {name: finding.level for name, finding in found.items()} == {
+        "redis": "ok",
+        "redis persistence": "ok",
+        "redis memory": "ok",
+        "redis writes": "ok",
+        "clock": "ok",
+    }
+    assert "Valkey" in found["redis"].found
+    assert examined.redis_answers
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name"),
+    [
+        ("appendonly", "no", "redis persistence"),
+        ("maxmemory-policy", "allkeys-lru", "redis memory"),
+        ("min-replicas-to-write", "1", "redis writes"),
+    ],
+)
+def test_a_redis_that_would_lose_or_refuse(configured, examined, key, value, name):
+    configured.config_set(key, value)
+    finding = by_name(store.check(examined))[name]
+    assert finding.level == "fail"
+    assert finding.todo
+
+
+def test_a_redis_that_is_away():
+    environ = {"SMURFQ_REDIS_URL": f"redis://:hush@127.0.0.1:{free_port('tcp')}"}
+    examined = Examined(load(environ), environ)
+    found = [*store.check(examined), *bridge.check(examined), *workers.check(examined)]
+    assert [(finding.name, finding.level) for finding in found] == [("redis", "fail")]
+    assert "hush" not in repr(found)
+
+
+def health(**change: object) -> Health:
+    values = {
+        "pid": 1,
+        "host": socket.gethostname(),
+        "started": time.time(),
+        "address": "127.0.0.1:8200",
+        "receive_buffer_bytes": 8 << 20,
+        "counters": Counters(received=5, applied=5),
+        **change,
+    }
+    return Health(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "level", "said"),
+    [
+        ({}, "bridge", "ok", "127.0.0.1:8200"),
+        ({"address": "127.0.0.1:8201"}, "bridge", "fail", "127.0.0.1:8201"),
+        ({}, "bridge messages", "ok", "5 received"),
+        ({"counters": Counters(lost=3)}, "bridge messages", "warn", "3 lost"),
+        ({"counters": Counters(unknown_id=3)}, "bridge messages", "warn", "publisher id"),
+        ({}, "receive buffer", "ok", "8192 KB"),
+    ],
+)
+def test_the_bridge_by_what_it_says_of_itself(valkey, examined, change, name, level, said):
+    BridgeBoard(valkey).show(health(**change))
+    examined.redis_answers = True
+    finding = by_name(bridge.check(examined))[name]
+    assert finding.level == level
+    assert said in finding.found
+
+
+def test_no_bridge(examined):
+    examined.redis_answers = True
+    assert by_name(bridge.check(examined))["bridge"].level == "fail"
+
+
+def test_workers_by_their_leases(valkey, examined):
+    examined.redis_answers = True
+    assert by_name(workers.check(examined))[f"worker {SLOT}"].level == "fail"
+    fence = Fence(valkey, 100)
+    fence.take_lease(queue_name(SLOT, "control"), "token", 10)
+    assert by_name(workers.check(examined))[f"worker {SLOT}"].level == "warn"
+    fence.take_lease(queue_name(SLOT, "state"), "token", 10)
+    valkey.hset(keys.worker(SLOT), mapping={"host": '"a-host"', "pid": "7"})
+    finding = by_name(workers.check(examined))[f"worker {SLOT}"]
+    assert (finding.level, "a-host" in finding.found) == ("ok", True)
+    Holds(valkey).put(Hold(SLOT, "someone", "maintenance"))
+    assert "maintenance" in by_name(workers.check(examined))[f"hold {SLOT}"].found
+
+
+def test_the_command_says_all_and_its_exit_code_tells(valkey, valkey_url, tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith(("SMURFQ_", "SMURFPUB_", "EPICS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SMURFQ_REDIS_URL", valkey_url)
+    monkeypatch.setenv("SMURFQ_STATE_DIR", str(tmp_path))
+    done = CliRunner().invoke(main, ["doctor", "--json"])
+    answer = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert answer["ok"] is False
+    levels = {finding["name"]: finding["level"] for finding in answer["findings"]}
+    assert (levels["redis"], levels["bridge"], levels[f"worker {SLOT}"]) == ("ok", "fail", "fail")
+    BridgeBoard(valkey).show(health())
+    valkey.persist(keys.BRIDGE)
+    fence = Fence(valkey, 100)
+    for lane in ("control", "state"):
+        fence.take_lease(queue_name(SLOT, lane), "token", 60)  # type: ignore[arg-type]
+    done = CliRunner().invoke(main, ["doctor"])
+    assert done.exit_code == 0, done.output
+    assert f"ok   worker {SLOT}" in done.output
+    assert "0 failed" in done.output

@@ -1,0 +1,185 @@
+"""The reaper: what has lost its worker or its message gets a final state, and only that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import chain
+from celery.app.task import Context
+
+from smurfq.app import app
+from smurfq.core import keys, session
+from smurfq.core.session import Outcome, SessionRecord
+from smurfq.errors import OperationFailedError, OperationLostError
+from smurfq.reaper import MESSAGE_GONE_S, RESENDS, WORKER_GONE_S, Reaper
+from smurfq.store import Batch
+from smurfq.store.fence import Running
+from smurfq.tasks import run
+from smurfq.tasks import test as trial
+from tests.integration.live import LiveSite
+
+SLOT = "crate1slot4"  # served by nobody here
+
+
+class Clock:
+    """A clock that tests turn."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(site: LiveSite) -> Iterator[Clock]:
+    yield Clock()
+    for key in (keys.running(SLOT), keys.lease(SLOT), keys.dirty(SLOT), keys.WAITING):
+        app.store.delete(key)
+
+
+def left_running(task_id: str, **request: Any) -> Running:
+    """What a worker that died leaves: a claimed task, its record, and the note that it runs."""
+    running = Running(
+        task_id=task_id,
+        op_name="test",
+        slot=SLOT,
+        publisher=SLOT,
+        host="a host that is gone",
+        lease="a token that is gone",
+        started=time.time(),
+        request={"id": task_id, "task": "smurfq.test", **request},
+    )
+    assert app.fence.claim(running, "smurfq.test", 0, "dead worker", '{"status": "STARTED"}').ok
+    app.records.start(SessionRecord(task_id, op_name="test", slot=SLOT))
+    return running
+
+
+def test_one_without_a_worker_is_given_up_after_a_while_and_not_before(clock: Clock) -> None:
+    running = left_running("reaper-1")
+    reaper = Reaper(app, clock)
+    assert reaper.sweep() == []
+    clock.now = WORKER_GONE_S - 1
+    assert reaper.sweep() == []
+    clock.now = WORKER_GONE_S
+    assert reaper.sweep() == [running.task_id]
+    with pytest.raises(OperationLostError, match="a host that is gone"):
+        app.AsyncResult(running.task_id).get(timeout=5)
+    assert app.records.read(running.task_id).outcome == "lost"
+    assert app.fence.running(SLOT) is None
+    assert "died" in (app.fence.take_dirty(SLOT) or "")
+
+
+def test_one_whose_worker_lives_is_left_alone(clock: Clock) -> None:
+    running = left_running("reaper-2")
+    assert app.fence.take_lease(SLOT, running.lease, 60.0)
+    reaper = Reaper(app, clock)
+    reaper.sweep()
+    clock.now = 10 * WORKER_GONE_S
+    assert reaper.sweep() == []
+    assert app.fence.running(SLOT) == running
+
+
+def test_a_lease_that_comes_back_starts_the_wait_anew(clock: Clock) -> None:
+    running = left_running("reaper-3")
+    reaper = Reaper(app, clock)
+    reaper.sweep()
+    clock.now = WORKER_GONE_S - 1
+    app.fence.take_lease(SLOT, running.lease, 60.0)
+    reaper.sweep()
+    app.fence.release_lease(SLOT, running.lease)
+    clock.now = WORKER_GONE_S + 1
+    assert reaper.sweep() == []
+    clock.now = 2 * WORKER_GONE_S + 1
+    assert reaper.sweep() == [running.task_id]
+
+
+def test_a_success_that_was_written_and_not_stored_is_kept(clock: Clock) -> None:
+    """The worker died between the record's end and Celery's: the result is not lost."""
+    running = left_running("reaper-4")
+    app.records.append(Batch(running.task_id, "worker", 0, [session.data_set({"Rn": 7.8}, 0.0)]))
+    app.write_end(running.task_id, Outcome.SUCCEEDED)
+    assert Reaper(app, clock).reap(SLOT) == running
+    result = app.AsyncResult(running.task_id)
+    assert (result.state, result.get(timeout=5)["data"]) == ("SUCCESS", {"Rn": 7.8})
+
+
+def test_a_success_whose_next_step_was_never_sent_ends_the_chain(clock: Clock) -> None:
+    step = {"task": "smurfq.test", "options": {"task_id": "reaper-5-next"}, "kwargs": {"slot": SLOT}}
+    running = left_running("reaper-5", chain=[step])
+    app.write_end(running.task_id, Outcome.SUCCEEDED)
+    Reaper(app, clock).reap(SLOT)
+    assert app.AsyncResult("reaper-5").state == "SUCCESS"
+    with pytest.raises(OperationLostError, match="never queued"):
+        app.AsyncResult("reaper-5-next").get(timeout=5)
+
+
+def test_a_failure_that_was_written_and_not_stored_is_kept(clock: Clock) -> None:
+    running = left_running("reaper-6")
+    app.write_end(running.task_id, Outcome.FAILED, OperationFailedError("no resonators found", slot=SLOT))
+    Reaper(app, clock).reap(SLOT)
+    with pytest.raises(OperationFailedError, match="no resonators found"):
+        app.AsyncResult(running.task_id).get(timeout=5)
+
+
+def test_a_final_state_is_never_undone(clock: Clock) -> None:
+    running = left_running("reaper-7")
+    app.backend.mark_as_done(running.task_id, {"all": "well"}, request=Context(id=running.task_id))
+    Reaper(app, clock).reap(SLOT)
+    assert app.AsyncResult(running.task_id).get(timeout=5) == {"all": "well"}
+
+
+def lose(*tasks: Any) -> None:
+    """Have the messages of these tasks lost, long ago."""
+    for waiting in app.waiting.waiting(SLOT):
+        if waiting.task_id in {task.id for task in tasks}:
+            assert app.waiting.remove(waiting)
+    app.store.zadd(keys.WAITING, {task.id: time.time() - MESSAGE_GONE_S - 1 for task in tasks})
+
+
+def test_a_lost_message_is_sent_again_whole_and_then_given_up(clock: Clock) -> None:
+    """As when a worker is killed at the moment at which it takes it from Redis."""
+    last = chain(run.si(slot=SLOT, script="/x.py", args=["1"]), trial.si(slot=SLOT)).apply_async(priority=9)
+    first = last.parent
+    (before,) = app.waiting.waiting(SLOT)
+    for _ in range(RESENDS):
+        lose(first)
+        assert Reaper(app, clock).sweep() == []
+        (again,) = app.waiting.waiting(SLOT)
+        assert (again.task_id, again.priority, again.kwargs, again.embed) == (
+            before.task_id,
+            before.priority,
+            before.kwargs,
+            before.embed,
+        )
+        assert {**again.headers, "origin": ""} == {**before.headers, "origin": ""}
+    assert any("queued again" in text for _, text in app.records.read(first.id).messages)
+    lose(first)
+    assert Reaper(app, clock).sweep() == [first.id]
+    with pytest.raises(OperationLostError, match="submit it again"):
+        first.get(timeout=5)
+
+
+def test_one_that_cannot_be_given_up_does_not_keep_the_others_waiting(clock: Clock) -> None:
+    broken = app.submit("test", slot=SLOT)
+    lost = app.submit("test", slot=SLOT)
+    app.store.hdel(keys.record(lost.id), "_message")
+    app.store.delete(*{waiting.key for waiting in app.waiting.waiting(SLOT)})
+    app.store.hset(keys.record(broken.id), "status", "this is no JSON")
+    long_ago = time.time() - MESSAGE_GONE_S - 1
+    app.store.zadd(keys.WAITING, {broken.id: long_ago, lost.id: long_ago})
+    assert Reaper(app, clock).sweep() == [lost.id]
+    assert lost.state == "FAILURE"
+
+
+def test_a_message_that_waits_is_not_lost_however_long_it_waits(clock: Clock) -> None:
+    waits = app.submit("test", slot=SLOT)
+    app.store.zadd(keys.WAITING, {waits.id: time.time() - 100 * MESSAGE_GONE_S})
+    assert Reaper(app, clock).sweep() == []
+    assert waits.state == "PENDING"
+    for waiting in app.waiting.waiting(SLOT):
+        app.waiting.remove(waiting)
+        app.fail_waiting(waiting)
+    assert app.records.read(waits.id).outcome == "aborted"

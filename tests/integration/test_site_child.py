@@ -1,0 +1,166 @@
+"""A site's processes: real ones, started, watched, and ended whole."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from smurfq.errors import StartError
+from smurfq.site import watched as watching
+from smurfq.site.child import Child, Service
+from smurfq.site.ports import free_port, require_free
+from smurfq.site.watched import Watched
+
+TOP = Path(__file__).parents[2]
+
+
+def wait_until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.01)
+
+
+def service(command: Sequence[str], ready: Callable[[int], bool] = lambda pid: True) -> Service:
+    return Service("some thing", command, "here", "its sign", ready, stop_s=1.0)
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Callable[..., Child]]:
+    started: list[Child] = []
+
+    def make(script: str, ready: Callable[[int], bool] = lambda pid: True) -> Child:
+        found = Child(service([sys.executable, "-c", script], ready), tmp_path / "logs")
+        started.append(found)
+        return found
+
+    yield make
+    for one in started:
+        one.kill()
+
+
+def test_its_log_tail_is_of_its_last_start(child):
+    one = child("print('hello from', __import__('os').getpid())")
+    for _ in range(2):
+        one.start()
+        wait_until(lambda: one.exit_code == 0)
+        assert one.log_tail() == [f"hello from {one.pid}"]
+    assert one.log_path.name == "some-thing.log"
+    assert len(one.log_path.read_text().splitlines()) == 2
+
+
+def test_it_is_ready_when_its_service_says_so_and_an_error_means_no(child):
+    answers: list[object] = [ConnectionRefusedError(), False, True]
+
+    def ready(pid: int) -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return bool(answer)
+
+    one = child("import time; time.sleep(60)", ready)
+    assert not one.ready()
+    one.start()
+    assert [one.ready(), one.ready(), one.ready()] == [False, False, True]
+
+
+def test_kill_takes_all_that_it_started_along(child, tmp_path):
+    note = tmp_path / "pids"
+    script = (
+        "import os, subprocess, time\n"
+        "inner = subprocess.Popen(['sleep', '60'])\n"
+        "outer = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        f"open({str(note)!r} + '.new', 'w').write(f'{{inner.pid}} {{outer.pid}}')\n"
+        f"os.rename({str(note)!r} + '.new', {str(note)!r})\n"
+        "time.sleep(60)\n"
+    )
+    one = child(script)
+    one.start()
+    wait_until(note.exists)
+    pids = [int(pid) for pid in note.read_text().split()]
+    one.kill()
+    assert one.exit_code == -signal.SIGKILL
+    wait_until(lambda: not any(_lives(pid) for pid in pids))
+
+
+def test_it_gets_sigterm_when_its_starter_is_killed(tmp_path):
+    """The starter here is a process of its own, which is killed without a chance to end anything."""
+    note = tmp_path / "pid"
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from smurfq.site.child import Child, Service\n"
+        "one = Child(Service('x', ['sleep', '60'], '', '', lambda pid: True, 1.0), Path(sys.argv[1]))\n"
+        "one.start()\n"
+        "print(one.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TOP)},
+    ) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        assert _lives(pid)
+        starter.kill()
+        starter.wait()
+        wait_until(lambda: not _lives(pid))
+    assert not note.exists()
+
+
+def test_one_that_dies_is_told_with_its_log_and_started_again_after_growing_pauses(child, monkeypatch):
+    monkeypatch.setattr(watching, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(watching, "LONGEST_PAUSE_S", 0.2)
+    said: list[str] = []
+    one = Watched(child("print('no card'); raise SystemExit(3)", lambda pid: False))
+    one.start()
+    starts = [one.child.started_at]
+
+    def look() -> bool:
+        one.look(said.append)
+        if one.child.started_at != starts[-1]:
+            starts.append(one.child.started_at)
+        return len(starts) > 5
+
+    wait_until(look)
+    assert "ended with exit code 3" in said[0]
+    assert "no card" in said[0]
+    assert "some thing is started again in" in said[0]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    assert all(pause > least for pause, least in zip(pauses, (0.05, 0.1, 0.2, 0.2, 0.2), strict=True))
+    assert pauses[-1] < 5
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp"])
+def test_a_port_is_free_or_told_with_its_owner(kind):
+    port = free_port(kind)
+    require_free(kind, "127.0.0.1", port, "a thing", "SMURFQ_X")
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", port))
+        if kind == "tcp":
+            taken.listen()
+        with pytest.raises(StartError) as caught:
+            require_free(kind, "127.0.0.1", port, "a thing", "SMURFQ_X")
+    text = str(caught.value)
+    assert f"a thing cannot listen on {kind.upper()} 127.0.0.1:{port}" in text
+    assert f"(process {os.getpid()}," in text
+    assert "set SMURFQ_X" in text
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

@@ -1,0 +1,234 @@
+"""smurf_control against the real pysmurf, sodetlib and pyepics, and a real Channel Access server of a few registers.
+
+Each case runs in a process of its own: Channel Access, once initialised, stays in a process for good.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("caproto")
+if importlib.util.find_spec("sodetlib") is None:  # found, not imported: it takes seconds
+    pytest.skip("needs pysmurf and sodetlib: pip install 'smurfq[slot]'", allow_module_level=True)
+
+pytestmark = pytest.mark.slot
+SLOT = "crate1slot2"
+
+SERVER = """
+import sys
+from caproto import ChannelInteger, ChannelType
+from caproto.asyncio.server import run
+from smurfq.smurf_control import registers as r
+
+dacs = [0] * 32
+dacs[0], dacs[1], dacs[7], dacs[29] = 5000, -5000, 77, 1234  # bias groups 0 and 3, and an amplifier's gate
+values = {
+    r.SLOT_NUMBER: 2, r.RESTART_LINK: 0, r.ENABLE_STREAMING: 1, r.OPEN_G3STREAM: 1, r.WAVEFORM_ENABLE: 3,
+    r.BIAS_DACS: dacs,
+}
+channels = {}
+for name, value in values.items():
+    if name not in sys.argv[1:]:
+        size = len(value) if isinstance(value, list) else 1
+        channels[f"smurf_server_s2:{name}"] = ChannelInteger(value=value, max_length=size)
+print("ready", flush=True)
+run(channels, interfaces=["127.0.0.1"])
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ChannelAccess:
+    """A Channel Access server on loopback, and the environment of its clients."""
+
+    def __init__(self) -> None:
+        port = str(free_port())
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("EPICS_")},
+            "EPICS_CA_SERVER_PORT": port,
+            "EPICS_CA_REPEATER_PORT": str(free_port()),
+            "EPICS_CA_ADDR_LIST": "127.0.0.1",
+            "EPICS_CA_AUTO_ADDR_LIST": "NO",
+            "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
+            "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def serve(self, *without: str) -> None:
+        """Start the server, without the registers named."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", SERVER, *without],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.processes.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+
+    def client(self, code: str) -> Any:
+        """What ``code`` leaves in ``result``, run in a client of its own."""
+        text = f"import json\nfrom smurfq import smurf_control\n{code}\nprint('RESULT' + json.dumps(result))"
+        done = subprocess.run(
+            [sys.executable, "-c", text],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+        assert lines, done.stderr
+        return json.loads(lines[0].removeprefix("RESULT"))
+
+    def close(self) -> None:
+        """End the servers."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+@pytest.fixture
+def access() -> Iterator[ChannelAccess]:
+    made = ChannelAccess()
+    yield made
+    made.close()
+
+
+def test_make_safe_turns_off_what_is_on_and_leaves_the_amplifiers_alone(access: ChannelAccess) -> None:
+    access.serve()
+    found = access.client(
+        "from smurfq.smurf_control import registers as r\n"
+        f"first = smurf_control.make_safe({SLOT!r})\n"
+        f"again = smurf_control.make_safe({SLOT!r})\n"
+        f"dacs = r.Registers({SLOT!r}, [r.BIAS_DACS]).get(r.BIAS_DACS).tolist()\n"
+        "result = [first, again, dacs]"
+    )
+    first, again, dacs = found
+    assert sorted(first["found"].values(), key=str) == [1, 1, 3, [1, 2, 8]]
+    assert first["safe"] is True
+    assert first["text"] == "turned off: streaming, the g3 file, waveform playback, biases"
+    assert again["text"] == "all was off"
+    assert first["unknown"] == []
+    assert list(again["found"].values()) == [0, 0, 0, []]
+    assert dacs == [*[0] * 29, 1234, 0, 0]
+
+
+def test_make_safe_says_what_it_does_not_know_within_its_time(access: ChannelAccess) -> None:
+    started = time.monotonic()
+    found = access.client(
+        "import time\nt = time.monotonic()\n"
+        f"safe = smurf_control.make_safe({SLOT!r})\n"
+        "result = [safe, time.monotonic() - t]"
+    )
+    safe, took_s = found
+    assert safe["safe"] is False
+    assert len(safe["unknown"]) == 4
+    assert safe["text"].startswith("does not answer, may be on: streaming, ")
+    assert took_s < 10
+    assert time.monotonic() - started < 60
+
+
+def test_make_safe_does_what_it_can_where_a_register_is_missing(access: ChannelAccess) -> None:
+    missing = "AMCc:SmurfProcessor:SOStream:open_g3stream"
+    access.serve(missing)
+    safe = access.client(f"result = smurf_control.make_safe({SLOT!r})")
+    assert safe["unknown"] == [missing]
+    assert safe["safe"] is False
+    assert {name: value for name, value in safe["after"].items() if value} == {}
+
+
+def test_restart_of_the_link(access: ChannelAccess) -> None:
+    access.serve()
+    assert access.client(f"result = smurf_control.restart_link({SLOT!r})") == [True, True]
+
+
+def test_restart_of_the_link_without_a_server_fails_soon(access: ChannelAccess) -> None:
+    text = access.client(
+        "from smurfq.errors import OperationFailedError\n"
+        f"try:\n    smurf_control.restart_link({SLOT!r})\n    result = 'no error'\n"
+        "except OperationFailedError as error:\n    result = str(error)"
+    )
+    assert "smurf_server_s2:AMCc:RestartRssi could not be written" in text
+
+
+def test_preload_leaves_channel_access_alone_and_a_process_that_touched_it_is_refused(
+    access: ChannelAccess,
+) -> None:
+    access.serve()
+    found = access.client(
+        "from smurfq.errors import ForkSafetyError\n"
+        "versions = smurf_control.preload()\n"
+        f"answers = smurf_control.card_answers({SLOT!r})\n"
+        "try:\n    smurf_control.assert_no_channel_access()\n    refused = False\n"
+        "except ForkSafetyError:\n    refused = True\n"
+        "result = [versions, answers, refused]"
+    )
+    versions, answers, refused = found
+    assert {"sodetlib", "pysmurf-slac", "numpy", "smurfq", "python"} <= set(versions)
+    assert answers is True
+    assert refused is True
+
+
+def test_a_child_of_a_preloaded_process_reaches_the_card(access: ChannelAccess) -> None:
+    access.serve()
+    answers = access.client(
+        "import os\nsmurf_control.preload()\npid = os.fork()\n"
+        f"if pid == 0:\n    os._exit(0 if smurf_control.card_answers({SLOT!r}) else 1)\n"
+        "result = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"
+    )
+    assert answers == 0
+
+
+def test_the_hard_coded_folders_are_those_of_the_settings(access: ChannelAccess, tmp_path: Path) -> None:
+    found = access.client(
+        "from smurfq.config import Settings\nimport sodetlib, inspect\n"
+        "from sodetlib.operations.bias_steps import BiasStepAnalysis as A\n"
+        "from sodetlib.operations.bias_wave import BiasWaveAnalysis as W\n"
+        "def seen():\n"
+        "    base = [inspect.signature(f).parameters['base_dir'].default for f in\n"
+        "            (sodetlib.load_session, A.run_analysis, W.run_analysis)]\n"
+        "    return base + [c for c in A.run_analysis.__code__.co_consts\n"
+        "                   if str(c).endswith('bias_group_maps')]\n"
+        f"mine = Settings(smurf={{'timestreams_dir': {str(tmp_path)!r}, 'smurf_data_dir': {str(tmp_path)!r}}})\n"
+        "result = []\n"
+        "for settings in (mine, mine, Settings()):\n"
+        "    smurf_control.apply_paths(settings)\n    result.append(seen())"
+    )
+    mine, twice, default = found
+    assert mine == twice == [*[str(tmp_path)] * 3, f"{tmp_path}/bias_group_maps"]
+    assert default == [*["/data/so/timestreams"] * 3, "/data/smurf_data/bias_group_maps"]
+
+
+def test_opening_a_slot_without_a_card_or_a_configuration_says_what_to_do(
+    access: ChannelAccess, tmp_path: Path
+) -> None:
+    access.environment["SMURF_CONFIG_DIR"] = str(tmp_path)
+    text = access.client(
+        "from types import SimpleNamespace\nfrom smurfq.config import Settings\n"
+        "from smurfq.errors import SmurfqError\n"
+        f"session = SimpleNamespace(settings=Settings(), slot={SLOT!r}, header=lambda **_: None)\n"
+        "try:\n    with smurf_control.open_slot(session):\n        result = 'no error'\n"
+        "except SmurfqError as error:\n    result = str(error)"
+    )
+    assert f"SLOT[2] of sys_config.yml, looked for in {tmp_path}" in text

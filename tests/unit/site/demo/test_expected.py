@@ -1,0 +1,41 @@
+"""What the model holds is drawn from the settings of its site, as the simulator draws it."""
+
+from __future__ import annotations
+
+import pytest
+
+from smurfq.config import load
+from smurfq.core.parameters import NUM_BIAS_GROUPS
+
+pytest.importorskip("numpy")
+SLOT = "crate1slot2"
+
+
+def test_it_is_the_truth_that_the_simulator_writes(tmp_path):
+    import numpy as np
+
+    from smurfq.sim.detectors import population, write_truth
+    from smurfq.sim.surroundings import options_of
+    from smurfq.site.demo.expected import expected
+
+    environ = {"SMURFQ_SLOTS": SLOT, "SMURFQ_SIM_SEED": "7", "SMURFQ_SIM_DETECTORS": "200"}
+    settings = load(environ)
+    seed = options_of(settings, [SLOT]).seed_of(SLOT)
+    arrays, _ = write_truth(population(seed, 200), tmp_path, seed)
+    with np.load(arrays) as held:
+        found = expected(settings, SLOT, [5.7] * NUM_BIAS_GROUPS, (0.2, 0.9))
+        assert found.resonators == 200
+        assert sum(found.per_bias_group) == held["responsive"].sum() < 200
+        assert found.r_n_ohm[50] == pytest.approx(np.nanmedian(held["R_n"]))
+        assert found.p_sat_w[90] == pytest.approx(np.nanpercentile(held["p_sat"], 90))
+    assert found.rfrac_median == pytest.approx(0.5, abs=0.02)
+    assert found.biased == sum(found.per_bias_group)
+
+
+def test_no_detector_is_biased_where_all_are_normal():
+    from smurfq.site.demo.expected import expected
+
+    settings = load({"SMURFQ_SLOTS": SLOT, "SMURFQ_SIM_DETECTORS": "100"})
+    found = expected(settings, SLOT, [15.0] * NUM_BIAS_GROUPS, (0.2, 0.9))
+    assert found.biased == 0
+    assert found.rfrac_median > 0.95

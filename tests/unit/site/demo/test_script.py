@@ -1,0 +1,50 @@
+"""What the demo takes for a success of its control script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smurfq.core.session import SessionRecord
+from smurfq.site.demo import script
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> SessionRecord:
+    """The record of a run that went as it should."""
+    datafile = tmp_path / "1.dat"
+    datafile.touch()
+    return SessionRecord(
+        session_id="id",
+        op_name="run",
+        slot="crate1slot2",
+        status="done",
+        outcome="succeeded",
+        messages=[[1.0, text] for text in script.MESSAGES],
+        data={"active_channels": [0, 1, 2, 3, 4], "datafile": str(datafile)},
+        files=[{"path": str(datafile)}],
+        complete=True,
+    )
+
+
+def test_a_run_as_it_should_be_has_no_problems(record):
+    assert script.problems(record) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"outcome": "failed", "error": {"message": "no such card"}}, "the run failed: no such card"),
+        ({"messages": [[1.0, "Starting data stream"]]}, "'Data stream is closed' did not arrive"),
+        ({"data": {}}, "active_channels is None"),
+        ({"data": {"active_channels": [0, 1, 2, 3, 4], "datafile": "/no/such"}}, "which is no file"),
+        ({"files": []}, "not among the record's files"),
+        ({"lost": 2}, "2 messages were lost"),
+        ({"complete": False}, "complete=False"),
+    ],
+)
+def test_anything_else_is_told(record, change, said):
+    for name, value in change.items():
+        setattr(record, name, value)
+    assert any(said in problem for problem in script.problems(record))

@@ -1,0 +1,26 @@
+"""The workflow's steps are operations that there are, with parameters that they take."""
+
+from __future__ import annotations
+
+import pytest
+
+from smurfq.core import operations
+from smurfq.site.demo.workflow import STEPS
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.operation)
+def test_a_step_would_be_accepted(step):
+    checked = operations.check(step.operation, dict(step.params))
+    assert checked.items() >= step.params.items()
+    assert step.why
+
+
+def test_the_order_is_that_in_which_one_needs_the_other():
+    assert [step.operation for step in STEPS] == [
+        "take_bgmap",
+        "take_iv",
+        "bias_dets",
+        "take_bias_steps",
+        "take_noise",
+        "stream",
+    ]

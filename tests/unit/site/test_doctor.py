@@ -1,0 +1,146 @@
+"""The doctor's checks that need no service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smurfq.config import load
+from smurfq.site.doctor import epics, examine, files, publisher, store, variables
+from smurfq.site.doctor.finding import Examined, Finding
+
+GOOD = {
+    "redis_version": "7.2.4",
+    "aof_enabled": 1,
+    "aof_last_write_status": "ok",
+    "maxmemory_policy": "noeviction",
+    "role": "master",
+}
+
+
+def examined(**environ: str) -> Examined:
+    return Examined(load(environ), environ)
+
+
+def only(findings) -> Finding:
+    found = list(findings)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_wrong_settings_are_the_only_finding():
+    finding = only(examine({"SMURFQ_BRIDGE_PORT": "x"}))
+    assert (finding.level, finding.name) == ("fail", "settings")
+    assert "SMURFQ_BRIDGE_PORT" in finding.found
+
+
+def test_settings_tell_the_file_and_the_names_of_variables_and_no_value(tmp_path):
+    path = tmp_path / "site.toml"
+    path.touch()
+    environ = {"SMURFQ_CONFIG": str(path), "SMURFQ_REDIS_URL": "redis://:hush@h"}
+    finding = only(variables.check(examined(**environ)))
+    assert finding.level == "ok"
+    assert str(path) in finding.found
+    assert "SMURFQ_REDIS_URL" in finding.found
+    assert "hush" not in finding.found
+    assert only(variables.check(examined())).level == "warn"
+
+
+@pytest.mark.parametrize(
+    ("check", "change", "level"),
+    [
+        (store._persistence, {}, "ok"),
+        (store._persistence, {"aof_enabled": 0}, "fail"),
+        (store._persistence, {"aof_last_write_status": "err"}, "fail"),
+        (store._policy, {}, "ok"),
+        (store._policy, {"maxmemory_policy": "allkeys-lru"}, "fail"),
+        (store._policy, {"maxmemory": 100, "used_memory": 95}, "warn"),
+        (lambda info: store._version("redis://h", info), {}, "ok"),
+        (lambda info: store._version("redis://h", info), {"redis_version": "5.0.7"}, "fail"),
+        (lambda info: store._writable(None, info), {"role": "slave"}, "fail"),
+    ],
+)
+def test_redis_by_what_it_says_of_itself(check, change, level):
+    assert check({**GOOD, **change}).level == level
+
+
+@pytest.mark.parametrize(
+    ("url", "level"),
+    [("redis://far:6379", "warn"), ("redis://:pw@far", None), ("redis://127.0.0.1", None), ("redis://localhost", None)],
+)
+def test_a_redis_beyond_loopback_needs_a_password(url, level):
+    assert [finding.level for finding in store._password(url)] == ([level] if level else [])
+
+
+@pytest.mark.parametrize(
+    ("environ", "level", "said"),
+    [
+        ({}, "ok", "127.0.0.1:8200"),
+        ({"SMURFPUB_BACKEND": "null"}, "fail", "DISCARDS"),
+        ({"SMURFQ_PUBLISHER_BACKEND": "null"}, "fail", "DISCARDS"),
+        ({"SMURFPUB_UDP_PORT": "8201"}, "fail", "127.0.0.1:8201"),
+        ({"SMURFPUB_UDP_HOST": "localhost"}, "ok", "localhost:8200"),
+        ({"SMURFPUB_UDP_HOST": "127.0.0.2"}, "fail", "127.0.0.2"),
+        ({"SMURFQ_BRIDGE_HOST": "0.0.0.0", "SMURFPUB_UDP_HOST": "127.0.0.2"}, "ok", "127.0.0.2"),
+    ],
+)
+def test_the_publisher_must_send_to_the_bridge(environ, level, said):
+    finding = only(publisher.check(examined(**environ)))
+    assert finding.level == level
+    assert said in finding.found
+
+
+def test_script_folders(tmp_path):
+    (tmp_path / "one.py").touch()
+    found = list(files._scripts((tmp_path, tmp_path / "none")))
+    assert [finding.level for finding in found] == ["ok", "fail"]
+    assert "1 Python files" in found[0].found
+    assert only(files._scripts(())).level == "warn"
+
+
+def test_the_state_folder_may_still_have_to_be_made(tmp_path):
+    assert files._state_dir(tmp_path / "a" / "b").level in ("ok", "warn")
+    (tmp_path / "file").touch()
+    assert files._state_dir(tmp_path / "file" / "state").level == "fail"
+
+
+def write_sys_config(folder: Path, text: str) -> Path:
+    (folder / "sys_config.yml").write_text(text)
+    (folder / "dev.yml").touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        ("crate_id: 1\nslots: {'SLOT[2]': {device_config: $SMURF_CONFIG_DIR/dev.yml, "
+         "pysmurf_config: $SMURF_CONFIG_DIR/dev.yml, stream_id: crate1slot2}}", ["ok"]),
+        ("crate_id: 1\nslots: {'SLOT[2]': {device_config: $SMURF_CONFIG_DIR/dev.yml, "
+         "pysmurf_config: $SMURF_CONFIG_DIR/dev.yml, stream_id: sim_s2}}", ["warn"]),
+        ("crate_id: 1\nslots: {'SLOT[2]': {device_config: /no/such.yml}}", ["fail"]),
+        ("crate_id: 1\nslots: {}", ["fail"]),
+        ("crate_id: 2\nslots: {}", ["fail"]),
+        ("crate_id: [", ["fail"]),
+        ("", ["fail"]),
+    ],
+)  # fmt: skip
+def test_sys_config_must_list_the_slots(tmp_path, text, levels):
+    pytest.importorskip("yaml")
+    folder = write_sys_config(tmp_path, text)
+    found = list(files._config_dir(examined(SMURFQ_SMURF_CONFIG_DIR=str(folder))))
+    assert [finding.level for finding in found] == levels
+    assert all(finding.todo for finding in found if finding.level != "ok")
+
+
+def test_no_folder_or_no_file(tmp_path):
+    assert only(files._config_dir(examined())).level == "warn"
+    assert only(files._config_dir(examined(SMURF_CONFIG_DIR=str(tmp_path)))).level == "fail"
+
+
+def test_channel_access_is_not_asked_where_pysmurf_is_not_installed(monkeypatch):
+    monkeypatch.setattr(epics, "_PACKAGES", ("no-such-package",))
+    found = list(epics.check(examined(EPICS_CA_ADDR_LIST="10.0.1.255")))
+    assert [finding.level for finding in found] == ["ok", "warn"]
+    assert "10.0.1.255" in found[0].found
+    assert "no-such-package" in found[1].found

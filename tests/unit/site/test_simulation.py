@@ -1,0 +1,36 @@
+"""What a command beside a site sees of its simulated slots."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from smurfq.config import load
+from smurfq.site import journal, simulation
+from smurfq.site.journal import Entry, Journal
+
+pytest.importorskip("caproto")
+
+
+def note(folder: Path, pid: int | None) -> None:
+    """Write the journal of a site with a simulator of this process id."""
+    entry = Entry(name=simulation.NAME, where="", log="", state="ready", who=journal.who(pid))
+    journal.write(folder, Journal(state="ready", who=journal.who(os.getpid()), processes=[entry]))
+
+
+def test_it_sees_what_the_processes_of_the_site_see(tmp_path):
+    environ = {"SMURFQ_STATE_DIR": str(tmp_path), "SMURFQ_SLOTS": "crate1slot2", "SMURFQ_SIM_PORT": "4711"}
+    note(tmp_path, os.getpid())
+    settings = load(simulation.beside_running(environ, load(environ)))
+    assert settings.simulated
+    assert settings.epics.ca_addr_list == "127.0.0.1:4711"
+    assert settings.smurf.config_dir == tmp_path / "sim" / "config"
+
+
+def test_nothing_changes_where_none_runs(tmp_path):
+    environ = {"SMURFQ_STATE_DIR": str(tmp_path), "SMURFQ_SLOTS": "crate1slot2"}
+    assert simulation.beside_running(environ, load(environ)) == environ
+    note(tmp_path, None)
+    assert simulation.beside_running(environ, load(environ)) == environ

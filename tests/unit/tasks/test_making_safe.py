@@ -1,0 +1,28 @@
+"""Nothing is made safe after the state lane: beside it runs an operation whose stream and biases are its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from smurfq.runner.runner import MAKE_SAFE
+from smurfq.tasks.task import BODIES
+
+
+def test_the_state_lane_leaves_the_card_alone(recorded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMURFPUB_ID", "crate1slot2.state")
+    session = recorded("check_state")
+    BODIES[MAKE_SAFE](session.session)
+    assert session.record().data == {"skipped": "the state lane only reads"}
+
+
+def test_a_stage_is_told_once_when_sodetlib_begins_it(recorded: Any) -> None:
+    session = recorded("uxm_setup")
+    timestamps: list[Any] = []
+    for at, name in enumerate(["setup_amps", "setup_tune"]):
+        timestamps.append((name, float(at)))
+        session.session.data["timestamps"] = timestamps
+        session.session.data["noise"] = at
+    stages = [event["name"] for event in session.events if event["k"] == "stage"]
+    assert stages == ["setup_amps", "setup_tune"]

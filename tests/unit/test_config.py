@@ -1,0 +1,271 @@
+"""The settings: what is taken, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import traceback
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from smurfq.config import Settings, load, variables
+from smurfq.config.loading import sections
+from smurfq.config.reference import rows
+from smurfq.errors import ConfigError, UnknownSlotError
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "site.toml"
+VALUES = {  # by what a key allows, a text and the value it stands for
+    "a path": ("/somewhere", Path("/somewhere")),
+    '"udp" or "null"': ("null", "null"),
+    "true or false": ("true", True),
+    "text": ("anything", "anything"),
+    "text without a colon": ("someone", "someone"),
+    "a list, each item a path": ("/a:/b", (Path("/a"), Path("/b"))),
+    "a table, each value a number above 0": ('{"take_iv": 9}', {"take_iv": 9.0}),
+}
+TEXTS = {"SMURFQ_REDIS_URL": "rediss://:secret@far:6379/1", "SMURFQ_BRIDGE_RELAY": "localhost:8201"}
+
+
+@pytest.fixture
+def site(tmp_path: Path):
+    def write(text: str) -> Path:
+        path = tmp_path / "site.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def refusal(environ: dict[str, str], path: Path | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(environ, path)
+    return str(caught.value)
+
+
+def test_nothing_set_gives_one_slot_on_this_machine():
+    settings = load({})
+    assert settings == Settings()
+    assert settings.slots == ("crate1slot2",)
+    assert settings.redis_url == "redis://127.0.0.1:6385/0"
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.variable)
+def test_every_variable_sets_its_key(row):
+    if row.variable in TEXTS:
+        text = expected = TEXTS[row.variable]
+    elif "number" in row.allowed and row.allowed.startswith("a "):
+        text, expected = ("77777" if row.key == "bridge.receive_buffer_bytes" else "7777"), None
+        expected = int(text)
+    else:
+        text, expected = VALUES[row.allowed]
+    if row.key == "limits.operations":
+        text, expected = VALUES[row.allowed]
+    settings = load({row.variable: text})
+    value = settings
+    for part in row.key.split("."):
+        value = getattr(value, part)
+    assert value == expected
+
+
+def test_a_variable_wins_over_the_file_and_leaves_the_rest(site):
+    path = site("[bridge]\nport = 8201\nbuffer_messages = 2000\n")
+    settings = load({"SMURFQ_BRIDGE_PORT": "8300", "SMURFQ_CONFIG": "/not/read"}, path)
+    assert (settings.bridge.port, settings.bridge.buffer_messages) == (8300, 2000)
+
+
+def test_the_variable_names_the_file(site):
+    path = site("[[crates]]\nid = 3\nslots = [4, 5]\n")
+    assert load({"SMURFQ_CONFIG": str(path)}).slots == ("crate3slot4", "crate3slot5")
+
+
+def test_an_empty_variable_counts_as_not_set():
+    assert load(dict.fromkeys(variables(), "")) == Settings()
+
+
+def test_other_programs_variables_are_left_alone():
+    assert load({"SMURF_CONFIG_DIR": "/config", "PATH": "/bin", "smurfq_x": "1"}) == Settings()
+
+
+def test_slots_by_variable():
+    environ = {"SMURFQ_SLOTS": "crate2slot7, crate1slot2 crate2slot1"}
+    assert load(environ).slots == ("crate2slot7", "crate2slot1", "crate1slot2")
+
+
+def test_home_is_expanded():
+    assert load({"SMURFQ_SCRIPTS_FOLDERS": "~/scripts:/b"}).scripts.folders == (
+        Path.home() / "scripts",
+        Path("/b"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("SMURFQ_BRIDGE_PORT", "abc", "SMURFQ_BRIDGE_PORT must be a whole number from 1 to 65535; got 'abc'"),
+        ("SMURFQ_BRIDGE_PORT", "65536", "from 1 to 65535; got '65536'"),
+        ("SMURFQ_WORKER_SPARE", "perhaps", "SMURFQ_WORKER_SPARE must be true or false; got 'perhaps'"),
+        ("SMURFQ_LIMITS_KILL_GRACE_S", "-1", "must be a number of at least 0; got '-1'"),
+        ("SMURFQ_LIMITS_KILL_GRACE_S", "nan", "must be a number of at least 0; got 'nan'"),
+        ("SMURFQ_LIMITS_OPERATION_S", "inf", "must be a number above 0; got 'inf'"),
+        ("SMURFQ_PUBLISHER_BACKEND", "tcp", '"udp" or "null"; got \'tcp\''),
+        ("SMURFQ_LIMITS_OPERATIONS", "{", "must be a JSON object, as in '{\"take_iv\": 900}'"),
+        ("SMURFQ_LIMITS_OPERATIONS", "[1]", "must be a table, each value a number above 0"),
+        ("SMURFQ_LIMITS_OPERATIONS", '{"take_iv": 0}', "take_iv in SMURFQ_LIMITS_OPERATIONS must be"),
+        (
+            "SMURFQ_LIMITS_OPERATIONS",
+            '{"take_ivs": 9}',
+            "limits.operations names 'take_ivs', which is no operation; the nearest known one is take_iv",
+        ),
+        (
+            "SMURFQ_SLOTS",
+            "crate1slot2 slot3",
+            "SMURFQ_SLOTS: a slot id looks like 'crate1slot2'; got 'slot3'",
+        ),
+        ("SMURFQ_SLOTS", "crate1slot9", "a whole number from 1 to 7; got 9"),
+        ("SMURFQ_SLOTS", "crate1slot2 crate1slot2", "slot crate1slot2 stands twice"),
+        ("SMURFQ_REDIS_URL", "http://h", "a URL that starts with redis:// or rediss://"),
+        ("SMURFQ_BRIDGE_RELAY", "host", "must be of the form host:port"),
+        ("SMURFQ_BRIDGE_RELAY", "127.0.0.1:8200", "the bridge's own address"),
+        ("SMURFQ_FLOWER_PORT", "6385", "flower.port and redis.embedded_port are both 6385"),
+        ("SMURFQ_BRIDGE_METRICS_PORT", "5555", "are both 5555"),
+        ("SMURFQ_FLOWER_USER", "a:b", "must be text without a colon"),
+        (
+            "SMURFQ_BRIGE_PORT",
+            "1",
+            "unknown variable SMURFQ_BRIGE_PORT; the nearest known one is SMURFQ_BRIDGE_PORT",
+        ),
+        ("SMURFQ_CONFIG", "/no/such.toml", "/no/such.toml: No such file or directory; set SMURFQ_CONFIG"),
+        ("SMURFQ_CONFIG", "/tmp", "Is a directory"),
+    ],
+)
+def test_a_variable_is_refused_by_name(variable, text, said):
+    assert said in refusal({variable: text})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[bridge]\nprot = 1", "unknown key bridge.prot in FILE; the nearest known one is bridge.port"),
+        ("[brige]\nport = 1", "unknown key brige in FILE; the nearest known one is bridge"),
+        ("[[crates]]\nid = 1\nslot = [1]", "unknown key crates.slot in FILE; the nearest known one is"),
+        ("zzzzzz = 1", "unknown key zzzzzz in FILE; known are state_dir,"),
+        ('[bridge]\nport = "8200"', "bridge.port in FILE must be a whole number from 1 to 65535; got '8200'"),
+        ("[bridge]\nport = true", "bridge.port in FILE must be a whole number from 1 to 65535; got True"),
+        ("[bridge]\nport = 1.5", "got 1.5"),
+        ("[worker]\nspare = 1", "worker.spare in FILE must be true or false; got 1"),
+        (
+            "[limits]\nabort_grace_s = inf",
+            "limits.abort_grace_s in FILE must be a number of at least 0; got inf",
+        ),
+        (
+            "[limits.operations]\ntake_iv = 0",
+            "limits.operations.take_iv in FILE must be a number above 0; got 0",
+        ),
+        ("bridge = 5", "bridge in FILE must be a table; got 5"),
+        ("crates = 5", "crates in FILE must be a list, each item a table; got 5"),
+        ("[[crates]]\nid = 1", "crates.0 in FILE lacks slots: a list of at least 1"),
+        ("[[crates]]\nid = 1\nslots = []", "crates.0.slots in FILE must be a list of at least 1"),
+        (
+            "[[crates]]\nid = 1\nslots = [2, 8]",
+            "crates.0.slots.1 in FILE must be a whole number from 1 to 7; got 8",
+        ),
+        (
+            "[[crates]]\nid = 1\nslots = [2]\n[[crates]]\nid = 1\nslots = [2]",
+            "slot crate1slot2 stands twice in FILE",
+        ),
+        ('[scripts]\nfolders = "/a"', "scripts.folders in FILE must be a list, each item a path; got '/a'"),
+        ("bridge", "the site file FILE is not TOML"),
+    ],
+)
+def test_a_site_file_is_refused_by_key(site, text, said):
+    path = site(text)
+    assert said.replace("FILE", str(path)) in refusal({}, path)
+
+
+def test_a_file_that_is_not_text(site, tmp_path):
+    path = tmp_path / "site.toml"
+    path.write_bytes(b"\xff\xfe")
+    assert "is not TOML" in refusal({}, path)
+
+
+def test_a_variable_onto_an_ill_typed_section_is_a_plain_refusal(site):
+    assert "bridge in" in refusal({"SMURFQ_BRIDGE_PORT": "8300"}, site("bridge = 5"))
+
+
+@pytest.mark.parametrize(
+    ("environ", "text"),
+    [
+        ({"SMURFQ_REDIS_URL": "http://:hush@host"}, ""),
+        ({}, "[redis]\nurl = ['redis://:hush@host']"),
+        ({}, "redis = 'redis://:hush@host'"),
+        ({}, "[flower]\npassword = ['hush']"),
+        ({}, "flower = 'hush'"),
+        ({}, "[flower]\npasword = 'hush'"),
+    ],
+)
+def test_no_refusal_shows_a_secret(site, environ, text):
+    with pytest.raises(ConfigError) as caught:
+        load(environ, site(text))
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_settings_own_text_shows_no_secret():
+    settings = load({"SMURFQ_REDIS_URL": "redis://:hush@host/0", "SMURFQ_FLOWER_PASSWORD": "hush"})
+    assert (settings.redis_url, settings.flower.password) == ("redis://:hush@host/0", "hush")
+    assert "hush" not in repr(settings) + str(settings)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValidationError):
+        Settings().bridge.port = 1
+
+
+def test_the_example_loads_and_has_two_crates_of_seven_slots():
+    settings = load({}, EXAMPLE)
+    assert settings.slots == tuple(f"crate{crate}slot{slot}" for crate in (1, 2) for slot in range(1, 8))
+    assert settings == Settings(crates=settings.crates)
+
+
+def test_the_example_shows_every_key_with_its_default(tmp_path):
+    text = re.sub(r"^#(?=\w+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    shown = tomllib.loads(text)
+    inner = dict(sections())
+    assert shown.keys() == set(Settings.model_fields)
+    for section, model in inner.items():
+        assert shown[section].keys() == set(model.model_fields), section
+    without_default = re.sub(r"^.*# none by default$", "", text, flags=re.MULTILINE)
+    path = tmp_path / "shown.toml"
+    path.write_text(without_default)
+    settings = load({}, path)
+    assert settings == Settings(crates=settings.crates)
+
+
+def test_the_example_tells_every_meaning():
+    text = EXAMPLE.read_text()
+    for row in rows():
+        assert f"# {row.meaning}\n#{row.key.rpartition('.')[2]} = " in text, row.key
+
+
+def test_every_setting_has_a_variable_and_a_meaning():
+    keys = {row.key for row in rows()}
+    inner = dict(sections())
+    expected = {f"{name}.{key}" for name, model in inner.items() for key in model.model_fields}
+    assert keys == expected | (set(Settings.model_fields) - set(inner) - {"crates"})
+    assert all(row.meaning and row.allowed and row.default for row in rows())
+    assert len(set(variables())) == len(keys) + 2
+
+
+def test_an_unknown_slot_is_refused_with_the_nearest():
+    settings = load({"SMURFQ_SLOTS": "crate1slot2 crate1slot3"})
+    assert settings.check_slot("crate1slot3") == "crate1slot3"
+    with pytest.raises(UnknownSlotError, match="did you mean 'crate1slot2'") as caught:
+        settings.check_slot("crate1slot22")
+    assert caught.value.known == ["crate1slot2", "crate1slot3"]
+
+
+def test_time_limits_by_operation():
+    settings = load({"SMURFQ_LIMITS_OPERATIONS": '{"take_iv": 9}'})
+    assert settings.time_limit_s("take_iv", 100.0) == 9.0
+    assert settings.time_limit_s("stream", None) is None
