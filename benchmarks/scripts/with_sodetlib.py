@@ -1,0 +1,3 @@
+"""Does nothing but import what every control script imports."""
+
+import sodetlib  # noqa: F401
