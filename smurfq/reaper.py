@@ -140,7 +140,7 @@ class Reaper:
             return []
         with_message = {
             waiting.task_id for slot in self._app.settings.slots for waiting in self._app.waiting.waiting(slot)
-        } | self._app.waiting.unacknowledged()
+        } | self._app.waiting.unacknowledged(since=oldest)
         gone = [task_id for task_id in late if task_id not in with_message]
         return [done for task_id in gone for done in self._try(task_id, partial(self._give_up, task_id))]
 

@@ -18,6 +18,8 @@ from smurfq.store.connection import Client
 PRIORITY_STEPS = (0, 5, 9)  # urgent, normal, background: 0 is served first
 NORMAL_PRIORITY = 5
 _SEPARATOR = "\x06\x16"
+_UNACKED = "unacked"  # kombu's: what was taken, by delivery tag
+_UNACKED_INDEX = "unacked_index"  # kombu's: when it was taken, s since 1970
 
 # KEYS: list.  ARGV: the message's text.  Only a message that is still there is pushed again.
 _TO_FRONT = """
@@ -74,10 +76,17 @@ class Queues:
             for text in reversed(texts)
         ]
 
-    def unacknowledged(self) -> set[str]:
-        """The ids of the messages that a worker has taken and not yet acknowledged."""
-        texts: list[str] = self._client.hvals("unacked")  # type: ignore[assignment]
-        return {json.loads(text)[0]["headers"]["id"] for text in texts}
+    def unacknowledged(self, since: float) -> set[str]:
+        """The ids of the messages that a worker took after ``since`` (s since 1970) and has not yet acknowledged.
+
+        One that lies there for longer is nobody's: a worker acknowledges what it takes within milliseconds, and a
+        connection that breaks in between leaves it until kombu's visibility timeout.
+        """
+        tags: list[str] = self._client.zrangebyscore(_UNACKED_INDEX, since, "+inf")  # type: ignore[assignment]
+        if not tags:
+            return set()
+        texts: list[str | None] = self._client.hmget(_UNACKED, tags)  # type: ignore[assignment]
+        return {json.loads(text)[0]["headers"]["id"] for text in texts if text is not None}
 
     def remove(self, waiting: Waiting) -> bool:
         """Take a message out of its queue; false if a worker has it by now."""

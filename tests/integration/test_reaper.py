@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -160,6 +161,25 @@ def test_a_lost_message_is_sent_again_whole_and_then_given_up(clock: Clock) -> N
     assert Reaper(app, clock).sweep() == [first.id]
     with pytest.raises(OperationLostError, match="submit it again"):
         first.get(timeout=5)
+
+
+def test_a_message_that_a_broken_connection_took_is_sent_again(clock: Clock) -> None:
+    """As when Redis goes between a worker's taking a message and its saying so."""
+    taken = app.submit("test", slot=SLOT)
+    (waiting,) = app.waiting.waiting(SLOT)
+    assert app.waiting.remove(waiting)
+    app.store.zadd(keys.WAITING, {taken.id: time.time() - MESSAGE_GONE_S - 1})
+    app.store.hset("unacked", "a tag", json.dumps([json.loads(waiting.text), "smurfq", waiting.queue]))
+    app.store.zadd("unacked_index", {"a tag": time.time()})
+    assert Reaper(app, clock).sweep() == []
+    assert app.waiting.waiting(SLOT) == []
+    app.store.zadd("unacked_index", {"a tag": time.time() - MESSAGE_GONE_S - 1})
+    assert Reaper(app, clock).sweep() == []
+    (again,) = app.waiting.waiting(SLOT)
+    assert again.task_id == taken.id
+    app.store.delete("unacked", "unacked_index")
+    assert app.waiting.remove(again)
+    app.fail_waiting(again)
 
 
 def test_one_that_cannot_be_given_up_does_not_keep_the_others_waiting(clock: Clock) -> None:
