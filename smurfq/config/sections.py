@@ -101,6 +101,8 @@ class Epics(Section):
     """EPICS_CA_AUTO_ADDR_LIST; absent: left alone."""
     ca_max_array_bytes: int = 80_000_000
     """EPICS_CA_MAX_ARRAY_BYTES."""
+    connect_ahead: bool = True
+    """Connect the registers that earlier runs of an operation used all at once, when it begins."""
 
 
 class Smurf(Section):
@@ -174,6 +176,18 @@ class Sim(Section):
     """After how long a stream begins a new g3 file."""
 
 
+class Ocs(Section):
+    """Clients that speak OCS, by `smurfq.ocs`."""
+
+    instances: Mapping[str, str] = Field(default_factory=dict)
+    """The slot of each OCS instance id that does not name its slot itself. As a variable: a JSON object."""
+    busy: Literal["refuse", "queue-finite", "queue"] = "queue-finite"
+    """What a start meets while the slot is busy: an error; a place in the queue unless the same operation or one \
+without an end is before it; always a place."""
+    patience_s: PositiveFloat = 120.0
+    """How long a wait without a timeout bears a slot that no worker serves, or a Redis that does not answer."""
+
+
 class Crate(Section):
     """A crate and the slots of it that are in use."""
 
@@ -201,6 +215,7 @@ class Settings(Section):
     worker: Worker = Worker()
     flower: Flower = Flower()
     sim: Sim = Sim()
+    ocs: Ocs = Ocs()
     crates: tuple[Crate, ...] = (Crate(id=1, slots=(2,)),)
 
     @cached_property

@@ -13,6 +13,7 @@ from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError, OperationAbortedError, OperationFailedError
 from smurfq.smurf_control.answering import name_what_is_silent
 from smurfq.smurf_control.closing import limit_closing
+from smurfq.smurf_control.connecting import ConnectedAhead
 from smurfq.smurf_control.leaving import leave_quiet
 from smurfq.smurf_control.libraries import versions
 from smurfq.smurf_control.paths import apply_paths
@@ -43,6 +44,7 @@ def open_slot(
     """
     from sodetlib.util import OCSAbortError
 
+    ahead = ConnectedAhead(session)
     apply_paths(session.settings)
     config = _load_config(session.settings, session.slot)
     session.header(software=versions(), simulated=session.settings.simulated)
@@ -52,6 +54,7 @@ def open_slot(
             "make them equal. A script that opens the slot by itself publishes under the former, and smurfq "
             "will not know its messages"
         )
+    ahead.wait()
     if not card_answers(session.slot, _ANSWER_S):
         raise OperationFailedError(
             f"the card of {session.slot} does not answer: no {epics_root(session.slot)}:… within "
@@ -78,6 +81,8 @@ def open_slot(
             f"the operation on {session.slot} ended at one of sodetlib's stop points, as was asked",
             slot=session.slot,
         ) from cause
+    finally:
+        ahead.remember(control._pv_cache)
 
 
 def _log_once(publisher: Any) -> None:

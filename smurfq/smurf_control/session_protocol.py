@@ -12,6 +12,7 @@ class SessionProtocol(Protocol):
 
     settings: Settings
     slot: str
+    op_name: str
 
     @property
     def status(self) -> str:

@@ -227,8 +227,51 @@ def test_opening_a_slot_without_a_card_or_a_configuration_says_what_to_do(
     text = access.client(
         "from types import SimpleNamespace\nfrom smurfq.config import Settings\n"
         "from smurfq.errors import SmurfqError\n"
-        f"session = SimpleNamespace(settings=Settings(), slot={SLOT!r}, header=lambda **_: None)\n"
+        f"session = SimpleNamespace(settings=Settings(), slot={SLOT!r}, op_name='test', header=lambda **_: None)\n"
         "try:\n    with smurf_control.open_slot(session):\n        result = 'no error'\n"
         "except SmurfqError as error:\n    result = str(error)"
     )
     assert f"SLOT[2] of sys_config.yml, looked for in {tmp_path}" in text
+
+
+def test_registers_are_connected_ahead_and_those_that_are_gone_forgotten(access: ChannelAccess, tmp_path: Path) -> None:
+    access.serve()
+    found = access.client(
+        "import epics, io, contextlib\nfrom types import SimpleNamespace\n"
+        "from smurfq.config import Settings\nfrom smurfq.smurf_control import connecting, registers as r\n"
+        f"settings = Settings(state_dir={str(tmp_path)!r})\n"
+        f"session = SimpleNamespace(settings=settings, slot={SLOT!r}, op_name='test')\n"
+        "here, gone = 'smurf_server_s2:' + r.SLOT_NUMBER, 'smurf_server_s2:gone'\n"
+        f"path = connecting.names_file(settings, {SLOT!r}, 'test')\n"
+        "connecting._write(path, {here: 2, gone: 0})\n"
+        "ahead = connecting.ConnectedAhead(session)\n"
+        "ahead.wait()\n"
+        "pv = epics.PV(here)\n"
+        "at_once = pv.connected\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as told:\n"
+        "    ahead.remember({here: pv, gone: epics.PV(gone), 'foreign': pv})\n"
+        "result = [at_once, int(pv.get()), told.getvalue(), list(connecting._read(path, 'smurf')) == [here]]"
+    )
+    at_once, value, told, kept = found
+    assert at_once is True
+    assert value == 2
+    assert told == "1 registers that earlier runs used do not answer, and are forgotten: smurf_server_s2:gone\n"
+    assert kept is True
+
+
+def test_where_no_server_answers_the_names_are_kept_and_little_time_is_lost(
+    access: ChannelAccess, tmp_path: Path
+) -> None:
+    found = access.client(
+        "import epics, time\nfrom types import SimpleNamespace\n"
+        "from smurfq.config import Settings\nfrom smurfq.smurf_control import connecting\n"
+        f"settings = Settings(state_dir={str(tmp_path)!r})\n"
+        f"session = SimpleNamespace(settings=settings, slot={SLOT!r}, op_name='test')\n"
+        f"path = connecting.names_file(settings, {SLOT!r}, 'test')\n"
+        "connecting._write(path, {'smurf_server_s2:a': 0})\n"
+        "ahead = connecting.ConnectedAhead(session)\n"
+        "ahead.wait()\n"
+        "ahead.remember({'smurf_server_s2:a': epics.PV('smurf_server_s2:a')})\n"
+        "result = connecting._read(path, 'smurf')"
+    )
+    assert found == {"smurf_server_s2:a": 0}

@@ -1,0 +1,135 @@
+"""Registers connected ahead: those that earlier runs of an operation used, all at once, before they are asked for.
+
+A process that first touches a register searches for it and waits for the answer: tens of milliseconds each, one
+after another, some hundreds of registers an operation. pyepics keeps a process's channels by name, so that whoever
+asks for one that is connected already finds it so: neither pysmurf nor sodetlib need know. Nothing is subscribed to.
+
+The names are kept in a file of each slot and operation, on the host that has the card. Whatever is wrong with it
+costs the gain and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from smurfq.config import Settings
+from smurfq.smurf_control.registers import epics_root
+from smurfq.smurf_control.session_protocol import SessionProtocol
+
+MOST_NAMES: Final = 4096
+_KEPT_UNUSED_RUNS: Final = 8  # one band today, all of them tomorrow
+_WITHIN_S: Final = 3.0
+_NO_MORE_AFTER_S: Final = 0.3  # of silence: a search that is lost is repeated after 0.03 and 0.1 s
+_MOST_BYTES: Final = 1 << 20
+
+
+def names_file(settings: Settings, slot: str, op_name: str) -> Path:
+    """Where the names of the registers are kept that an operation of a slot uses."""
+    return settings.state_dir.absolute() / "registers" / slot / f"{op_name}.json"
+
+
+class ConnectedAhead:
+    """The registers that earlier runs of a session's operation used, being connected from now on."""
+
+    def __init__(self, session: SessionProtocol) -> None:
+        self._file = names_file(session.settings, session.slot, session.op_name)
+        self._prefix = f"{epics_root(session.slot)}:"
+        self._unused_runs: dict[str, int] = {}
+        self._channels: dict[str, Any] = {}
+        self._enabled = session.settings.epics.connect_ahead
+        if not self._enabled:
+            return
+        import epics
+
+        self._unused_runs = _read(self._file, self._prefix)
+        if self._unused_runs:
+            if epics.ca.current_context() is None:
+                epics.ca.use_initial_context()
+            self._channels = {name: epics.ca.create_channel(name) for name in self._unused_runs}
+            epics.ca.flush_io()
+
+    def wait(self) -> None:
+        """Return once all are connected, or no more seem to answer."""
+        if not self._channels:
+            return
+        import epics
+
+        waiting = set(self._channels)
+        deadline = time.monotonic() + _WITHIN_S
+        heard = time.monotonic()
+        while waiting and time.monotonic() < min(deadline, heard + _NO_MORE_AFTER_S):
+            epics.ca.poll(evt=0.005, iot=0.1)
+            left = {name for name in waiting if not epics.ca.isConnected(self._channels[name])}
+            if left != waiting:
+                waiting, heard = left, time.monotonic()
+
+    def remember(self, touched: Mapping[str, Any]) -> None:
+        """Keep the names of ``touched``, registers by name as pysmurf has them, for the runs to come.
+
+        Those that do not answer are not kept; where none does the server is away, and what is kept stays as it is.
+        """
+        if not self._enabled:
+            return
+        used = [name for name, pv in touched.items() if name.startswith(self._prefix) and pv.connected]
+        if not used:
+            return
+        import epics
+
+        gone = {name for name, channel in self._channels.items() if not epics.ca.isConnected(channel)}
+        if gone:
+            print(f"{len(gone)} registers that earlier runs used do not answer, and are forgotten: {_few(gone)}")
+        _write(self._file, names_to_keep(self._unused_runs, used, gone))
+
+
+def names_to_keep(before: Mapping[str, int], used: Iterable[str], gone: Iterable[str]) -> dict[str, int]:
+    """The names for the next run, each with the number of runs since it was used; those used last come first.
+
+    ``before`` is what the runs before this one left, ``gone`` those of it that do not answer.
+    """
+    now = dict.fromkeys(used, 0)
+    without = set(gone)
+    older = {
+        name: runs + 1
+        for name, runs in before.items()
+        if name not in now and name not in without and runs < _KEPT_UNUSED_RUNS
+    }
+    kept = sorted({**older, **now}.items(), key=lambda item: item[1])
+    return dict(kept[:MOST_NAMES])
+
+
+def _read(path: Path, prefix: str) -> dict[str, int]:
+    """The names in a file that ``_write`` has written, none where it is absent or anything else."""
+    with contextlib.suppress(OSError, ValueError):
+        if path.stat().st_size > _MOST_BYTES:
+            return {}
+        found = json.loads(path.read_text())
+        if isinstance(found, dict):
+            return dict(list(_valid(found, prefix))[:MOST_NAMES])
+    return {}
+
+
+def _valid(found: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, int]]:
+    for name, runs in found.items():
+        if name.startswith(prefix) and name.isascii() and name.isprintable() and type(runs) is int and runs >= 0:
+            yield name, runs
+
+
+def _write(path: Path, names: Mapping[str, int]) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps(names, indent=0))
+        unfinished.replace(path)
+    except OSError as cause:
+        print(f"the registers to connect ahead next time could not be noted: {cause}")
+
+
+def _few(names: Iterable[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:3]) + (", …" if len(shown) > 3 else "")
