@@ -25,10 +25,20 @@ from smurfq import config
 from smurfq.celery_settings import celery_settings
 from smurfq.core import operations, session
 from smurfq.core.session import Outcome, SessionRecord
-from smurfq.core.slot import Lane, queue_name, worker_name
-from smurfq.errors import OperationAbortedError, ParameterError, RequestError, UnknownSlotError, UnsupportedOptionError
-from smurfq.store import Records, connect
-from smurfq.store.connection import Client
+from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, worker_name
+from smurfq.core.submission import handed_on, operations_in
+from smurfq.errors import (
+    DuplicateError,
+    OperationAbortedError,
+    ParameterError,
+    RequestError,
+    UnknownSlotError,
+    UnsupportedOptionError,
+)
+from smurfq.outbox import Message, Outbox
+from smurfq.store import Records, patiently
+from smurfq.store.admission import Item, LockCheck, Unique
+from smurfq.store.connection import AWAY, Client
 from smurfq.store.fence import Fence
 from smurfq.store.holds import Holds
 from smurfq.store.queues import NORMAL_PRIORITY, Queues, Waiting

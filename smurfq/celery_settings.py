@@ -10,7 +10,9 @@ from typing import Any
 from kombu import Exchange, Queue
 
 from smurfq.config import Settings
-from smurfq.core.slot import Lane, queue_name
+from smurfq.core.redis_url import is_sentinel, parse_sentinel
+from smurfq.core.slot import WORKFLOWS, Lane, queue_name
+from smurfq.store.connection import CONNECT_TIMEOUT_S, REFUSES, SOCKET_TIMEOUT_S, name_refusals, sentinel_options
 from smurfq.store.queues import NORMAL_PRIORITY, PRIORITY_STEPS
 
 _LANES: tuple[Lane, ...] = ("emergency", "control", "state")
@@ -36,12 +38,23 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 
 
 def queues(settings: Settings) -> list[Queue]:
-    """The queues of all slots: emergency, control and state lane of each."""
-    return [
-        Queue(name, exchange=_EXCHANGE, routing_key=name)
-        for slot in settings.slots
-        for name in (queue_name(slot, lane) for lane in _LANES)
-    ]
+    """The queues of all slots, emergency, control and state lane of each, and that of the workflows."""
+    names = [queue_name(slot, lane) for slot in settings.slots for lane in _LANES]
+    return [Queue(name, exchange=_EXCHANGE, routing_key=name) for name in (*names, WORKFLOWS)]
+
+
+def _url(settings: Settings) -> str:
+    """Where Redis is, as Celery and kombu read it."""
+    url = settings.redis_url
+    return parse_sentinel(url).for_kombu() if is_sentinel(url) else url
+
+
+def _sentinels(settings: Settings) -> dict[str, Any]:
+    """What Celery and kombu want to know of the sentinels beside their addresses."""
+    if not is_sentinel(settings.redis_url):
+        return {}
+    address = parse_sentinel(settings.redis_url)
+    return {"master_name": address.master_name, "sentinel_kwargs": sentinel_options(address)}
 
 
 def _transport(settings: Settings) -> dict[str, Any]:

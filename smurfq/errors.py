@@ -53,6 +53,14 @@ class UnknownSlotError(RequestError, LookupError):
     """The slot asked for is not in the site's configuration."""
 
 
+class UnknownWorkflowError(RequestError, LookupError):
+    """The workflow asked for is neither a shipped one nor a file that may be run."""
+
+
+class BatchError(RequestError, ValueError):
+    """Some submissions of a batch are refused, and so none of it was queued."""
+
+
 class UnsupportedOptionError(RequestError, ValueError):
     """A Celery option was given that would break a slot's guarantees (``eta``, ``countdown``, ``queue``, …)."""
 
@@ -79,6 +87,10 @@ class OperationDiedError(OperationError):
 
 class OperationTimeLimitError(OperationError, TimeoutError):
     """The operation ran past its time limit and was ended."""
+
+
+class WorkflowHaltedError(OperationError):
+    """A workflow ended early: too few of its slots were left, or too many had been dropped."""
 
 
 class OperationLostError(OperationError):

@@ -81,3 +81,8 @@ def drained(token: str) -> str:
 def worker(publisher: str) -> str:
     """Hash: what the worker of a publisher id says of itself (node, host, pid, since, …), one JSON value a field."""
     return f"smurfq:worker:{publisher}"
+
+
+def leash(leash_id: str) -> str:
+    """String: who keeps the operations alive that were started on this leash, or that it has let go of them (JSON)."""
+    return f"smurfq:leash:{leash_id}"

@@ -283,6 +283,22 @@ _TABLE: tuple[Operation, ...] = (
 
 OPERATIONS: Final[Mapping[str, Operation]] = {operation.name: operation for operation in _TABLE}
 
+# Not an operation of a slot, and so not in the table: it runs beside the slots, and submits operations to them.
+WORKFLOW: Final = Operation(
+    "workflow",
+    "control",
+    "Runs an observing workflow over several slots.",
+    (
+        Parameter("workflow", "workflow", doc="a shipped workflow, or a file below one of the site's script folders"),
+        Parameter("params", "kwargs", None, "its own parameters"),
+        Parameter("slots", "slots", None, "the slots to work on; else all of the site"),
+        Parameter("min_survivors", "count", None, "it ends as failed once fewer slots than this are left; else 1"),
+        Parameter("max_failures", "count", None, "it ends as failed once more slots than this have been dropped"),
+    ),
+    time_limit_s=None,
+)
+_KNOWN: Final[Mapping[str, Operation]] = {**OPERATIONS, WORKFLOW.name: WORKFLOW}
+
 
 def task_name(operation_name: str) -> str:
     """The name of the Celery task of an operation."""

@@ -146,6 +146,25 @@ def _log(value: Any) -> bool | str:
     return value if isinstance(value, bool) else _path(value)
 
 
+def _workflow(value: Any) -> str:
+    """The name of a shipped workflow, or the absolute path of a file."""
+    if isinstance(value, str) and "/" in value:
+        return _path(value)
+    _require(isinstance(value, str) and value.isidentifier())
+    return str(value)
+
+
+def _slots(value: Any) -> list[str]:
+    items = [value] if isinstance(value, str) else value
+    _require(isinstance(items, list) and bool(items) and all(isinstance(item, str) for item in items))
+    return list(dict.fromkeys(items))
+
+
+def _count(value: Any) -> int:
+    _require(isinstance(value, int) and not isinstance(value, bool) and value >= 0)
+    return int(value)
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "flag": Kind("true or false", _flag),
     "seconds": Kind("a number of seconds above 0", _positive),
@@ -160,5 +179,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "stream_type": Kind(" or ".join(map(repr, STREAM_TYPES)), _stream_type),
     "path": Kind("an absolute path", _path),
     "arguments": Kind("a list of strings and numbers", _arguments),
+    "workflow": Kind("the name of a shipped workflow, or the absolute path of a file", _workflow),
+    "slots": Kind("a slot id, or a list of them", _slots),
+    "count": Kind("a whole number from 0", _count),
     "log": Kind("true (the worker's log), an absolute path, or false", _log),
 }

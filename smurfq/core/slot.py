@@ -13,6 +13,8 @@ from smurfq.errors import ConfigError
 
 Lane = Literal["control", "state", "emergency"]
 
+WORKFLOWS = "workflows"  # in the place of a slot: the queue of workflows, and what their records name as the slot
+
 _SLOT_ID = re.compile(r"crate(\d+)slot(\d+)")
 
 
@@ -58,3 +60,13 @@ def publisher_id(slot: str, lane: Lane) -> str:
     or they would land in the other's record.
     """
     return f"{slot}.state" if lane == "state" else slot
+
+
+def workflow_seat(number: int) -> str:
+    """The name under which the ``number``-th of the workflows that run at once runs; a lease and a lock go by it."""
+    return f"{WORKFLOWS}.{number}"
+
+
+def workflow_node(seat: str) -> str:
+    """The Celery node name of the worker that serves a seat."""
+    return f"{seat}@site"

@@ -1,0 +1,44 @@
+"""Which workflows there are: those shipped with smurfq, and files below the site's script folders."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from smurfq.core.scripts import check_script
+from smurfq.errors import ParameterError, UnknownWorkflowError
+from smurfq.workflows import definition
+from smurfq.workflows.definition import Definition
+
+_SHIPPED = Path(__file__).parent / "shipped"
+
+
+def shipped() -> list[Definition]:
+    """The workflows that come with smurfq, by name."""
+    return [definition.read(path) for path in sorted(_SHIPPED.glob("[a-z]*.py"))]
+
+
+def find(workflow: str, folders: Sequence[Path]) -> Definition:
+    """The workflow of this name, or in the file of this absolute path, which must lie below one of ``folders``.
+
+    Raises
+    ------
+    UnknownWorkflowError
+        There is none; or the file does not lie there, or is not one.
+    """
+    if "/" in workflow:
+        try:
+            return definition.read(check_script(workflow, folders))
+        except ParameterError as cause:
+            raise UnknownWorkflowError(str(cause).replace("run: script", "workflow", 1), got=workflow) from cause
+    known = {one.name: one for one in shipped()}
+    if workflow not in known:
+        near = difflib.get_close_matches(workflow, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        raise UnknownWorkflowError(
+            f"no workflow is called {workflow!r}; {hint}, or give a file by its absolute path",
+            got=workflow,
+            known=list(known),
+        )
+    return known[workflow]

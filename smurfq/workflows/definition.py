@@ -1,0 +1,176 @@
+"""A workflow that can be run: what its file says of it, read without running the file, and its function."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smurfq.core.parameters import native
+from smurfq.errors import ParameterError, UnknownWorkflowError
+from smurfq.workflows import types_of
+from smurfq.workflows.marked import is_workflow
+
+_MARK = "workflow"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a workflow; ``kind`` is its type, ``default`` is as the source has it."""
+
+    name: str
+    kind: Any
+    required: bool
+    default: Any = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parameter as a JSON object."""
+        described = {"name": self.name, "required": self.required, "allowed": types_of.allowed(self.kind)}
+        return described if self.required else {**described, "default": native(self.default)}
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A workflow. ``function`` is the name of its function; None for a file that is run from top to bottom."""
+
+    name: str
+    path: str
+    summary: str
+    function: str | None
+    parameters: tuple[Parameter, ...] = ()
+
+    def check(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The parameters that were given, as the function takes them.
+
+        Raises
+        ------
+        ParameterError
+            One is unknown, missing or ill-typed.
+        """
+        given = dict(params or {})
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none'}"
+                raise self._error(name, f"is not one of its parameters; {hint}")
+        for name, parameter in known.items():
+            if name in given:
+                given[name] = self._checked(parameter, given[name])
+            elif parameter.required:
+                raise self._error(name, f"is missing; it must be {types_of.allowed(parameter.kind)}")
+        return given
+
+    def run(self, params: Mapping[str, Any]) -> Any:
+        """What the workflow returns, run here and now.
+
+        Raises
+        ------
+        ParameterError
+            A parameter is not as it must be. Nothing was run.
+        """
+        checked = self.check(params)
+        if self.function is None:
+            runpy.run_path(self.path, run_name="__main__")
+            return None
+        return self.load()(**checked)
+
+    def load(self) -> Callable[..., Any]:
+        """Its function.
+
+        Raises
+        ------
+        UnknownWorkflowError
+            The file does not give it when it is run.
+        """
+        found = runpy.run_path(self.path, run_name=self.name).get(self.function or "")
+        if found is None or not is_workflow(found):
+            raise UnknownWorkflowError(
+                f"{self.path}: {self.function} is not marked by smurfq.workflows.workflow", path=self.path
+            )
+        function: Callable[..., Any] = found
+        return function
+
+    def _checked(self, parameter: Parameter, value: Any) -> Any:
+        try:
+            return types_of.check(parameter.kind, native(value))
+        except ValueError as cause:
+            must = types_of.allowed(parameter.kind)
+            raise self._error(parameter.name, f"must be {must}; got {value!r}") from cause
+
+    def _error(self, name: str, why: str) -> ParameterError:
+        return ParameterError(f"workflow {self.name}: parameter {name} {why}", operation=self.name, parameter=name)
+
+
+def read(path: Path) -> Definition:
+    """The workflow of a file, which is not run for it.
+
+    Raises
+    ------
+    UnknownWorkflowError
+        It cannot be read, is not Python, marks several functions, or gives a parameter a type that is not allowed.
+    """
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, SyntaxError, ValueError) as cause:
+        raise UnknownWorkflowError(f"workflow {path} cannot be read as Python: {cause}", path=str(path)) from cause
+    marked = [node for node in tree.body if isinstance(node, ast.FunctionDef) and _is_marked(node)]
+    if len(marked) > 1:
+        names = ", ".join(node.name for node in marked)
+        raise UnknownWorkflowError(f"{path} marks {names} with @workflow; one file is one workflow", path=str(path))
+    if not marked:
+        return Definition(path.stem, str(path), _first_line(ast.get_docstring(tree)), None)
+    function = marked[0]
+    return Definition(
+        path.stem, str(path), _first_line(ast.get_docstring(function)), function.name, _parameters(function, path)
+    )
+
+
+def _is_marked(function: ast.FunctionDef) -> bool:
+    """Whether it is decorated with ``workflow`` or ``….workflow``."""
+    return any(
+        (isinstance(mark, ast.Name) and mark.id == _MARK) or (isinstance(mark, ast.Attribute) and mark.attr == _MARK)
+        for mark in function.decorator_list
+    )
+
+
+def _parameters(function: ast.FunctionDef, path: Path) -> tuple[Parameter, ...]:
+    given = function.args
+    if given.vararg or given.kwarg or given.posonlyargs:
+        raise UnknownWorkflowError(
+            f"{path}: a workflow's parameters go by name, so {function.name} may have neither *, ** nor / in them",
+            path=str(path),
+        )
+    missing: list[ast.expr | None] = [None] * (len(given.args) - len(given.defaults))
+    pairs = [
+        *zip(given.args, [*missing, *given.defaults], strict=True),
+        *zip(given.kwonlyargs, given.kw_defaults, strict=True),
+    ]
+    return tuple(_parameter(one, default, path) for one, default in pairs)
+
+
+def _parameter(one: ast.arg, default: ast.expr | None, path: Path) -> Parameter:
+    try:
+        kind = types_of.read(one.annotation)
+    except ValueError as cause:
+        raise UnknownWorkflowError(
+            f"{path}: parameter {one.arg} is of the type {cause}; allowed are float, int, str, bool, dict, list[…], "
+            "tuple[…] and … | None",
+            path=str(path),
+        ) from cause
+    return Parameter(one.arg, kind, default is None, _value(default))
+
+
+def _value(default: ast.expr | None) -> Any:
+    try:
+        return None if default is None else ast.literal_eval(default)
+    except ValueError:
+        return ast.unparse(default) if default is not None else None
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]

@@ -1,0 +1,23 @@
+"""``@workflow``: how a person says that a function is a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+_MARK = "__smurfq_workflow__"
+
+
+def workflow(function: F) -> F:
+    """Mark the one function of a file that is the workflow; its parameters, with their types, are the workflow's.
+
+    Allowed types are float, int, str, bool, dict, list[…], tuple[…, …], and ``… | None``.
+    """
+    setattr(function, _MARK, True)
+    return function
+
+
+def is_workflow(value: Any) -> bool:
+    """Whether a value is a function marked with ``@workflow``."""
+    return callable(value) and getattr(value, _MARK, False) is True

@@ -1,0 +1,246 @@
+"""Workflows on the workers' side: submit one, and see, hold and end those there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from smurfq.client.connection import Connection, connection_of, whoami
+from smurfq.client.run import Run
+from smurfq.client.slot import Priority
+from smurfq.config import Settings
+from smurfq.core.session import SessionRecord
+from smurfq.core.slot import WORKFLOWS
+from smurfq.errors import RequestError
+from smurfq.store.holds import Hold
+from smurfq.workflows import catalogue
+from smurfq.workflows.definition import Definition
+from smurfq.workflows.report import SlotReport
+
+_STEP = "step_"
+
+
+@dataclass(frozen=True)
+class StepStatus:
+    """A step of a workflow: an operation on some slots. ``ids`` are the session ids of its newest runs, by slot.
+
+    ``state`` is ``waiting`` (between slots, or to be queued), ``running`` or ``done``; ``slots`` has what is decided.
+    """
+
+    number: int
+    name: str
+    state: str
+    started: float
+    ended: float | None
+    ids: dict[str, str] = field(default_factory=dict)
+    slots: dict[str, SlotReport] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The step as a JSON object."""
+        return {
+            "number": self.number,
+            "name": self.name,
+            "state": self.state,
+            "started": self.started,
+            "ended": self.ended,
+            "ids": self.ids,
+            "slots": {slot: one.to_dict() for slot, one in self.slots.items()},
+        }
+
+
+@dataclass(frozen=True)
+class WorkflowStatus:
+    """How far a workflow is. ``dropped`` says why, by slot; ``hold`` who holds it before its next step."""
+
+    record: SessionRecord
+    name: str
+    params: dict[str, Any]
+    targets: list[str]
+    dropped: dict[str, str]
+    steps: list[StepStatus]
+    hold: Hold | None
+
+    @property
+    def state(self) -> str:
+        """``queued``, ``running``, ``held``, ``stopping``, or how it ended: ``succeeded``, ``failed``, …."""
+        if self.record.done:
+            return str(self.record.outcome)
+        if self.record.status == "running" and self.record.data.get("held"):
+            return "held"
+        return self.record.status
+
+    def to_dict(self) -> dict[str, Any]:
+        """The status as a JSON object."""
+        return {
+            "session_id": self.record.session_id,
+            "workflow": self.name,
+            "state": self.state,
+            "params": self.params,
+            "targets": self.targets,
+            "dropped": self.dropped,
+            "steps": [step.to_dict() for step in self.steps],
+            "hold": str(self.hold) if self.hold else None,
+            "submit_time": self.record.submit_time,
+            "start_time": self.record.start_time,
+            "end_time": self.record.end_time,
+            "error": self.record.error,
+        }
+
+
+class WorkflowRun(Run):
+    """One run of a workflow: a ``Run``, so it can be followed, waited for and aborted, and held before a step.
+
+    ``abort`` ends it as a whole: what runs for it is stopped in good order, what waits never starts.
+    """
+
+    def status(self) -> WorkflowStatus:
+        """How far it is, with all its steps.
+
+        Raises
+        ------
+        RecordNotFoundError
+            No workflow is known by this id.
+        """
+        with self._connection.reached():
+            header = self.header()
+            header.data = self._connection.records.data(self.id)
+            hold = self._connection.holds.get(self.id)
+        return _status(header, hold)
+
+    def hold(
+        self, owner: str | None = None, note: str = "", for_s: float | None = None, *, force: bool = False
+    ) -> Hold:
+        """Hold it before its next step, until it is released or ``for_s`` seconds are over; what runs goes on.
+
+        Raises
+        ------
+        SlotHeldError
+            Somebody else holds it, and ``force`` is false.
+        RequestError
+            It is over.
+        """
+        if self.header().done:
+            raise RequestError(f"workflow {self.id[:8]} is over, there is nothing to hold", session_id=self.id)
+        now = time.time()
+        hold = Hold(self.id, owner or whoami(), note, now, None if for_s is None else now + for_s)
+        with self._connection.reached():
+            self._connection.holds.put(hold, force=force)
+        return hold
+
+    def release(self, owner: str | None = None, *, force: bool = False) -> bool:
+        """Let it go on; false if it was not held.
+
+        Raises
+        ------
+        SlotHeldError
+            Somebody else holds it, and ``force`` is false.
+        """
+        with self._connection.reached():
+            return self._connection.holds.release(self.id, owner or whoami(), force=force)
+
+
+def submit(
+    workflow: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    slots: Iterable[str] | str | None = None,
+    min_survivors: int | None = None,
+    max_failures: int | None = None,
+    priority: Priority = "normal",
+    settings: Settings | None = None,
+    connection: Connection | None = None,
+) -> WorkflowRun:
+    """Queue a workflow, which then runs on the workers' side; it needs nothing of this process any more.
+
+    Parameters
+    ----------
+    workflow
+        The name of a shipped one, or the path of a file below one of the site's script folders.
+    params
+        Its own parameters.
+    slots
+        The slots to work on; all of the site unless given.
+    min_survivors, max_failures
+        When it ends early; see ``Policy``.
+    priority
+        ``urgent``, ``normal`` or ``background``, among the workflows that wait.
+    settings, connection
+        The site; that of this process's environment unless given.
+
+    Raises
+    ------
+    RequestError
+        There is no such workflow, or a parameter is refused. Nothing was queued.
+    StoreUnavailableError
+        Redis did not answer. Nothing was queued.
+    """
+    connection = connection or connection_of(settings)
+    name = str(Path(workflow).absolute()) if workflow.endswith(".py") else workflow
+    if "/" not in name or Path(name).exists():  # else it is on the worker's machine only, which checks before a step
+        catalogue.find(name, connection.settings.scripts.folders).check(params)
+    chosen = [slots] if isinstance(slots, str) else None if slots is None else list(slots)
+    for slot in chosen or ():
+        connection.settings.check_slot(slot)
+    wanted = {
+        "workflow": name,
+        "params": dict(params or {}),
+        "slots": chosen,
+        "min_survivors": min_survivors,
+        "max_failures": max_failures,
+    }
+    run_id = connection.submit("workflow", WORKFLOWS, wanted, priority=priority)
+    return WorkflowRun(run_id, connection=connection)
+
+
+def available() -> list[Definition]:
+    """The workflows that come with smurfq."""
+    return catalogue.shipped()
+
+
+def recent(
+    count: int = 20, settings: Settings | None = None, *, connection: Connection | None = None
+) -> list[WorkflowStatus]:
+    """The newest workflows that were submitted, newest first."""
+    connection = connection or connection_of(settings)
+    with connection.reached():
+        found = []
+        for header in connection.records.history(WORKFLOWS, count):
+            header.data = connection.records.data(header.session_id)
+            found.append(_status(header, None if header.done else connection.holds.get(header.session_id)))
+    return found
+
+
+def _status(record: SessionRecord, hold: Hold | None) -> WorkflowStatus:
+    if record.op_name != "workflow":
+        raise RequestError(
+            f"{record.session_id[:8]} is no workflow but {record.op_name} on {record.slot}; "
+            f"`smurfq show {record.session_id[:8]}` shows it",
+            session_id=record.session_id,
+        )
+    data, asked = record.data, record.params
+    steps = [_step(int(key.removeprefix(_STEP)), value) for key, value in data.items() if key.startswith(_STEP)]
+    name = str(asked.get("workflow", ""))
+    return WorkflowStatus(
+        record=record,
+        name=Path(name).stem if "/" in name else name,
+        params=dict(asked.get("params") or {}),
+        targets=list(data.get("targets") or asked.get("slots") or ()),
+        dropped=dict(data.get("dropped") or {}),
+        steps=sorted(steps, key=lambda step: step.number),
+        hold=hold,
+    )
+
+
+def _step(number: int, value: Mapping[str, Any]) -> StepStatus:
+    return StepStatus(
+        number=number,
+        name=value["name"],
+        state=value["state"],
+        started=value["started"],
+        ended=value.get("ended"),
+        ids=dict(value.get("ids") or {}),
+        slots={slot: SlotReport.from_dict(slot, one) for slot, one in (value.get("slots") or {}).items()},
+    )
