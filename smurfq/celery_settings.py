@@ -21,6 +21,7 @@ _EXCHANGE = Exchange("smurfq", type="direct")
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """The configuration of the Celery application."""
+    name_refusals()
     return {
         **_transport(settings),
         **_at_most_once(),
@@ -59,9 +60,10 @@ def _sentinels(settings: Settings) -> dict[str, Any]:
 
 def _transport(settings: Settings) -> dict[str, Any]:
     return {
-        "broker_url": settings.redis_url,
+        "broker_url": _url(settings),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # 100 by default; then the worker would exit
+        "broker_channel_error_retry": True,  # else a Redis that takes no writes for a while ends the worker
         "broker_transport_options": {
             "visibility_timeout": 60,
             "unacked_restore_interval": 10,
@@ -69,9 +71,11 @@ def _transport(settings: Settings) -> dict[str, Any]:
             "priority_steps": list(PRIORITY_STEPS),
             "queue_order_strategy": "priority",  # the emergency queue, named first, is served first
             "socket_keepalive": True,
-            "socket_connect_timeout": 5,
+            "socket_timeout": SOCKET_TIMEOUT_S,  # a host that vanished without a word must not hold a publisher up
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
             "health_check_interval": 25,
             "max_connections": 20,
+            **_sentinels(settings),
         },
     }
 
@@ -95,17 +99,20 @@ def _at_most_once() -> dict[str, Any]:
 
 def _results(settings: Settings) -> dict[str, Any]:
     return {
-        "result_backend": settings.redis_url,
+        "result_backend": _url(settings),
         "result_expires": int(settings.redis.result_expires_days * 86400),
         "result_extended": True,
         "result_backend_always_retry": True,  # else a result that meets a Redis restart is lost
         "result_backend_max_sleep_between_retries_ms": 1000,
         "result_backend_transport_options": {
-            "retry_policy": {"max_retries": None, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 1}
+            "retry_policy": {"max_retries": None, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 1},
+            "additional_connection_errors": REFUSES,  # a result waits until Redis takes it
+            **_sentinels(settings),
         },
         "result_chord_join_timeout": 30.0,
         "redis_socket_keepalive": True,
-        "redis_socket_connect_timeout": 5,
+        "redis_socket_timeout": SOCKET_TIMEOUT_S,
+        "redis_socket_connect_timeout": CONNECT_TIMEOUT_S,
         "redis_backend_health_check_interval": 25,
     }
 
@@ -113,6 +120,7 @@ def _results(settings: Settings) -> dict[str, Any]:
 def _worker() -> dict[str, Any]:
     return {
         "worker_pool": "prefork",
+        "worker_consumer": "smurfq.worker.consumer:SlotConsumer",
         "worker_max_tasks_per_child": None,  # operations have processes of their own; 1 costs up to 5 s a task
         "worker_proc_alive_timeout": 30,
         "worker_soft_shutdown_timeout": 0.0,

@@ -29,7 +29,7 @@ from smurfq.core.slot import publisher_id
 from smurfq.errors import SmurfqError
 from smurfq.reaper import Reaper
 from smurfq.store.bridge import Counters
-from smurfq.store.connection import connect
+from smurfq.store.connection import connect, require_access
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
 from smurfq.store.snapshot import Snapshots
@@ -71,7 +71,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     counters = Counters()
     complaints = Complaints(log)
     stopping = threading.Event()
-    patience = Patience(log, stopping, FLUSH_S)
+    patience = Patience(log, stopping, FLUSH_S, settings.redis_url)
     buffer = Buffer(bridge.buffer_messages)
     relay = _relay(bridge.relay, bound, counters, complaints)
     receiver = Receiver(bound, [buffer, relay.buffer] if relay else [buffer], counters)
@@ -128,6 +128,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
+        require_access(app.settings.redis_url)
         return run(app.settings, stop, [(REAP_S, Reaper(app).sweep)])
     except SmurfqError as cause:
         log.error("%s", cause)

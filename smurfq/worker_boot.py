@@ -33,6 +33,8 @@ from smurfq.operation_environment import environment, publisher_warning
 from smurfq.reaper import Reaper
 from smurfq.runner import processes
 from smurfq.store import patiently
+from smurfq.store.connection import Said, require_access
+from smurfq.store.durability import warn_of_losses
 from smurfq.tasks.task import runner_of
 from smurfq.tasks.worker_context import WorkerContext
 from smurfq.worker import shutdown
@@ -82,7 +84,7 @@ def _take_lease(context: WorkerContext, told_to_stop: list[int]) -> bool:
     """Whether the lease is ours; stands by while another worker has it, false if told to stop meanwhile."""
     said = False
     while not told_to_stop:
-        if patiently(context.renew_lease, on_wait=lambda cause: _raise_if(told_to_stop)):
+        if patiently(context.renew_lease, on_wait=_Waiting(told_to_stop)):
             return True
         if not said:
             logger.warning("standing by: another worker serves %s", context.queue)
@@ -91,9 +93,18 @@ def _take_lease(context: WorkerContext, told_to_stop: list[int]) -> bool:
     return False
 
 
-def _raise_if(told_to_stop: list[int]) -> None:
-    if told_to_stop:
-        raise SystemExit(0)
+class _Waiting(Said):
+    """Says that Redis is waited for, and ends the wait when told to stop."""
+
+    def __init__(self, told_to_stop: list[int]) -> None:
+        super().__init__()
+        self._told_to_stop = told_to_stop
+
+    def __call__(self, cause: BaseException) -> None:
+        """Say so, or end."""
+        if self._told_to_stop:
+            raise SystemExit(0)
+        super().__call__(cause)
 
 
 def _celery(application: SmurfqApp, context: WorkerContext) -> int:
@@ -148,11 +159,13 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = LANES) -> int:
     """The exit code of the workers of one or more slots, once they have been stopped."""
     settings = app.settings
     slots = [settings.check_slot(slot) for slot in dict.fromkeys(slots)]
+    require_access(settings.redis_url)
     surroundings = {**os.environ, **environment(settings, slots[0], "control", os.environ)}
     if warning := publisher_warning(surroundings):
         logger.critical("%s", warning)
     if settings.simulated:
         logger.warning("SIMULATED: %s is not hardware", ", ".join(slots))
+    warn_of_losses(settings.redis_url)
     settings.log_dir.mkdir(parents=True, exist_ok=True)
     loaded = _preload(settings)
     # A collection writes to all that it looks at, and in a fork that means a copy. It passes by what is frozen.

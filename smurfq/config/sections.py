@@ -21,13 +21,16 @@ from pydantic import (
     PositiveFloat,
 )
 
+from smurfq.core.redis_url import SCHEMES, is_sentinel, parse_sentinel
 from smurfq.core.slot import SlotId
 from smurfq.errors import UnknownSlotError
 
 
 def _redis_url(value: str) -> str:
-    if not value.startswith(("redis://", "rediss://")):
-        raise ValueError("a URL that starts with redis:// or rediss://")
+    if not value.startswith(SCHEMES):
+        raise ValueError("a URL that starts with redis://, rediss:// or sentinel://")
+    if is_sentinel(value):
+        parse_sentinel(value)
     return value
 
 
@@ -59,7 +62,7 @@ class Redis(Section):
     """The one Redis or Valkey: broker, results and live records."""
 
     url: Annotated[str, AfterValidator(_redis_url)] | None = Field(default=None, repr=False)
-    """Where it is, with its password; absent: the embedded Valkey on loopback, started by `smurfq up`."""
+    """Where it is, with its password, or where its sentinels are; absent: the embedded Valkey of `smurfq up`."""
     embedded_port: Port = 6385
     """TCP port of the embedded Valkey, on 127.0.0.1."""
     result_expires_days: PositiveFloat = 30.0

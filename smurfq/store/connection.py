@@ -2,58 +2,150 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from typing import TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Final, TypeVar
 
 import redis
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import BusyLoadingError, NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.connection import DefaultParser
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError, Sentinel
 
+from smurfq.core.redis_url import SentinelUrl, is_sentinel, parse_sentinel, without_password
 from smurfq.errors import StoreUnavailableError
 
-AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, StoreUnavailableError)
+__all__ = ["AWAY", "Client", "connect", "explain", "patiently", "require_access", "without_password"]
+
+
+class WritesRefusedError(ResponseError):
+    """Redis takes no writes now: too few replicas follow it (NOREPLICAS), or it cannot write to disk (MISCONF)."""
+
+
+#: It takes no writes now, though it answers; says nothing against the command.
+REFUSES = (OutOfMemoryError, ReadOnlyError, WritesRefusedError)
+AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, *REFUSES, StoreUnavailableError)
 Client = redis.Redis
 T = TypeVar("T")
 
-_NOT_NOW = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN")  # redis-py has no classes for these
-_SOCKET_TIMEOUT_S = 10.0
+SOCKET_TIMEOUT_S: Final = 10.0
+CONNECT_TIMEOUT_S: Final = 5.0
+_SENTINEL_TIMEOUT_S = 1.0
 _LONGEST_PAUSE_S = 1.0
+_SAY_EVERY_S = 30.0
+_REFUSALS = ("OOM", "READONLY", "NOREPLICAS", "MISCONF")  # also within a script's error, where they are text only
+log = logging.getLogger("smurfq.store")
 
 
 def connect(url: str, *, retries: int = 2) -> Client:
     """A client of the Redis at ``url`` that answers text; it tries a lost connection again before it raises.
 
-    ``retries`` of 0 is for writers that must know whether a write may have been done already.
+    ``retries`` of 0 is for writers that must know whether a write may have been done already. With a ``sentinel://``
+    URL each new connection goes to the server that is the primary then.
     """
-    return redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=_SOCKET_TIMEOUT_S,
-        socket_connect_timeout=5.0,
-        socket_keepalive=True,
-        health_check_interval=25,
-        retry=Retry(ExponentialBackoff(base=0.05, cap=0.2), retries),
+    name_refusals()
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+        "retry": Retry(ExponentialBackoff(base=0.05, cap=0.2), retries),
+    }
+    if not is_sentinel(url):
+        return redis.Redis.from_url(url, retry_on_error=[RedisConnectionError], **options)
+    address = parse_sentinel(url)
+    sentinel = Sentinel(list(address.sentinels), sentinel_kwargs=sentinel_options(address))  # type: ignore[no-untyped-call]
+    client: Client = sentinel.master_for(  # type: ignore[no-untyped-call]
+        address.master_name,
+        db=address.db,
+        username=address.username,
+        password=address.password,
         retry_on_error=[RedisConnectionError],
+        **options,
     )
+    return client
 
 
-def takes_no_writes(error: ResponseError) -> bool:
-    """Whether an error says nothing against the command: the disk or memory is full, or a right is missing."""
-    return isinstance(error, OutOfMemoryError | NoPermissionError) or any(code in str(error) for code in _NOT_NOW)
+def sentinel_options(address: SentinelUrl) -> dict[str, Any]:
+    """How to connect to the sentinels: one that is away must not be waited for while another knows the primary."""
+    options: dict[str, Any] = {
+        "socket_timeout": _SENTINEL_TIMEOUT_S,
+        "socket_connect_timeout": _SENTINEL_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if address.sentinel_password:
+        options["password"] = address.sentinel_password
+    return options
 
 
-def without_password(url: str) -> str:
-    """``url`` fit to be shown: a password in it is ``***``."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+def name_refusals() -> None:
+    """Have redis-py raise ``WritesRefusedError`` where it has no class for an answer; for Celery's connections too."""
+    for code in ("NOREPLICAS", "MISCONF"):
+        DefaultParser.EXCEPTION_CLASSES.setdefault(code, WritesRefusedError)
+
+
+def takes_no_writes(error: BaseException) -> bool:
+    """Whether an error says nothing against the command: no room in memory or on disk, a replica, a missing right."""
+    if isinstance(error, (*REFUSES, NoPermissionError)):
+        return True
+    return isinstance(error, ResponseError) and any(f"{code} " in str(error) for code in _REFUSALS)
+
+
+def explain(url: str, cause: BaseException) -> str:
+    """What is wrong with the Redis at ``url``, and what to do, in words for a person."""
+    shown = without_password(url)
+    where = "SMURFQ_REDIS_URL or redis.url of the site file"
+    if isinstance(cause, AuthenticationError):
+        return (
+            f"Redis at {shown} refuses us ({cause}); its user and password stand in {where}, as "
+            "redis://user:password@host:port/0"
+        )
+    if isinstance(cause, NoPermissionError):
+        return f"Redis at {shown} does not allow our user all that is needed ({cause}); see its ACL rules"
+    if isinstance(cause, ReadOnlyError):
+        return (
+            f"Redis at {shown} is a read-only replica and takes no writes; {where} must name the primary (or its "
+            "sentinels), or this one must become it (REPLICAOF NO ONE)"
+        )
+    if isinstance(cause, OutOfMemoryError):
+        return (
+            f"Redis at {shown} is out of memory and takes no writes; what it has is safe, and all goes on once there "
+            "is room: raise its maxmemory (CONFIG SET maxmemory …)"
+        )
+    if takes_no_writes(cause):
+        return f"Redis at {shown} takes no writes now ({cause}); see its replicas, its disk and its log"
+    if isinstance(cause, MasterNotFoundError):
+        return f"the sentinels at {shown} know no primary that is alive ({cause}); {where} says where they are"
+    return f"Redis at {shown} does not answer ({cause}); `smurfq doctor` tells more, {where} says where it is"
+
+
+def require_access(url: str) -> None:
+    """Nothing, if the Redis at ``url`` lets us in, or is not there yet.
+
+    Raises
+    ------
+    StoreUnavailableError
+        It refuses our user or password: waiting for it would not help.
+    """
+    with connect(url, retries=0) as client:
+        try:
+            client.ping()
+        except (AuthenticationError, NoPermissionError) as cause:
+            raise StoreUnavailableError(explain(url, cause), url=without_password(url)) from cause
+        except AWAY:
+            pass
 
 
 def patiently(
@@ -66,27 +158,41 @@ def patiently(
 ) -> T:
     """What ``call`` returns, called again for as long as Redis is away or takes no writes.
 
+    ``on_wait`` is told each time why; without it, the log is, twice a minute.
+
     Raises
     ------
     StoreUnavailableError
         ``give_up_after_s`` seconds went by without an answer.
     """
     started, wait_s = clock(), 0.05
+    say = on_wait or Said(clock)
     while True:
         try:
             return call()
         except (*AWAY, ResponseError) as error:
-            cause: Exception = error
-            if isinstance(error, ResponseError) and not isinstance(error, AWAY):
-                if not takes_no_writes(error):
-                    raise
-                cause = StoreUnavailableError(f"it takes no writes now: {error}")
+            if not isinstance(error, AWAY) and not takes_no_writes(error):
+                raise
             waited = clock() - started
             if give_up_after_s is not None and waited >= give_up_after_s:
                 raise StoreUnavailableError(
-                    f"Redis did not answer for {waited:.0f} s ({cause}); is it running? `smurfq doctor` tells more"
-                ) from cause
-            if on_wait is not None:
-                on_wait(cause)
+                    f"Redis did not answer for {waited:.0f} s ({error}); is it running? `smurfq doctor` tells more"
+                ) from error
+            say(error)
             pause(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_PAUSE_S)
+
+
+class Said:
+    """Says in the log what is waited for, and not too often."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next = clock()
+
+    def __call__(self, cause: BaseException) -> None:
+        """Say so, if it is time to."""
+        if self._clock() >= self._next:
+            self._next = self._clock() + _SAY_EVERY_S
+            what = "takes no writes" if takes_no_writes(cause) else "is away"
+            log.warning("Redis %s (%s); waiting for it", what, cause)

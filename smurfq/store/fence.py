@@ -45,9 +45,11 @@ return 1
 """
 
 # KEYS: lease.  ARGV: token, milliseconds to live.  Returns 1 if the lease is the token's.
+# PEXPIRE is done even where memory has run out: a lease that is held stays held.
 _LEASE = """
 local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then return 0 end
+if owner == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1 end
+if owner then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """

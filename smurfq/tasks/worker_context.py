@@ -5,35 +5,52 @@ from __future__ import annotations
 from typing import Any
 
 from smurfq.app import SmurfqApp
+from smurfq.core import keys
+from smurfq.core.jsonsafe import dumps
 from smurfq.core.slot import Lane, publisher_id, queue_name
 from smurfq.errors import SmurfqError
 from smurfq.runner import lock
 from smurfq.runner.supervisor import Supervisor
 
+_ALIVE_FOR_S = 5
+
 
 class WorkerContext:
-    """What a worker's processes know of the worker: its slot, lane, lease and lock."""
+    """What a worker's processes know of the worker: its slot, lane, lease and lock.
 
-    def __init__(self, app: SmurfqApp, slot: str, lane: Lane, token: str) -> None:
+    ``seat`` is for the workers of workflows: several take from one queue, each with a lease and a lock of its own.
+    """
+
+    def __init__(self, app: SmurfqApp, slot: str, lane: Lane, token: str, seat: str | None = None) -> None:
         self._app = app
         self.slot = slot
         self.lane = lane
         self.token = token
-        self.publisher = publisher_id(slot, lane)
+        self.publisher = seat or publisher_id(slot, lane)
         self.queue = queue_name(slot, lane)
+        self.leased = seat or self.queue
         self.lock = lock.lock_path(app.settings.state_dir, self.publisher)
         self.about: dict[str, Any] = {}  # what the worker says of itself
+        self.held = False  # whether its queue is
         self.loaded: float | None = None  # when pysmurf and sodetlib were (s since 1970)
         self.told_to_stop: list[int] = []  # signals that came before Celery listened to them
 
     def renew_lease(self) -> bool:
         """Renew the worker's lease; false if another worker has it."""
-        return self._app.fence.take_lease(self.queue, self.token, self._app.settings.worker.lease_ttl_s)
+        return self._app.fence.take_lease(self.leased, self.token, self._app.settings.worker.lease_ttl_s)
+
+    def say_alive(self) -> None:
+        """Write down what the worker says of itself; it vanishes soon after the last time."""
+        about: dict[Any, Any] = {name: dumps(value) for name, value in {**self.about, "held": self.held}.items()}
+        with self._app.store.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.worker(self.publisher), mapping=about)
+            pipe.expire(keys.worker(self.publisher), _ALIVE_FOR_S)
+            pipe.execute()
 
     def keep_lease(self, supervisor: Supervisor) -> None:
         """Renew the lease during an operation; without it the operation must not go on."""
         if not self.renew_lease():
-            supervisor.ask_abort(by="smurfq", reason=f"another worker has taken over {self.queue}", grace_s=1.0)
+            supervisor.ask_abort(by="smurfq", reason=f"another worker has taken over {self.leased}", grace_s=1.0)
 
 
 def worker_of(application: SmurfqApp) -> WorkerContext:

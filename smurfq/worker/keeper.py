@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import bootsteps
 from celery.utils.log import get_logger
 from celery.worker import state
 from celery.worker.control import control_command
+from redis.exceptions import AuthenticationError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from smurfq.core import keys
-from smurfq.core.jsonsafe import dumps
-from smurfq.store.connection import AWAY
+from smurfq.store.connection import AWAY, REFUSES, explain
 
 logger = get_logger(__name__)
 
 EVERY_S = 1.0
-_ALIVE_FOR_S = 5
 LEASE_LOST_EXIT = 75  # EX_TEMPFAIL: the service manager starts it again, and it stands by
 
 
@@ -28,14 +28,14 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
     def __init__(self, consumer: Any, **kwargs: Any) -> None:
         super().__init__(consumer, **kwargs)
         self._timer: Any = None
-        self._held = False
+        self._away = False
         consumer.smurfq_keeper = self
 
     def start(self, consumer: Any) -> None:
         """Apply a hold before the first message is taken, then look after all once a second."""
         if consumer.app.worker_context.told_to_stop:  # before Celery listened to signals
             state.should_stop = 0
-        self._held = False
+        consumer.app.worker_context.held = False
         self.apply_hold(consumer)
         self._tick(consumer)
         self._timer = consumer.timer.call_repeatedly(EVERY_S, self._tick, (consumer,))
@@ -52,14 +52,14 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
         if context.lane != "control":
             return "open"
         hold = consumer.app.holds.get(context.slot)
-        if hold is not None and not self._held:
+        if hold is not None and not context.held:
             consumer.cancel_task_queue(context.queue)
             logger.warning("%s: nothing but emergencies is taken", hold)
-        elif hold is None and self._held:
+        elif hold is None and context.held:
             consumer.add_task_queue(context.queue)
             logger.warning("%s is released", context.slot)
-        self._held = hold is not None
-        return "held" if self._held else "open"
+        context.held = hold is not None
+        return "held" if context.held else "open"
 
     def _tick(self, consumer: Any) -> None:
         app = consumer.app
@@ -69,17 +69,16 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
                 logger.critical("another worker has taken over %s; this one stops", context.queue)
                 state.should_stop = LEASE_LOST_EXIT
                 return
-            self._say(app, context)
+            context.say_alive()
             self.apply_hold(consumer)
+            self._away = False
+        except REFUSES as cause:  # the consumer starts again, and waits before it takes another message
+            raise RedisConnectionError(str(cause)) from cause
         except AWAY as cause:
-            logger.debug("Redis is away: %s", cause)
-
-    def _say(self, app: Any, context: Any) -> None:
-        about = {name: dumps(value) for name, value in {**context.about, "held": self._held}.items()}
-        with app.store.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.worker(context.publisher), mapping=about)
-            pipe.expire(keys.worker(context.publisher), _ALIVE_FOR_S)
-            pipe.execute()
+            # Celery itself says that Redis does not answer. That a new connection is refused it may not see for long.
+            level = logging.ERROR if isinstance(cause, AuthenticationError) and not self._away else logging.DEBUG
+            logger.log(level, "%s", explain(app.settings.redis_url, cause))
+            self._away = True
 
 
 @control_command()  # type: ignore[untyped-decorator]

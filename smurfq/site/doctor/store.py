@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
+from smurfq.core.redis_url import is_sentinel
+from smurfq.site.doctor import sentinels
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
-from smurfq.store import connect
-from smurfq.store.connection import Client, without_password
+from smurfq.store import connect, durability
+from smurfq.store.connection import Client, explain, without_password
 
 _OLDEST = (6, 2)
 _CLOCKS_DIFFER_S = 1.0
@@ -28,7 +30,7 @@ def check(examined: Examined) -> Iterator[Finding]:
         try:
             info: dict[str, Any] = client.info()
         except (RedisError, OSError) as error:
-            yield fail("redis", f"{shown} does not answer: {error}", _start(examined))
+            yield fail("redis", explain(url, error), _start(examined))
             return
         examined.redis_answers = True
         yield _version(shown, info)
@@ -36,7 +38,10 @@ def check(examined: Examined) -> Iterator[Finding]:
         yield _policy(info)
         yield _writable(client, info)
         yield _clock(client)
-    yield from _password(url)
+        if is_sentinel(url):
+            yield from sentinels.check(url, client, info)
+    if not is_sentinel(url):
+        yield from _password(url)
 
 
 def _start(examined: Examined) -> str:
@@ -55,26 +60,16 @@ def _version(shown: str, info: dict[str, Any]) -> Finding:
 
 
 def _persistence(info: dict[str, Any]) -> Finding:
-    if not int(info.get("aof_enabled", 0)):
-        return fail(
-            "redis persistence",
-            "the append-only file is off: a restart of Redis loses what waits in the queues",
-            "set appendonly yes in its configuration (CONFIG SET appendonly yes, then CONFIG REWRITE)",
-        )
-    status = info.get("aof_last_write_status", "ok")
-    if status != "ok":
-        return fail("redis persistence", f"the last write of the append-only file: {status}", "look at Redis's disk")
+    danger = durability.persistence(info)
+    if danger is not None:
+        return fail(danger.subject, danger.found, danger.todo)
     return ok("redis persistence", "the append-only file is on")
 
 
 def _policy(info: dict[str, Any]) -> Finding:
-    policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        return fail(
-            "redis memory",
-            f"maxmemory-policy is {policy}: when memory is short, Redis drops queues and records",
-            "set maxmemory-policy noeviction",
-        )
+    danger = durability.eviction(info)
+    if danger is not None:
+        return fail(danger.subject, danger.found, danger.todo)
     limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
     if limit and used > 0.9 * limit:
         return warn(

@@ -1,0 +1,97 @@
+"""Whether Redis keeps what it is given: across its restart, when memory is short, and across a failover."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from smurfq.core.redis_url import is_sentinel
+from smurfq.store.connection import AWAY, Client, connect
+
+_MIN_REPLICAS = "min-replicas-to-write"
+log = logging.getLogger("smurfq.store")
+
+
+@dataclass(frozen=True)
+class Danger:
+    """What may be lost, by which of Redis's settings, and what to do."""
+
+    subject: str
+    found: str
+    todo: str
+
+
+def persistence(info: Mapping[str, Any]) -> Danger | None:
+    """What a restart would lose, by what INFO says."""
+    subject = "redis persistence"
+    if not int(info.get("aof_enabled", 0)):
+        return Danger(
+            subject,
+            "the append-only file is off: a restart of Redis loses what waits in the queues",
+            "set appendonly yes in its configuration (CONFIG SET appendonly yes, then CONFIG REWRITE)",
+        )
+    status = info.get("aof_last_write_status", "ok")
+    if status != "ok":
+        return Danger(subject, f"the last write of the append-only file: {status}", "look at Redis's disk")
+    return None
+
+
+def eviction(info: Mapping[str, Any]) -> Danger | None:
+    """What a shortage of memory would lose, by what INFO says."""
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy == "noeviction":
+        return None
+    return Danger(
+        "redis memory",
+        f"maxmemory-policy is {policy}: when memory is short, Redis drops queues and records",
+        "set maxmemory-policy noeviction",
+    )
+
+
+def failover(info: Mapping[str, Any], min_replicas: int) -> Danger | None:
+    """What a failover would lose, by what INFO says and how many replicas a write needs."""
+    subject = "redis replicas"
+    if int(info.get("connected_slaves", 0)) < 1:
+        return Danger(subject, "no replica follows the primary: there is nothing to fail over to", "start a replica")
+    if min_replicas < 1:
+        return Danger(
+            subject,
+            "min-replicas-to-write is 0: a primary that is cut off from its replicas goes on taking writes, "
+            "which the failover then loses",
+            "set min-replicas-to-write 1 and min-replicas-max-lag 5 on every server",
+        )
+    return None
+
+
+def replicas_needed(client: Client) -> int:
+    """How many replicas must follow a primary, for it to take writes."""
+    return int(client.config_get(_MIN_REPLICAS)[_MIN_REPLICAS] or 0)
+
+
+def dangers(url: str) -> Iterator[Danger]:
+    """All that may be lost by the settings of the Redis at ``url``.
+
+    Raises
+    ------
+    RedisError
+        It does not answer, or does not let us ask.
+    """
+    with connect(url) as client:
+        info: dict[str, Any] = client.info()
+        found = [persistence(info), eviction(info)]
+        if is_sentinel(url):
+            found.append(failover(info, replicas_needed(client)))
+    yield from (danger for danger in found if danger is not None)
+
+
+def warn_of_losses(url: str) -> None:
+    """Log what the settings of the Redis at ``url`` may lose; nothing if it does not answer."""
+    try:
+        for danger in dangers(url):
+            log.warning("%s; %s", danger.found, danger.todo)
+    except (*AWAY, RedisError) as cause:
+        log.debug("cannot ask Redis for its settings: %s", cause)

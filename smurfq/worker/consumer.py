@@ -1,0 +1,53 @@
+"""Celery's consumer, which takes no message from a Redis that takes no writes.
+
+Memory may have run out, or it may be a replica: a message taken then could neither be noted as taken nor claimed.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from celery.utils.log import get_logger
+from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
+
+from smurfq.store.connection import AWAY, REFUSES, explain
+
+logger = get_logger(__name__)
+
+_LOOK_EVERY_S = 0.5
+_SAY_EVERY_S = 30.0
+
+
+class SlotConsumer(Consumer):  # type: ignore[misc]
+    """The consumer of a slot's queues."""
+
+    def connect(self) -> Any:
+        """The connection to the broker, once Redis takes writes; see ``Consumer.connect``."""
+        self._wait_for_writes()
+        return super().connect()
+
+    def _wait_for_writes(self) -> None:
+        """Return once Redis takes writes, or does not answer, for which Celery waits; keep the lease until then."""
+        next_word = 0.0
+        while (cause := self._refusal()) is not None:
+            maybe_shutdown()
+            if time.monotonic() >= next_word:
+                next_word = time.monotonic() + _SAY_EVERY_S
+                logger.error("%s; no task is taken until then", explain(self.app.settings.redis_url, cause))
+            time.sleep(_LOOK_EVERY_S)
+        if next_word:
+            logger.warning("Redis takes writes again")
+
+    def _refusal(self) -> Exception | None:
+        """Why Redis refuses to be written to, if it does."""
+        context = self.app.worker_context
+        try:
+            context.renew_lease()
+            context.say_alive()
+        except REFUSES as cause:
+            return cause
+        except AWAY:
+            return None
+        return None
