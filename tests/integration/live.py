@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from smurfq import config
 from smurfq.app import app
 from smurfq.celery_settings import celery_settings
 from smurfq.core.slot import queue_name
+from tests.ports import free_port
 
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 30.0
@@ -35,14 +35,6 @@ def eventually(condition: Callable[[], Any], within_s: float = 15.0, what: str =
         time.sleep(0.02)
 
 
-def free_port(kind: int) -> int:
-    """A port of loopback that is free now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class LiveSite:
     """Valkey, bridge and workers of a test session."""
 
@@ -50,12 +42,12 @@ class LiveSite:
         self.folder = folder
         self.scripts = folder / "scripts"
         self.scripts.mkdir(parents=True)
-        self._valkey_port = free_port(socket.SOCK_STREAM)
+        self._valkey_port = free_port()
         self.start_valkey()
         self.environ = {
             "SMURFQ_REDIS_URL": f"redis://127.0.0.1:{self._valkey_port}/0",
             "SMURFQ_STATE_DIR": str(folder / "state"),
-            "SMURFQ_BRIDGE_PORT": str(free_port(socket.SOCK_DGRAM)),
+            "SMURFQ_BRIDGE_PORT": str(free_port()),
             "SMURFQ_SCRIPTS_FOLDERS": str(self.scripts),
             "SMURFQ_SLOTS": "crate1slot1,crate1slot2,crate1slot3,crate1slot4",
             "SMURFQ_WORKER_PRELOAD": "false",
@@ -88,7 +80,7 @@ class LiveSite:
     def bind(self) -> None:
         """Make this process a producer of the site."""
         settings = config.load(self.environ)
-        for name in ("store", "records", "snapshots", "fence", "holds", "verbs", "waiting", "_expires_s"):
+        for name in ("handles", "_unused_connection"):
             app.__dict__.pop(name, None)
         app.__dict__["settings"] = settings
         app.conf.update(celery_settings(settings))

@@ -8,7 +8,6 @@ import pty
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from smurfq.store.connection import Client
 from smurfq.store.feeds import Feeds
 from tests.integration.live import eventually
 from tests.integration.records import Writer, beside, serve
+from tests.ports import free_port
 
 Cli = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
@@ -373,10 +373,7 @@ def test_emergency_off_of_all_slots_ends_with_the_first_failure(cli: Cli, connec
     ],
 )
 def test_redis_away_is_unavailable(cli: Cli, arguments: tuple[str, ...]) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    result = cli(*arguments, SMURFQ_REDIS_URL=f"redis://:secret@127.0.0.1:{port}/0")
+    result = cli(*arguments, SMURFQ_REDIS_URL=f"redis://:secret@127.0.0.1:{free_port()}/0")
     assert result.exit_code == 7
     assert len(result.stderr.splitlines()) == 1
     assert "smurfq doctor" in result.stderr

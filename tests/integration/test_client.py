@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -47,6 +46,7 @@ from smurfq.store.connection import Client
 from smurfq.store.holds import Hold
 from smurfq.store.verbs import Request
 from tests.integration.records import Writer, beside, serve
+from tests.ports import free_port
 
 SLOTS = "crate1slot2,crate1slot3"
 WITHIN_S = 20.0
@@ -391,9 +391,7 @@ def test_several_slots_at_once(settings: Settings) -> None:
 
 
 def test_that_redis_is_away_is_told_as_such(settings: Settings) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"redis://:secret@127.0.0.1:{probe.getsockname()[1]}/0"
+    url = f"redis://:secret@127.0.0.1:{free_port()}/0"
     slot = Slot("crate1slot2", load({"SMURFQ_REDIS_URL": url, "SMURFQ_SLOTS": SLOTS}))
     for ask in (
         slot.status,
@@ -414,9 +412,7 @@ class Restartable:
     """A Valkey with persistence that comes back at the same address."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._folder = str(folder)
         self._server: Any = None
 

@@ -17,11 +17,11 @@ from smurfq.core import keys
 from smurfq.core.slot import queue_name
 from smurfq.site.doctor import bridge, store, workers
 from smurfq.site.doctor.finding import Examined, Finding
-from smurfq.site.ports import free_port
 from smurfq.store.bridge import BridgeBoard, Counters, Health
 from smurfq.store.connection import Client
 from smurfq.store.fence import Fence
 from smurfq.store.holds import Hold, Holds
+from tests.ports import free_port
 
 SLOT = "crate1slot2"
 
@@ -74,7 +74,7 @@ def test_a_redis_that_would_lose_or_refuse(configured, examined, key, value, nam
 
 
 def test_a_redis_that_is_away():
-    environ = {"SMURFQ_REDIS_URL": f"redis://:hush@127.0.0.1:{free_port('tcp')}"}
+    environ = {"SMURFQ_REDIS_URL": f"redis://:hush@127.0.0.1:{free_port()}"}
     examined = Examined(load(environ), environ)
     found = [*store.check(examined), *bridge.check(examined), *workers.check(examined)]
     assert [(finding.name, finding.level) for finding in found] == [("redis", "fail")]

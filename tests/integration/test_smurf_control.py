@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,8 @@ import pytest
 pytest.importorskip("caproto")
 if importlib.util.find_spec("sodetlib") is None:  # found, not imported: it takes seconds
     pytest.skip("needs pysmurf and sodetlib: pip install 'smurfq[slot]'", allow_module_level=True)
+
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slot
 SLOT = "crate1slot2"
@@ -45,13 +46,6 @@ for name, value in values.items():
 print("ready", flush=True)
 run(channels, interfaces=["127.0.0.1"])
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class ChannelAccess:

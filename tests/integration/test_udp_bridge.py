@@ -20,8 +20,9 @@ from smurfq.core.messages import DATAGRAM_BYTES
 from smurfq.store.connection import Client
 from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
-from tests.integration.live import eventually, free_port
+from tests.integration.live import eventually
 from tests.integration.wire import SLOT, BridgeSite
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -256,7 +257,7 @@ class Valkey:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "valkey"
-        self.port = free_port(socket.SOCK_STREAM)
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
 
@@ -376,7 +377,7 @@ def test_a_relay_to_the_bridge_itself_is_refused(valkey: Client, valkey_url: str
 
 
 def test_counters_are_served_to_prometheus(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     site = BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_METRICS_PORT=str(port))
     try:
         site.start()

@@ -18,7 +18,8 @@ from smurfq.store import Records, connect
 from smurfq.store.bridge import BridgeBoard, Counters
 from smurfq.store.drain import DrainAnswer, drain
 from smurfq.store.fence import Fence, Running
-from tests.integration.live import ROOT, eventually, free_port
+from tests.integration.live import ROOT, eventually
+from tests.ports import free_port
 
 SLOT = "crate1slot2"
 HOST = socket.gethostname()
@@ -68,7 +69,7 @@ class BridgeSite:
         self.client = connect(url)
         self.records = Records(self.client, 3600)
         self.board = BridgeBoard(self.client)
-        self.address = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
+        self.address = ("127.0.0.1", free_port())
         self.log_file = folder / "bridge.log"
         self.environ = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("SMURFQ_", "SMURFPUB_"))},

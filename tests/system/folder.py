@@ -14,7 +14,7 @@ import psutil
 from smurfq.config import Settings, load
 from smurfq.site import journal
 from smurfq.site.journal import Journal
-from smurfq.site.ports import free_port
+from tests.ports import free_port
 
 TOP = Path(__file__).parents[2]
 
@@ -29,9 +29,9 @@ class Folder:
             "PYTHONPATH": str(TOP),
             "HOME": str(path),
             "SMURFQ_STATE_DIR": str(path / "state"),
-            "SMURFQ_REDIS_EMBEDDED_PORT": str(free_port("tcp")),
-            "SMURFQ_BRIDGE_PORT": str(free_port("udp")),
-            "SMURFQ_FLOWER_PORT": str(free_port("tcp")),
+            "SMURFQ_REDIS_EMBEDDED_PORT": str(free_port()),
+            "SMURFQ_BRIDGE_PORT": str(free_port()),
+            "SMURFQ_FLOWER_PORT": str(free_port()),
             "SMURFQ_WORKER_PRELOAD": "false",
         }
         self.started: list[subprocess.Popen[str]] = []

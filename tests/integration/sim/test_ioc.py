@@ -18,7 +18,7 @@ pytest.importorskip("epics")
 from smurfq.sim import faults, presence
 from smurfq.sim.faults import Faults
 from tests.integration.live import ROOT, eventually
-from tests.integration.sim.simsite import free_port
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slot, pytest.mark.filterwarnings("ignore")]
 SLOT = "crate1slot2"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ import pytest
 pytest.importorskip("so3g", reason="needs so3g (pip install smurfq[slot])")
 pytest.importorskip("caproto")
 
-from tests.integration.live import ROOT, free_port
+from tests.integration.live import ROOT
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slot, pytest.mark.filterwarnings("ignore")]  # the libraries' own
 SLOT = "crate1slot2"
@@ -57,7 +57,7 @@ def variables(folder: Path) -> Iterator[dict[str, str]]:
         "PYTHONPATH": str(ROOT),
         "SMURFQ_SLOTS": SLOT,
         "SMURFQ_STATE_DIR": str(folder / "state"),
-        "SMURFQ_SIM_PORT": str(free_port(socket.SOCK_STREAM)),
+        "SMURFQ_SIM_PORT": str(free_port()),
         "SMURFQ_SIM_DETECTORS": str(DETECTORS),
         "SMURFQ_SIM_FILE_DURATION_S": "1.5",
     }
