@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import (
     bench_abort,
     bench_cold_start,
+    bench_connecting,
     bench_delivery,
     bench_latency,
     bench_memory,
@@ -32,7 +33,7 @@ _ON_A_SITE: dict[str, Callable[[BenchSite], Sequence[Table]]] = {
     "delivery": bench_delivery.measure,
     "abort": lambda at: [bench_abort.measure(at)],
 }
-_WITHOUT_A_SITE = {"cold": bench_cold_start.measure, "sim": bench_sim.measure}
+_WITHOUT_A_SITE = {"cold": bench_cold_start.measure, "sim": bench_sim.measure, "connecting": bench_connecting.measure}
 _NAMES = (*_WITHOUT_A_SITE, "memory", *_ON_A_SITE)
 
 
