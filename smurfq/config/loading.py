@@ -220,6 +220,10 @@ def _refuse_contradictions(settings: Settings, origin: str) -> None:
         if name not in OPERATIONS:
             near = _nearest(name, tuple(OPERATIONS))
             raise ConfigError(f"limits.operations names {name!r}, which is no operation{near}", key="limits.operations")
+    for instance, slot in settings.ocs.instances.items():
+        if slot not in settings.slots:
+            near = _nearest(slot, settings.slots)
+            raise ConfigError(f"ocs.instances.{instance} is {slot!r}, which is no slot here{near}", key="ocs.instances")
     if settings.bridge.relay == f"{settings.bridge.host}:{settings.bridge.port}":
         raise ConfigError(
             f"bridge.relay is the bridge's own address {settings.bridge.relay}: every datagram would come "

@@ -53,6 +53,16 @@ def hold(slot: str) -> str:
     return f"smurfq:hold:{slot}"
 
 
+def lock(slot: str) -> str:
+    """String: whose submissions alone a slot takes, since when, until when, and why (JSON)."""
+    return f"smurfq:lock:{slot}"
+
+
+def same(slot: str, fingerprint: str) -> str:
+    """Set: ids of submissions that ask for the same of a slot; what neither waits nor runs is dropped by and by."""
+    return f"smurfq:same:{slot}:{fingerprint}"
+
+
 def control(task_id: str) -> str:
     """Hash: what was asked of a running operation (``stop``, ``abort``), by whom and when."""
     return f"smurfq:control:{task_id}"
@@ -61,6 +71,16 @@ def control(task_id: str) -> str:
 def history(slot: str) -> str:
     """Sorted set: the ids of a slot's records by the time they were submitted."""
     return f"smurfq:history:{slot}"
+
+
+def newest(slot: str) -> str:
+    """Hash: the id of the run of each operation that was submitted last for a slot."""
+    return f"smurfq:newest:{slot}"
+
+
+def starting(slot: str, operation: str) -> str:
+    """String: held while an OCS-shaped client looks whether an operation runs, and submits it (a lock of seconds)."""
+    return f"smurfq:starting:{slot}:{operation}"
 
 
 def feed(name: str) -> str:

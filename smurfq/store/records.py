@@ -80,6 +80,7 @@ class Records:
             for key in (keys.HISTORY, keys.history(record.slot)):
                 pipe.zadd(key, {record.session_id: at}, nx=True)
                 pipe.zremrangebyscore(key, "-inf", at - self.expires_s)
+            pipe.hset(keys.newest(record.slot), record.op_name, record.session_id)
             pipe.zadd(keys.WAITING, {record.session_id: at}, nx=True)
             pipe.execute()
 
@@ -286,6 +287,11 @@ class Records:
                 pipe.hgetall(keys.record(task_id))
             found = pipe.execute()
         return [_header(task_id, fields) for task_id, fields in zip(ids, found, strict=True) if fields]
+
+    def newest(self, slot: str, operation: str) -> str | None:
+        """The id of the run of an operation that was submitted last for a slot; its record may have expired."""
+        found: Any = self.client.hget(keys.newest(slot), operation)
+        return None if found is None else str(found)
 
     def find(self, start: str) -> str:
         """The one id that begins with ``start``, as a person types it; the newest 1000 records are looked at.

@@ -19,11 +19,13 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "site.toml"
 VALUES = {  # by what a key allows, a text and the value it stands for
     "a path": ("/somewhere", Path("/somewhere")),
     '"udp" or "null"': ("null", "null"),
+    '"refuse" or "queue-finite" or "queue"': ("queue", "queue"),
     "true or false": ("true", True),
     "text": ("anything", "anything"),
     "text without a colon": ("someone", "someone"),
     "a list, each item a path": ("/a:/b", (Path("/a"), Path("/b"))),
     "a table, each value a number above 0": ('{"take_iv": 9}', {"take_iv": 9.0}),
+    "a table, each value text": ('{"ufm-mv9": "crate1slot2"}', {"ufm-mv9": "crate1slot2"}),
 }
 TEXTS = {"SMURFQ_REDIS_URL": "rediss://:secret@far:6379/1", "SMURFQ_BRIDGE_RELAY": "localhost:8201"}
 
@@ -117,6 +119,11 @@ def test_home_is_expanded():
             "SMURFQ_LIMITS_OPERATIONS",
             '{"take_ivs": 9}',
             "limits.operations names 'take_ivs', which is no operation; the nearest known one is take_iv",
+        ),
+        (
+            "SMURFQ_OCS_INSTANCES",
+            '{"ufm-mv9": "crate1slot3"}',
+            "ocs.instances.ufm-mv9 is 'crate1slot3', which is no slot here; the nearest known one is crate1slot2",
         ),
         (
             "SMURFQ_SLOTS",

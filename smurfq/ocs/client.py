@@ -1,0 +1,113 @@
+"""``OCSClient``: a slot's operations as attributes, as OCS's own client has an agent's."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from smurfq.client.connection import Connection, connection_of
+from smurfq.config import Settings
+from smurfq.core.operations import OPERATIONS, Operation
+from smurfq.errors import StoreUnavailableError, UnknownSlotError
+from smurfq.ocs.aborting import AbortTask
+from smurfq.ocs.agent import Agent
+from smurfq.ocs.errors import ControlClientError
+from smurfq.ocs.instances import REGISTRY, slot_of
+from smurfq.ocs.operation import OcsOperation, Process, Task
+from smurfq.ocs.registry import RegistryMain
+
+logger = logging.getLogger(__name__)
+
+_ALSO_CALLED: Final = {"run_test_func": "test"}  # the PysmurfController's name, and smurfq's
+
+
+class OCSClient:
+    """A slot by its OCS instance id; each operation is an attribute.
+
+    >>> client = OCSClient("pysmurf-controller-crate1slot2")  # doctest: +SKIP
+    >>> ok, msg, session = client.take_iv(tag="cal")  # doctest: +SKIP
+
+    ``OCSClient("registry")`` has ``main``, whose status names the slots that are served.
+
+    Parameters
+    ----------
+    instance_id
+        As ``instances.slot_of`` takes it.
+    privs, args, site, start, client_type
+        Taken, as ocs has them, and not used: smurfq has no access levels, and its settings say where the site is.
+    settings
+        The site's; absent: those that this process's environment describes.
+
+    Raises
+    ------
+    ControlClientError
+        The site has no such slot, or Redis does not answer.
+    """
+
+    def __init__(
+        self,
+        instance_id: str,
+        privs: str | int | None = None,
+        *,
+        args: Any = None,
+        site: Any = None,
+        start: bool = True,
+        client_type: str = "http",
+        settings: Settings | None = None,
+    ) -> None:
+        if privs is not None:
+            logger.warning("%s: smurfq has no access levels; privs is not used", instance_id)
+        self.instance_id = instance_id
+        connection = connection_of(settings)
+        for name, operation in _operations(instance_id, connection):
+            setattr(self, name, operation)
+
+    def __repr__(self) -> str:
+        return f"OCSClient({self.instance_id!r})"
+
+    def __getattr__(self, name: str) -> Any:
+        known: Sequence[str] = [key for key in self.__dict__ if key != "instance_id"]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        raise AttributeError(f"{self.__dict__.get('instance_id')} has no operation {name!r}; {hint}")
+
+
+class MatchedClient(OCSClient):
+    """``OCSClient`` by the name that it had in ocs until 2025."""
+
+
+def _operations(instance_id: str, connection: Connection) -> Iterator[tuple[str, OcsOperation | RegistryMain]]:
+    try:
+        with connection.reached():
+            connection.redis.ping()
+        if instance_id == REGISTRY:
+            yield "main", RegistryMain(connection)
+            return
+        agent = Agent(instance_id, slot_of(instance_id, connection.settings), connection)
+    except UnknownSlotError as cause:
+        # sorunlib looks for these words, and leaves the slot out.
+        raise ControlClientError(f"no callee registered: {cause}", instance=instance_id) from cause
+    except StoreUnavailableError as cause:
+        raise ControlClientError(f"{instance_id}: {cause}", instance=instance_id) from cause
+    for operation in OPERATIONS.values():
+        yield operation.name, _made(agent, operation, operation.name)
+    for name, called in _ALSO_CALLED.items():
+        yield name, _made(agent, OPERATIONS[called], name)
+    yield "abort", AbortTask(agent)
+
+
+def _made(agent: Agent, operation: Operation, name: str) -> OcsOperation:
+    kind: type[OcsOperation] = Process if operation.process else Task
+    made = type(kind.__name__, (kind,), {"__doc__": _told(operation), "__module__": kind.__module__})
+    return made(agent, operation, name)  # type: ignore[no-any-return]
+
+
+def _told(operation: Operation) -> str:
+    """What ``help`` shows of an operation: what it does, and its parameters."""
+    lines = [operation.summary, ""]
+    for parameter in operation.parameters:
+        default = "required" if parameter.required else f"default {parameter.default!r}"
+        lines.append(f"{parameter.name}: {parameter.doc} ({parameter.allowed}; {default})")
+    return "\n".join(lines).strip()

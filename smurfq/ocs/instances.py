@@ -1,0 +1,59 @@
+"""Which slot an OCS instance id means."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from smurfq.config import Settings
+from smurfq.errors import UnknownSlotError
+
+PREFIX: Final = "pysmurf-controller-"
+REGISTRY: Final = "registry"
+
+_SHORT = re.compile(r"(?:c(?P<crate>\d+))?s(?P<slot>\d+)")
+
+
+def slot_of(instance_id: str, settings: Settings) -> str:
+    """The slot of an instance id.
+
+    One of the site's ``ocs.instances``, or with or without ``pysmurf-controller-`` a slot id (``crate1slot2``), its
+    short form (``c1s2``), or the slot's number alone (``s2``) where one crate only has it.
+
+    Raises
+    ------
+    UnknownSlotError
+        It names none of the site's slots, or several.
+    """
+    if instance_id in settings.ocs.instances:
+        return settings.ocs.instances[instance_id]
+    name = instance_id.removeprefix(PREFIX)
+    if name in settings.ocs.instances:
+        return settings.ocs.instances[name]
+    if name in settings.slots:
+        return name
+    short = _SHORT.fullmatch(name)
+    end = f"slot{short['slot']}" if short else ""
+    if short and short["crate"] is not None:
+        end = f"crate{short['crate']}{end}"
+    meant = [slot for slot in settings.slots if end and (slot == end or re.fullmatch(rf"crate\d+{end}", slot))]
+    if len(meant) == 1:
+        return meant[0]
+    what = f"means any of {', '.join(meant)}" if meant else "names no slot"
+    raise UnknownSlotError(
+        f"the instance id {instance_id!r} {what}; known are {', '.join(map(instance_of, settings.slots))}"
+        f"{_configured(settings)}; ocs.instances of the site file gives others",
+        got=instance_id,
+        known=list(settings.slots),
+    )
+
+
+def instance_of(slot: str, settings: Settings | None = None) -> str:
+    """The instance id under which a slot is listed: the site's own for it, or the one that ends in its slot id."""
+    given = settings.ocs.instances if settings is not None else {}
+    own = next((instance for instance, its_slot in given.items() if its_slot == slot), slot)
+    return own if own.startswith(PREFIX) else PREFIX + own
+
+
+def _configured(settings: Settings) -> str:
+    return "".join(f", {instance} ({slot})" for instance, slot in settings.ocs.instances.items())

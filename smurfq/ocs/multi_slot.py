@@ -1,0 +1,85 @@
+"""``MultiSlotController``: one operation on all slots or some, as socs's own has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from smurfq.config import Settings
+from smurfq.errors import UnknownSlotError
+from smurfq.ocs.client import OCSClient
+from smurfq.ocs.errors import ControlClientError
+from smurfq.ocs.instances import PREFIX, REGISTRY
+from smurfq.ocs.reply import ERROR, OCSReply
+
+
+class MultiSlotController:
+    """The slots that a worker serves, by what stands last in their instance ids (``crate1slot2``).
+
+    Each verb returns its replies by slot. A slot that cannot be asked replies ``ERROR``, and the others are asked.
+
+    Parameters
+    ----------
+    client_args
+        Taken, as socs has it, and not used.
+    settings
+        The site's; absent: those that this process's environment describes.
+    """
+
+    def __init__(self, client_args: Any = None, *, settings: Settings | None = None) -> None:
+        self.client_args = client_args
+        self._settings = settings
+        self.reg = OCSClient(REGISTRY, settings=settings)
+        self.smurfs: dict[str, OCSClient] = {}
+        self.get_active_smurfs()
+
+    def get_active_smurfs(self) -> None:
+        """Look again which slots are served; the clients of those that still are stay as they are."""
+        before, self.smurfs = self.smurfs, {}
+        for address, entry in self.reg.main.status().session["data"].items():
+            instance_id = address.split(".")[-1]
+            if PREFIX not in instance_id or entry["expired"]:
+                continue
+            key = instance_id.split("-")[-1]
+            self.smurfs[key] = before.get(key) or OCSClient(instance_id, settings=self._settings)
+
+    def start(self, op_name: str, ids: str | Iterable[str] | None = None, **params: Any) -> dict[str, OCSReply]:
+        """Start an operation on the slots ``ids``, else on all."""
+        return self._each(ids, lambda smurf: getattr(smurf, op_name).start(**params))
+
+    def stop(self, op_name: str, ids: str | Iterable[str] | None = None) -> dict[str, OCSReply]:
+        """Stop a process on the slots ``ids``, else on all."""
+        return self._each(ids, lambda smurf: getattr(smurf, op_name).stop())
+
+    def abort(self, op_name: str, ids: str | Iterable[str] | None = None) -> dict[str, OCSReply]:
+        """Abort a task on the slots ``ids``, else on all."""
+        return self._each(ids, lambda smurf: getattr(smurf, op_name).abort())
+
+    def status(self, op_name: str, ids: str | Iterable[str] | None = None) -> dict[str, OCSReply]:
+        """How an operation stands on the slots ``ids``, else on all."""
+        return self._each(ids, lambda smurf: getattr(smurf, op_name).status())
+
+    def wait(
+        self, op_name: str, ids: str | Iterable[str] | None = None, timeout: float | None = None
+    ) -> dict[str, OCSReply]:
+        """Wait for an operation on the slots ``ids``, else on all, one after another; ``timeout`` is for each."""
+        return self._each(ids, lambda smurf: getattr(smurf, op_name).wait(timeout=timeout))
+
+    def _each(self, ids: str | Iterable[str] | None, ask: Callable[[OCSClient], OCSReply]) -> dict[str, OCSReply]:
+        names = list(self.smurfs) if ids is None else [ids] if isinstance(ids, str) else list(ids)
+        unknown = [name for name in names if name not in self.smurfs]
+        if unknown:
+            raise UnknownSlotError(
+                f"no worker serves {', '.join(unknown)}; served are {', '.join(self.smurfs) or 'none'}, "
+                "and get_active_smurfs() looks again",
+                got=unknown,
+                known=list(self.smurfs),
+            )
+        return {name: _asked(self.smurfs[name], ask) for name in names}
+
+
+def _asked(smurf: OCSClient, ask: Callable[[OCSClient], OCSReply]) -> OCSReply:
+    try:
+        return ask(smurf)
+    except ControlClientError as error:
+        return OCSReply(ERROR, str(error), {})

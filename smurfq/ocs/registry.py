@@ -1,0 +1,86 @@
+"""The registry agent's process ``main``, by which OCS's clients find out which controllers are there."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from smurfq.client.connection import Connection
+from smurfq.client.status import running_now
+from smurfq.client.waiting import is_served
+from smurfq.core.operations import OPERATIONS
+from smurfq.core.session import OpCode
+from smurfq.core.slot import Lane
+from smurfq.errors import StoreUnavailableError
+from smurfq.ocs.errors import ControlClientError
+from smurfq.ocs.instances import REGISTRY, instance_of
+from smurfq.ocs.reply import ERROR, OK, TIMEOUT, OCSReply
+
+_ROOT = "observatory"
+_LANES: tuple[Lane, ...] = ("control", "state")
+
+
+class RegistryMain:
+    """A process that always runs: its data name each slot of the site, and say whether a worker serves it."""
+
+    kind: Literal["process"] = "process"
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._since = time.time()
+
+    def start(self, **_params: Any) -> OCSReply:
+        """``ERROR``: it runs already."""
+        return OCSReply(ERROR, 'Operation "main" already in progress.', self.status().session)
+
+    def wait(self, timeout: float | None = None) -> OCSReply:
+        """``TIMEOUT`` at once: it never ends."""
+        return OCSReply(TIMEOUT, 'Operation "main" still running; wait timed out.', self.status().session)
+
+    def stop(self) -> OCSReply:
+        """``ERROR``: it cannot be stopped."""
+        return OCSReply(ERROR, "the registry is part of smurfq and cannot be stopped", self.status().session)
+
+    def status(self) -> OCSReply:
+        """The slots, by their addresses: ``expired`` where no worker serves them."""
+        try:
+            with self._connection.reached():
+                data = dict(self._entry(slot) for slot in self._connection.settings.slots)
+        except StoreUnavailableError as cause:
+            raise ControlClientError(f"{REGISTRY}: {cause}", instance=REGISTRY) from cause
+        session = {
+            "session_id": "0",
+            "op_name": "main",
+            "op_code": int(OpCode.RUNNING),
+            "cred_level": 1,
+            "status": "running",
+            "degraded": False,
+            "success": None,
+            "start_time": self._since,
+            "end_time": None,
+            "data": data,
+            "messages": [],
+        }
+        return OCSReply(OK, "Session active.", session)
+
+    def __call__(self) -> OCSReply:
+        return self.status()
+
+    def _entry(self, slot: str) -> tuple[str, dict[str, Any]]:
+        address = f"{_ROOT}.{instance_of(slot, self._connection.settings)}"
+        expired = not is_served(self._connection, slot, "control")
+        idle = OpCode.EXPIRED if expired else OpCode.NONE
+        codes = dict.fromkeys(OPERATIONS, int(idle))
+        for lane in _LANES:
+            running = running_now(self._connection, slot, lane)
+            if running is not None:
+                codes[running.op_name] = int(running.op_code)
+        now = time.time()
+        return address, {
+            "expired": expired,
+            "time_expired": now if expired else None,
+            "last_updated": now,
+            "op_codes": codes,
+            "agent_class": "PysmurfController",
+            "agent_address": address,
+        }
