@@ -122,7 +122,8 @@ class Applier(threading.Thread):
                 else:
                     messages.append((address, message))
         self._write(messages)
-        self._patience(self._snapshots.publish_due)
+        if self._snapshots.wait_s(_LONGEST_WAIT_S) <= 0:
+            self._patience(self._snapshots.publish_due)
 
     def _write(self, messages: list[tuple[bytes, Message]], *, tell: bool = False) -> None:
         """Write what ``messages`` say; ``tell``: and what was dropped, however lately that was told."""

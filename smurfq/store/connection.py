@@ -21,7 +21,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError, Sentinel
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from smurfq.core.redis_url import SentinelUrl, is_sentinel, parse_sentinel, without_password
 from smurfq.errors import StoreUnavailableError
@@ -90,6 +90,11 @@ def sentinel_options(address: SentinelUrl) -> dict[str, Any]:
     return options
 
 
+def replicas_to_wait_for(client: Client) -> int:
+    """How many replicas must know of a claim or a lease: one where sentinels may make a replica the primary."""
+    return int(isinstance(client.connection_pool, SentinelConnectionPool))
+
+
 def name_refusals() -> None:
     """Have redis-py raise ``WritesRefusedError`` where it has no class for an answer; for Celery's connections too."""
     for code in ("NOREPLICAS", "MISCONF"):
@@ -105,7 +110,7 @@ def takes_no_writes(error: BaseException) -> bool:
 
 def explain(url: str, cause: BaseException) -> str:
     """What is wrong with the Redis at ``url``, and what to do, in words for a person."""
-    shown = without_password(url)
+    shown = without_password(url) or "its address"
     where = "SMURFQ_REDIS_URL or redis.url of the site file"
     if isinstance(cause, AuthenticationError):
         return (

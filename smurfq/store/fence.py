@@ -10,7 +10,7 @@ from typing import Any
 
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
-from smurfq.store.connection import Client
+from smurfq.store.connection import Client, WritesRefusedError, replicas_to_wait_for
 
 # KEYS: meta, claim, running, record, waiting.
 # ARGV: who claims, what then runs, Celery's metadata as started, seconds to live, the request, task id.
@@ -22,6 +22,7 @@ if state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED' then
   return {'final', state}
 end
 local owner = redis.call('GET', KEYS[2])
+if owner == ARGV[1] then redis.call('EXPIRE', KEYS[2], ARGV[4]) end -- a write, for WAIT
 if owner then return {'claimed', owner} end
 local busy = redis.call('GET', KEYS[3])
 if busy then return {'busy', busy} end
@@ -44,20 +45,29 @@ if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1],
 return 1
 """
 
-# KEYS: lease.  ARGV: token, milliseconds to live.  Returns 1 if the lease is the token's.
+# KEYS: lease.  ARGV: token, milliseconds to live.  Returns 1 if the lease is the token's, -1 if it is nobody's.
 # PEXPIRE is done even where memory has run out: a lease that is held stays held.
-_LEASE = """
+_RENEW = """
 local owner = redis.call('GET', KEYS[1])
-if owner == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1 end
+if owner == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 if owner then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
+return -1
+"""
+
+# KEYS: lease.  ARGV: token, milliseconds to live.  Returns 1 if the lease is the token's now.
+_TAKE = """
+if redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
+return 0
 """
 
 _RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 """
+
+
+_NOBODYS = -1
+_WAIT_MS = 1000
 
 
 @dataclass(frozen=True)
@@ -98,14 +108,21 @@ class Fence:
     def __init__(self, client: Client, expires_s: float) -> None:
         self._client = client
         self._expires_s = int(expires_s)
-        self._claim = client.register_script(_CLAIM)
+        self._replicas = replicas_to_wait_for(client)
         self._change_running = client.register_script(_CHANGE_RUNNING)
-        self._lease = client.register_script(_LEASE)
+        self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
 
     def claim(self, running: Running, name: str, retries: int, who: str, started_meta: str) -> Claim:
-        """Claim one try of a task, in one atomic step: refused where the task ended, runs, or the slot is busy."""
-        answer, detail = self._claim(
+        """Claim one try of a task, in one atomic step: refused where the task ended, runs, or the slot is busy.
+
+        Raises
+        ------
+        WritesRefusedError
+            A failover might lose the claim: no replica knows of it. Claim again.
+        """
+        answer, detail = self._lasting(
+            _CLAIM,
             keys=[
                 keys.meta(running.task_id),
                 keys.claim(running.task_id, name, retries),
@@ -147,8 +164,33 @@ class Fence:
         return self._client.getdel(keys.dirty(publisher))  # type: ignore[return-value]
 
     def take_lease(self, queue: str, token: str, ttl_s: float) -> bool:
-        """Take or renew the lease of a queue; false while another worker has it."""
-        return bool(self._lease(keys=[keys.lease(queue)], args=[token, int(1000 * ttl_s)]))
+        """Take or renew the lease of a queue; false while another worker has it.
+
+        Raises
+        ------
+        WritesRefusedError
+            A failover might lose the lease, just taken: no replica knows of it. It is given back.
+        """
+        names, ttl_ms = [keys.lease(queue)], int(1000 * ttl_s)
+        found = self._renew(keys=names, args=[token, ttl_ms])
+        if found != _NOBODYS:
+            return bool(found)
+        try:
+            return bool(self._lasting(_TAKE, keys=names, args=[token, ttl_ms]))
+        except WritesRefusedError:
+            self.release_lease(queue, token)
+            raise
+
+    def _lasting(self, script: str, keys: list[str], args: list[Any]) -> Any:
+        """What a script answers, once as many replicas as shall know of what it has written."""
+        with self._client.pipeline(transaction=False) as pipe:  # of one connection, for whose writes WAIT waits
+            pipe.eval(script, len(keys), *keys, *args)
+            if self._replicas:
+                pipe.wait(self._replicas, _WAIT_MS)
+            answer, *known = pipe.execute()
+        if known and known[0] < self._replicas:
+            raise WritesRefusedError(f"{known[0]} of {self._replicas} replicas have taken it in {_WAIT_MS} ms")
+        return answer
 
     def lease_owner(self, queue: str) -> str | None:
         """The token of the worker that has the lease of a queue."""

@@ -1,6 +1,6 @@
-"""Celery's consumer, which takes no message from a Redis that takes no writes.
+"""Celery's consumer, which takes no message while nothing can be written to Redis.
 
-Memory may have run out, or it may be a replica: a message taken then could neither be noted as taken nor claimed.
+Its memory may have run out, or it may be a replica: a message taken then could neither be noted as taken nor claimed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
-from smurfq.store.connection import AWAY, REFUSES, explain
+from smurfq.store.connection import AWAY, explain
 
 logger = get_logger(__name__)
 
@@ -24,30 +24,31 @@ class SlotConsumer(Consumer):  # type: ignore[misc]
     """The consumer of a slot's queues."""
 
     def connect(self) -> Any:
-        """The connection to the broker, once Redis takes writes; see ``Consumer.connect``."""
-        self._wait_for_writes()
+        """The connection to the broker, once Redis takes writes; see ``Consumer.connect``.
+
+        Celery itself would look again after 2, 4, 6 … 30 s.
+        """
+        self._wait_for_redis()
         return super().connect()
 
-    def _wait_for_writes(self) -> None:
-        """Return once Redis takes writes, or does not answer, for which Celery waits; keep the lease until then."""
+    def _wait_for_redis(self) -> None:
+        """Return once Redis takes writes; keep the lease until then, as far as that can be done."""
         next_word = 0.0
-        while (cause := self._refusal()) is not None:
+        while (cause := self._what_is_wrong()) is not None:
             maybe_shutdown()
             if time.monotonic() >= next_word:
                 next_word = time.monotonic() + _SAY_EVERY_S
                 logger.error("%s; no task is taken until then", explain(self.app.settings.redis_url, cause))
             time.sleep(_LOOK_EVERY_S)
         if next_word:
-            logger.warning("Redis takes writes again")
+            logger.warning("Redis is there, and takes writes")
 
-    def _refusal(self) -> Exception | None:
-        """Why Redis refuses to be written to, if it does."""
+    def _what_is_wrong(self) -> Exception | None:
+        """Why nothing can be written to Redis, if so it is."""
         context = self.app.worker_context
         try:
             context.renew_lease()
             context.say_alive()
-        except REFUSES as cause:
+        except AWAY as cause:
             return cause
-        except AWAY:
-            return None
         return None

@@ -101,4 +101,4 @@ def test_a_full_redis_is_waited_for_and_loses_nothing(valkey: Client, caplog: py
         valkey.config_set("maxmemory", "0")
         client.close()
     assert [event["text"] for event in Records(valkey, 3600).tail("t1")] == ["text"]
-    assert "takes no writes now" in caplog.text
+    assert "out of memory and takes no writes" in caplog.text
