@@ -218,15 +218,19 @@ class SmurfqApp(Celery):  # type: ignore[misc]
             if options.pop(option, None):
                 raise UnsupportedOptionError(f"{name}: the option {option!r} is not allowed: {why}", option=option)
         params = dict(kwargs or {})
-        if "slot" not in params:
-            raise UnknownSlotError(f"{name} needs the keyword 'slot', one of {', '.join(self.settings.slots)}")
-        slot = self.settings.check_slot(params.pop("slot"))
-        lane: Lane = operation.lane
-        if (options.get("headers") or {}).get("smurfq_lane") == "emergency":
-            lane = "emergency"
-        options.setdefault("priority", NORMAL_PRIORITY)
-        if options["priority"] is None:
-            options["priority"] = NORMAL_PRIORITY
+        slot = self._slot(operation, params)
+        headers = options.get("headers") or {}
+        lane: Lane = "emergency" if headers.get(submission.LANE) == "emergency" else operation.lane
+        asked = options.get("priority")
+        options["priority"] = priority_number(headers.get(submission.PRIORITY) if asked is None else asked, name)
+        unique = options.pop("unique", None)
+        if not isinstance(unique, bool | str | None) or unique not in _UNIQUE:
+            raise ParameterError(
+                f"{name}: unique must be true, false, 'waiting' or 'running'; got {unique!r}",
+                operation=operation.name,
+                parameter="unique",
+                got=unique,
+            )
         return _Checked(
             operation, slot, lane, operations.check(operation.name, params), previous_steps(operation.name, args)
         )
@@ -348,3 +352,25 @@ def _keep_message(**message: Any) -> None:
 before_task_publish.connect(_keep_message)
 app = SmurfqApp("smurfq")
 app.add_defaults(lambda: celery_settings(app.settings))
+    def _slot(self, operation: operations.Operation, params: dict[str, Any]) -> str:
+        """The slot that ``params`` name, taken out of them; a workflow runs beside the slots, on those it names."""
+        if operation is operations.WORKFLOW:
+            for slot in operations.check(operation.name, {"slots": params.get("slots")}, partial=True).get("slots", ()):
+                self.settings.check_slot(slot)
+            params.pop("slot", None)
+            return WORKFLOWS
+        if "slot" not in params:
+            known = ", ".join(self.settings.slots)
+            raise UnknownSlotError(f"{operation.task_name} needs the keyword 'slot', one of {known}")
+        return self.settings.check_slot(params.pop("slot"))
+
+    def _check_canvas(self, first: _Checked, later: Iterable[Mapping[str, Any]]) -> list[LockCheck]:
+        """The slots whose locks a submission must pass; its later steps are checked with the first."""
+        steps = [first]
+        if first.accepted is None:
+            for step in later:
+                options = {name: value for name, value in (step.get("options") or {}).items() if value is not None}
+                options.setdefault("owner", first.owner)
+                steps.append(self._check(str(step.get("task")), None, step.get("kwargs"), options))
+        return [LockCheck(step.slot, step.owner, step.accepted) for step in steps if step.lane == "control"]
+

@@ -20,7 +20,7 @@ from smurfq import errors
 from smurfq.app import SmurfqApp
 from smurfq.core import keys, session
 from smurfq.core.session import Outcome, SessionRecord
-from smurfq.core.slot import Lane, publisher_id, queue_name
+from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.errors import OperationLostError, RecordNotFoundError
 from smurfq.runner import processes
 from smurfq.runner.leftovers import end_leftovers
@@ -51,15 +51,19 @@ class Reaper:
 
     def _sweep_running(self) -> list[str]:
         found = []
-        for slot in self._app.settings.slots:
-            for lane in LANES:
-                publisher = publisher_id(slot, lane)
-                running = self._app.fence.running(publisher)
-                if running is None or self._app.fence.lease_owner(queue_name(slot, lane)) == running.lease:
-                    self._unleased_since.pop(publisher, None)
-                elif self._clock() - self._unleased_since.setdefault(publisher, self._clock()) >= WORKER_GONE_S:
-                    found += self._try(running.task_id, partial(self.reap, publisher))
+        for publisher, leased in self._served():
+            running = self._app.fence.running(publisher)
+            if running is None or self._app.fence.lease_owner(leased) == running.lease:
+                self._unleased_since.pop(publisher, None)
+            elif self._clock() - self._unleased_since.setdefault(publisher, self._clock()) >= WORKER_GONE_S:
+                found += self._try(running.task_id, partial(self.reap, publisher))
         return found
+
+    def _served(self) -> list[tuple[str, str]]:
+        """All publisher ids under which something may run, each with what its worker has leased."""
+        settings = self._app.settings
+        lanes = [(publisher_id(slot, lane), queue_name(slot, lane)) for slot in settings.slots for lane in LANES]
+        return lanes + [(seat, seat) for seat in workflow_seats(settings.workflows.at_once)]
 
     @staticmethod
     def _try(task_id: str, give_up: Callable[[], object]) -> list[str]:
@@ -139,7 +143,9 @@ class Reaper:
         if not late:
             return []
         with_message = {
-            waiting.task_id for slot in self._app.settings.slots for waiting in self._app.waiting.waiting(slot)
+            waiting.task_id
+            for slot in (*self._app.settings.slots, WORKFLOWS)
+            for waiting in self._app.waiting.waiting(slot)
         } | self._app.waiting.unacknowledged(since=oldest)
         gone = [task_id for task_id in late if task_id not in with_message]
         return [done for task_id in gone for done in self._try(task_id, partial(self._give_up, task_id))]

@@ -27,7 +27,7 @@ from smurfq import __version__, smurf_control
 from smurfq.app import SmurfqApp, app
 from smurfq.config import Settings
 from smurfq.core import keys
-from smurfq.core.slot import Lane, queue_name, worker_name
+from smurfq.core.slot import WORKFLOWS, Lane, queue_name, worker_name
 from smurfq.errors import SmurfqError
 from smurfq.operation_environment import environment, publisher_warning
 from smurfq.reaper import Reaper
@@ -60,7 +60,16 @@ class Loaded:
 
 def serve(slot: str, lane: Lane, loaded: Loaded, told_to_stop: list[int]) -> int:
     """The exit code of a lane's Celery worker, once it has ended; ``told_to_stop`` fills when it shall stop."""
-    context = WorkerContext(app, slot, lane, token=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    return serve_as(WorkerContext(app, slot, lane, new_token()), worker_name(slot, lane), loaded, told_to_stop)
+
+
+def new_token() -> str:
+    """What names this process's lease, and no other's."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: list[int]) -> int:
+    """As ``serve``, for any context; ``node`` is the Celery worker's name."""
     context.about = {
         "node": worker_name(slot, lane),
         "host": socket.gethostname(),
@@ -87,7 +96,7 @@ def _take_lease(context: WorkerContext, told_to_stop: list[int]) -> bool:
         if patiently(context.renew_lease, on_wait=_Waiting(told_to_stop)):
             return True
         if not said:
-            logger.warning("standing by: another worker serves %s", context.queue)
+            logger.warning("standing by: another worker serves %s", context.leased)
             said = True
         time.sleep(_STANDBY_POLL_S)
     return False
@@ -112,7 +121,7 @@ def _celery(application: SmurfqApp, context: WorkerContext) -> int:
     shutdown.connect(application)
     celery_signals.worker_process_init.connect(_prepare_pool_child, weak=False)
     queues = [context.queue]
-    if context.lane == "control":
+    if context.lane == "control" and context.slot != WORKFLOWS:
         queues.insert(0, queue_name(context.slot, "emergency"))
     worker = application.Worker(
         hostname=context.about["node"],
@@ -126,7 +135,7 @@ def _celery(application: SmurfqApp, context: WorkerContext) -> int:
         quiet=True,
     )
     worker.start()
-    application.fence.release_lease(context.queue, context.token)
+    application.fence.release_lease(context.leased, context.token)
     application.store.delete(keys.worker(context.publisher))
     return int(worker.exitcode or 0)
 

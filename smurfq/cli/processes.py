@@ -15,7 +15,8 @@ from smurfq.cli.options import slot_of
 Examples:
   smurfq worker --slot crate1slot2
   smurfq worker --slot crate1slot2 --slot crate1slot3
-  smurfq worker --slot crate1slot2 --lane state"""
+  smurfq worker --slot crate1slot2 --lane state
+  smurfq worker --workflows"""
 )
 @click.option(
     "--slot",
@@ -32,13 +33,20 @@ Examples:
     multiple=True,
     help="Serve this lane only (control: all that drives the card; state: check_state). Both unless given.",
 )
+@click.option("--workflows", is_flag=True, help="Serve workflows instead, workflows.at_once of them at once.")
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
-def worker(slots: tuple[str, ...], lane: tuple[str, ...], log_level: str) -> None:
+def worker(slots: tuple[str, ...], lane: tuple[str, ...], workflows: bool, log_level: str) -> None:
     """Serve a slot: run its operations, one at a time. It stays in the foreground.
 
     A second worker for the same slot stands by, and takes over when the first is gone. SIGTERM or Ctrl-C lets
     what runs end, or aborts it after limits.shutdown_grace_s; asked twice, it is killed.
     """
+    if workflows:
+        if slots or lane:
+            raise click.UsageError("--workflows serves no slot: leave --slot and --lane out")
+        from smurfq import workflow_boot  # noqa: PLC0415 - as below
+
+        workflow_boot.main(["--log-level", log_level], prog_name="smurfq worker --workflows")
     chosen = [slot_of(slot).slot for slot in slots or (None,)]
     # Celery and, with smurfq[slot], what preloading needs: a second that `smurfq --help` does not have.
     from smurfq import worker_boot  # noqa: PLC0415

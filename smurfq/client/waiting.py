@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from smurfq.client.connection import Connection
 from smurfq.core.session import SessionRecord
-from smurfq.core.slot import Lane, publisher_id, queue_name
+from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.store.fence import Running
 from smurfq.store.holds import Hold
 from smurfq.store.queues import Waiting
@@ -41,7 +41,8 @@ class WaitReason:
         if self.hold is not None:
             text += f"; {self.hold}"
         if not self.served:
-            text += f"; no worker serves {queue_name(self.slot, self.lane)}: `smurfq worker --slot {self.slot}`"
+            whom = "--workflows" if self.slot == WORKFLOWS else f"--slot {self.slot}"
+            text += f"; no worker serves {queue_name(self.slot, self.lane)}: `smurfq worker {whom}`"
         return text
 
     def _front(self) -> str:
@@ -72,7 +73,13 @@ def why_waiting(connection: Connection, record: SessionRecord) -> WaitReason:
 
 
 def is_served(connection: Connection, slot: str, lane: Lane) -> bool:
-    """Whether a living worker has the lease of a slot's lane; the control worker serves emergencies too."""
+    """Whether a living worker has the lease of a slot's lane; the control worker serves emergencies too.
+
+    In the place of the slot, ``workflows``: whether any of the workflows' workers lives.
+    """
+    if slot == WORKFLOWS:
+        seats = workflow_seats(connection.settings.workflows.at_once)
+        return any(connection.fence.lease_owner(seat) is not None for seat in seats)
     return connection.fence.lease_owner(queue_name(slot, "state" if lane == "state" else "control")) is not None
 
 

@@ -151,6 +151,13 @@ class Worker(Section):
     """How long an operation waits for a card that another process on this host still holds."""
 
 
+class Workflows(Section):
+    """The workers of workflows, which drive no card."""
+
+    at_once: Annotated[int, Field(ge=1)] = 3
+    """How many workflows may run at once; more wait."""
+
+
 class Flower(Section):
     """The monitoring page."""
 
@@ -219,6 +226,7 @@ class Settings(Section):
     flower: Flower = Flower()
     sim: Sim = Sim()
     ocs: Ocs = Ocs()
+    workflows: Workflows = Workflows()
     crates: tuple[Crate, ...] = (Crate(id=1, slots=(2,)),)
 
     @cached_property

@@ -313,7 +313,7 @@ def operation(name: str) -> Operation:
     UnknownOperationError
         There is none; the message names the nearest, or all.
     """
-    found = OPERATIONS.get(name.removeprefix(TASK_PREFIX)) if isinstance(name, str) else None
+    found = _KNOWN.get(name.removeprefix(TASK_PREFIX)) if isinstance(name, str) else None
     if found is None:
         hint = _nearest(str(name).removeprefix(TASK_PREFIX), OPERATIONS)
         raise UnknownOperationError(f"no operation is called {name!r}{hint}", got=name, known=list(OPERATIONS))

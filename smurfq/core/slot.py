@@ -67,6 +67,11 @@ def workflow_seat(number: int) -> str:
     return f"{WORKFLOWS}.{number}"
 
 
+def workflow_seats(count: int) -> list[str]:
+    """The seats of a site that runs ``count`` workflows at once."""
+    return [workflow_seat(number) for number in range(1, count + 1)]
+
+
 def workflow_node(seat: str) -> str:
     """The Celery node name of the worker that serves a seat."""
     return f"{seat}@site"

@@ -81,7 +81,7 @@ class Listener:
 
     def _heed(self, request: Request) -> None:
         if request.verb == "stop" and self._is_process:
-            self._supervisor.ask_stop()
+            self._supervisor.ask_stop(by=request.by, reason=request.reason)
         elif request.verb in ("abort", "stop"):
             self._supervisor.ask_abort(
                 by=request.by or "somebody",

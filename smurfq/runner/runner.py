@@ -53,6 +53,7 @@ class Job:
     log: bool | str = True
     time_limit_s: float | None = None
     is_process: bool = False  # ends in good order at "stop"
+    card: bool = True  # it drives a card: its publisher's messages come by the bridge, and a kill may leave it unsafe
     graces_s: tuple[float, float] = (10.0, 10.0)  # from an abort to the signal, from there to the kill
     on_start: Callable[[int], None] = field(default=lambda pid: None)
     on_progress: Callable[[str], None] = field(default=lambda text: None)
@@ -151,7 +152,7 @@ class Runner:
             error = _error(job, ending)
             add(events.header(time.time(), degraded=True, error=describe_error(error) if error else None))
             add(events.message(str(error), time.time()))
-        if ending.stage is Stage.KILLED or ending.result is None:
+        if job.card and (ending.stage is Stage.KILLED or ending.result is None):
             findings = self.make_safe(job)
             add(events.data_set({MAKE_SAFE: findings}, time.time()))
             add(events.message(f"the card: {findings.get('text') or findings}", time.time()))
@@ -184,9 +185,8 @@ class Runner:
         return found
 
     def _finish(self, job: Job, ending: Ending) -> dict[str, Any]:
-        answer = patiently(lambda: drain(self._app.store, self._bridge_address(), job.publisher))
         error = _error(job, ending)
-        more: dict[str, Any] = {"complete": answer is not None and answer.complete}
+        more: dict[str, Any] = {"complete": self._all_came(job)}
         outcome = Outcome.SUCCEEDED
         if error is not None:
             outcome = Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
@@ -198,6 +198,13 @@ class Runner:
         if error is not None:
             raise error
         return patiently(lambda: self._app.records.read(job.task_id).to_dict())
+
+    def _all_came(self, job: Job) -> bool:
+        """Whether the bridge has taken in all that the operation published."""
+        if not job.card:
+            return True
+        answer = patiently(lambda: drain(self._app.store, self._bridge_address(), job.publisher))
+        return answer is not None and answer.complete
 
     def _bridge_address(self) -> tuple[str, int]:
         return self._settings.bridge.host, self._settings.bridge.port

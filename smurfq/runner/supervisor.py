@@ -73,9 +73,9 @@ class Supervisor:
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
 
-    def ask_stop(self) -> None:
+    def ask_stop(self, *, by: str = "", reason: str = "") -> None:
         """Have a process end in good order. From any thread."""
-        self._ask("stop")
+        self._ask("stop asked for" + (f" by {by}" if by else "") + (f": {reason}" if reason else ""))
 
     def ask_abort(
         self, *, by: str, reason: str, grace_s: float | None = None, delay_s: float = 0.0, why: Why = Why.ABORT
@@ -197,7 +197,7 @@ class Supervisor:
                 self._stopped = True
                 self._spare.flag[0] = wire.STOP
                 self._add(events.header(time.time(), status="stopping"))
-                self._add(events.message("stop asked for", time.time()))
+                self._add(events.message(what, time.time()))
         if self._plan is not None and self._result is None:
             stage = self._plan.due(self._stage, time.monotonic())
             if stage > self._stage:

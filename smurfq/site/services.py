@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from smurfq.config import Settings
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
-from smurfq.core.slot import Lane, publisher_id, queue_name
+from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.errors import StartError
 from smurfq.site import valkey
 from smurfq.site.child import Service, descendants
@@ -84,6 +84,26 @@ def worker_service(settings: Settings, slots: Sequence[str]) -> Service:
         waits_for="its leases and its sign of life (it loads pysmurf and sodetlib first)",
         ready=ready,
         stop_s=limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s + 15.0,
+    )
+
+
+def workflows_service(settings: Settings) -> Service:
+    """The workers of workflows."""
+    limits, seats = settings.limits, workflow_seats(settings.workflows.at_once)
+    client = connect(settings.redis_url)
+
+    def ready(pid: int) -> bool:
+        family = {pid, *(process.pid for process in descendants(pid))}
+        said = [client.hget(keys.worker(seat), "pid") for seat in seats]
+        return all(text is not None and int(loads(text)) in family for text in said)
+
+    return Service(
+        name="workflows",
+        command=_module("smurfq.workflow_boot"),
+        where=f"queue {WORKFLOWS}, {len(seats)} at once",
+        waits_for="its leases and its sign of life",
+        ready=ready,
+        stop_s=2 * limits.abort_grace_s + limits.kill_grace_s + limits.close_stream_s + 15.0,
     )
 
 

@@ -52,7 +52,8 @@ class Site:
         self._flower = self._watch([services.flower_service(settings)] if flower else [])
         self._sim = self._watch([simulation.simulator_service(settings, slots)] if sim else [])
         self._workers = self._watch([services.worker_service(settings, slots)])
-        self._all = [*self._valkey, *self._bridge, *self._flower, *self._sim, *self._workers]
+        self._workflows = self._watch([services.workflows_service(settings)])
+        self._all = [*self._valkey, *self._bridge, *self._flower, *self._sim, *self._workers, *self._workflows]
 
     def _watch(self, found: Iterable[Service]) -> list[Watched]:
         return [Watched(Child(service, self._settings.log_dir)) for service in found]
@@ -94,7 +95,7 @@ class Site:
             self._await(self._valkey, deadline)
         else:
             patiently(connect(self._settings.redis_url).ping, give_up_after_s=_REDIS_ANSWERS_WITHIN_S)
-        rest = [*self._bridge, *self._flower, *self._sim, *self._workers]
+        rest = [*self._bridge, *self._flower, *self._sim, *self._workers, *self._workflows]
         self._launch(rest)
         self._await(rest, deadline)
 
@@ -140,9 +141,10 @@ class Site:
             strays.reap(self._pids())
 
     def _stop(self) -> None:
-        """Stop all: workers first, while the bridge still takes their last messages; Valkey last."""
+        """Stop all: workflows and workers first, while the bridge still takes their last messages; Valkey last."""
         self._state = "stopping"
         self._note()
+        self._stop_group("the workflows", self._workflows)  # while there are workers to end what they have started
         self._stop_group("the workers", self._workers)
         strays.kill(self._pids(), self._say)
         self._stop_group("the simulated slots", self._sim)

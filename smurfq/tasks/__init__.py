@@ -16,6 +16,7 @@ from smurfq.tasks.setup import uxm_relock, uxm_setup
 from smurfq.tasks.state import check_state
 from smurfq.tasks.stream import stream
 from smurfq.tasks.trial import test
+from smurfq.tasks.workflow import task as workflow
 
 __all__ = [
     "all_off",
@@ -35,5 +36,6 @@ __all__ = [
     "test",
     "uxm_relock",
     "uxm_setup",
+    "workflow",
     "zero_biases",
 ]

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from celery import Task
 from celery.exceptions import Ignore
@@ -25,7 +25,7 @@ from smurfq.core import operations, session
 from smurfq.core.scripts import check_log, check_script
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import queue_name
-from smurfq.errors import ParameterError, SmurfqError
+from smurfq.errors import OperationAbortedError, ParameterError, SmurfqError
 from smurfq.reaper import Reaper
 from smurfq.runner import lock, processes
 from smurfq.runner.process import Body
@@ -34,12 +34,15 @@ from smurfq.runner.supervisor import Supervisor
 from smurfq.store import Batch, patiently
 from smurfq.store.connection import AWAY
 from smurfq.store.fence import Claim, Running
+from smurfq.store.leashes import HEADER, Leashes
 from smurfq.store.snapshot import meta_text
+from smurfq.tasks.leash import Leash
 from smurfq.tasks.worker_context import WorkerContext, worker_of
 
 logger = get_logger(__name__)
 
 BODIES: dict[str, Body] = {}
+T = TypeVar("T", bound="OperationTask")
 
 
 def resolve(name: str) -> Body:
@@ -52,11 +55,16 @@ def operation(body: Body) -> OperationTask:
 
     The function's name stands in the operations table, and its parameters are those of the table.
     """
+    BODIES[body.__name__] = body
+    return operation_task(body, OperationTask)
+
+
+def operation_task(body: Body, base: type[T]) -> T:
+    """The Celery task, of the class ``base``, that is named and documented as ``body`` is."""
     name = body.__name__
-    BODIES[name] = body
-    task: OperationTask = app.task(
+    task: T = app.task(
         bind=True,
-        base=OperationTask,
+        base=base,
         name=operations.task_name(name),
         typing=False,  # the operations table checks parameters, and says what is wrong with them
     )(_named(name, body))
@@ -80,6 +88,7 @@ class OperationTask(Task):  # type: ignore[misc]
     Request = "smurfq.worker.request:SlotRequest"
     throws = (SmurfqError,)  # Celery logs these in a line; the record has the operation's own traceback
     resultrepr_maxsize = 200  # of the record in the worker's log and in events
+    card = True  # it drives one
     app: SmurfqApp
     _running: Running | None = None
     _lock: int | None = None
@@ -120,7 +129,7 @@ class OperationTask(Task):  # type: ignore[misc]
         """
         worker = worker_of(self.app)
         operation = operations.operation(self.name)
-        slot = self.app.settings.check_slot(kwargs.get("slot"))
+        slot = self._slot_of(kwargs)
         if slot != worker.slot:
             raise ParameterError(
                 f"{self.name} for {slot} came through the queue of {worker.slot}; smurfq itself would have routed it",
@@ -133,7 +142,27 @@ class OperationTask(Task):  # type: ignore[misc]
             check_script(self._params["script"], self.app.settings.scripts.folders)
             check_log(self._params["log"], self.app.settings.log_folders)
         self._claim(worker, operation.name, task_id)
+        if (leash := self._leash()) is not None:
+            leash.require(f"{operation.name} on {slot}")
         self._lock = lock.acquire(worker.lock, self.app.settings.worker.lock_wait_s)
+
+    def _slot_of(self, kwargs: Any) -> str:
+        """The slot that a message is for."""
+        return self.app.settings.check_slot(kwargs.get("slot"))
+
+    def _environment(self, worker: WorkerContext) -> dict[str, str]:
+        """The variables that the operation's process is to have."""
+        return operation_environment.environment(self.app.settings, worker.slot, worker.lane, os.environ)
+
+    def _graces_s(self) -> tuple[float, float]:
+        """From an abort to the signal, and from there to the kill, in seconds."""
+        limits = self.app.settings.limits
+        return limits.abort_grace_s, limits.kill_grace_s
+
+    def _leash(self) -> Leash | None:
+        """The leash that the operation is on, if a workflow started it."""
+        leash_id = getattr(self.request, HEADER, None)
+        return Leash(str(leash_id), Leashes(self.app.store)) if leash_id else None
 
     def _claim(self, worker: WorkerContext, op_name: str, task_id: str) -> None:
         request = _request_of(self)
@@ -184,7 +213,7 @@ class OperationTask(Task):  # type: ignore[misc]
         worker = worker_of(self.app)
         table = operations.operation(self.name)
         emergency = worker.lane == "control"
-        graces_s = (settings.limits.abort_grace_s, settings.limits.kill_grace_s)
+        leash, close_s = self._leash(), settings.limits.close_stream_s
 
         def on_start(pid: int) -> None:
             running.processes.extend(_identities(pid))
@@ -194,6 +223,8 @@ class OperationTask(Task):  # type: ignore[misc]
             worker.keep_lease(supervisor)
             if emergency:
                 self._look_for_emergency(supervisor)
+            if leash is not None:
+                leash.heed(supervisor, is_process=table.process, close_within_s=close_s)
 
         job = Job(
             task_id=running.task_id,
@@ -201,12 +232,13 @@ class OperationTask(Task):  # type: ignore[misc]
             slot=worker.slot,
             publisher=worker.publisher,
             params=self._params,
-            environment=operation_environment.environment(settings, worker.slot, worker.lane, os.environ),
+            environment=self._environment(worker),
             locks=(self._lock,),
             log=self._params.get("log", True),
             time_limit_s=self._time_limit_s(table),
             is_process=table.process,
-            graces_s=graces_s,
+            graces_s=self._graces_s(),
+            card=self.card,
             on_start=on_start,
             on_progress=functools.partial(self._show_progress, running.task_id, self.request.hostname),
             every_second=every_second,
@@ -272,7 +304,8 @@ class OperationTask(Task):  # type: ignore[misc]
         if not isinstance(exc, SmurfqError):
             logger.error("%s[%s] failed in the worker itself", self.name, task_id, exc_info=exc)
         if patiently(lambda: self.app.records.exists(task_id)):
-            patiently(lambda: self.app.write_end(task_id, Outcome.FAILED, exc))
+            outcome = Outcome.ABORTED if isinstance(exc, OperationAbortedError) else Outcome.FAILED
+            patiently(lambda: self.app.write_end(task_id, outcome, exc))
 
     def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """Let go of the slot, and have a process ready for the next operation."""

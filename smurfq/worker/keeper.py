@@ -66,7 +66,7 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
         context = app.worker_context
         try:
             if not context.renew_lease():
-                logger.critical("another worker has taken over %s; this one stops", context.queue)
+                logger.critical("another worker has taken over %s; this one stops", context.leased)
                 state.should_stop = LEASE_LOST_EXIT
                 return
             context.say_alive()

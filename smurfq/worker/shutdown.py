@@ -39,7 +39,8 @@ def end_what_runs(app: SmurfqApp) -> None:
             return
         if operations.operation(running.op_name).process:
             app.verbs.ask(running.task_id, Request("stop", by="smurfq", reason="the worker is being stopped"))
-        grace_s = app.settings.limits.shutdown_grace_s
+        is_workflow = running.op_name == operations.WORKFLOW.name  # it takes hours, and has to end what it started
+        grace_s = 0.0 if is_workflow else app.settings.limits.shutdown_grace_s
         app.verbs.ask(
             running.task_id,
             Request("abort", by="smurfq", reason="the worker is being stopped", delay_s=grace_s),

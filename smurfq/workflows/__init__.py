@@ -10,18 +10,40 @@
 
 ``smurfq workflow submit observe.py`` runs it on the workers' side. Needs no pysmurf.
 
-``functions`` are the steps that observers know, ``streams`` keeps streams on and always ends them, ``workflow``
-is what holds steps together (slots, drop list, policy), ``policy`` and ``report`` are its rules and results,
-``joining`` and ``sending`` its way to the slots. ``marked``, ``definition`` and ``catalogue`` say which workflows
-there are; ``submitting`` runs one on the workers' side, where ``body`` is what its process does.
+``functions`` are the steps that observers know, ``streams`` keeps streams on and always ends them; ``running`` is
+what holds steps together (slots, drop list, policy), ``step`` one of them, ``policy`` and ``report`` their rules
+and results, ``sending``, ``joining`` and ``keeper`` their way to the slots, ``host`` where it all runs. ``marked``,
+``definition``, ``types_of`` and ``catalogue`` say which workflows there are; ``submitting`` runs one on the workers'
+side, where ``body`` is what its process does.
 """
 
 from __future__ import annotations
 
 from smurfq.workflows.definition import Definition
+from smurfq.workflows.functions import (
+    bias_dets,
+    bias_step,
+    forgive,
+    iv_curve,
+    overbias,
+    run_operation,
+    say,
+    set_biases,
+    set_targets,
+    shutdown,
+    stop_streams,
+    take_bgmap,
+    take_noise,
+    uxm_relock,
+    uxm_setup,
+    wait,
+    zero_biases,
+)
 from smurfq.workflows.marked import workflow
 from smurfq.workflows.policy import How, Policy
 from smurfq.workflows.report import Report, SlotOutcome, SlotReport
+from smurfq.workflows.running import Workflow, current
+from smurfq.workflows.streams import Streams, stream, streaming
 from smurfq.workflows.submitting import StepStatus, WorkflowRun, WorkflowStatus, available, recent, submit
 
 __all__ = [
@@ -32,10 +54,32 @@ __all__ = [
     "SlotOutcome",
     "SlotReport",
     "StepStatus",
+    "Streams",
+    "Workflow",
     "WorkflowRun",
     "WorkflowStatus",
     "available",
+    "bias_dets",
+    "bias_step",
+    "current",
+    "forgive",
+    "iv_curve",
+    "overbias",
     "recent",
+    "run_operation",
+    "say",
+    "set_biases",
+    "set_targets",
+    "shutdown",
+    "stop_streams",
+    "stream",
+    "streaming",
     "submit",
+    "take_bgmap",
+    "take_noise",
+    "uxm_relock",
+    "uxm_setup",
+    "wait",
     "workflow",
+    "zero_biases",
 ]

@@ -1,0 +1,62 @@
+"""`workflow`: an observing workflow over several slots, on a worker of its own.
+
+What its process does is in ``smurfq.workflows``, which stands above this: the workflows' worker puts it in.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from smurfq.core import operations
+from smurfq.core.slot import WORKFLOWS
+from smurfq.errors import SmurfqError
+from smurfq.runner.runner import Job
+from smurfq.runner.session import Session
+from smurfq.store import patiently
+from smurfq.tasks.task import BODIES, OperationTask, operation_task
+from smurfq.tasks.worker_context import WorkerContext, worker_of
+
+
+class WorkflowTask(OperationTask):
+    """A task that is a workflow: it drives no card, and runs until it is through."""
+
+    abstract = True
+    card = False
+
+    def _slot_of(self, kwargs: Any) -> str:
+        return WORKFLOWS
+
+    def _environment(self, worker: WorkerContext) -> dict[str, str]:
+        return {} if "MPLBACKEND" in os.environ else {"MPLBACKEND": "Agg"}
+
+    def _graces_s(self) -> tuple[float, float]:
+        """What it has started may take long to end: streams have to be closed."""
+        limits = self.app.settings.limits
+        return limits.abort_grace_s, limits.abort_grace_s + limits.kill_grace_s + limits.close_stream_s
+
+    def _time_limit_s(self, table: operations.Operation) -> float | None:
+        asked = [limit for limit in (self.request.timelimit or ()) if limit]
+        limits = [limit for limit in (self.app.settings.time_limit_s(table.name, None), *asked) if limit is not None]
+        return min(limits) if limits else None
+
+    def _make_safe_first(self, job: Job) -> None:
+        patiently(lambda: self.app.fence.take_dirty(worker_of(self.app).publisher))
+
+    def _warn_of_edits(self, job: Job) -> None:
+        pass
+
+
+def workflow(session: Session, **_params: Any) -> None:
+    """Run an observing workflow over several slots.
+
+    Raises
+    ------
+    SmurfqError
+        This is not the workflows' worker.
+    """
+    raise SmurfqError(f"{session.session_id}: workflows run in the workflows' worker only: `smurfq worker --workflows`")
+
+
+BODIES[operations.WORKFLOW.name] = workflow
+task: WorkflowTask = operation_task(workflow, WorkflowTask)

@@ -1,0 +1,66 @@
+"""Starts the workflows' workers: ``python -m smurfq.workflow_boot``. They need no pysmurf and drive no card.
+
+``workflows.at_once`` of them, forked from one parent, take workflows from one queue. Each has a *seat*: a lease and a
+lock of its own, so that the same on a second host stands by.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+from functools import partial
+
+import click
+
+from smurfq import __version__
+from smurfq.app import app
+from smurfq.core.operations import WORKFLOW
+from smurfq.core.slot import WORKFLOWS, Lane, workflow_node, workflow_seats
+from smurfq.errors import SmurfqError
+from smurfq.store.connection import require_access
+from smurfq.tasks.task import BODIES
+from smurfq.tasks.worker_context import WorkerContext
+from smurfq.worker.lanes import Lanes
+from smurfq.worker_boot import Loaded, new_token, serve_as
+from smurfq.workflows.body import run_workflow
+
+logger = logging.getLogger("smurfq.worker")
+
+
+def serve_seat(loaded: Loaded, seat: str, lane: Lane, told_to_stop: list[int]) -> int:
+    """The exit code of a seat's Celery worker, once it has ended; ``told_to_stop`` fills when it shall stop."""
+    context = WorkerContext(app, WORKFLOWS, lane, new_token(), seat)
+    return serve_as(context, workflow_node(seat), loaded, told_to_stop)
+
+
+def run() -> int:
+    """The exit code of the workflows' workers, once they have been stopped."""
+    settings = app.settings
+    require_access(settings.redis_url)
+    settings.log_dir.mkdir(parents=True, exist_ok=True)
+    BODIES[WORKFLOW.name] = run_workflow
+    seats = workflow_seats(settings.workflows.at_once)
+    gc.collect()
+    gc.freeze()
+    logger.info("worker of workflows starts: %s", ", ".join(seats))
+    lanes: list[tuple[str, Lane]] = [(seat, "control") for seat in seats]
+    return Lanes(lanes, partial(serve_seat, Loaded({"smurfq": __version__}, None))).run()
+
+
+@click.command(name="workflows")
+@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+def main(log_level: str) -> None:
+    """Serve workflows, workflows.at_once of them at once. SIGTERM or Ctrl-C ends them and what they have started."""
+    logging.basicConfig(
+        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        code = run()
+    except SmurfqError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,296 @@
+"""A workflow at work: its slots, those it has dropped and why, and its steps, one operation on its slots each."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Unpack
+
+from smurfq.client.connection import Connection, connection_of
+from smurfq.config import Settings
+from smurfq.core import operations
+from smurfq.core.slot import SlotId
+from smurfq.errors import ParameterError, UnknownSlotError, WorkflowHaltedError
+from smurfq.store.connection import AWAY
+from smurfq.store.holds import Hold
+from smurfq.workflows import policy, sending
+from smurfq.workflows.host import Host, ProducerHost, pause
+from smurfq.workflows.joining import Runs
+from smurfq.workflows.keeper import LeashKeeper
+from smurfq.workflows.policy import How, Policy
+from smurfq.workflows.report import Report, SlotReport
+from smurfq.workflows.step import Asked, Step
+
+if TYPE_CHECKING:
+    from smurfq.workflows.streams import Streams
+
+_HOLD_POLL_S = 0.5
+_CURRENT: ContextVar[Workflow | None] = ContextVar("_current_workflow", default=None)
+
+
+class Workflow:
+    """Steps on the same slots. Within it, the functions of ``smurfq.workflows`` are its steps.
+
+    >>> with Workflow(["crate1slot2", "crate1slot3"], min_survivors=1) as night:  # doctest: +SKIP
+    ...     print(uxm_relock())
+    ...     print(night.dropped)
+
+    A slot on which a step fails is dropped: later steps leave it out. When too few are left, or too many were
+    dropped, the workflow halts. At its end, however it ends, the streams that it has started are closed.
+
+    Parameters
+    ----------
+    slots
+        The slots to work on: slot ids, or their numbers where only one crate has them; all of the site unless given.
+    min_survivors, max_failures
+        See ``Policy``.
+    settings, connection
+        The site; that of this process's environment unless given.
+    host, workflow_id
+        Where it runs, and its record's id; for the workflows' workers.
+
+    Raises
+    ------
+    UnknownSlotError
+        The site has no such slot.
+    """
+
+    def __init__(
+        self,
+        slots: Iterable[str | int] | str | None = None,
+        *,
+        min_survivors: int = 1,
+        max_failures: int | None = None,
+        settings: Settings | None = None,
+        connection: Connection | None = None,
+        host: Host | None = None,
+        workflow_id: str | None = None,
+    ) -> None:
+        self.connection = connection or connection_of(settings)
+        self.host: Host = host or ProducerHost()
+        self.id = workflow_id or sending.new_id()
+        self.policy = Policy(min_survivors, max_failures)
+        self.targets: list[str] = self._slots(slots)
+        self.dropped: dict[str, str] = {}
+        self.reports: list[Report] = []
+        self.streams: list[Streams] = []
+        self.leash = LeashKeeper(self.connection, self.id)
+        self._number = 0
+        self._tokens: list[Token[Workflow | None]] = []
+
+    def __repr__(self) -> str:
+        return f"Workflow({self.id[:8]}, {len(self.left)} of {len(self.targets)} slots)"
+
+    def __enter__(self) -> Workflow:
+        self._tokens.append(_CURRENT.set(self))
+        if self.host.leashes_all:
+            self.leash.start()
+        self.host.data(targets=self.targets, dropped={})
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _CURRENT.reset(self._tokens.pop())
+        why = "the workflow that had started it has ended" + (f": {kind.__name__}" if kind else "")
+        try:
+            for streams in reversed(self.streams):
+                streams.close()
+        finally:
+            self.leash.end(why)
+
+    @property
+    def left(self) -> list[str]:
+        """The slots that the next step works on: its targets without those dropped."""
+        return [slot for slot in self.targets if slot not in self.dropped]
+
+    def set_targets(self, targets: Iterable[str | int] | str) -> None:
+        """Work on these slots from now on; a slot that was dropped stays so.
+
+        Raises
+        ------
+        UnknownSlotError
+            The site has no such slot.
+        """
+        self.targets = self._slots(targets)
+        self.host.data(targets=self.targets)
+
+    def forgive(self, *slots: str) -> None:
+        """Take dropped slots in again: all, or those named."""
+        for slot in slots or tuple(self.dropped):
+            self.dropped.pop(slot, None)
+        self.host.data(dropped=self.dropped)
+
+    def wait(self, seconds: float) -> None:
+        """Return after ``seconds``; an abort of the workflow ends the wait."""
+        pause(self.host, seconds)
+
+    def message(self, text: str) -> None:
+        """Say a line to people: in the workflow's record, or the producer's log."""
+        self.host.message(text)
+
+    def run(
+        self,
+        operation: str,
+        concurrent: bool = True,
+        settling_time: float = 0.0,
+        params: Mapping[str, Any] | None = None,
+        **how: Unpack[How],
+    ) -> Report:
+        """What became of an operation on all slots that are left, once it is over on each.
+
+        Parameters
+        ----------
+        operation, params
+            The operation and its parameters.
+        concurrent
+            On all slots at once; else on one after another.
+        settling_time
+            Where one after another: seconds to wait between the end on one slot and the start on the next.
+        how
+            See ``How``.
+
+        Raises
+        ------
+        RequestError
+            A parameter is refused. Nothing was queued.
+        WorkflowHaltedError
+            Too few slots are left, or too many were dropped.
+        """
+        asked = self._asked(operation, params, how)
+        with self.step(operation, how.get("targets")) as step:
+            began = time.time()
+            if concurrent:
+                reports = self._tried(step, asked, step.slots, how)
+            else:
+                reports = {}
+                for number, slot in enumerate(step.slots):
+                    if number:
+                        self.wait(settling_time + how.get("stagger_s", 0.0))
+                    reports.update(self._tried(step, asked, [slot], how))
+            ordered = {slot: reports[slot] for slot in step.slots}
+            return self.conclude(step, Report(operation, ordered, began, time.time()), how)
+
+    @contextlib.contextmanager
+    def step(self, name: str, targets: Collection[str | int] | str | None = None) -> Iterator[Step]:
+        """A new step, on the slots that are left; whatever it has not finished when this is left, is ended."""
+        self.hold_point(name)
+        slots = self.left if targets is None else [slot for slot in self._slots(targets) if slot not in self.dropped]
+        if not slots:
+            raise self._halted(f"no slot is left for {name}")
+        step = self.new_step(name, slots)
+        try:
+            yield step
+        except BaseException:
+            step.end_all(f"step {self._number} of its workflow was broken off")
+            step.write("done")
+            raise
+
+    def new_step(self, name: str, slots: list[str], runs: Runs | None = None) -> Step:
+        """A new step on these slots, written down; ``runs`` are those of an earlier step that it goes on with."""
+        self._number += 1
+        step = Step(self, self._number, name, slots, runs)
+        self.host.stage(f"{self._number} {name}")
+        step.write("waiting")
+        return step
+
+    def conclude(self, step: Step, report: Report, how: How | None = None) -> Report:
+        """``report``, once the slots that failed are dropped.
+
+        Raises
+        ------
+        WorkflowHaltedError
+            Too few are left, or too many were dropped.
+        """
+        for slot in report.failed:
+            self.dropped[slot] = f"step {step.number} {report.operation}: {report[slot].reason or report[slot].outcome}"
+        report = report.with_dropped(report.failed)
+        self.reports.append(report)
+        step.reports.update(report.slots)
+        step.write("done")
+        self.host.data(dropped=self.dropped)
+        self.host.message(str(report) if report.failed else report.summary())
+        how = how or {}
+        rules = Policy(
+            how.get("min_survivors", self.policy.min_survivors), how.get("max_failures", self.policy.max_failures)
+        )
+        if why := rules.why_halt(self.left, self.dropped):
+            raise self._halted(why, report)
+        return report
+
+    def hold_point(self, name: str) -> None:
+        """Return when nobody holds the workflow, or any more."""
+        self.host.check()
+        said = False
+        while (hold := self._hold()) is not None:
+            if not said:
+                self.host.message(f"held before step {self._number + 1} {name}: {hold.owner} {hold.note}".rstrip())
+                self.host.data(held=str(hold))
+                said = True
+            pause(self.host, _HOLD_POLL_S)
+        if said:
+            self.host.data(held=None)
+            self.host.message("released")
+
+    def _hold(self) -> Hold | None:
+        with contextlib.suppress(*AWAY):
+            return self.connection.holds.get(self.id)
+        return None
+
+    def _asked(self, operation: str, params: Mapping[str, Any] | None, how: How) -> Asked:
+        checked = operations.check(operation, {k: v for k, v in (params or {}).items() if v is not None})
+        deadline_s = how.get("deadline_s")
+        if deadline_s is None:
+            deadline_s = policy.default_deadline_s(operation, checked, self.connection.settings.limits.operation_s)
+        retries = policy.check_retries(operation, how.get("retries", 0))
+        for name, value in (("deadline_s", deadline_s), ("stagger_s", how.get("stagger_s", 0.0))):
+            if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+                raise ParameterError(f"{operation}: {name} must be a number of seconds; got {value!r}", parameter=name)
+        return Asked(operation, checked, deadline_s, retries)
+
+    def _tried(self, step: Step, asked: Asked, slots: list[str], how: How) -> dict[str, SlotReport]:
+        """The reports of these slots, after as many tries as are allowed."""
+        reports: dict[str, SlotReport] = {}
+        trying = slots
+        for attempt in range(1, asked.retries + 2):
+            reports.update(step.do(asked, trying, attempt, how.get("stagger_s", 0.0)))
+            trying = policy.to_retry([reports[slot] for slot in trying])
+            if not trying or attempt > asked.retries:
+                break
+            self.host.message(f"{asked.operation} is tried again on {', '.join(trying)}")
+        return reports
+
+    def _halted(self, why: str, report: Report | None = None) -> WorkflowHaltedError:
+        dropped = "; ".join(f"{slot}: {reason}" for slot, reason in self.dropped.items())
+        return WorkflowHaltedError(
+            f"the workflow halts: {why}" + (f". Dropped were {dropped}" if dropped else ""),
+            left=self.left,
+            dropped=self.dropped,
+            report=report.to_dict() if report else None,
+        )
+
+    def _slots(self, slots: Iterable[str | int] | str | int | None) -> list[str]:
+        settings = self.connection.settings
+        if slots is None:
+            return list(settings.slots)
+        items = [slots] if isinstance(slots, str | int) else list(slots)
+        if not items:
+            raise UnknownSlotError(f"no slots are given; known are {', '.join(settings.slots)}")
+        return list(dict.fromkeys(settings.check_slot(_by_number(item, settings.slots)) for item in items))
+
+
+def current() -> Workflow | None:
+    """The workflow that this code is part of, if it is of one."""
+    return _CURRENT.get()
+
+
+def _by_number(slot: Any, known: Collection[str]) -> Any:
+    """The slot id for a slot's number, where only one crate has it; OCS's instance ids end with the slot id."""
+    if isinstance(slot, str) and not slot.isdigit():
+        return slot.removeprefix("pysmurf-controller-")
+    found = [one for one in known if SlotId.parse(one).slot == int(slot)]
+    return found[0] if len(found) == 1 else slot

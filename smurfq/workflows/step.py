@@ -1,0 +1,236 @@
+"""One step: an operation sent to some slots, waited for until its deadline, and ended where it is not over then."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from smurfq.client.following import doing_now
+from smurfq.client.run import Run
+from smurfq.client.waiting import is_served
+from smurfq.core.operations import operation as operation_of
+from smurfq.core.session import SessionRecord
+from smurfq.core.slot import Lane
+from smurfq.errors import DuplicateError, RequestError, SmurfqError
+from smurfq.store import patiently
+from smurfq.store.connection import AWAY
+from smurfq.workflows import sending
+from smurfq.workflows.host import pause
+from smurfq.workflows.joining import Runs
+from smurfq.workflows.report import SlotOutcome, SlotReport
+
+if TYPE_CHECKING:
+    from smurfq.workflows.running import Workflow
+
+UNSERVED_S = 60.0  # so long a slot may be without a worker while a run waits there
+_LOOK_ROUND_S = 2.0
+_ENDED_WITHIN_S = 15.0  # beside the graces, once a run was told to end
+_SEND_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a step asks of its slots, checked."""
+
+    operation: str
+    params: Mapping[str, Any]
+    deadline_s: float
+    retries: int = 0
+
+
+class Step:
+    """One step of a workflow, and the runs that it has started."""
+
+    def __init__(self, workflow: Workflow, number: int, name: str, slots: list[str], runs: Runs | None = None) -> None:
+        self.workflow = workflow
+        self.number = number
+        self.name = name
+        self.slots = slots
+        self.reports: dict[str, SlotReport] = {}
+        self.runs = runs or Runs(workflow.connection)
+        self._given_up: dict[str, tuple[SlotOutcome, str]] = {}
+        self._queued_at: dict[str, float] = {}
+        self._attempts: dict[str, int] = {}
+        self._unserved_since: dict[str, float] = {}
+        self._next_look = 0.0
+        self._started = time.time()
+
+    def write(self, state: str) -> None:
+        """Write the step, as it stands, into the workflow's record."""
+        value = {
+            "name": self.name,
+            "state": state,
+            "started": self._started,
+            "ended": time.time() if state == "done" else None,
+            "ids": dict(self.runs.ids),
+            "slots": {slot: one.to_dict() for slot, one in self.reports.items()},
+        }
+        self.workflow.host.data(**{f"step_{self.number}": value})
+
+    def do(self, asked: Asked, slots: list[str], attempt: int, stagger_s: float = 0.0) -> dict[str, SlotReport]:
+        """What became of one try on each of ``slots``, all of which were sent at once, or ``stagger_s`` apart."""
+        self.send(asked, slots, attempt, stagger_s, leashed=self.workflow.host.leashes_all)
+        self.wait(slots, asked.deadline_s)
+        found = {slot: self.report(slot) for slot in slots}
+        self.reports.update(found)
+        self.write("waiting")
+        return found
+
+    def send(self, asked: Asked, slots: list[str], attempt: int, stagger_s: float, *, leashed: bool) -> None:
+        """Queue the operation on ``slots``; where it is refused, that slot alone is given up."""
+        groups = [[slot] for slot in slots] if stagger_s > 0 else [slots]
+        for number, group in enumerate(groups):
+            if number:
+                pause(self.workflow.host, stagger_s)
+            self._send(asked, group, attempt, leashed=leashed)
+
+    def _send(self, asked: Asked, slots: list[str], attempt: int, *, leashed: bool) -> None:
+        ids = {slot: sending.new_id() for slot in slots}
+        for slot, run_id in ids.items():
+            self.runs.add(slot, run_id)
+            self._attempts[slot] = attempt
+            self._given_up.pop(slot, None)
+        self.write("running")  # before they are sent: whoever clears up after a crash knows of all
+        try:
+            self._queue(asked, ids, leashed=leashed)
+        except RequestError as refusal:
+            if len(slots) == 1:
+                self._given_up[slots[0]] = (SlotOutcome.REFUSED, str(refusal))
+                return
+            for slot in slots:  # none was queued; those where it is not refused still can
+                self._send(asked, [slot], attempt, leashed=leashed)
+
+    def _queue(self, asked: Asked, ids: Mapping[str, str], *, leashed: bool) -> None:
+        step = f"{self.number} {self.name}"
+
+        def queue() -> None:
+            self.workflow.host.check()
+            sending.send(
+                self.workflow.connection,
+                asked.operation,
+                ids,
+                asked.params,
+                workflow=self.workflow.id,
+                step=step,
+                leashed=leashed,
+            )
+
+        try:
+            patiently(queue, give_up_after_s=_SEND_WITHIN_S)
+        except DuplicateError as error:
+            if error.fields.get("state") != "known":
+                raise
+            # Redis went away after it had taken them in: these ids are this step's own.
+        except AWAY as cause:
+            raise RequestError(f"{asked.operation} could not be queued: {cause}") from cause
+        now = time.monotonic()
+        self._queued_at.update(dict.fromkeys(ids, now))
+
+    def wait(self, slots: Iterable[str], deadline_s: float) -> None:
+        """Return when the runs on ``slots`` are over, or were ended because their deadline had passed."""
+        waited = [slot for slot in slots if slot not in self._given_up]
+        until = max((self._queued_at[slot] for slot in waited), default=0.0) + deadline_s
+        late = self.runs.wait(waited, self.over, until=until, check=self._check)
+        late -= self._given_up.keys()
+        for slot in late:
+            doing = self._doing(slot)
+            self._given_up[slot] = (SlotOutcome.TIMED_OUT, f"it was not over within {deadline_s:g} s: {doing}")
+        self.end(late, f"its deadline of {deadline_s:g} s has passed")
+        told = [slot for slot in waited if slot in self._given_up]
+        deaf = self.runs.wait(
+            told, self.over, until=time.monotonic() + self._ending_s(), check=self.workflow.host.check
+        )
+        self.end(deaf, "it did not end when it was told to", abort=True)
+        self.runs.wait(deaf, self.over, until=time.monotonic() + self._ending_s(), check=self.workflow.host.check)
+
+    def report(self, slot: str) -> SlotReport:
+        """What became of the slot's newest run."""
+        record = self.runs.records.get(slot)
+        run_id: str | None = self.runs.ids[slot]
+        took_s = None
+        if record is not None and record.start_time and record.end_time:
+            took_s = record.end_time - record.start_time
+        if slot in self._given_up:
+            outcome, reason = self._given_up[slot]
+            if outcome is SlotOutcome.REFUSED:
+                run_id = None
+            elif record is None or not record.done:
+                reason += "; it has not ended yet"
+        else:
+            outcome, reason = _verdict(record)
+        return SlotReport(slot, outcome, reason, run_id, self._attempts.get(slot, 1), took_s)
+
+    def give_up(self, slot: str, outcome: SlotOutcome, reason: str) -> None:
+        """Decide a slot's report before, or whatever, its run says."""
+        self._given_up.setdefault(slot, (outcome, reason))
+
+    def end_all(self, why: str, *, abort: bool = False) -> None:
+        """End what still runs or waits, as ``end`` does, and return once it is over, or its time to end is."""
+        with contextlib.suppress(*AWAY):
+            self.runs.look(self.runs.ids)
+        left = {slot for slot in self.runs.ids if not self.over(slot) and slot not in self._refused()}
+        self.end(left, why, abort=abort)
+        self.runs.wait(left, self.over, until=time.monotonic() + self._ending_s(), check=lambda: None)
+        self.reports.update({slot: self.report(slot) for slot in self.runs.ids if slot not in self.reports})
+
+    def end(self, slots: Iterable[str], why: str, *, abort: bool = False) -> None:
+        """Ask runs to end: a process in good order unless ``abort``, anything else by an abort.
+
+        What waits is taken out of its queue.
+        """
+        by = f"workflow {self.workflow.id[:8]}"
+        for slot in slots:
+            run = Run(self.runs.ids[slot], connection=self.workflow.connection)
+            record = self.runs.records.get(slot)
+            is_process = record is not None and bool(record.op_name) and operation_of(record.op_name).process
+            with contextlib.suppress(SmurfqError, *AWAY):  # never queued, or Redis is away: its leash ends it
+                run.stop(by, why) if is_process and not abort else run.abort(by, why)
+
+    def _refused(self) -> set[str]:
+        return {slot for slot, (outcome, _) in self._given_up.items() if outcome is SlotOutcome.REFUSED}
+
+    def over(self, slot: str) -> bool:
+        """Whether the slot's newest run is over, as far as it was looked at."""
+        record = self.runs.records.get(slot)
+        return record is not None and record.done
+
+    def _check(self) -> None:
+        """Look, now and then, whether each slot where a run waits has a worker at all."""
+        self.workflow.host.check()
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_ROUND_S
+        with contextlib.suppress(*AWAY):
+            for slot, record in list(self.runs.records.items()):
+                if record.status == "queued" and record.op_name and slot not in self._given_up:
+                    self._look_for_worker(slot, operation_of(record.op_name).lane)
+
+    def _look_for_worker(self, slot: str, lane: Lane) -> None:
+        if is_served(self.workflow.connection, slot, lane):
+            self._unserved_since.pop(slot, None)
+            return
+        since = self._unserved_since.setdefault(slot, time.monotonic())
+        if time.monotonic() - since >= UNSERVED_S:
+            self._given_up[slot] = (SlotOutcome.LOST, f"no worker has served {slot} for {UNSERVED_S:g} s")
+            self.end([slot], "no worker serves the slot")
+
+    def _doing(self, slot: str) -> str:
+        with contextlib.suppress(SmurfqError):
+            return doing_now(self.workflow.connection, self.runs.ids[slot])
+        return "it is not known any more"
+
+    def _ending_s(self) -> float:
+        limits = self.workflow.connection.settings.limits
+        return limits.abort_grace_s + limits.kill_grace_s + _ENDED_WITHIN_S
+
+
+def _verdict(record: SessionRecord | None) -> tuple[SlotOutcome, str]:
+    if record is None or not record.done:
+        return SlotOutcome.LOST, "its record is gone"
+    if record.success:
+        return SlotOutcome.SUCCEEDED, ""
+    reason = str((record.error or {}).get("message") or f"it ended as {record.outcome}")
+    return SlotOutcome(str(record.outcome)), reason

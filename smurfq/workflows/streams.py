@@ -1,0 +1,275 @@
+"""Streams on several slots: on together, and always ended by who started them."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Collection, Iterator
+from types import FrameType
+from typing import Any, NoReturn, Unpack
+
+from smurfq.errors import RequestError
+from smurfq.workflows.host import pause
+from smurfq.workflows.policy import How
+from smurfq.workflows.report import Report, SlotOutcome, SlotReport
+from smurfq.workflows.running import Workflow, current
+from smurfq.workflows.step import Asked, Step
+
+ON_WITHIN_S = 180.0
+_OPERATION = "stream"
+_WATCH_EVERY_S = 1.0
+_MARGIN_S = 30.0
+
+
+class Streams:
+    """Streams that were started together, on the slots that are left of a workflow.
+
+    ``report`` is what became of their start, ``ended`` of their end.
+    """
+
+    def __init__(self, workflow: Workflow, params: dict[str, Any], how: How, *, wait_for_stream: bool = True) -> None:
+        self.workflow = workflow
+        self.ended: Report | None = None
+        self._off: Step | None = None
+        within_s = how.get("deadline_s", ON_WITHIN_S)
+        asked = Asked(_OPERATION, params, within_s)
+        with workflow.step("stream on", how.get("targets")) as step:
+            self._step: Step = step
+            began = time.time()
+            workflow.leash.start()
+            workflow.streams.append(self)
+            step.send(asked, step.slots, 1, how.get("stagger_s", 0.0), leashed=True)
+            reports = self._await(within_s) if wait_for_stream else self._taken()
+            for slot, one in reports.items():
+                if not one.ok:
+                    step.give_up(slot, one.outcome, one.reason)
+            try:
+                self.report = workflow.conclude(step, Report("stream on", reports, began, time.time()), how)
+            finally:
+                deaf = [slot for slot in step.slots if not reports[slot].ok]
+                step.end(set(deaf) & set(self._sent()), "its stream did not come on", abort=True)
+
+    @property
+    def slots(self) -> list[str]:
+        """The slots that stream, or are to."""
+        return [slot for slot in self._step.slots if slot not in self.workflow.dropped]
+
+    def check(self) -> Report | None:
+        """Look whether all still stream; a slot that does not is dropped, and the report says why.
+
+        Raises
+        ------
+        WorkflowHaltedError
+            Too few slots are left.
+        """
+        self._step.runs.look(self.slots)
+        gone = {slot: self._step.report(slot) for slot in self.slots if self._step.runs.records[slot].done}
+        if not gone:
+            return None
+        reports = {slot: self._gone(one) for slot, one in gone.items()}
+        for slot, one in reports.items():
+            self._step.give_up(slot, one.outcome, one.reason)
+        return self.workflow.conclude(self._step, Report(_OPERATION, reports))
+
+    def wait(self, seconds: float) -> None:
+        """Stream for so long; a slot whose stream ends meanwhile is dropped.
+
+        Raises
+        ------
+        WorkflowHaltedError
+            Too few slots are left.
+        """
+        until = time.monotonic() + seconds
+        while (left_s := until - time.monotonic()) > 0:
+            self.check()
+            pause(self.workflow.host, min(_WATCH_EVERY_S, left_s))
+        self.check()
+
+    def close(self) -> Report:
+        """End all of them, and return once they are closed; a second time it only says how that went."""
+        if self.ended is not None:
+            return self.ended
+        began, streaming, step = time.time(), self.slots, self._step
+        within_s = self.workflow.connection.settings.limits.close_stream_s + _MARGIN_S
+        step.end(self._sent(), "its workflow ends it")
+        off = self.workflow.new_step("stream off", streaming, step.runs)
+        late = step.runs.wait(self._sent(), step.over, until=time.monotonic() + within_s, check=lambda: None)
+        for slot in late:
+            step.give_up(
+                slot, SlotOutcome.TIMED_OUT, f"its stream was not closed within {within_s:g} s, and was aborted"
+            )
+        if late:
+            step.end_all("its stream did not close", abort=True)
+        self.ended = Report("stream off", {slot: step.report(slot) for slot in streaming}, began, time.time())
+        off.reports.update(self.ended.slots)
+        off.write("done")
+        self._off = off
+        return self.ended
+
+    def conclude(self, how: How | None = None) -> Report:
+        """As ``close``; a slot whose stream did not end well is dropped.
+
+        Raises
+        ------
+        WorkflowHaltedError
+            Too few slots are left.
+        """
+        ended = self.close()
+        assert self._off is not None
+        return self.workflow.conclude(self._off, ended, how)
+
+    def _await(self, within_s: float) -> dict[str, SlotReport]:
+        """How the start went, once each stream is on, has ended, or ``within_s`` are over."""
+        step = self._step
+        until = time.monotonic() + within_s
+        late = step.runs.wait(
+            self._sent(), self._on_or_over, until=until, check=self.workflow.host.check, watched=("stream_on",)
+        )
+        return {slot: self._started(slot, late, within_s) for slot in step.slots}
+
+    def _started(self, slot: str, late: set[str], within_s: float) -> SlotReport:
+        found = self._step.report(slot)
+        if found.outcome is SlotOutcome.REFUSED:
+            return found
+        if slot in late:
+            return SlotReport(
+                slot, SlotOutcome.TIMED_OUT, f"its stream was not on within {within_s:g} s", found.record_id
+            )
+        if self._step.over(slot):
+            return self._gone(found)
+        return SlotReport(slot, SlotOutcome.SUCCEEDED, "", found.record_id)
+
+    def _taken(self) -> dict[str, SlotReport]:
+        """How the start went, where only its being queued is asked for."""
+        found = {slot: self._step.report(slot) for slot in self._step.slots}
+        return {
+            slot: one
+            if one.outcome is SlotOutcome.REFUSED
+            else SlotReport(slot, SlotOutcome.SUCCEEDED, "", one.record_id)
+            for slot, one in found.items()
+        }
+
+    def _gone(self, found: SlotReport) -> SlotReport:
+        """The report of a stream that ended by itself: not what was asked for, whatever its run says."""
+        outcome = SlotOutcome.ABORTED if found.ok else found.outcome
+        reason = "somebody stopped it" if found.ok else found.reason
+        return SlotReport(found.slot, outcome, f"the stream ended: {reason}", found.record_id, took_s=found.took_s)
+
+    def _on_or_over(self, slot: str) -> bool:
+        return self._step.over(slot) or bool(self._step.runs.values.get(slot, {}).get("stream_on"))
+
+    def _sent(self) -> list[str]:
+        return [slot for slot in self._step.slots if self._step.report(slot).record_id is not None]
+
+
+@contextlib.contextmanager
+def streaming(
+    slots: Collection[str | int] | str | None = None,
+    *,
+    tag: str | None = None,
+    subtype: str | None = None,
+    load_tune: bool = True,
+    stream_type: str = "obs",
+    kwargs: dict[str, Any] | None = None,
+    **how: Unpack[How],
+) -> Iterator[Streams]:
+    """Streams on ``slots``, else on all that are left of the workflow: on when the block begins, closed at its end.
+
+    They start together, and ``deadline_s`` (180 s) is for all of them. They are closed however the block ends: by an
+    error, Ctrl-C or SIGTERM, and when this process is killed.
+
+    Raises
+    ------
+    WorkflowHaltedError
+        Too few came on; those that did are closed again.
+    """
+    params = {
+        "tag": tag,
+        "subtype": subtype,
+        "load_tune": load_tune,
+        "stream_type": stream_type,
+        "kwargs": kwargs,
+    }
+    if slots is not None:
+        how["targets"] = slots  # type: ignore[typeddict-item]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_sigterm_raises())
+        workflow = current() or stack.enter_context(Workflow(how.get("targets")))
+        known = len(workflow.streams)
+        try:
+            streams = Streams(workflow, _given(params), how)
+            yield streams
+        except BaseException:
+            for each in workflow.streams[known:]:
+                each.close()
+            raise
+        streams.conclude(how)
+
+
+def stream(
+    state: str,
+    tag: str | None = None,
+    subtype: str | None = None,
+    wait_for_stream: bool = True,
+    *,
+    load_tune: bool = True,
+    stream_type: str = "obs",
+    kwargs: dict[str, Any] | None = None,
+    **how: Unpack[How],
+) -> Report:
+    """Turn the streams ``on`` or ``off``, within a workflow, at whose end those still on are closed.
+
+    Raises
+    ------
+    RequestError
+        ``state`` is neither, or this is not within a workflow.
+    WorkflowHaltedError
+        Too few came on, or closed well.
+    """
+    workflow = current()
+    if workflow is None:
+        raise RequestError("stream() is for within a workflow, which closes what is left on; or use streaming()")
+    if str(state).lower() not in ("on", "off"):
+        raise RequestError(f"stream: state must be 'on' or 'off'; got {state!r}")
+    if state.lower() == "on":
+        params = {
+            "tag": tag,
+            "subtype": subtype,
+            "load_tune": load_tune,
+            "stream_type": stream_type,
+            "kwargs": kwargs,
+        }
+        return Streams(workflow, _given(params), how, wait_for_stream=wait_for_stream).report
+    began = time.time()
+    reports: dict[str, SlotReport] = {}
+    still_on = [one for one in workflow.streams if one.ended is None]
+    for one in still_on:  # all are closed before one that did not end well may halt the workflow
+        reports.update(one.close().slots)
+    for one in still_on:
+        one.conclude(how)
+    return Report("stream off", reports, began, time.time())
+
+
+def _given(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Within: SIGTERM ends the block as ``sys.exit`` does, where it would have ended the process without a word."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what it begins is not to be interrupted
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
