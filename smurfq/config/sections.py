@@ -184,6 +184,8 @@ class Sim(Section):
     """Whether the g3 files carry the timing system's counters."""
     file_duration_s: PositiveFloat = 600.0
     """After how long a stream begins a new g3 file."""
+    cold: bool = False
+    """Whether the cards start as just powered, without tune, tones and amplifiers; else as a setup leaves them."""
 
 
 class Ocs(Section):
