@@ -27,11 +27,11 @@ def run(slots: Sequence[str], folder: Path | None) -> None:
     chosen = [settings.check_slot(slot) for slot in slots] or list(settings.slots)
     options = options_of(settings, chosen, folder)
     sys.setswitchinterval(_SWITCH_S)
-    detectors = prepare(options)
+    prepared = prepare(options)
     print(f"{BANNER}: {', '.join(chosen)}, on Channel Access {options.port} of loopback", flush=True)
     for name, value in client_variables(options).items():
         print(f"  export {name}={value}", flush=True)
-    serve(options, detectors)
+    serve(options, prepared)
     print("the simulated slots are gone", flush=True)
 
 

@@ -39,6 +39,10 @@ class RegisterOwner(Protocol):
         """Put a value; returns when all that follows of it is done."""
         ...
 
+    def watched(self, name: str) -> None:
+        """Note that a client has begun to watch a register."""
+        ...
+
 
 def channel_for(owner: RegisterOwner, name: str) -> ChannelData:
     """The channel of a register."""
@@ -90,9 +94,13 @@ class _FloatChannel(_RegisterChannel, ChannelDouble):
 
 
 class _TextChannel(_RegisterChannel, ChannelByte):
-    """A CHAR array of fixed size, padded with zeros: pyepics asks only for as many elements as it last saw."""
+    """A CHAR array of fixed size, padded with zeros: pyepics asks only for as many elements as it last saw.
+
+    That of an exact register is not padded: pysmurf reads such an address character by character.
+    """
 
     def __init__(self, owner: RegisterOwner, register: Register) -> None:
+        self._exact = register.exact
         super().__init__(owner, register)
 
     async def write_from_dbr(self, data: Any, data_type: Any, metadata: Any, **_more: Any) -> None:
@@ -112,12 +120,13 @@ class _TextChannel(_RegisterChannel, ChannelByte):
 
     async def _read(self, data_type: Any) -> Any:
         metadata, data = await super()._read(data_type)
-        if native_type(data_type) == ChannelType.CHAR:
+        if native_type(data_type) == ChannelType.CHAR and not self._exact:
             data = _padded(bytes(data))  # caproto strips the zeros
         return metadata, data
 
     def _present(self, value: Any) -> Any:
-        return _padded(str(value).encode("latin-1", "replace"))
+        text = str(value).encode("latin-1", "replace")
+        return text if self._exact else _padded(text)
 
 
 def _padded(text: bytes) -> bytes:

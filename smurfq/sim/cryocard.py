@@ -5,7 +5,8 @@ A command is ``read << 31 | address << 20 | data``; the reply to a read is ``add
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,31 +24,69 @@ _TEMPERATURE_BITS: Final = 1691  # 30 degrees Celsius
 _FIRMWARE_C04: Final = 0x040102  # version 4.1.2, of a card with two HEMT and two 50 K amplifiers
 
 
+_DAC_V: Final = 20.0 / 2**20
+_STUCK: Final = 0.3  # of its nominal drain current, whatever its gate is at
+_LOST_DB: Final = 30.0  # what an amplifier without current passes less than one with its own
+_SUPPLIES_ON: Final = 0b1111
+
+
 @dataclass(frozen=True)
 class Amplifier:
-    """An amplifier: its supply's bit, its gate's DAC, and its drain current near the working point, linear."""
+    """An amplifier: its supply's bit, its DACs, and its drain current near the working point, linear in the gate.
 
+    ``line`` is the feedline (0: bands 0 to 3, 1: bands 4 to 7) that it stands in. The drain voltage is
+    ``drain_offset_v + drain_slope`` times that of its DAC; below ``knee_v`` the current falls with it.
+    """
+
+    name: str
+    line: int
     supply_bit: int
     gate_dac: int
+    drain_dac: int
     current_ma: float
     at_gate_v: float
     slope_ma_per_v: float
     shunt_ohm: float
     gain: float
+    drain_v: float
+    knee_v: float
+    drain_slope: float
+    drain_offset_v: float
 
-    def drain_bits(self, gate_bits: int) -> int:
-        """What the card's ADC reads of the drain current, with ``gate_bits`` on the gate's DAC."""
-        current_ma = max(0.0, self.current_ma + self.slope_ma_per_v * (gate_bits * _GATE_V - self.at_gate_v))
+    def drain_ma(self, gate_bits: int, drain_bits: int) -> float:
+        """The drain current (mA) with these bits on the DACs of gate and drain."""
+        at_drain_v = max(0.0, self.drain_offset_v + self.drain_slope * drain_bits * _DAC_V)
+        open_ma = max(0.0, self.current_ma + self.slope_ma_per_v * (gate_bits * _GATE_V - self.at_gate_v))
+        return open_ma * math.tanh(at_drain_v / self.knee_v) / math.tanh(self.drain_v / self.knee_v)
+
+    def monitor_bits(self, current_ma: float) -> int:
+        """What the card's ADC reads of a drain current."""
         return min(_DATA, round(current_ma * 1e-3 / 2 * self.shunt_ohm * self.gain / _ADC_V))
+
+    def working_point(self) -> dict[int, int]:
+        """The bits of its DACs at which it draws its nominal current."""
+        at_drain = (self.drain_v - self.drain_offset_v) / self.drain_slope
+        return {self.gate_dac: round(self.at_gate_v / _GATE_V), self.drain_dac: round(at_drain / _DAC_V)}
+
+
+def _hemt(name: str, line: int, supply_bit: int, gate_dac: int, drain_dac: int, at_gate_v: float) -> Amplifier:
+    voltages = {"drain_v": 0.6, "knee_v": 0.2, "drain_slope": -0.259491, "drain_offset_v": 1.74185}
+    return Amplifier(name, line, supply_bit, gate_dac, drain_dac, 8.0, at_gate_v, 10.0, 50.0, 3.874, **voltages)
+
+
+def _50k(name: str, line: int, supply_bit: int, gate_dac: int, drain_dac: int, at_gate_v: float) -> Amplifier:
+    voltages = {"drain_v": 4.0, "knee_v": 1.5, "drain_slope": -0.224968, "drain_offset_v": 5.59815}
+    return Amplifier(name, line, supply_bit, gate_dac, drain_dac, 15.0, at_gate_v, 50.0, 12.0, 9.929, **voltages)
 
 
 # By the address of the drain current. The slopes are small enough for sodetlib's search, which is linear.
 AMPLIFIERS: Final = {
-    0x3: Amplifier(0, 33, 8.0, -0.70, 10.0, 50.0, 3.874),  # hemt1
-    0x4: Amplifier(1, 30, 15.0, -0.45, 50.0, 12.0, 9.929),  # 50k1
-    0xA: Amplifier(2, 27, 8.0, -0.72, 10.0, 50.0, 3.874),  # hemt2
-    0xB: Amplifier(3, 26, 15.0, -0.43, 50.0, 12.0, 9.929),  # 50k2
+    0x3: _hemt("hemt1", 0, 0, 33, 31, -0.70),
+    0x4: _50k("50k1", 0, 1, 30, 32, -0.45),
+    0xA: _hemt("hemt2", 1, 2, 27, 29, -0.72),
+    0xB: _50k("50k2", 1, 3, 26, 28, -0.43),
 }
+AMPLIFIER_NAMES: Final = tuple(amplifier.name for amplifier in AMPLIFIERS.values())
 
 
 class Cryocard:
@@ -55,13 +94,17 @@ class Cryocard:
 
     Parameters
     ----------
-    gate_bits
+    dac_bits
         What stands on a DAC (1 to 33), asked for when a drain current is read.
+    powered
+        Whether the amplifiers' supplies are on from the start.
     """
 
-    def __init__(self, gate_bits: Callable[[int], int]) -> None:
-        self._gate_bits = gate_bits
-        self._registers = {_FIRMWARE: _FIRMWARE_C04, RELAYS: 0, _TEMPERATURE: _TEMPERATURE_BITS, SUPPLIES: 0}
+    def __init__(self, dac_bits: Callable[[int], int], *, powered: bool = False) -> None:
+        self._dac_bits = dac_bits
+        supplies = _SUPPLIES_ON if powered else 0
+        self._registers = {_FIRMWARE: _FIRMWARE_C04, RELAYS: 0, _TEMPERATURE: _TEMPERATURE_BITS, SUPPLIES: supplies}
+        self.stuck: Collection[str] = ()
 
     @property
     def relays(self) -> int:
@@ -77,10 +120,20 @@ class Cryocard:
         self._registers[address] = word & _DATA
         return None
 
+    def amplifier_loss_db(self, line: int) -> float:
+        """What the amplifiers of a feedline lack of their gain (dB): nothing at their nominal currents or above."""
+        shares = [self._drain_ma(one) / one.current_ma for one in AMPLIFIERS.values() if one.line == line]
+        return sum(_LOST_DB * (1.0 - min(1.0, share)) ** 2 for share in shares)
+
     def _read(self, address: int) -> int:
         amplifier = AMPLIFIERS.get(address)
         if amplifier is None:
             return self._registers.get(address, 0)
+        return amplifier.monitor_bits(self._drain_ma(amplifier))
+
+    def _drain_ma(self, amplifier: Amplifier) -> float:
         if not self._registers[SUPPLIES] >> amplifier.supply_bit & 1:
-            return 0
-        return amplifier.drain_bits(self._gate_bits(amplifier.gate_dac))
+            return 0.0
+        if amplifier.name in self.stuck:
+            return _STUCK * amplifier.current_ma
+        return amplifier.drain_ma(self._dac_bits(amplifier.gate_dac), self._dac_bits(amplifier.drain_dac))

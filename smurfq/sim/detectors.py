@@ -28,6 +28,9 @@ _WHITE_NOISE_A: Final = 65e-12
 _KNEE_HZ: Final = 0.05
 _FRACTION_UNASSIGNED: Final = 0.03
 _FRACTION_DEAD: Final = 0.03
+_CHIPS_PER_BAND: Final = 4
+_CHIP_MARGIN_SUB_BANDS: Final = 5  # free on either side of a chip
+_SCATTER: Final = 0.25  # of the distance between two resonators
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def population(seed: int, n: int = 1700) -> Detectors:
     if not 1 <= n <= most:
         raise ValueError(f"a slot has from 1 to {most} detectors; got {n}")
     rng = np.random.default_rng(seed)
-    absolute = _channels(n, rng)
+    absolute = _channels(n, seed)
     bias_group = rng.permutation(np.arange(n) % NUM_BIAS_GROUPS)
     bias_group[rng.random(n) < _FRACTION_UNASSIGNED] = NO_BIAS_GROUP
     return Detectors(
@@ -159,14 +162,36 @@ def write_truth(detectors: Detectors, folder: Path, seed: int) -> tuple[Path, Pa
     return arrays, shared
 
 
-def _channels(n: int, rng: np.random.Generator) -> Ints:
+def _channels(n: int, seed: int) -> Ints:
     """Absolute channels that SMuRF processes, rising, as evenly over the bands as ``n`` allows."""
+    rng = np.random.default_rng([seed, 5])
     per_band = np.bincount(np.arange(n) % NUM_BANDS, minlength=NUM_BANDS)
-    chosen = [
-        band * CHANNELS_PER_BAND + rng.choice(processed_channels(), count, replace=False)
-        for band, count in enumerate(per_band)
-    ]
+    chosen = [band * CHANNELS_PER_BAND + _comb(count, rng) for band, count in enumerate(per_band.tolist())]
     return np.sort(np.concatenate(chosen))
+
+
+def _comb(count: int, rng: np.random.Generator) -> Ints:
+    """The channels of ``count`` resonators of a band: over its sub-bands, with some scatter, and gaps between chips."""
+    usable = channels_on_chips()
+    if count > usable.size:
+        usable = _by_frequency()
+    spacing = usable.size / max(count, 1)
+    scatter = min(_SCATTER, 0.5 - 0.5 / spacing)  # so that no two come into one sub-band
+    teeth = (np.arange(count) + 0.5 + rng.uniform(-scatter, scatter, count)) * spacing
+    chosen: Ints = usable[np.clip(teeth.astype(np.int64), 0, usable.size - 1)]
+    return chosen
+
+
+def channels_on_chips() -> Ints:
+    """The channels of a band whose sub-bands lie on one of its chips, not between two, by rising frequency."""
+    channels = _by_frequency()
+    chip = channels.size // _CHIPS_PER_BAND
+    inside = np.arange(channels.size) % chip
+    return channels[(inside >= _CHIP_MARGIN_SUB_BANDS) & (inside < chip - _CHIP_MARGIN_SUB_BANDS)]
+
+
+def _by_frequency() -> Ints:
+    return np.array(sorted(processed_channels().tolist(), key=_sub_band))
 
 
 def processed_channels() -> Ints:
@@ -175,10 +200,14 @@ def processed_channels() -> Ints:
     A channel's sub-band is its number with its nine bits reversed.
     """
     channels = np.arange(CHANNELS_PER_BAND)
-    sub_band = sum((channels >> bit & 1) << (8 - bit) for bit in range(9))
+    sub_band = np.array([_sub_band(channel) for channel in channels.tolist()])
     edge = (CHANNELS_PER_BAND - _PROCESSED_CHANNELS) // 2
     inside = (sub_band >= edge) & (sub_band < CHANNELS_PER_BAND - edge)
     return channels[inside]
+
+
+def _sub_band(channel: int) -> int:
+    return sum((channel >> bit & 1) << (8 - bit) for bit in range(9))
 
 
 def _sensors(n: int, rng: np.random.Generator) -> TesParameters:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError, ParameterError
-from smurfq.sim.registers import FPGA
+from smurfq.sim.cryocard import AMPLIFIER_NAMES
+from smurfq.sim.registers import FPGA, NUM_BANDS
 
 FILE_NAME: Final = "faults.json"
 MEANINGS: Final = {
@@ -25,6 +26,16 @@ MEANINGS: Final = {
     "never_closes": "a g3 file, once open, is never closed",
     "gaps": "the fraction of a stream's samples that is missing, in blocks of half a second",
     "locked_up": "the card's link is dead until AMCc:RestartRssi is written",
+    "stuck_amplifiers": "amplifiers (hemt1, hemt2, 50k1, 50k2) whose drain currents do not follow their gates",
+    "no_resonators": "bands (0 to 7) in which no resonator resonates, as when they are warm",
+    "scans_stall": "a sweep, gradient descent or eta scan, once begun, does not end until the fault is cleared",
+    "no_captures": "raw and debug captures do not come until the fault is cleared",
+}
+
+_LISTS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "dead_registers": lambda one: isinstance(one, str) and bool(one),
+    "stuck_amplifiers": lambda one: one in AMPLIFIER_NAMES,
+    "no_resonators": lambda one: type(one) is int and 0 <= one < NUM_BANDS,
 }
 
 
@@ -38,6 +49,10 @@ class Faults:
     never_closes: bool = False
     gaps: float = 0.0
     locked_up: bool = False
+    stuck_amplifiers: tuple[str, ...] = ()
+    no_resonators: tuple[int, ...] = ()
+    scans_stall: bool = False
+    no_captures: bool = False
 
     def answers(self, register: str) -> bool:
         """Whether a register answers."""
@@ -62,12 +77,13 @@ class Faults:
         if name not in MEANINGS:
             raise ParameterError(f"no such fault: {name!r}; known are {', '.join(MEANINGS)}", parameter=name)
         wrong = ParameterError(f"fault {name} does not take {value!r}: {MEANINGS[name]}", parameter=name)
-        if name == "dead_registers":
+        if name in _LISTS:
             if not value:
-                return replace(self, dead_registers=())
-            if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
+                value = ()
+            if not isinstance(value, list | tuple) or not all(_LISTS[name](one) for one in value):
                 raise wrong
-            return replace(self, dead_registers=tuple(value))
+            listed: dict[str, Any] = {name: tuple(value)}
+            return replace(self, **listed)
         if name == "gaps":
             if isinstance(value, bool):
                 value = 0.2 if value else 0.0

@@ -15,9 +15,12 @@ import yaml
 
 from smurfq.core.slot import SlotId
 from smurfq.sim import wiring
+from smurfq.sim.cryocard import AMPLIFIERS
 from smurfq.sim.options import Folders
-from smurfq.sim.registers import NUM_BANDS, sub_band_of
-from smurfq.sim.tones import TONE_POWER, Tones
+from smurfq.sim.radio.chain import ATTENUATION, TONE_POWER, delays_of
+from smurfq.sim.radio.settings import SUB_BAND_MHZ, TURNS_AT_FULL_SCALE
+from smurfq.sim.registers import NUM_BANDS, band_center_mhz, sub_band_of
+from smurfq.sim.tones import Tones
 from smurfq.sim.waveforms import NUM_BIAS_GROUPS
 
 _TUNED_AT: Final = 1_700_000_000  # in the names, which pysmurf sorts by time: a tune of the slot's own wins
@@ -64,19 +67,23 @@ def write_slot(folders: Folders, slot: str, tones: Tones, bias_group: Mapping[tu
     tune: dict[int, Any] = {}
     for band in range(NUM_BANDS):
         channels = np.flatnonzero(tones.power[band])
+        channels = channels[np.argsort([sub_band_of(channel) for channel in channels.tolist()])]
         rows = [
             [tones.frequency_mhz(band, channel), sub_band_of(channel), channel, bias_group.get((band, channel), -1)]
             for channel in channels.tolist()
         ]
         path = tune_dir / f"{_TUNED_AT}_channel_assignment_b{band}.txt"
         np.savetxt(path, np.array(rows).reshape(-1, 4), fmt="%.4f,%i,%i,%i")
-        tune[band] = _tuned_band(rows, str(path))
+        tune[band] = _tuned_band(band, rows, tones, str(path))
     np.save(tune_file, np.array(tune, dtype=object), allow_pickle=True)
-    device_file = _device_file(folders, slot)
-    if not device_file.exists():
-        experiment = {**_EXPERIMENT, "tunefile": str(tune_file)}
-        device_file.write_text(yaml.safe_dump({"experiment": experiment, "bias_groups": {}, "bands": {}}))
+    _write_device(folders, slot, _tuned_device(str(tune_file)))
     return tune_file
+
+
+def write_cold_slot(folders: Folders, slot: str) -> None:
+    """Write the device configuration of a slot that was never set up, unless it has one."""
+    (folders.smurf_data / "tune" / slot).mkdir(parents=True, exist_ok=True)
+    _write_device(folders, slot, {"experiment": _EXPERIMENT, "bias_groups": {}, "bands": {}})
 
 
 def pysmurf_config(folders: Folders, slot: int) -> dict[str, Any]:
@@ -84,7 +91,7 @@ def pysmurf_config(folders: Folders, slot: int) -> dict[str, Any]:
     data = str(folders.smurf_data)
     return {
         "epics_root": f"smurf_server_s{slot}",
-        "init": {"dspEnable": 1, **{f"band_{band}": _BAND for band in range(NUM_BANDS)}},
+        "init": {"dspEnable": 1, **{f"band_{band}": _band(band) for band in range(NUM_BANDS)}},
         "attenuator": {f"att{number + 1}": number for number in range(4)},
         "pic_to_bias_group": {str(relay): relay for relay in range(_RELAYS)},
         "bias_group_to_pair": {str(group): [2 * group + 1, 2 * group + 2] for group in range(NUM_BIAS_GROUPS)},
@@ -106,17 +113,20 @@ def pysmurf_config(folders: Folders, slot: int) -> dict[str, Any]:
     }
 
 
-_BAND: Final = {
-    "feedbackGain": 256,
-    "feedbackLimitkHz": 225,
-    "att_uc": 24,
-    "att_dc": 0,
-    "amplitude_scale": TONE_POWER,
-    "trigRstDly": 15,
-    "lmsGain": 5,
-    "bandDelayUs": 5.9,
-    "lmsDelay": 0,
-}
+def _band(band: int) -> dict[str, Any]:
+    return {
+        "feedbackGain": 2048,
+        "feedbackLimitkHz": 225,
+        "att_uc": ATTENUATION,
+        "att_dc": ATTENUATION,
+        "amplitude_scale": TONE_POWER,
+        "trigRstDly": 15,
+        "lmsGain": 0,
+        "bandDelayUs": delays_of(band).total_us,
+        "lmsDelay": 0,
+    }
+
+
 _AMPLIFIER: Final = {
     "50k_Id_offset": 0.3867,
     "LNA_Vg": -0.5,
@@ -147,33 +157,64 @@ def _tune_band() -> dict[str, Any]:
     }
     bands = [str(band) for band in range(NUM_BANDS)]
     each = {name: dict.fromkeys(bands, value) for name, value in per_band.items()}
-    return {"fraction_full_scale": 0.4, "reset_rate_khz": wiring.FLUX_RAMP_HZ / 1000, **each}
+    return {
+        "fraction_full_scale": round(wiring.TURNS_PER_RAMP / TURNS_AT_FULL_SCALE, 6),
+        "reset_rate_khz": wiring.FLUX_RAMP_HZ / 1000,
+        **each,
+    }
 
 
-def _tuned_band(rows: list[list[Any]], assignment: str) -> dict[str, Any]:
-    resonances = {
-        number: {
+def _tuned_band(band: int, rows: list[list[Any]], tones: Tones, assignment: str) -> dict[str, Any]:
+    resonances = {}
+    for number, (frequency, sub_band, channel, _group) in enumerate(rows):
+        eta = complex(tones.eta[band, channel])
+        resonances[number] = {
             "freq": frequency,
-            "eta": 1 + 1j,
-            "eta_scaled": 1.0,
-            "eta_phase": 10.0,
-            "eta_mag": 300.0,
-            "r2": 0.99,
-            "Q": 30000.0,
+            "eta": eta,
+            "eta_scaled": abs(eta) / SUB_BAND_MHZ,
+            "eta_phase": float(np.degrees(np.angle(eta))),
+            "eta_mag": abs(eta),
+            "r2": 1.0,
+            "Q": 1.0,
             "latency": 0.0,
             "subband": sub_band,
             "channel": channel,
-            "offset": 0.0,
+            "offset": float(tones.center_mhz[band, channel]),
         }
-        for number, (frequency, sub_band, channel, _group) in enumerate(rows)
-    }
+    found = np.array([row[0] for row in rows]) - band_center_mhz(band)
     return {
         "lock_status": {},
-        "find_freq": {"resonance": np.array([row[0] for row in rows]), "timestamp": str(_TUNED_AT)},
+        "find_freq": {"resonance": found, "timestamp": str(_TUNED_AT)},
         "tone_power": TONE_POWER,
         "channel_assignment": assignment,
         "resonances": resonances,
     }
+
+
+def _tuned_device(tune_file: str) -> dict[str, Any]:
+    """The device configuration that a setup leaves."""
+    volts = {}
+    for amplifier in AMPLIFIERS.values():
+        volts[f"amp_{amplifier.name}_gate_volt"] = amplifier.at_gate_v
+        volts[f"amp_{amplifier.name}_drain_volt"] = amplifier.drain_v
+    bands = {
+        f"Band[{band}]": {
+            "uc_att": ATTENUATION,
+            "dc_att": ATTENUATION,
+            "tone_power": TONE_POWER,
+            "band_delay_us": delays_of(band).total_us,
+            "frac_pp": wiring.TURNS_PER_RAMP / TURNS_AT_FULL_SCALE,
+            "lms_freq_hz": wiring.TURNS_PER_RAMP * wiring.FLUX_RAMP_HZ,
+        }
+        for band in range(NUM_BANDS)
+    }
+    return {"experiment": {**_EXPERIMENT, **volts, "tunefile": tune_file}, "bias_groups": {}, "bands": bands}
+
+
+def _write_device(folders: Folders, slot: str, device: dict[str, Any]) -> None:
+    path = _device_file(folders, slot)
+    if not path.exists():
+        path.write_text(yaml.safe_dump(device))
 
 
 def _device_file(folders: Folders, slot: str) -> Path:

@@ -65,6 +65,8 @@ class _Circuit(VirtualCircuit):
                 if not isinstance(command, _PUTS):
                     self.tasks.create(self._answer_later(command, owner, name.removeprefix(owner.prefix)))
                 return []
+            if owner is not None and isinstance(command, ca.EventAddRequest):
+                owner.watched(name.removeprefix(owner.prefix))
         elif isinstance(command, ca.SearchRequest) and not self.context.pvdb.searchable(command.name):
             return []
         return await super()._process_command(command)

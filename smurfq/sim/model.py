@@ -13,8 +13,10 @@ from smurfq.sim.motion import Motion
 from smurfq.sim.physics.circuit import BiasLines
 from smurfq.sim.physics.noise import Drift, relaxation_amplitude
 from smurfq.sim.physics.operating_point import OperatingPoint
+from smurfq.sim.physics.tes import Floats
+from smurfq.sim.radio.readout import Readout
 from smurfq.sim.sampler import Counts, Sampler
-from smurfq.sim.wiring import BIAS_LINE_OHM, FLUX_RAMP_HZ, HIGH_CURRENT_RATIO
+from smurfq.sim.wiring import BIAS_LINE_OHM, FLUX_RAMP_HZ, HIGH_CURRENT_RATIO, PA_PER_PHI0
 
 # A drift of the power that all detectors see together, as an atmosphere or a stage gives it.
 _COMMON_POWER_W: Final = 10e-18  # per sqrt(Hz), at the knee
@@ -56,8 +58,16 @@ class SlotModel:
         """Put another optical power (W) on the detectors, one number or one each."""
         self._motion.load(p_opt_w)
 
-    def sampler(self, mask: npt.ArrayLike, processing: Processing) -> Sampler:
-        """What samples the channels in ``mask`` (band * 512 + channel), to be given to ``advance``."""
+    def turns(self) -> Floats:
+        """The detectors' currents in units of phi_0, with the signs of their phases."""
+        turns: Floats = self.detectors.polarity * self._motion.current / (PA_PER_PHI0 * 1e-12)
+        return turns
+
+    def sampler(self, mask: npt.ArrayLike, processing: Processing, readout: Readout | None = None) -> Sampler:
+        """What samples the channels in ``mask`` (band * 512 + channel), to be given to ``advance``.
+
+        Without a ``readout``, each detector's channel shows its detector.
+        """
         return Sampler(
             self.detectors,
             mask,
@@ -65,6 +75,7 @@ class SlotModel:
             common=self._common,
             current=self._motion.current,
             rng=self._rng,
+            readout=readout,
         )
 
     def advance(

@@ -48,6 +48,8 @@ class Options:
         Whether the streams carry the timing system's counters.
     file_duration_s
         After how long a stream begins a new file.
+    cold
+        Whether the cards start as just powered, without bias, tones and tune; else as a setup leaves them.
     """
 
     slots: tuple[str, ...]
@@ -58,6 +60,7 @@ class Options:
     detectors: int = 1700
     high_precision: bool = False
     file_duration_s: float = 600.0
+    cold: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.detectors <= MOST_DETECTORS:

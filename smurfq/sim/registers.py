@@ -63,7 +63,10 @@ _CHANNEL_BITS: Final = 9
 
 @dataclass(frozen=True)
 class Register:
-    """A register: what it holds, how much of it, in which unit and between which limits."""
+    """A register: what it holds, how much of it, in which unit and between which limits.
+
+    One that is ``exact`` is answered at the length that was put last; all others are padded to their size.
+    """
 
     name: str
     kind: Kind
@@ -72,6 +75,7 @@ class Register:
     unit: str = ""
     low: float | None = None
     high: float | None = None
+    exact: bool = False
 
     def first(self) -> Value:
         """The value at power-up."""
@@ -100,7 +104,8 @@ class Register:
             raise self._refusal(f"takes numbers from {low} to {high} {self.unit}".rstrip(), given)
         if self.size == 1:
             return int(numbers[0]) if self.kind == "int" else float(numbers[0])
-        return _padded(numbers.astype(np.int32), self.size) if self.kind == "int" else _padded(numbers, self.size)
+        held: Array = numbers.astype(np.int32) if self.kind == "int" else numbers.astype(np.float64)
+        return held if self.exact else _padded(held, self.size)
 
     def _refusal(self, rule: str, given: object) -> RegisterValueError:
         return RegisterValueError(f"register {self.name} {rule}; got {str(given)[:100]}", register=self.name)
@@ -111,7 +116,7 @@ def _padded(numbers: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
 
 
 def register_table(crate: int, slot: int) -> Mapping[str, Register]:
-    """All registers of a slot, by name."""
+    """All registers of a slot but those of its radio side, by name."""
     found = [
         *_card(crate, slot),
         *_rtm(),
@@ -175,7 +180,7 @@ def _card(crate: int, slot: int) -> Iterator[Register]:
 def _rtm() -> Iterator[Register]:
     yield Register(RAMP_MAX_COUNT, "int", _RAMP_CLOCK_HZ // _FLUX_RAMP_HZ - 1, unit="ticks of 1/307.2 MHz", low=0)
     yield Register(RTM + "EnableRampTrigger", "int", 1)
-    yield Register(RTM + "RtmSpiSr:CfgRegEnaBit", "int", 1, low=0, high=1)
+    yield Register(RTM + "RtmSpiSr:CfgRegEnaBit", "int", low=0, high=1)
     yield Register(CARD_WRITE, "int")
     yield Register(CARD_READ, "int")
     bits = {"unit": "bit of 20 V/2^20", "low": -DAC_LIMIT, "high": DAC_LIMIT - 1}

@@ -16,6 +16,7 @@ from smurfq.sim.detectors import Detectors
 from smurfq.sim.motion import Currents, Index
 from smurfq.sim.physics.noise import Drift, Floats32, decimated_noise_taps, relaxation_amplitude
 from smurfq.sim.physics.tes import Floats
+from smurfq.sim.radio.readout import Readout
 from smurfq.sim.wiring import COUNTS_PER_PHI0, FLUX_RAMP_HZ, PA_PER_PHI0
 
 Counts = npt.NDArray[np.int32]
@@ -28,7 +29,10 @@ _LEAST_FACTOR_FOR_TAPS: Final = 8
 
 
 class Sampler:
-    """The rows of a stream: channel ``mask[i]`` is row i, with or without a detector."""
+    """The rows of a stream: channel ``mask[i]`` is row i, with or without a detector.
+
+    ``readout`` tells what each channel shows; without it, each detector's channel shows its detector.
+    """
 
     def __init__(
         self,
@@ -39,14 +43,17 @@ class Sampler:
         common: Drift,
         current: Floats,
         rng: np.random.Generator,
+        readout: Readout | None = None,
     ) -> None:
         self.mask = np.atleast_1d(np.asarray(mask, np.int64))
         self.processing = processing
         self._rng = rng
         self._common = common
-        self._detector = rows_of(detectors, self.mask)
+        self._detector = rows_of(detectors, self.mask) if readout is None else readout.detector[self.mask]
         bare = self._detector < 0
         white = np.where(bare, _WHITE_NOISE_OF_A_BARE_TONE_A, detectors.white_noise[self._detector])
+        if readout is not None:
+            white *= readout.noise[self.mask]
         knee = np.where(bare, _KNEE_OF_A_BARE_TONE_HZ, detectors.knee_hz[self._detector])
         polarity = np.where(bare, 1, detectors.polarity[self._detector])
         self._scale = polarity * _COUNTS_PER_AMPERE

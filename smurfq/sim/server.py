@@ -7,6 +7,8 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +16,16 @@ from smurfq.errors import ConfigError
 from smurfq.sim import faults as fault_file
 from smurfq.sim import presence
 from smurfq.sim.detectors import Detectors, population, write_truth
-from smurfq.sim.files import write_site, write_slot
+from smurfq.sim.files import write_cold_slot, write_site, write_slot
 from smurfq.sim.ioc import Server
 from smurfq.sim.options import Options
+from smurfq.sim.radio import resonators as resonator_file
+from smurfq.sim.radio.band import BandModel
+from smurfq.sim.radio.resonators import resonators_of
+from smurfq.sim.registers import NUM_BANDS
 from smurfq.sim.slot import SimSlot
 from smurfq.sim.stream import SlotStream, StreamThread
-from smurfq.sim.tones import tones_of
+from smurfq.sim.tones import Tones, tuned
 
 logger = logging.getLogger(__name__)
 
@@ -29,28 +35,43 @@ BANNER: Final = "SIMULATED: these slots are not hardware"
 _LOOK_EVERY_S: Final = 0.2
 
 
-def prepare(options: Options) -> dict[str, Detectors]:
-    """The detectors of every slot, with its truth, configuration and tune written."""
+@dataclass(frozen=True)
+class Prepared:
+    """A slot before it is served: its detectors, its bands with their resonators, and the tones that it starts with."""
+
+    detectors: Detectors
+    bands: tuple[BandModel, ...]
+    tones: Tones | None
+
+
+def prepare(options: Options) -> dict[str, Prepared]:
+    """Every slot, with its truth, configuration and tune written."""
     write_site(options.folders, options.slots)
     return {slot: _prepare(options, slot) for slot in options.slots}
 
 
-def serve(options: Options, detectors: dict[str, Detectors]) -> None:
+def serve(options: Options, prepared: dict[str, Prepared]) -> None:
     """Serve the slots until SIGINT or SIGTERM."""
-    asyncio.run(_serve(options, detectors))
+    asyncio.run(_serve(options, prepared))
 
 
-def _prepare(options: Options, slot: str) -> Detectors:
+def _prepare(options: Options, slot: str) -> Prepared:
     seed = options.seed_of(slot)
     detectors = population(seed, options.detectors)
+    resonators = resonators_of(detectors, seed)
+    bands = tuple(BandModel(band, resonators) for band in range(NUM_BANDS))
     write_truth(detectors, options.folder / slot, seed)
-    tones = tones_of(detectors.band, detectors.channel, seed)
+    resonator_file.write_truth(resonators, detectors, options.folder / slot)
+    if options.cold:
+        write_cold_slot(options.folders, slot)
+        return Prepared(detectors, bands, None)
+    tones = tuned(bands, detectors)
     where = zip(detectors.band.tolist(), detectors.channel.tolist(), strict=True)
     write_slot(options.folders, slot, tones, dict(zip(where, detectors.bias_group.tolist(), strict=True)))
-    return detectors
+    return Prepared(detectors, bands, tones)
 
 
-async def _serve(options: Options, detectors: dict[str, Detectors]) -> None:
+async def _serve(options: Options, prepared: dict[str, Prepared]) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -65,7 +86,8 @@ async def _serve(options: Options, detectors: dict[str, Detectors]) -> None:
     def show_soon(prefix: str, names: Iterable[str]) -> None:
         loop.call_soon_threadsafe(show, prefix, names)
 
-    made = [_slot(options, slot, detectors[slot], show_soon) for slot in options.slots]
+    computing = ThreadPoolExecutor(1, thread_name_prefix="radio")
+    made = [_slot(options, slot, prepared[slot], show_soon, computing) for slot in options.slots]
     slots = [slot for slot, _ in made]
     threads = [StreamThread(stream) for _, stream in made]
     server = Server(slots, options.port)
@@ -79,17 +101,26 @@ async def _serve(options: Options, detectors: dict[str, Detectors]) -> None:
         await asyncio.gather(running, return_exceptions=True)
         for thread in threads:
             await loop.run_in_executor(None, thread.end)
+        computing.shutdown(cancel_futures=True)
         presence.forget(options.folder)
     if not ended.is_set():
         running.result()  # it ended by itself: raise what ended it
 
 
-def _slot(options: Options, slot: str, detectors: Detectors, show: Show) -> tuple[SimSlot, SlotStream]:
-    tones = tones_of(detectors.band, detectors.channel, options.seed_of(slot))
-    made = SimSlot(slot, tones, time.time, lambda names: show(made.prefix, tuple(names)))
+def _slot(
+    options: Options, slot: str, prepared: Prepared, show: Show, computing: Executor
+) -> tuple[SimSlot, SlotStream]:
+    made = SimSlot(
+        slot,
+        prepared.tones,
+        time.time,
+        lambda names: show(made.prefix, tuple(names)),
+        bands=prepared.bands,
+        executor=computing,
+    )
     made.stream = stream = SlotStream(
         made,
-        detectors,
+        prepared.detectors,
         folder=options.folders.timestreams,
         seed=options.seed_of(slot),
         now=time.time(),

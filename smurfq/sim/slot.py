@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -17,11 +19,17 @@ import numpy as np
 from smurfq.core.slot import SlotId
 from smurfq.errors import StreamError
 from smurfq.sim import registers as r
-from smurfq.sim.cryocard import Cryocard
+from smurfq.sim.cryocard import AMPLIFIERS, Cryocard
 from smurfq.sim.dacs import SlowDacs
 from smurfq.sim.faults import Faults
+from smurfq.sim.physics.tes import Floats
+from smurfq.sim.radio import registers as radio
+from smurfq.sim.radio.band import BandModel
+from smurfq.sim.radio.card import RadioSide, eta_registers
+from smurfq.sim.radio.settings import TURNS_AT_FULL_SCALE
 from smurfq.sim.registers import Register, Value
 from smurfq.sim.tones import Tones
+from smurfq.sim.wiring import FLUX_RAMP_HZ, TURNS_PER_RAMP
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +63,10 @@ class Stream(Protocol):
         """Let the filter begin anew."""
         ...
 
+    def turns(self) -> Floats:
+        """The detectors' currents in units of phi_0, with the signs of their phases."""
+        ...
+
 
 class SimSlot:
     """A simulated slot as Channel Access sees it.
@@ -64,14 +76,27 @@ class SimSlot:
     slot
         Its id.
     tones
-        Those that are on when it starts.
+        Those that are on when it starts, on a card that is set up for them; None: a card that was just powered.
     clock
         The time, in seconds since 1970.
     on_change
         Called with the names of registers that have changed without having been put, from any thread.
+    bands
+        The eight bands with their resonators; without them there are none.
+    executor
+        Where sweeps and captures are computed.
     """
 
-    def __init__(self, slot: str, tones: Tones, clock: Callable[[], float], on_change: OnChange) -> None:
+    def __init__(
+        self,
+        slot: str,
+        tones: Tones | None,
+        clock: Callable[[], float],
+        on_change: OnChange,
+        *,
+        bands: Sequence[BandModel] = (),
+        executor: Executor | None = None,
+    ) -> None:
         where = SlotId.parse(slot)
         self.id = slot
         self.prefix = f"smurf_server_s{where.slot}:"
@@ -81,10 +106,14 @@ class SimSlot:
         self._clock = clock
         self._on_change = on_change
         self._table = dict(r.register_table(where.crate, where.slot))
+        self._table |= {register.name: register for register in radio.radio_registers()}
         self._values: dict[str, Value] = {name: register.first() for name, register in self._table.items()}
-        self._card = Cryocard(self._dac)
-        self._tune(tones)
+        self._elements: dict[str, tuple[str, int]] = {}  # registers that are views of an array's elements
+        self._card = Cryocard(self._dac, powered=tones is not None)
+        self.radio = RadioSide(self, bands, executor)
         self._handlers = self._all_handlers()
+        if tones is not None:
+            self._set_up(tones, bands)
 
     @property
     def silent(self) -> bool:
@@ -97,7 +126,12 @@ class SimSlot:
 
     def register(self, name: str) -> Register:
         """The register of this name; one that no table knows stores what it is given."""
-        if name not in self._table:
+        element = radio.element_of(name) if name not in self._table else None
+        if element is not None:
+            array = self._table[element[0]]
+            self._table[name] = replace(array, name=name, initial=0, size=1)
+            self._elements[name] = element
+        elif name not in self._table:
             logger.warning("%s: register %s is not known; it only stores what is put", self.id, name)
             self._table[name] = r.unknown_register(name)
             self._values[name] = self._table[name].first()
@@ -105,7 +139,23 @@ class SimSlot:
 
     def value(self, name: str) -> Value:
         """What a register holds."""
+        if name in self._elements:
+            array, place = self._elements[name]
+            return self._array(array)[place].item()  # type: ignore[no-any-return]
         return self._values[name]
+
+    def watched(self, name: str) -> None:
+        """Note that a client has begun to watch a register."""
+        self.radio.watched(name)
+
+    def turns(self) -> Floats:
+        """The detectors' currents in units of phi_0, with the signs of their phases; empty without detectors."""
+        return np.zeros(0) if self.stream is None else self.stream.turns()
+
+    def amplifier_loss_db(self, band: int) -> float:
+        """What the amplifiers of a band lack of their gain."""
+        self._card.stuck = self.faults.stuck_amplifiers
+        return self._card.amplifier_loss_db(band // radio.BANDS_PER_BAY)
 
     def values(self) -> Mapping[str, Value]:
         """What all registers hold now."""
@@ -128,17 +178,30 @@ class SimSlot:
 
     def store(self, name: str, value: Any) -> None:
         """As ``put``, but for the opening of a stream."""
-        self._values[name] = self.register(name).value_of(value)
+        held = self.register(name).value_of(value)
+        if name in self._elements:
+            array, place = self._elements[name]
+            changed = self._array(array).copy()
+            changed[place] = held
+            self._set(array, changed)
+            return
+        self._values[name] = held
         handler = self._handlers.get(name)
         if handler is not None:
             handler(value, self._clock())
 
     def note(self, **changed: Value) -> None:
         """Change registers of the stream's session, by their last names, and tell those who watch."""
-        names = {name: r.STREAM + f"SOFileWriter:{name}" for name in changed}
-        for name, value in changed.items():
-            self._values[names[name]] = value
-        self._on_change(names.values())
+        self.change({r.STREAM + f"SOFileWriter:{name}": value for name, value in changed.items()})
+
+    def change(self, changes: Mapping[str, Value]) -> None:
+        """Change registers that were not put, and tell those who watch."""
+        self._values.update(changes)
+        self._on_change(list(changes))
+
+    def show(self, names: Iterable[str]) -> None:
+        """Tell those who watch registers what they hold, changed or not."""
+        self._on_change(list(names))
 
     def _open(self) -> None:
         assert self.stream is not None
@@ -149,12 +212,22 @@ class SimSlot:
             self._values[r.OPEN_STREAM] = 0
             raise
 
-    def _tune(self, tones: Tones) -> None:
+    def _set_up(self, tones: Tones, bands: Sequence[BandModel]) -> None:
+        """Set the registers as a setup leaves them: amplifiers biased, tones on, delays known, the ramp running."""
         for band in range(r.NUM_BANDS):
             self._values[r.band_register(band, "CryoChannels:amplitudeScaleArray")] = tones.power[band].copy()
             on = (tones.power[band] > 0).astype(np.int32)
             self._values[r.band_register(band, "CryoChannels:feedbackEnableArray")] = on
             self._values[r.band_register(band, "CryoChannels:centerFrequencyArray")] = tones.center_mhz[band].copy()
+            self._values.update(eta_registers(band, tones.eta[band]))
+            self._values[r.band_register(band, "lmsFreqHz")] = TURNS_PER_RAMP * FLUX_RAMP_HZ
+        for model in bands:
+            self._values[r.band_register(model.band, "bandDelayUs")] = model.delays.total_us
+        self._values[radio.RAMP_ENABLE] = 1
+        self._values[radio.RAMP_RESET] = float(2**31 * (1.0 - TURNS_PER_RAMP / TURNS_AT_FULL_SCALE))
+        for amplifier in AMPLIFIERS.values():
+            for dac, bits in amplifier.working_point().items():
+                self.store(r.HEMT_GATE if dac == _HEMT_GATE_DAC else r.dac_register(dac), bits)
 
     def _set(self, name: str, value: Value) -> None:
         """Change a register because another one was put."""
@@ -183,6 +256,7 @@ class SimSlot:
             r.PROCESSOR + "Unwrapper:reset": lambda *_: self._to_stream(lambda stream: stream.reset_unwrapper()),
             r.PROCESSOR + "Filter:reset": lambda *_: self._to_stream(lambda stream: stream.reset_filter()),
             r.RESTART_LINK: self._restart_link,
+            **self.radio.handlers(),
             r.PLAYBACK + "TimerSize": lambda value, now: self.dacs.set_timer(int(value), now),
             r.PLAYBACK + "EnableCh": lambda value, now: self._put_playback(int(value), now),
             r.PLAYBACK + "Continuous": lambda value, now: self.dacs.set_continuous(bool(value), now),
@@ -209,6 +283,7 @@ class SimSlot:
         if self.faults.no_cryocard:
             self._set(r.CARD_READ, 0)
             return
+        self._card.stuck = self.faults.stuck_amplifiers
         before = self._card.relays
         reply = self._card.command(int(word))
         if reply is not None:

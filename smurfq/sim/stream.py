@@ -23,6 +23,8 @@ from smurfq.sim.decimation import Processing
 from smurfq.sim.detectors import Detectors
 from smurfq.sim.downsampling import downsample_factor, is_external
 from smurfq.sim.model import SlotModel
+from smurfq.sim.physics.tes import Floats
+from smurfq.sim.radio.readout import Readout
 from smurfq.sim.recorder import Recorder
 from smurfq.sim.sampler import Sampler
 from smurfq.sim.samples import Samples
@@ -77,11 +79,13 @@ class SlotStream:
         self._closing = False
         self._sampler: Sampler | None = None
         self._made_of: tuple[Any, ...] = ()
+        self._readout: Readout | None = None
 
     def open(self, now: float) -> None:
         """Begin a session, which has an id when this returns."""
         if self.recorder.session_id:
             return
+        self._slot.radio.readout()  # made here, so that the stream need not wait for it
         options = StreamOptions(
             compressed=bool(self._slot.value(r.STREAM + "EnableCompression")),
             flac_level=self._int(r.STREAM + "FlacLevel"),
@@ -112,6 +116,10 @@ class SlotStream:
     def reset_filter(self) -> None:
         """Let the filter begin anew."""
         self._at(time.time(), lambda: self._to_sampler(Sampler.reset_filter))
+
+    def turns(self) -> Floats:
+        """The detectors' currents in units of phi_0, with the signs of their phases."""
+        return self._model.turns()
 
     def tick(self, now: float) -> None:
         """Make all frames until a moment before ``now``, and do what was asked for meanwhile."""
@@ -212,9 +220,10 @@ class SlotStream:
             self._taps("A"),
             self._taps("B"),
         )
-        if self._sampler is None or made_of != self._made_of:
-            self._made_of = made_of
-            self._sampler = self._model.sampler(self._mask(), self._processing())
+        readout = self._slot.radio.readout()
+        if self._sampler is None or made_of != self._made_of or readout is not self._readout:
+            self._made_of, self._readout = made_of, readout
+            self._sampler = self._model.sampler(self._mask(), self._processing(), readout)
         return self._sampler
 
     def _mask(self) -> Any:

@@ -32,6 +32,7 @@ def options_of(settings: Settings, slots: Sequence[str], folder: Path | None = N
         detectors=settings.sim.detectors,
         high_precision=settings.sim.high_precision,
         file_duration_s=settings.sim.file_duration_s,
+        cold=settings.sim.cold,
     )
 
 

@@ -1,36 +1,74 @@
-"""Where a slot's tones stand once it is tuned: every detector has one, in the channel that reads it."""
+"""The tones that a slot starts with: those that a setup has left, or none."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from smurfq.sim.detectors import Detectors
+from smurfq.sim.physics.resonator import Complex
+from smurfq.sim.physics.squid import shift
+from smurfq.sim.physics.tes import Floats
+from smurfq.sim.physics.tone import Loop
+from smurfq.sim.radio.band import BandModel
+from smurfq.sim.radio.chain import TONE_POWER, Chain, delays_of
+from smurfq.sim.radio.resonators import NO_DETECTOR
+from smurfq.sim.radio.settings import BandSettings
 from smurfq.sim.registers import CHANNELS_PER_BAND, NUM_BANDS, band_center_mhz, sub_band_mhz
+from smurfq.sim.wiring import FLUX_RAMP_HZ
 
-TONE_POWER: Final = 12
-_OFFSET_MHZ: Final = 0.5  # of a sub-band's 1.2
+_ETA_STEP_MHZ: Final = 0.005
 
 
 @dataclass(frozen=True)
 class Tones:
-    """Tone powers (0: off) and frequencies from the sub-bands' centres in MHz, both (8, 512)."""
+    """Tone powers (0: off), frequencies from the sub-bands' centres in MHz, and eta in MHz, all (8, 512)."""
 
     power: npt.NDArray[np.int32]
-    center_mhz: npt.NDArray[np.float64]
+    center_mhz: Floats
+    eta: Complex
 
     def frequency_mhz(self, band: int, channel: int) -> float:
         """The frequency of a channel's tone."""
         return band_center_mhz(band) + sub_band_mhz(channel) + float(self.center_mhz[band, channel])
 
 
-def tones_of(band: npt.ArrayLike, channel: npt.ArrayLike, seed: int) -> Tones:
-    """The tones of a tuned slot whose detectors are read in these bands and channels."""
-    bands, channels = np.asarray(band, np.int64), np.asarray(channel, np.int64)
-    read = bands >= 0
-    power = np.zeros((NUM_BANDS, CHANNELS_PER_BAND), np.int32)
-    power[bands[read], channels[read]] = TONE_POWER
-    offsets = np.random.default_rng([seed, 7]).uniform(-_OFFSET_MHZ, _OFFSET_MHZ, power.shape)
-    return Tones(power, np.where(power > 0, np.round(offsets, 6), 0.0))
+def no_tones() -> Tones:
+    """The tones of a card that was just powered."""
+    shape = (NUM_BANDS, CHANNELS_PER_BAND)
+    return Tones(np.zeros(shape, np.int32), np.zeros(shape), np.zeros(shape, np.complex128))
+
+
+def tuned(models: Sequence[BandModel], detectors: Detectors) -> Tones:
+    """The tones of a tuned slot: one on the resonator of each detector, where a setup would have put it."""
+    tones = no_tones()
+    tones.power[detectors.band, detectors.channel] = TONE_POWER
+    still = np.zeros(len(detectors))
+    for model in models:
+        band, resonators = model.band, model.resonators
+        own = np.flatnonzero((resonators.detector != NO_DETECTOR) & (resonators.band == band))
+        channel = detectors.channel[resonators.detector[own]]
+        at = resonators.take(own)
+        bottom = at.frequency_mhz + shift(at.phase_rad(still), at.squid_lambda, at.swing_mhz)
+        tones.center_mhz[band, channel] = np.round(bottom - model.sub_band_mhz[channel], 6)
+        settings = _settings(band, tones)
+        tones.center_mhz[band] = model.descended(settings, still, quiet=True)
+        tones.eta[band] = model.eta(replace(settings, center_mhz=tones.center_mhz[band]), still, quiet=True)
+    return tones
+
+
+def _settings(band: int, tones: Tones) -> BandSettings:
+    return BandSettings(
+        power=tones.power[band].astype(np.int64),
+        center_mhz=tones.center_mhz[band],
+        feedback=tones.power[band] > 0,
+        eta=tones.eta[band],
+        chain=Chain(delay_us=delays_of(band).total_us),
+        loop=Loop(turns=0.0, cycles=0.0),
+        ramp_hz=FLUX_RAMP_HZ,
+        eta_step_mhz=_ETA_STEP_MHZ,
+    )

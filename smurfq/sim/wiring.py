@@ -13,3 +13,4 @@ SHUNT_OHM: Final = 400e-6
 PA_PER_PHI0: Final = 9e6
 COUNTS_PER_PHI0: Final = 65536  # sodetlib: a count is pi/2^15 of phase
 FLUX_RAMP_HZ: Final = 4000.0
+TURNS_PER_RAMP: Final = 5  # phi_0 that the flux ramp of a tuned slot sweeps

@@ -15,6 +15,8 @@ pytest.importorskip("so3g", reason="needs so3g (pip install smurfq[slot])")
 from smurfq.sim.detectors import population
 from smurfq.sim.downsampling import BITMASK, EXTERNAL, MODE
 from smurfq.sim.files import Folders, write_site, write_slot
+from smurfq.sim.radio.band import BandModel
+from smurfq.sim.radio.resonators import resonators_of
 from smurfq.sim.registers import (
     INTERNAL_FACTOR,
     MASK,
@@ -30,7 +32,7 @@ from smurfq.sim.samples import Samples
 from smurfq.sim.status import stream_status
 from smurfq.sim.stream_options import BY_DEFAULT, StreamOptions
 from smurfq.sim.streamer import Streamer
-from smurfq.sim.tones import tones_of
+from smurfq.sim.tones import tuned
 
 pytestmark = [pytest.mark.slot, pytest.mark.filterwarnings("ignore")]  # the libraries' own
 SLOT = "crate1slot2"
@@ -275,7 +277,8 @@ def test_the_index_loads_by_time(tmp_path: Path, index: Index) -> None:
 
 def test_detectors_have_names_by_the_tune_that_a_slot_starts_with(tmp_path: Path, index: Index) -> None:
     detectors = population(seed=1, n=300)
-    tones = tones_of(detectors.band, detectors.channel, seed=1)
+    resonators = resonators_of(detectors, seed=1)
+    tones = tuned([BandModel(band, resonators) for band in range(8)], detectors)
     folders = Folders.below(tmp_path / "site")
     write_site(folders, [SLOT])
     tune = write_slot(folders, SLOT, tones, {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +10,19 @@ import pytest
 
 from smurfq.sim.detectors import population
 from smurfq.sim.physics.tes import TesParameters
+from smurfq.sim.radio.chain import TONE_POWER
+from smurfq.sim.tones import Tones, no_tones
 
 MakeSensors = Callable[..., TesParameters]
+
+
+def tones_at(bands: Sequence[int], channels: Sequence[int]) -> Tones:
+    """Tones in these channels, wherever in their sub-bands."""
+    tones = no_tones()
+    tones.power[bands, channels] = TONE_POWER
+    tones.center_mhz[bands, channels] = np.linspace(0.1, 0.4, len(channels))
+    tones.eta[bands, channels] = 0.3j
+    return tones
 
 
 @pytest.fixture

@@ -43,7 +43,8 @@ def test_firmware_is_that_of_a_card_with_four_amplifiers() -> None:
 def test_a_drain_current_needs_its_supply_and_rises_with_its_gate(address: int) -> None:
     amplifier = AMPLIFIERS[address]
     working_point = round(amplifier.at_gate_v / 3.86936e-6)
-    gates = {amplifier.gate_dac: working_point}
+    gates = amplifier.working_point()
+    assert gates[amplifier.gate_dac] == working_point
     one = card(gates)
     assert read(one, address) == 0
     one.command(SUPPLIES << 20 | 1 << amplifier.supply_bit)

@@ -19,6 +19,10 @@ ASKED: dict[str, Any] = {
     "never_closes": True,
     "gaps": 0.25,
     "locked_up": True,
+    "stuck_amplifiers": ["hemt1", "50k2"],
+    "no_resonators": [0, 7],
+    "scans_stall": True,
+    "no_captures": True,
 }
 
 
@@ -36,7 +40,18 @@ def test_no_file_means_no_faults(tmp_path: Path) -> None:
     assert faults.read(tmp_path) == {}
 
 
-@pytest.mark.parametrize(("name", "value"), [("gap", True), ("gaps", 1.5), ("silent", "yes"), ("dead_registers", [1])])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gap", True),
+        ("gaps", 1.5),
+        ("silent", "yes"),
+        ("dead_registers", [1]),
+        ("no_resonators", [8]),
+        ("no_resonators", True),
+        ("stuck_amplifiers", ["hemt3"]),
+    ],
+)
 def test_what_is_no_fault_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ParameterError, match="fault"):
         Faults().with_fault(name, value)

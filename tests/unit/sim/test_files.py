@@ -11,7 +11,7 @@ import yaml
 from smurfq.sim import wiring
 from smurfq.sim.files import write_site, write_slot
 from smurfq.sim.options import Folders
-from smurfq.sim.tones import TONE_POWER, tones_of
+from tests.unit.sim.conftest import tones_at
 
 SLOTS = ("crate1slot2", "crate1slot5")
 BANDS, CHANNELS = [0, 0, 7], [3, 9, 500]
@@ -35,7 +35,7 @@ def test_the_system_configuration_names_files_that_agree_with_the_model(tmp_path
 def test_a_tune_has_every_tone_where_its_register_has_it(tmp_path: Path) -> None:
     folders = Folders.below(tmp_path)
     write_site(folders, SLOTS)
-    tones = tones_of(BANDS, CHANNELS, seed=4)
+    tones = tones_at(BANDS, CHANNELS)
     path = write_slot(folders, SLOTS[0], tones, {(0, 3): 11, (7, 500): -1})
     tune = np.load(path, allow_pickle=True).item()
     assert [len(tune[band]["resonances"]) for band in range(8)] == [2, 0, 0, 0, 0, 0, 0, 1]
@@ -43,8 +43,9 @@ def test_a_tune_has_every_tone_where_its_register_has_it(tmp_path: Path) -> None
     assert resonance["channel"] == 500
     assert abs(resonance["freq"] - tones.frequency_mhz(7, 500)) < 1e-9
     assigned = np.loadtxt(tune[0]["channel_assignment"], delimiter=",")
-    assert assigned[:, 2:].astype(int).tolist() == [[3, 11], [9, -1]]
-    assert tones.power[0, 3] == TONE_POWER
+    assert assigned[:, 2:].astype(int).tolist() == [[9, -1], [3, 11]]  # by frequency
+    assert (np.diff(assigned[:, 0]) > 0).all()
+    assert resonance["offset"] == tones.center_mhz[7, 500]
     device = yaml.safe_load((folders.config / "device_crate1slot2.yml").read_text())
     assert device["experiment"]["tunefile"] == str(path)
 
@@ -54,5 +55,5 @@ def test_what_operations_have_noted_in_the_device_configuration_stays(tmp_path: 
     write_site(folders, SLOTS)
     device = folders.config / "device_crate1slot2.yml"
     device.write_text("kept")
-    write_slot(folders, SLOTS[0], tones_of(BANDS, CHANNELS, seed=4), {})
+    write_slot(folders, SLOTS[0], tones_at(BANDS, CHANNELS), {})
     assert device.read_text() == "kept"

@@ -12,9 +12,9 @@ from smurfq.errors import RegisterValueError, StreamError
 from smurfq.sim import registers as r
 from smurfq.sim.faults import Faults
 from smurfq.sim.slot import SimSlot
-from smurfq.sim.tones import tones_of
+from tests.unit.sim.conftest import tones_at
 
-TONES = tones_of([0, 0, 7], [3, 9, 500], seed=1)
+TONES = tones_at([0, 0, 7], [3, 9, 500])
 
 
 class Stream:
@@ -40,6 +40,9 @@ class Stream:
 
     def reset_filter(self) -> None:
         self.told.append("filter")
+
+    def turns(self) -> np.ndarray:
+        return np.zeros(0)
 
 
 class Bench:

@@ -13,13 +13,17 @@ import pytest
 from smurfq.sim import registers as r
 from smurfq.sim.detectors import population
 from smurfq.sim.faults import Faults
+from smurfq.sim.radio.band import BandModel
+from smurfq.sim.radio.resonators import resonators_of
 from smurfq.sim.recorder import Recorder
 from smurfq.sim.samples import Samples, joined
 from smurfq.sim.slot import SimSlot
 from smurfq.sim.stream import SlotStream
-from smurfq.sim.tones import tones_of
+from smurfq.sim.tones import tuned
 
 DETECTORS = population(3, 8)
+BANDS = [BandModel(band, resonators_of(DETECTORS, 3)) for band in range(8)]
+TONES = tuned(BANDS, DETECTORS)
 MASK = DETECTORS.absolute_channel.tolist()
 START = 1_700_000_000.0
 
@@ -56,8 +60,7 @@ class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = START
         monkeypatch.setattr("smurfq.sim.stream.time.time", lambda: self.now)
-        tones = tones_of(DETECTORS.band, DETECTORS.channel, seed=3)
-        self.slot = SimSlot("crate1slot2", tones, lambda: self.now, lambda _names: None)
+        self.slot = SimSlot("crate1slot2", TONES, lambda: self.now, lambda _names: None, bands=BANDS)
         self.memory = Memory()
         self.stream = SlotStream(
             self.slot, DETECTORS, folder=Path("/nowhere"), seed=3, now=self.now, recorder=self.memory

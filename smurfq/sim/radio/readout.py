@@ -1,0 +1,54 @@
+"""What each channel of a slot shows in a stream: the detector whose resonator its tone tracks, or nothing of use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from smurfq.sim.physics.tes import Floats
+from smurfq.sim.radio.band import BandModel
+from smurfq.sim.radio.resonators import NO_DETECTOR
+from smurfq.sim.radio.settings import BandSettings
+from smurfq.sim.registers import CHANNELS_PER_BAND, NUM_BANDS
+
+_UNLOCKED_NOISE: Final = 30.0  # a channel that follows nothing streams the phase of noise
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What the channels of a slot show; arrays of shape ``(4096,)``, by band * 512 + channel.
+
+    Attributes
+    ----------
+    detector
+        Which detector's current a channel shows; -1: none.
+    noise
+        By how much it is noisier than a well-set channel; 0 where its tone is off.
+    """
+
+    detector: npt.NDArray[np.int64]
+    noise: Floats
+
+
+def band_readout(model: BandModel, settings: BandSettings, turns: Floats) -> Readout:
+    """What the channels of one band show, ``(512,)``."""
+    resonator, detector = model.locked(settings, turns)
+    noise = np.array([settings.chain.noise_factor(power) for power in range(16)])[settings.power]
+    noise[settings.power == 0] = 0.0
+    stray = (settings.power > 0) & settings.feedback & (resonator < 0)
+    noise[stray] = _UNLOCKED_NOISE
+    return Readout(detector, noise)
+
+
+def dark() -> Readout:
+    """A slot none of whose tones is on."""
+    n = NUM_BANDS * CHANNELS_PER_BAND
+    return Readout(np.full(n, NO_DETECTOR), np.zeros(n))
+
+
+def joined(bands: list[Readout]) -> Readout:
+    """The readouts of all bands as one."""
+    return Readout(np.concatenate([one.detector for one in bands]), np.concatenate([one.noise for one in bands]))
