@@ -36,7 +36,7 @@ def stream(
     """
     wanted = keywords(kwargs, stream_type=stream_type, subtype=subtype, tag=tag)
     with open_slot(session, load_tune=load_tune) as (control, config):
-        session.data["stream_id"] = config.stream_id
+        session.data.update(stream_id=config.stream_id, stream_on=False)
         session.stage("stream_on")
         try:
             sid = int(sodetlib_function("stream.stream_g3_on")(control, **wanted))
