@@ -35,7 +35,7 @@ def valkey_service(settings: Settings) -> Service:
         command=_module("smurfq.site.valkey"),
         where=without_password(settings.redis_url),
         waits_for="its answer to PING",
-        ready=lambda _pid: valkey.is_ours(settings),
+        ready=lambda pid: valkey.is_kept_by(pid, settings),
         stop_s=15.0,
         essential=True,
     )

@@ -15,6 +15,7 @@ from smurfq.site.interrupt import Interrupts
 from smurfq.site.journal import Entry, Journal, State
 from smurfq.site.watched import Say, Watched
 from smurfq.store import connect, patiently
+from smurfq.store.connection import require_access
 
 _LOOK_EVERY_S = 0.2
 _SAY_EVERY_S = 10.0
@@ -94,6 +95,7 @@ class Site:
             self._launch(self._valkey)
             self._await(self._valkey, deadline)
         else:
+            require_access(self._settings.redis_url)
             patiently(connect(self._settings.redis_url).ping, give_up_after_s=_REDIS_ANSWERS_WITHIN_S)
         rest = [*self._bridge, *self._flower, *self._sim, *self._workers, *self._workflows]
         self._launch(rest)

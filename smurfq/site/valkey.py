@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -62,6 +63,20 @@ def is_ours(settings: Settings) -> bool:
     except (RedisError, OSError):
         return False
     return Path(answer["dir"]).resolve() == data_dir(settings).resolve()
+
+
+def is_kept_by(keeper: int, settings: Settings) -> bool:
+    """Whether this site's Valkey answers that the process ``keeper`` has started.
+
+    One that a killed keeper left behind answers too, until the next keeper ends it: whoever submits to that one sees
+    Redis go away under what it submitted.
+    """
+    try:
+        with _client(settings) as client:
+            server = psutil.Process(client.info("server")["process_id"])
+            return server.ppid() == keeper and is_ours(settings)
+    except (RedisError, OSError, psutil.Error):
+        return False
 
 
 def clean_up(settings: Settings) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +88,14 @@ class Queues:
             return set()
         texts: list[str | None] = self._client.hmget(_UNACKED, tags)  # type: ignore[assignment]
         return {json.loads(text)[0]["headers"]["id"] for text in texts if text is not None}
+
+    def unacknowledged_tags(self, queues: Collection[str]) -> list[str]:
+        """The delivery tags of all messages that were taken from ``queues`` and not acknowledged, the oldest last."""
+        tags: list[str] = self._client.zrevrange(_UNACKED_INDEX, 0, -1)  # type: ignore[assignment]
+        if not tags:
+            return []
+        texts: list[str | None] = self._client.hmget(_UNACKED, tags)  # type: ignore[assignment]
+        return [tag for tag, text in zip(tags, texts, strict=True) if text and json.loads(text)[2] in queues]
 
     def remove(self, waiting: Waiting) -> bool:
         """Take a message out of its queue; false if a worker has it by now."""

@@ -35,6 +35,11 @@ class WorkerContext:
         self.loaded: float | None = None  # when pysmurf and sodetlib were (s since 1970)
         self.told_to_stop: list[int] = []  # signals that came before Celery listened to them
 
+    @property
+    def serves_alone(self) -> bool:
+        """Whether nobody else takes from its queue while the lease is ours."""
+        return self.leased == self.queue
+
     def renew_lease(self) -> bool:
         """Renew the worker's lease; false if another worker has it."""
         return self._app.fence.take_lease(self.leased, self.token, self._app.settings.worker.lease_ttl_s)

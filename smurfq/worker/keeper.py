@@ -35,6 +35,8 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
         """Apply a hold before the first message is taken, then look after all once a second."""
         if consumer.app.worker_context.told_to_stop:  # before Celery listened to signals
             state.should_stop = 0
+        if consumer.app.worker_context.serves_alone:
+            self._take_back(consumer)
         consumer.app.worker_context.held = False
         self.apply_hold(consumer)
         self._tick(consumer)
@@ -45,6 +47,19 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    @staticmethod
+    def _take_back(consumer: Any) -> None:
+        """Put back into the queues what was taken from them and never acknowledged, the oldest to the front.
+
+        Celery forgets what it has taken and not begun when a connection breaks, and leaves it until kombu's visibility
+        timeout. Nobody else serves these queues: whoever took it is a connection that broke, or a worker that died.
+        Should it have been begun after all, the claim drops the copy.
+        """
+        queues = [queue.name for queue in consumer.task_consumer.queues]
+        for tag in consumer.app.waiting.unacknowledged_tags(queues):
+            logger.warning("a message that was taken and not acknowledged goes back to its queue")
+            consumer.task_consumer.channel.qos.restore_by_tag(tag)
 
     def apply_hold(self, consumer: Any) -> str:
         """Whether the queue is held or open, as it should be now; emergencies are always taken."""
