@@ -104,7 +104,7 @@ class SimSlot:
         self.faults = Faults()
         self.stream: Stream | None = None
         self._clock = clock
-        self._on_change = on_change
+        self._on_change: OnChange = _nobody_watches
         self._table = dict(r.register_table(where.crate, where.slot))
         self._table |= {register.name: register for register in radio.radio_registers()}
         self._values: dict[str, Value] = {name: register.first() for name, register in self._table.items()}
@@ -114,6 +114,7 @@ class SimSlot:
         self._handlers = self._all_handlers()
         if tones is not None:
             self._set_up(tones, bands)
+        self._on_change = on_change
 
     @property
     def silent(self) -> bool:
@@ -341,3 +342,7 @@ class SimSlot:
         value = self._values[name]
         assert isinstance(value, np.ndarray)
         return value
+
+
+def _nobody_watches(_names: Iterable[str]) -> None:
+    pass
