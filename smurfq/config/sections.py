@@ -132,6 +132,8 @@ class Limits(Section):
     """A running operation's time to end by itself when its worker stops."""
     close_stream_s: PositiveFloat = 60.0
     """How long the streamer may take to close a g3 file."""
+    scan_s: PositiveFloat = 360.0
+    """How long the smurf server may take for a scan of a band or a capture; pysmurf itself waits 240 to 360 at most."""
     operation_s: PositiveFloat = 7200.0
     """How long `run` may run; the other operations have limits of their own, as docs/reference/operations.md shows."""
     operations: Mapping[str, PositiveFloat] = Field(default_factory=dict)
@@ -194,8 +196,7 @@ class Ocs(Section):
     instances: Mapping[str, str] = Field(default_factory=dict)
     """The slot of each OCS instance id that does not name its slot itself. As a variable: a JSON object."""
     busy: Literal["refuse", "queue-finite", "queue"] = "queue-finite"
-    """What a start meets while the slot is busy: an error; a place in the queue unless the same operation or one \
-without an end is before it; always a place."""
+    """What a start meets on a busy slot: an error, a place in the queue if all before it will end, or always a place."""
     patience_s: PositiveFloat = 120.0
     """How long a wait without a timeout bears a slot that no worker serves, or a Redis that does not answer."""
 
@@ -218,6 +219,8 @@ class Settings(Section):
     """SMURFPUB_BACKEND of the operations; with "null" pysmurf discards all messages."""
     simulated: bool = False
     """Whether the slots are simulated; every record says so."""
+    owner: Annotated[str, Field(min_length=1)] | None = None
+    """In whose name this process submits, which a locked slot looks at; absent: user@host."""
     redis: Redis = Redis()
     bridge: Bridge = Bridge()
     scripts: Scripts = Scripts()
@@ -225,10 +228,10 @@ class Settings(Section):
     smurf: Smurf = Smurf()
     limits: Limits = Limits()
     worker: Worker = Worker()
+    workflows: Workflows = Workflows()
     flower: Flower = Flower()
     sim: Sim = Sim()
     ocs: Ocs = Ocs()
-    workflows: Workflows = Workflows()
     crates: tuple[Crate, ...] = (Crate(id=1, slots=(2,)),)
 
     @cached_property

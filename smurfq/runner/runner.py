@@ -153,12 +153,15 @@ class Runner:
             add(events.header(time.time(), degraded=True, error=describe_error(error) if error else None))
             add(events.message(str(error), time.time()))
         if job.card and (ending.stage is Stage.KILLED or ending.result is None):
-            findings = self.make_safe(job)
+            findings = self.make_safe(job, killed=self._last_stage(job))
             add(events.data_set({MAKE_SAFE: findings}, time.time()))
             add(events.message(f"the card: {findings.get('text') or findings}", time.time()))
 
-    def make_safe(self, job: Job) -> dict[str, Any]:
-        """What a new process found and did to leave the card safe after an operation had to be killed."""
+    def make_safe(self, job: Job, killed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What a new process found and did to leave the card safe after an operation had to be killed.
+
+        ``killed`` tells the operation and the stage that it was in, where they are known.
+        """
         found: dict[str, Any] = {}
 
         def collect(event: Event) -> None:
@@ -170,7 +173,7 @@ class Runner:
             op_name=MAKE_SAFE,
             slot=job.slot,
             publisher=job.publisher,
-            params={},
+            params=killed or {},
             environment=job.environment,
             graces_s=(1.0, 1.0),
             time_limit_s=_MAKE_SAFE_LIMIT_S,
@@ -183,6 +186,12 @@ class Runner:
         if ending.result is None or not ending.result["ok"]:
             found["error"] = (ending.result or {}).get("message") or processes.exit_words(ending.exit_code, ending.oom)
         return found
+
+    def _last_stage(self, job: Job) -> dict[str, Any]:
+        """The operation of a job and the stage of it that began last."""
+        stages = patiently(lambda: self._app.records.read(job.task_id).stages)
+        own = [name for name, _ in stages if not name.startswith("abort: ")]
+        return {"killed": job.op_name, "stage": own[-1] if own else None}
 
     def _finish(self, job: Job, ending: Ending) -> dict[str, Any]:
         error = _error(job, ending)

@@ -18,8 +18,10 @@ from smurfq.smurf_control.opening import open_slot
 from smurfq.smurf_control.paths import apply_paths
 from smurfq.smurf_control.registers import card_answers, restart_link
 from smurfq.smurf_control.state import read_state
+from smurfq.smurf_control.untuning import AMPLIFIERS_STAGE, untune, untuned_unless_done
 
 __all__ = [
+    "AMPLIFIERS_STAGE",
     "apply_paths",
     "assert_no_channel_access",
     "card_answers",
@@ -30,5 +32,7 @@ __all__ = [
     "read_state",
     "restart_link",
     "sodetlib_function",
+    "untune",
+    "untuned_unless_done",
     "versions",
 ]

@@ -57,10 +57,7 @@ def make_safe(slot: str) -> dict[str, Any]:
     dacs = bias_dacs(slot) if values is not None else ()
     found["bias_dacs_up"] = up = _up(values, dacs)
     if up:
-        zeroed = [int(value) for value in values]
-        for dac in up:
-            zeroed[dac - 1] = 0
-        registers.put(BIAS_DACS, zeroed, left_s())
+        registers.put(BIAS_DACS, zeroed(values, up), left_s())
         values = registers.get(BIAS_DACS, left_s())
     after["bias_dacs_up"] = _up(values, dacs)
     if registers.wait_for(SESSION_ID, 0, left_s()):  # told to close, it still writes; the next one would find it open
@@ -86,6 +83,14 @@ def bias_dacs(slot: str) -> tuple[int, ...]:
     except Exception:  # noqa: BLE001 - any fault of a configuration file; the card is to be made safe all the same
         pairs = [(2 * group + 1, 2 * group + 2) for group in range(_NUM_BIAS_GROUPS)]
     return tuple(sorted({int(dac) for pair in pairs for dac in pair}))
+
+
+def zeroed(values: Iterable[Any], dacs: Iterable[int]) -> list[int]:
+    """The values of all DACs with those of ``dacs`` (1-32) at zero."""
+    numbers = [int(value) for value in values]
+    for dac in dacs:
+        numbers[dac - 1] = 0
+    return numbers
 
 
 def _configured_pairs(slot: str) -> list[Sequence[int]]:

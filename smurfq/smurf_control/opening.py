@@ -18,6 +18,7 @@ from smurfq.smurf_control.leaving import leave_quiet
 from smurfq.smurf_control.libraries import versions
 from smurfq.smurf_control.paths import apply_paths
 from smurfq.smurf_control.registers import card_answers, epics_root
+from smurfq.smurf_control.scanning import limit_scans
 from smurfq.smurf_control.session_protocol import SessionProtocol
 
 _ANSWER_S: Final = 5.0
@@ -70,6 +71,7 @@ def open_slot(
     _log_once(control.pub)
     name_what_is_silent(control, session)
     limit_closing(control, session.slot, session.settings.limits.close_stream_s)
+    limit_scans(control, session)
     if tune is not None:
         control.load_tune(tune)
         session.header(tunefile=tune)
@@ -82,7 +84,8 @@ def open_slot(
             slot=session.slot,
         ) from cause
     finally:
-        ahead.remember(control._pv_cache)
+        card = (control.C.readpv, control.C.writepv)
+        ahead.remember({**control._pv_cache, **{register.pvname: register for register in card}})
 
 
 def _log_once(publisher: Any) -> None:

@@ -19,6 +19,8 @@ OPEN_G3STREAM: Final = "AMCc:SmurfProcessor:SOStream:open_g3stream"
 SESSION_ID: Final = "AMCc:SmurfProcessor:SOStream:SOFileWriter:session_id"
 WAVEFORM_ENABLE: Final = _RTM + "LutCtrl:Ctrl:EnableCh"
 BIAS_DACS: Final = _RTM + "RtmSpiMax:TesBiasDacDataRegChArray"
+RAMP_ENABLE: Final = _RTM + "RtmSpiSr:CfgRegEnaBit"
+CRYOCARD: Final = _RTM + "SpiCryo:write"
 
 _ANSWER_S: Final = 2.0
 _LOOK_EVERY_S: Final = 0.05
@@ -29,6 +31,11 @@ _LINK_BACK_S: Final = 15.0
 def epics_root(slot: str) -> str:
     """The name under which a slot's registers stand: ``smurf_server_s2``."""
     return f"smurf_server_s{SlotId.parse(slot).slot}"
+
+
+def all_tones(band: int) -> str:
+    """The command that sets the power of all tones of a band."""
+    return f"{_APP}SysgenCryo:Base[{band}]:CryoChannels:setAmplitudeScales"
 
 
 class Registers:

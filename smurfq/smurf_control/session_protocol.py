@@ -13,6 +13,7 @@ class SessionProtocol(Protocol):
     settings: Settings
     slot: str
     op_name: str
+    data: dict[str, Any]
 
     @property
     def status(self) -> str:

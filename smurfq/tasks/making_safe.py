@@ -11,11 +11,15 @@ from smurfq import smurf_control
 from smurfq.core.slot import publisher_id
 from smurfq.runner.runner import MAKE_SAFE
 from smurfq.runner.session import Session
+from smurfq.tasks.setup import TUNING
 from smurfq.tasks.task import BODIES
 
 
-def make_safe(session: Session) -> None:
+def make_safe(session: Session, *, killed: str | None = None, stage: str | None = None) -> None:
     """Leave the card safe, and what was found and done as session data; see ``smurf_control.make_safe``.
+
+    Where what was ``killed`` is a setup or relock, the slot is left untuned too, and its amplifiers off if that was
+    in the ``stage`` which biases them.
 
     The state lane only reads, beside an operation whose stream and biases are its own: after it nothing is done.
     """
@@ -23,6 +27,10 @@ def make_safe(session: Session) -> None:
         session.data["skipped"] = "the state lane only reads"
         return
     session.data.update(smurf_control.make_safe(session.slot))
+    if killed in TUNING:
+        found = smurf_control.untune(session.slot, amplifiers=stage == smurf_control.AMPLIFIERS_STAGE)
+        session.data["text"] += "; " + found["text"]
+        session.data["safe"] = session.data["safe"] and not found["silent"]
 
 
 BODIES[MAKE_SAFE] = make_safe

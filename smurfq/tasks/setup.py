@@ -9,10 +9,11 @@ from smurfq.core.jsonsafe import dumps
 from smurfq.core.results import GOOD_THRESHOLD, tracking_results
 from smurfq.errors import OperationFailedError
 from smurfq.runner.session import Session
-from smurfq.smurf_control import open_slot, sodetlib_function
+from smurfq.smurf_control import open_slot, sodetlib_function, untuned_unless_done
 from smurfq.tasks.keywords import keywords
 from smurfq.tasks.task import operation
 
+TUNING = ("uxm_setup", "uxm_relock")  # what begins by turning all off, and leaves it so unless it comes to its end
 _KEPT_CHARS = 20_000  # of an item of a failed run's summary; more are raw sweeps and figures
 
 
@@ -20,14 +21,15 @@ _KEPT_CHARS = 20_000  # of an item of a failed run's summary; more are raw sweep
 def uxm_setup(session: Session, *, bands: list[int] | None = None, kwargs: dict[str, Any] | None = None) -> None:
     """Set a UXM up from scratch. It is what a slot that has no tune yet begins with.
 
+    Where it does not come to its end, the slot is left untuned: no tones, no flux ramp, no bias.
+
     Raises
     ------
     OperationFailedError
         sodetlib reported failure; ``data['summary']`` says how far it came.
     """
-    with open_slot(session, load_tune=False) as (control, config):
-        found = sodetlib_function("operations.uxm_setup.uxm_setup")(control, config, **keywords(kwargs, bands=bands))
-        _summary_of_success(session, found)
+    with open_slot(session, load_tune=False) as (control, config), untuned_unless_done(session):
+        _summary(session, control, config, **keywords(kwargs, bands=bands))
         session.header(tunefile=config.dev.exp.get("tunefile"))
 
 
@@ -36,15 +38,15 @@ def uxm_relock(session: Session, *, bands: list[int] | None = None, kwargs: dict
     """Lock a UXM on the resonators of its tune again, and count the channels that track well.
 
     The session is degraded where the bias group map at the end could not be analysed: sodetlib only prints that.
+    Where it does not come to its end, the slot is left untuned: no tones, no flux ramp, no bias.
 
     Raises
     ------
     OperationFailedError
         sodetlib reported failure; ``data['summary']`` says how far it came.
     """
-    with open_slot(session) as (control, config):
-        found = sodetlib_function("operations.uxm_relock.uxm_relock")(control, config, **keywords(kwargs, bands=bands))
-        summary = _summary_of_success(session, found)
+    with open_slot(session) as (control, config), untuned_unless_done(session):
+        summary = _summary(session, control, config, **keywords(kwargs, bands=bands))
         tracking = summary["tracking_setup_results"]
         threshold = float(config.dev.exp.get("good_threshold_relock", GOOD_THRESHOLD))
         session.header(tunefile=config.dev.exp.get("tunefile"))
@@ -54,12 +56,26 @@ def uxm_relock(session: Session, *, bands: list[int] | None = None, kwargs: dict
     _note_bgmap(session, summary.get("bg_map"))
 
 
+def _summary(session: Session, control: Any, config: Any, **given: Any) -> Mapping[str, Any]:
+    """The summary of a run of sodetlib's function of the session's operation, if it succeeds.
+
+    It raises for some failures and returns false for others; its summary is kept either way.
+    """
+    name = session.op_name
+    try:
+        found = sodetlib_function(f"operations.{name}.{name}")(control, config, **given)
+    except Exception as error:
+        _keep(session, _left_by(error, name))
+        raise
+    return _summary_of_success(session, found)
+
+
 def _summary_of_success(session: Session, found: tuple[bool, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The summary of a run that sodetlib calls a success; what it returns says so, it raises for nothing."""
+    """The summary of a run that sodetlib calls a success; what it returns says so."""
     succeeded, summary = found
     if succeeded:
         return summary
-    session.data["summary"] = {str(name): _bounded(value) for name, value in summary.items()}
+    _keep(session, summary)
     session.stop_point()
     stages = [name for name, _ in summary.get("timestamps", ())]
     raise OperationFailedError(
@@ -68,6 +84,21 @@ def _summary_of_success(session: Session, found: tuple[bool, Mapping[str, Any]])
         slot=session.slot,
         stage=stages[-1] if stages else None,
     )
+
+
+def _left_by(error: BaseException, function: str) -> Mapping[str, Any]:
+    """The summary as far as sodetlib's ``function`` had come with it when ``error`` went through it."""
+    frame = error.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_code.co_name == function and "summary" in frame.tb_frame.f_locals:
+            return dict(frame.tb_frame.f_locals["summary"])
+        frame = frame.tb_next
+    return {}
+
+
+def _keep(session: Session, summary: Mapping[str, Any]) -> None:
+    if summary:
+        session.data["summary"] = {str(name): _bounded(value) for name, value in summary.items()}
 
 
 def _note_bgmap(session: Session, analysis: Any) -> None:

@@ -1,0 +1,77 @@
+"""A limit to how long the smurf server may take for a scan or a capture, and an error that says which it was.
+
+pysmurf waits up to six minutes for the end of a scan and then raises without a name; for the end of a debug capture
+it waits for ever.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+
+from smurfq.errors import OperationFailedError
+from smurfq.smurf_control.session_protocol import SessionProtocol
+
+_SCANS: Final = {
+    "set_run_serial_find_freq": "frequency sweep",
+    "run_serial_gradient_descent": "gradient descent",
+    "run_serial_min_search": "search for minima",
+    "run_serial_eta_scan": "eta scan",
+    "run_parallel_eta_scan": "parallel eta scan",
+    "take_debug_data": "debug capture",
+    "read_stream_data_daq": "raw capture",  # of a bay, not of a band
+}
+_PYSMURFS_OWN: Final = "Timeout waiting for PVs"
+
+
+class _PastLimitError(Exception):
+    """Raised by the timer in whatever the main thread is at."""
+
+
+def limit_scans(control: Any, session: SessionProtocol) -> None:
+    """Have ``control`` raise ``OperationFailedError`` when a scan or a capture takes longer than limits.scan_s."""
+    for method, words in _SCANS.items():
+        setattr(control, method, partial(_limited, getattr(control, method), words, session))
+
+
+def _limited(scan: Callable[..., Any], words: str, session: SessionProtocol, *args: Any, **kwargs: Any) -> Any:
+    limit_s = session.settings.limits.scan_s
+    try:
+        with _timer(limit_s):
+            return scan(*args, **kwargs)
+    except OperationFailedError:
+        raise
+    except Exception as cause:
+        if not isinstance(cause, _PastLimitError) and not str(cause).startswith(_PYSMURFS_OWN):
+            raise
+        waited = f"within {limit_s:g} s" if isinstance(cause, _PastLimitError) else "in the time that pysmurf gives it"
+        where = f" of band {args[0]}" if args and words != _SCANS["read_stream_data_daq"] else ""
+        raise OperationFailedError(
+            f"the smurf server of {session.slot} did not end its {words}{where} {waited}: it has stalled. Look at its "
+            "log; when it is well again, run the operation anew (limits.scan_s is the limit)",
+            slot=session.slot,
+            scan=words,
+        ) from cause
+
+
+@contextmanager
+def _timer(limit_s: float) -> Iterator[None]:
+    """Raise ``_PastLimitError`` in the block when it takes longer; only the main thread can be interrupted so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def past(_number: int, _frame: Any) -> None:
+        raise _PastLimitError
+
+    before = signal.signal(signal.SIGALRM, past)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)

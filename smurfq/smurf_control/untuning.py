@@ -1,0 +1,62 @@
+"""What a setup or relock that does not come to its end leaves behind: no tones, no flux ramp, no bias.
+
+Both begin by turning all that off, so there is nothing to go back to, and a half-tuned slot is of no use. Amplifiers
+stay as they are, since turning them off and on again warms the stage; unless their gates were being searched: then
+what they draw is unknown, and they are turned off, as sodetlib does itself where it cannot bias one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from smurfq.core.parameters import NUM_BANDS
+from smurfq.smurf_control.making_safe import bias_dacs, zeroed
+from smurfq.smurf_control.registers import BIAS_DACS, CRYOCARD, RAMP_ENABLE, Registers, all_tones
+from smurfq.smurf_control.session_protocol import SessionProtocol
+
+AMPLIFIERS_STAGE: Final = "setup_amps"  # as sodetlib calls it
+_CONNECT_S: Final = 0.7
+_BUDGET_S: Final = 5.0
+_LEAST_S: Final = 0.05
+_POWER_OFF: Final = 7 << 20  # the cryocard's word: of the amplifiers' supplies, none
+
+
+@contextmanager
+def untuned_unless_done(session: SessionProtocol) -> Iterator[None]:
+    """Have the slot left untuned, if the block raises; the record says so in a message."""
+    try:
+        yield
+    except BaseException:
+        stages = session.data.get("timestamps") or [("", 0.0)]
+        session.add_message(untune(session.slot, amplifiers=stages[-1][0] == AMPLIFIERS_STAGE)["text"])
+        raise
+
+
+def untune(slot: str, *, amplifiers: bool) -> dict[str, Any]:
+    """Turn off all tones, the flux ramp and the biases of a slot, and its ``amplifiers`` too, if asked.
+
+    What does not answer within seconds is named in ``silent``, and in ``text``, which is for people.
+    """
+    deadline = time.monotonic() + _BUDGET_S
+    tones = [all_tones(band) for band in range(NUM_BANDS)]
+    registers = Registers(slot, (*tones, RAMP_ENABLE, BIAS_DACS, CRYOCARD), _CONNECT_S)
+
+    def put(name: str, value: Any) -> bool:
+        return registers.put(name, value, max(_LEAST_S, deadline - time.monotonic()))
+
+    of_bands = [put(name, 0) for name in tones]  # each of them, whether or not another answers
+    off = {"tones": all(of_bands), "flux ramp": put(RAMP_ENABLE, 0)}
+    values = registers.get(BIAS_DACS, max(_LEAST_S, deadline - time.monotonic()))
+    off["biases"] = values is not None and put(BIAS_DACS, zeroed(values, bias_dacs(slot)))
+    if amplifiers:
+        off["amplifiers"] = put(CRYOCARD, _POWER_OFF)
+    done, silent = ([what for what, is_off in off.items() if is_off is wanted] for wanted in (True, False))
+    parts = [f"left untuned, off are: {', '.join(done)}"] if done else []
+    if silent:
+        parts.append(f"could not be turned off, does not answer: {', '.join(silent)}")
+    if not amplifiers:
+        parts.append("amplifiers are as they were")
+    return {"text": "; ".join(parts), "silent": silent}
