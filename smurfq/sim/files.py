@@ -169,7 +169,7 @@ def _tuned_band(band: int, rows: list[list[Any]], tones: Tones, assignment: str)
     for number, (frequency, sub_band, channel, _group) in enumerate(rows):
         eta = complex(tones.eta[band, channel])
         resonances[number] = {
-            "freq": frequency,
+            "freq": np.float64(frequency),  # pysmurf's relock compares a list with it, as numpy does
             "eta": eta,
             "eta_scaled": abs(eta) / SUB_BAND_MHZ,
             "eta_phase": float(np.degrees(np.angle(eta))),

@@ -41,6 +41,7 @@ def test_a_tune_has_every_tone_where_its_register_has_it(tmp_path: Path) -> None
     assert [len(tune[band]["resonances"]) for band in range(8)] == [2, 0, 0, 0, 0, 0, 0, 1]
     resonance = tune[7]["resonances"][0]
     assert resonance["channel"] == 500
+    assert isinstance(resonance["freq"], np.float64)  # as pysmurf's relock needs it
     assert abs(resonance["freq"] - tones.frequency_mhz(7, 500)) < 1e-9
     assigned = np.loadtxt(tune[0]["channel_assignment"], delimiter=",")
     assert assigned[:, 2:].astype(int).tolist() == [[9, -1], [3, 11]]  # by frequency
