@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psutil
+from kombu import pools
 
 from smurfq import config
 from smurfq.app import app
@@ -19,12 +21,13 @@ from smurfq.celery_settings import celery_settings
 from smurfq.core.slot import queue_name
 from tests.ports import free_port
 
-READY_WITHIN_S = 60.0
-STOP_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
+STOP_WITHIN_S = 90.0
+WITHIN_S = 60.0  # for what takes a second or two where nothing else runs: on a loaded machine a test must only be slow
 ROOT = Path(__file__).parents[2]
 
 
-def eventually(condition: Callable[[], Any], within_s: float = 15.0, what: str = "") -> Any:
+def eventually(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str = "") -> Any:
     """What ``condition`` returns once it is true."""
     deadline = time.monotonic() + within_s
     while True:
@@ -33,6 +36,47 @@ def eventually(condition: Callable[[], Any], within_s: float = 15.0, what: str =
             return value
         assert time.monotonic() < deadline, f"did not happen within {within_s} s: {what or condition}"
         time.sleep(0.02)
+
+
+def bind(environ: Mapping[str, str]) -> None:
+    """Make this process a producer of the site that these variables describe."""
+    settings = config.load(environ)
+    for name in [name for name, value in vars(type(app)).items() if isinstance(value, cached_property)]:
+        app.__dict__.pop(name, None)
+    app.__dict__["settings"] = settings
+    app.conf.update(celery_settings(settings))
+    app.__dict__.pop("amqp", None)
+    pools.reset()  # their connections remember what they have declared, in a Redis that may be empty by now
+    app._after_fork()
+    app._backend_cache = None
+    app._local = type(app._local)()
+
+
+def pause(pid: int) -> None:
+    """Stop a process with SIGSTOP, and return once each of its threads stands still, which may take a while."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    eventually(
+        lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()),
+        what=f"process {pid} is stopped",
+    )
+
+
+class Gate:
+    """A script that says that it runs and goes on once the gate is opened, and not a moment earlier."""
+
+    def __init__(self, site: LiveSite, name: str, then: str) -> None:
+        self._path = site.folder / f"{name}.open"
+        self._path.unlink(missing_ok=True)
+        self.script = site.script(
+            f"{name}.py",
+            f"import os, time\nprint('waits', flush=True)\nwhile not os.path.exists({str(self._path)!r}):\n"
+            f"    time.sleep(0.05)\n{then}",
+        )
+
+    def open(self) -> None:
+        """Let the script go on."""
+        self._path.touch()
 
 
 class LiveSite:
@@ -53,7 +97,7 @@ class LiveSite:
             "SMURFQ_WORKER_PRELOAD": "false",
             "SMURFQ_WORKER_LEASE_TTL_S": "4",
             "SMURFQ_LIMITS_ABORT_GRACE_S": "1.0",
-            "SMURFQ_LIMITS_KILL_GRACE_S": "1.0",
+            "SMURFQ_LIMITS_KILL_GRACE_S": "15",  # what is asked to clean up may be slow at it
             "SMURFQ_LIMITS_SHUTDOWN_GRACE_S": "1.0",
             "SMURFQ_LIMITS_EMERGENCY_GRACE_S": "0.5",
             **variables,
@@ -79,15 +123,7 @@ class LiveSite:
 
     def bind(self) -> None:
         """Make this process a producer of the site."""
-        settings = config.load(self.environ)
-        for name in ("handles", "_unused_connection"):
-            app.__dict__.pop(name, None)
-        app.__dict__["settings"] = settings
-        app.conf.update(celery_settings(settings))
-        app.__dict__.pop("amqp", None)
-        app._after_fork()
-        app._backend_cache = None
-        app._local = type(app._local)()
+        bind(self.environ)
 
     def start_bridge(self, wait: bool = True) -> subprocess.Popen[bytes]:
         """The bridge, ready unless ``wait`` is false."""
@@ -133,6 +169,10 @@ class LiveSite:
         path = self.scripts / name
         path.write_text(text)
         return str(path)
+
+    def gate(self, name: str, then: str = "") -> Gate:
+        """A script that waits until it is let go; each test has a ``name`` of its own."""
+        return Gate(self, name, then)
 
     def log(self, name: str) -> str:
         """What a process of the site has written."""

@@ -15,6 +15,7 @@ from smurfq.core.jsonsafe import dumps
 from smurfq.core.session import Event, Outcome
 from smurfq.store import Batch
 from smurfq.store.fence import Running
+from tests.integration.live import WITHIN_S, eventually
 
 
 class Writer:
@@ -59,10 +60,18 @@ def beside(work: object) -> Iterator[threading.Thread]:
     try:
         yield thread
     finally:
-        thread.join(20.0)
+        thread.join(WITHIN_S)
         assert not thread.is_alive()
+
+
+def until_followed(connection: Connection) -> None:
+    """Return once somebody waits for news, as a follower does that has told all that there was."""
+    eventually(
+        lambda: any(client["cmd"] == "xread" and "b" in client["flags"] for client in connection.redis.client_list()),
+        what="somebody follows",
+    )
 
 
 def serve(connection: Connection, slot: str = "crate1slot2") -> None:
     """Make the slot look served."""
-    connection.redis.set(keys.lease(slot), "a-worker", px=60_000)
+    connection.redis.set(keys.lease(slot), "a-worker", px=600_000)

@@ -27,8 +27,8 @@ from smurfq.core.session import Outcome
 from smurfq.store.bridge import BridgeBoard, Counters, Health
 from smurfq.store.connection import Client
 from smurfq.store.feeds import Feeds
-from tests.integration.live import eventually
-from tests.integration.records import Writer, beside, serve
+from tests.integration.live import WITHIN_S, eventually
+from tests.integration.records import Writer, beside, serve, until_followed
 from tests.ports import free_port
 
 Cli = Callable[..., Result]
@@ -123,7 +123,7 @@ def test_submit_can_follow(cli: Cli, slot: Slot, connection: Connection) -> None
         _end(connection, eventually(slot.queue)[0].task_id, "aborted")
 
     with beside(work):
-        result = cli("submit", "test", "-s", "2", "--follow", "--json", "--timeout", "30")
+        result = cli("submit", "test", "-s", "2", "--follow", "--json", "--timeout", "60")
     assert result.exit_code == 4
     assert json.loads(result.stdout.splitlines()[-1])["record"]["outcome"] == "aborted"
 
@@ -148,7 +148,7 @@ def test_follow_ends_with_the_run_and_its_outcome(
     run = slot.submit("test")
     error = None if outcome == "succeeded" else {"type": "OperationFailedError", "message": "no detector"}
     events = [session.message("hello", 1.0), session.stage("noise", 2.0), session.data_set({"a": 1}, 3.0)]
-    with beside(lambda: (time.sleep(0.3), _end(connection, run.id, outcome, events=events, error=error))):
+    with beside(lambda: (until_followed(connection), _end(connection, run.id, outcome, events=events, error=error))):
         result = cli("follow", run.id[:10])
     assert result.exit_code == code
     lines = result.stdout.splitlines()
@@ -236,7 +236,7 @@ def test_logs_are_whole_where_the_file_is_here(cli: Cli, slot: Slot, connection:
 def test_logs_can_be_followed(cli: Cli, slot: Slot, connection: Connection) -> None:
     run = slot.submit("test")
     events = [session.log_text("one\ntw", 1.0), session.message("not this", 2.0), session.log_text("o\n", 3.0)]
-    with beside(lambda: (time.sleep(0.2), _end(connection, run.id, "failed", events=events))):
+    with beside(lambda: (until_followed(connection), _end(connection, run.id, "failed", events=events))):
         result = cli("logs", run.id, "--follow")
     assert (result.exit_code, result.stdout) == (0, "one\ntwo\n")
 
@@ -290,7 +290,7 @@ def test_stop_and_abort(cli: Cli, slot: Slot, connection: Connection) -> None:
     writer.start()
     told = json.loads(cli("stop", "--slot", "2", "--json").stdout)
     assert told == {"session_id": run.id, "answer": "asked", "status": "running", "outcome": None}
-    with beside(lambda: (time.sleep(0.3), writer.end(Outcome.ABORTED))):
+    with beside(lambda: (until_followed(connection), writer.end(Outcome.ABORTED))):
         result = cli("abort", "--slot", "2", "--grace", "1", "--by", "ann", "-m", "enough", "--wait")
     assert result.exit_code == 0
     assert "it ended as aborted" in result.stdout
@@ -396,7 +396,7 @@ def test_ctrl_c_ends_the_view_and_not_the_run(environ: dict[str, str], slot: Slo
             while "running" not in process.stdout.readline():
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=20)
+            _, told = process.communicate(timeout=WITHIN_S)
         finally:
             process.kill()
     assert process.returncode == 130
@@ -411,7 +411,7 @@ def test_ctrl_c_ends_the_view_and_not_the_run(environ: dict[str, str], slot: Slo
 def _until_end(descriptor: int, on_text: Callable[[str], None]) -> str:
     """All that a process writes to its terminal, until it ends; ``on_text`` sees all so far at each piece."""
     seen = ""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + WITHIN_S
     while True:
         assert time.monotonic() < deadline, seen
         if not select.select([descriptor], [], [], 1.0)[0]:
@@ -451,7 +451,7 @@ def test_a_terminal_shows_where_the_run_stands(environ: dict[str, str], slot: Sl
     try:
         writer.write(session.data_set({"a": 1}, 3.0))
         text = _until_end(leader, end_once_shown)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=WITHIN_S) == 0
     finally:
         process.kill()
         process.wait()
@@ -476,9 +476,9 @@ def test_the_bridge_is_the_site_s(environ: dict[str, str], connection: Connectio
         stderr=subprocess.DEVNULL,
     )
     try:
-        eventually(lambda: connection.redis.exists(keys.BRIDGE), 20.0)
+        eventually(lambda: connection.redis.exists(keys.BRIDGE))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=WITHIN_S) == 0
     finally:
         process.kill()
         process.wait()
@@ -523,4 +523,4 @@ def test_a_feed_is_followed_as_it_comes(environ: dict[str, str], valkey: Client)
         feeds.append("noise_results", "crate1slot3", 2.0, {"white_noise_level_q50": 65})
         assert json.loads(following.stdout.readline())["slot"] == "crate1slot3"
         following.send_signal(signal.SIGINT)
-        assert following.wait(10) == 0
+        assert following.wait(WITHIN_S) == 0

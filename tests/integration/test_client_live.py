@@ -14,10 +14,9 @@ from smurfq.client import DoneUpdate, LogUpdate, MessageUpdate, QueueUpdate, Slo
 from smurfq.client.connection import Connection
 from smurfq.config import load
 from smurfq.errors import OperationAbortedError, OperationFailedError
-from tests.integration.live import LiveSite, eventually
+from tests.integration.live import WITHIN_S, LiveSite, eventually
 
 NAME = "crate1slot2"
-WITHIN_S = 40.0
 ROOT = Path(__file__).parents[2]
 PUBLISHING = """
 import json, os, socket, sys
@@ -31,7 +30,7 @@ def publish(number, kind, payload):
 publish(0, "session_log", "Starting data stream")
 publish(1, "session_data", {"active_channels": [0, 1, 2, 3, 4]})
 """
-WAITING = "import time\nprint('waits')\ntime.sleep(60)\n"
+WAITING = "import time\nprint('waits')\ntime.sleep(600)\n"
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def _cli(site: LiveSite, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**environ, **site.environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=3 * WITHIN_S,
         check=False,
     )
 

@@ -121,10 +121,10 @@ def test_no_bridge(examined):
 def test_workers_by_their_leases(valkey, examined):
     examined.redis_answers = True
     assert by_name(workers.check(examined))[f"worker {SLOT}"].level == "fail"
-    fence = Fence(valkey, 100)
-    fence.take_lease(queue_name(SLOT, "control"), "token", 10)
+    fence = Fence(valkey, 1000)
+    fence.take_lease(queue_name(SLOT, "control"), "token", 600)
     assert by_name(workers.check(examined))[f"worker {SLOT}"].level == "warn"
-    fence.take_lease(queue_name(SLOT, "state"), "token", 10)
+    fence.take_lease(queue_name(SLOT, "state"), "token", 600)
     valkey.hset(keys.worker(SLOT), mapping={"host": '"a-host"', "pid": "7"})
     finding = by_name(workers.check(examined))[f"worker {SLOT}"]
     assert (finding.level, "a-host" in finding.found) == ("ok", True)
@@ -145,9 +145,9 @@ def test_the_command_says_all_and_its_exit_code_tells(valkey, valkey_url, tmp_pa
     assert (levels["redis"], levels["bridge"], levels[f"worker {SLOT}"]) == ("ok", "fail", "fail")
     BridgeBoard(valkey).show(health())
     valkey.persist(keys.BRIDGE)
-    fence = Fence(valkey, 100)
+    fence = Fence(valkey, 1000)
     for lane in ("control", "state"):
-        fence.take_lease(queue_name(SLOT, lane), "token", 60)  # type: ignore[arg-type]
+        fence.take_lease(queue_name(SLOT, lane), "token", 600)  # type: ignore[arg-type]
     done = CliRunner().invoke(main, ["doctor"])
     assert done.exit_code == 0, done.output
     assert f"ok   worker {SLOT}" in done.output

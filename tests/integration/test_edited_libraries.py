@@ -10,7 +10,7 @@ import pytest
 
 from smurfq.app import app
 from smurfq.tasks import test as trial
-from tests.integration.live import LiveSite
+from tests.integration.live import READY_WITHIN_S, LiveSite
 
 pytest.importorskip("sodetlib")
 SLOT = "crate1slot3"
@@ -25,7 +25,7 @@ def test_it_says_which_file_is_not_in_use(site: LiveSite, tmp_path: Path) -> Non
     edited = tmp_path / "edited"
     worker = site.start_worker(SLOT, SMURFQ_WORKER_PRELOAD="true", PYTHONPATH=f"{tmp_path}:{Path(__file__).parents[2]}")
     try:
-        record = trial.delay(slot=SLOT).get(timeout=60)
+        record = trial.delay(slot=SLOT).get(timeout=READY_WITHIN_S)
         assert record["messages"] == []
         about = app.store.hget(f"smurfq:worker:{SLOT}", "versions")
         assert '"sodetlib":"0.6.8"' in about
@@ -34,7 +34,7 @@ def test_it_says_which_file_is_not_in_use(site: LiveSite, tmp_path: Path) -> Non
         (edited / "noise.py").write_text(PACKAGE)
         os.utime(edited / "noise.py", (time.time() + 5, time.time() + 5))
         copy.symlink_to(edited)
-        record = trial.delay(slot=SLOT).get(timeout=60)
+        record = trial.delay(slot=SLOT).get(timeout=READY_WITHIN_S)
         assert any("sodetlib/noise.py" in text and "restart" in text for _, text in record["messages"])
     finally:
         site.stop(worker)

@@ -12,6 +12,7 @@ from celery.utils import uuid
 
 from smurfq.app import app
 from smurfq.core.session import SessionRecord
+from smurfq.core.slot import worker_name
 from smurfq.errors import (
     OperationAbortedError,
     OperationDiedError,
@@ -25,7 +26,7 @@ from smurfq.errors import (
 from smurfq.store.verbs import Request
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import LiveSite, eventually
+from tests.integration.live import WITHIN_S, LiveSite, eventually
 
 SLOT = "crate1slot1"
 
@@ -47,14 +48,14 @@ def record_of(task: Any) -> SessionRecord:
     return app.records.read(task.id)
 
 
-def ended(task: Any, within_s: float = 20.0) -> SessionRecord:
+def ended(task: Any, within_s: float = WITHIN_S) -> SessionRecord:
     """The record of a task, once it has ended in Celery too."""
     eventually(task.ready, within_s, f"{task.id} ends; {record_of(task).to_dict()}")
     return record_of(task)
 
 
 def test_the_test_operation_returns_its_record(site: LiveSite) -> None:
-    record = trial.delay(slot=SLOT).get(timeout=20)
+    record = trial.delay(slot=SLOT).get(timeout=WITHIN_S)
     assert record["data"] == {"test": 10}
     assert (record["status"], record["success"], record["outcome"], record["op_code"]) == ("done", True, "succeeded", 5)
     assert record["complete"] is True
@@ -74,7 +75,7 @@ publish({"datafile": "/data/smurf_data/20200316/1584401673/outputs/1584402020.da
 print("printed", sys.argv[1:])
 """,
     )
-    record = run.delay(slot=SLOT, script=script, args=["--bands", 0]).get(timeout=20)
+    record = run.delay(slot=SLOT, script=script, args=["--bands", 0]).get(timeout=WITHIN_S)
     assert record["data"] == {
         "datafile": "/data/smurf_data/20200316/1584401673/outputs/1584402020.dat",
         "active_channels": [0, 1, 2, 3, 4],
@@ -88,29 +89,37 @@ print("printed", sys.argv[1:])
 
 
 def test_progress_is_seen_while_it_runs(site: LiveSite) -> None:
+    enough = site.folder / "progress.seen"
     script = site.script(
         "progress.py",
         PUBLISH
-        + """
-for step in range(20):
-    publish(f"step {step}", "session_log")
-    publish({"step": step}, "session_data")
-    time.sleep(0.1)
+        + f"""
+step = 0
+while not os.path.exists({str(enough)!r}):
+    publish(f"step {{step}}", "session_log")
+    publish({{"step": step}}, "session_data")
+    step += 1
+    time.sleep(0.05)
 """,
     )
-    task = run.delay(slot=SLOT, script=script)
-    seen = []
-    task.get(timeout=20, on_message=seen.append)
-    live = [message["result"] for message in seen if message["status"] == "PROGRESS"]
-    steps = [shown["data"]["step"] for shown in live if "step" in shown["data"]]
-    assert len(set(steps)) >= 5
+    live = []
+
+    def see(message: dict[str, Any]) -> None:
+        if message["status"] == "PROGRESS" and "step" in message["result"]["data"]:
+            live.append(message["result"])
+        if len({shown["data"]["step"] for shown in live}) >= 5:
+            enough.touch()
+
+    run.delay(slot=SLOT, script=script).get(timeout=WITHIN_S, on_message=see)
+    steps = [shown["data"]["step"] for shown in live]
     assert steps == sorted(steps)
-    assert any([text for _, text in shown["messages"] if text == "step 3"] == ["step 3"] for shown in live)
+    for shown, step in zip(live, steps, strict=True):
+        assert f"step {step}" in [text for _, text in shown["messages"]]
 
 
 def test_a_result_of_any_size_comes_back(site: LiveSite) -> None:
     script = site.script("big.py", PUBLISH + "\nfor i in range(300): publish({f'k{i}': 'x' * 40000}, 'session_data')\n")
-    record = run.delay(slot=SLOT, script=script).get(timeout=60)
+    record = run.delay(slot=SLOT, script=script).get(timeout=WITHIN_S)
     assert sum(len(value) for value in record["data"].values()) == 300 * 40000
 
 
@@ -118,7 +127,7 @@ def test_a_script_that_raises_fails_and_its_record_says_why(site: LiveSite) -> N
     script = site.script("raises.py", "print('before')\nraise ValueError('no such band: 9')\n")
     task = run.delay(slot=SLOT, script=script)
     with pytest.raises(OperationFailedError, match="no such band: 9"):
-        task.get(timeout=20)
+        task.get(timeout=WITHIN_S)
     record = record_of(task)
     assert record.outcome == "failed"
     assert record.error is not None
@@ -130,12 +139,12 @@ def test_a_script_that_raises_fails_and_its_record_says_why(site: LiveSite) -> N
 def test_an_exit_code_is_a_failure(site: LiveSite, code: str, words: str) -> None:
     script = site.script("exits.py", f"import sys\nsys.exit({code})\n")
     with pytest.raises(OperationFailedError, match=words):
-        run.delay(slot=SLOT, script=script).get(timeout=20)
+        run.delay(slot=SLOT, script=script).get(timeout=WITHIN_S)
 
 
 def test_exit_code_0_is_success(site: LiveSite) -> None:
     script = site.script("exits0.py", "import sys\nsys.exit(0)\n")
-    assert run.delay(slot=SLOT, script=script).get(timeout=20)["success"]
+    assert run.delay(slot=SLOT, script=script).get(timeout=WITHIN_S)["success"]
 
 
 @pytest.mark.parametrize(
@@ -150,11 +159,11 @@ def test_a_death_without_a_result_is_reported_within_a_second(site: LiveSite, en
     script = site.script("dies.py", f"import os, signal\nprint('last words', flush=True)\n{ending}\n")
     task = run.delay(slot=SLOT, script=script)
     with pytest.raises(OperationDiedError, match=words):
-        task.get(timeout=30)
+        task.get(timeout=WITHIN_S)
     record = record_of(task)
     assert record.log == "last words\n"
     assert record.outcome == "failed"
-    assert trial.delay(slot=SLOT).get(timeout=20)["success"]
+    assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"]
 
 
 def test_what_a_script_leaves_behind_is_ended_with_it(site: LiveSite) -> None:
@@ -165,7 +174,7 @@ def test_what_a_script_leaves_behind_is_ended_with_it(site: LiveSite) -> None:
         "away = subprocess.Popen(['setsid', 'sleep', '300'])\n"
         "print(group.pid, away.pid)\n",
     )
-    record = run.delay(slot=SLOT, script=script).get(timeout=20)
+    record = run.delay(slot=SLOT, script=script).get(timeout=WITHIN_S)
     for pid in record["log"].split():
         assert not _alive(int(pid))
     assert any("left behind" in text for _, text in record["messages"])
@@ -192,14 +201,14 @@ def test_a_script_may_have_processes_of_its_own(site: LiveSite) -> None:
         "    child = multiprocessing.Process(target=print, args=('from a child',))\n"
         "    child.start()\n    child.join()\n    print(child.exitcode)\n",
     )
-    assert run.delay(slot=SLOT, script=script).get(timeout=30)["log"] == "90\nfrom a child\n0\n"
+    assert run.delay(slot=SLOT, script=script).get(timeout=WITHIN_S)["log"] == "90\nfrom a child\n0\n"
 
 
 def test_a_time_limit_ends_it(site: LiveSite) -> None:
     script = site.script("long.py", "import time\nprint('on', flush=True)\ntime.sleep(300)\n")
     task = run.apply_async(kwargs={"slot": SLOT, "script": script}, time_limit=0.5)
     with pytest.raises(OperationTimeLimitError, match=r"time limit of 0\.5 s"):
-        task.get(timeout=20)
+        task.get(timeout=WITHIN_S)
     assert record_of(task).outcome == "failed"
 
 
@@ -215,7 +224,7 @@ def test_an_abort_runs_finally_blocks_and_ends_the_children(site: LiveSite) -> N
     eventually(lambda: record_of(task).log, what="it runs")
     app.verbs.ask(task.id, Request("abort", by="tester", reason="enough"))
     with pytest.raises(OperationAbortedError, match="tester"):
-        task.get(timeout=20)
+        task.get(timeout=WITHIN_S)
     record = record_of(task)
     assert record.outcome == "aborted"
     assert "cleaned up" in record.log
@@ -233,7 +242,7 @@ def test_one_that_does_not_heed_is_killed_and_made_safe(site: LiveSite) -> None:
     eventually(lambda: record_of(task).log, what="it runs")
     app.verbs.ask(task.id, Request("abort", by="tester", grace_s=0.2))
     with pytest.raises(OperationAbortedError, match="had to be killed"):
-        task.get(timeout=40)
+        task.get(timeout=WITHIN_S)
     record = record_of(task)
     assert [name for name, _ in record.stages][-1] == "abort: killed"
     assert "make_safe" in record.data
@@ -258,13 +267,16 @@ def test_celerys_revoke_ends_as_clean_as_an_abort(site: LiveSite) -> None:
 
 
 def test_a_revoked_step_that_waits_ends_its_chain(site: LiveSite) -> None:
-    busy = run.delay(slot=SLOT, script=site.script("busy.py", "import time\ntime.sleep(1.5)\n"))
+    gate = site.gate("busy")
+    busy = run.delay(slot=SLOT, script=gate.script)
     last = chain(trial.si(slot=SLOT), trial.si(slot=SLOT)).apply_async()
-    last.parent.revoke()
-    assert busy.get(timeout=20)["success"]
+    worker = worker_name(SLOT, "control")
+    assert app.control.revoke(last.parent.id, destination=[worker], reply=True, timeout=WITHIN_S, limit=1)
+    gate.open()
+    assert busy.get(timeout=WITHIN_S)["success"]
     eventually(last.ready, what="the rest of the chain ends")
     assert (last.parent.state, last.state) == ("REVOKED", "REVOKED")
-    assert app.records.header(last.parent.id).outcome == "aborted"
+    eventually(lambda: app.records.header(last.parent.id).outcome == "aborted", what="Celery tells its own end first")
 
 
 def test_the_operations_of_a_slot_run_in_order_and_one_at_a_time(site: LiveSite) -> None:
@@ -277,25 +289,25 @@ def test_the_operations_of_a_slot_run_in_order_and_one_at_a_time(site: LiveSite)
     )
     tasks = [run.delay(slot=SLOT, script=script, args=[str(i)]) for i in range(5)]
     for task in tasks:
-        task.get(timeout=30)
+        task.get(timeout=WITHIN_S)
     expected = [f"{what} {i}" for i in range(5) for what in ("in", "out")]
     assert journal.read_text().split("\n")[:-1] == expected
 
 
 def test_a_chain_a_group_and_a_chord_over_slots(site: LiveSite) -> None:
     last = chain(trial.s(slot=SLOT), trial.s(slot="crate1slot2"), trial.s(slot=SLOT)).apply_async()
-    assert last.get(timeout=30)["success"]
+    assert last.get(timeout=WITHIN_S)["success"]
     both = group(trial.s(slot=SLOT), trial.s(slot="crate1slot2")).apply_async()
-    assert [record["slot"] for record in both.get(timeout=30)] == [SLOT, "crate1slot2"]
+    assert [record["slot"] for record in both.get(timeout=WITHIN_S)] == [SLOT, "crate1slot2"]
     joined = chord([trial.s(slot=SLOT), trial.s(slot="crate1slot2")], trial.s(slot=SLOT)).apply_async()
-    assert joined.get(timeout=30)["success"]
+    assert joined.get(timeout=WITHIN_S)["success"]
 
 
 def test_a_failed_step_ends_the_chain_with_a_final_state(site: LiveSite) -> None:
     script = site.script("fails.py", "raise SystemExit(1)\n")
     last = chain(run.si(slot=SLOT, script=script), trial.si(slot=SLOT), trial.si(slot=SLOT)).apply_async()
     with pytest.raises(OperationFailedError):
-        last.get(timeout=20, propagate=True)
+        last.get(timeout=WITHIN_S, propagate=True)
     assert last.parent.state == "FAILURE"
 
 
@@ -315,7 +327,7 @@ def test_an_operation_may_answer_the_failure_of_another(site: LiveSite) -> None:
         run.apply_async(kwargs={"slot": SLOT, "script": script}, link_error=answer)
         answered = app.AsyncResult(answer.id)
         eventually(answered.ready, what="the answer runs")
-        assert answered.get(timeout=5)["data"] == {"test": 10}
+        assert answered.get(timeout=WITHIN_S)["data"] == {"test": 10}
 
 
 def test_a_bad_step_sent_by_a_worker_fails_that_step_only(site: LiveSite) -> None:
@@ -327,7 +339,7 @@ def test_a_bad_step_sent_by_a_worker_fails_that_step_only(site: LiveSite) -> Non
     assert last.parent.parent.state == "SUCCESS"
     assert last.parent.state == last.state == "FAILURE"
     with pytest.raises(ParameterError, match="skript"):
-        last.parent.get(timeout=5)
+        last.parent.get(timeout=WITHIN_S)
 
 
 @pytest.mark.parametrize(
@@ -357,28 +369,30 @@ def test_a_producer_that_knows_nothing_of_smurfq_is_checked_by_the_worker(site: 
     bare = Celery(broker=app.settings.redis_url, backend=app.settings.redis_url)
     bare.conf.update({key: app.conf[key] for key in ("task_queues", "broker_transport_options")})
     good = bare.send_task("smurfq.test", kwargs={"slot": SLOT}, queue=SLOT)
-    assert good.get(timeout=20)["data"] == {"test": 10}
+    assert good.get(timeout=WITHIN_S)["data"] == {"test": 10}
     bad = bare.send_task("smurfq.run", kwargs={"slot": SLOT, "script": 5}, queue=SLOT)
     with pytest.raises(ParameterError, match="script"):
-        bad.get(timeout=20)
+        bad.get(timeout=WITHIN_S)
     astray = bare.send_task("smurfq.test", kwargs={"slot": "crate1slot2"}, queue=SLOT)
     with pytest.raises(ParameterError, match="crate1slot2"):
-        astray.get(timeout=20)
+        astray.get(timeout=WITHIN_S)
     bare.close()
 
 
 def test_a_copy_of_a_message_is_not_run_again(site: LiveSite) -> None:
     journal = site.folder / "copies"
     script = site.script("copies.py", f"open({str(journal)!r}, 'a').write('ran\\n')\n")
-    app.control_worker(SLOT, "ping")
-    hold_back = run.delay(slot=SLOT, script=site.script("busy.py", "import time\ntime.sleep(1)\n"))
+    gate = site.gate("hold_back")
+    hold_back = run.delay(slot=SLOT, script=gate.script)
+    eventually(lambda: record_of(hold_back).log, what="it runs")
     task = run.delay(slot=SLOT, script=script)
-    waiting = next(found for found in app.waiting.waiting(SLOT) if found.task_id == task.id)
+    waiting: Any = eventually(lambda: next((it for it in app.waiting.waiting(SLOT) if it.task_id == task.id), None))
     for _ in range(3):
         app.store.lpush(waiting.key, waiting.text)
-    hold_back.get(timeout=20)
-    assert task.get(timeout=20)["success"]
-    assert trial.delay(slot=SLOT).get(timeout=20)["success"]
+    gate.open()
+    hold_back.get(timeout=WITHIN_S)
+    assert task.get(timeout=WITHIN_S)["success"]
+    assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"]
     assert journal.read_text() == "ran\n"
     assert task.state == "SUCCESS"
 
@@ -387,20 +401,20 @@ def test_a_hold_stops_the_queue_and_an_emergency_passes_it(site: LiveSite) -> No
     from smurfq.store.holds import Hold
 
     app.holds.put(Hold(SLOT, "tester", "swapping the card", time.time()))
-    assert app.control_worker(SLOT, "apply_hold") == {"ok": "held"}
+    assert app.control_worker(SLOT, "apply_hold", timeout_s=WITHIN_S) == {"ok": "held"}
     waiting = trial.delay(slot=SLOT)
     emergency = app.submit("test", slot=SLOT, emergency=True)
-    assert emergency.get(timeout=20)["success"]
+    assert emergency.get(timeout=WITHIN_S)["success"]
     assert waiting.state == "PENDING"
     app.holds.release(SLOT, "tester")
-    assert app.control_worker(SLOT, "apply_hold") == {"ok": "open"}
-    assert waiting.get(timeout=20)["success"]
+    assert app.control_worker(SLOT, "apply_hold", timeout_s=WITHIN_S) == {"ok": "open"}
+    assert waiting.get(timeout=WITHIN_S)["success"]
 
 
 def test_an_emergency_ends_what_runs(site: LiveSite) -> None:
     task = run.delay(slot=SLOT, script=site.script("long.py", "import time\nprint(1, flush=True)\ntime.sleep(300)\n"))
     eventually(lambda: record_of(task).log, what="it runs")
     emergency = app.submit("test", slot=SLOT, emergency=True)
-    assert emergency.get(timeout=20)["success"]
+    assert emergency.get(timeout=WITHIN_S)["success"]
     with pytest.raises(OperationAbortedError, match="emergency"):
-        task.get(timeout=20)
+        task.get(timeout=WITHIN_S)

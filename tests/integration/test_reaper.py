@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,13 @@ from smurfq.core.session import Outcome, SessionRecord
 from smurfq.errors import OperationFailedError, OperationLostError
 from smurfq.reaper import MESSAGE_GONE_S, RESENDS, WORKER_GONE_S, Reaper
 from smurfq.store import Batch
+from smurfq.store.connection import Client
 from smurfq.store.fence import Running
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import LiveSite
+from tests.integration.live import bind
 
-SLOT = "crate1slot4"  # served by nobody here
+SLOT = "crate1slot4"
 
 
 class Clock:
@@ -35,10 +35,10 @@ class Clock:
 
 
 @pytest.fixture
-def clock(site: LiveSite) -> Iterator[Clock]:
-    yield Clock()
-    for key in (keys.running(SLOT), keys.lease(SLOT), keys.dirty(SLOT), keys.WAITING):
-        app.store.delete(key)
+def clock(valkey: Client, valkey_url: str) -> Clock:
+    """A clock, and this process bound to a Valkey of which no bridge sweeps away what a test is about."""
+    bind({"SMURFQ_REDIS_URL": valkey_url, "SMURFQ_SLOTS": SLOT})
+    return Clock()
 
 
 def left_running(task_id: str, **request: Any) -> Running:
@@ -67,7 +67,7 @@ def test_one_without_a_worker_is_given_up_after_a_while_and_not_before(clock: Cl
     clock.now = WORKER_GONE_S
     assert reaper.sweep() == [running.task_id]
     with pytest.raises(OperationLostError, match="a host that is gone"):
-        app.AsyncResult(running.task_id).get(timeout=5)
+        app.AsyncResult(running.task_id).get(timeout=20)
     assert app.records.read(running.task_id).outcome == "lost"
     assert app.fence.running(SLOT) is None
     assert "died" in (app.fence.take_dirty(SLOT) or "")
@@ -104,7 +104,7 @@ def test_a_success_that_was_written_and_not_stored_is_kept(clock: Clock) -> None
     app.write_end(running.task_id, Outcome.SUCCEEDED)
     assert Reaper(app, clock).reap(SLOT) == running
     result = app.AsyncResult(running.task_id)
-    assert (result.state, result.get(timeout=5)["data"]) == ("SUCCESS", {"Rn": 7.8})
+    assert (result.state, result.get(timeout=20)["data"]) == ("SUCCESS", {"Rn": 7.8})
 
 
 def test_a_success_whose_next_step_was_never_sent_ends_the_chain(clock: Clock) -> None:
@@ -114,7 +114,7 @@ def test_a_success_whose_next_step_was_never_sent_ends_the_chain(clock: Clock) -
     Reaper(app, clock).reap(SLOT)
     assert app.AsyncResult("reaper-5").state == "SUCCESS"
     with pytest.raises(OperationLostError, match="never queued"):
-        app.AsyncResult("reaper-5-next").get(timeout=5)
+        app.AsyncResult("reaper-5-next").get(timeout=20)
 
 
 def test_a_failure_that_was_written_and_not_stored_is_kept(clock: Clock) -> None:
@@ -122,14 +122,14 @@ def test_a_failure_that_was_written_and_not_stored_is_kept(clock: Clock) -> None
     app.write_end(running.task_id, Outcome.FAILED, OperationFailedError("no resonators found", slot=SLOT))
     Reaper(app, clock).reap(SLOT)
     with pytest.raises(OperationFailedError, match="no resonators found"):
-        app.AsyncResult(running.task_id).get(timeout=5)
+        app.AsyncResult(running.task_id).get(timeout=20)
 
 
 def test_a_final_state_is_never_undone(clock: Clock) -> None:
     running = left_running("reaper-7")
     app.backend.mark_as_done(running.task_id, {"all": "well"}, request=Context(id=running.task_id))
     Reaper(app, clock).reap(SLOT)
-    assert app.AsyncResult(running.task_id).get(timeout=5) == {"all": "well"}
+    assert app.AsyncResult(running.task_id).get(timeout=20) == {"all": "well"}
 
 
 def lose(*tasks: Any) -> None:
@@ -160,7 +160,7 @@ def test_a_lost_message_is_sent_again_whole_and_then_given_up(clock: Clock) -> N
     lose(first)
     assert Reaper(app, clock).sweep() == [first.id]
     with pytest.raises(OperationLostError, match="submit it again"):
-        first.get(timeout=5)
+        first.get(timeout=20)
 
 
 def test_a_message_that_a_broken_connection_took_is_sent_again(clock: Clock) -> None:
@@ -203,3 +203,51 @@ def test_a_message_that_waits_is_not_lost_however_long_it_waits(clock: Clock) ->
         app.waiting.remove(waiting)
         app.fail_waiting(waiting)
     assert app.records.read(waits.id).outcome == "aborted"
+
+
+def test_one_that_is_being_claimed_is_not_lost(clock: Clock) -> None:
+    """Its message is gone, and its record says still that it waits: the worker writes that in a second step."""
+    task = app.submit("test", slot=SLOT)
+    (waiting,) = [waiting for waiting in app.waiting.waiting(SLOT) if waiting.task_id == task.id]
+    app.waiting.remove(waiting)
+    left_running_now = Running(task.id, "test", SLOT, SLOT, "here", "a token", time.time(), {"id": task.id})
+    assert app.fence.claim(left_running_now, "smurfq.test", 0, "worker", '{"status": "STARTED"}').ok
+    app.store.zadd(keys.WAITING, {task.id: time.time() - MESSAGE_GONE_S - 1})  # as the sweep read it before the claim
+    assert Reaper(app, clock).sweep() == []
+    assert app.records.header(task.id).status == "queued"
+    assert task.state == "STARTED"
+
+
+def test_one_that_was_given_up_can_not_be_claimed(clock: Clock) -> None:
+    assert app.fence.give_up("reaper-8", "smurfq.test")
+    assert app.fence.give_up("reaper-8", "smurfq.test"), "by the next reaper, if the first dies before it says so"
+    late = Running("reaper-8", "test", SLOT, SLOT, "here", "a token", time.time())
+    assert app.fence.claim(late, "smurfq.test", 0, "worker", '{"status": "STARTED"}').answer == "claimed"
+
+
+def test_a_worker_that_was_taken_over_claims_and_ends_nothing(clock: Clock) -> None:
+    """It was stopped past its lease with a message in its hands, and goes on beside its successor."""
+    assert app.fence.take_lease(SLOT, "successor", 60.0)
+    stale = Running("reaper-9", "test", SLOT, SLOT, "here", "stale", time.time())
+    answer = app.fence.claim(stale, "smurfq.test", 0, "stale worker", '{"status": "STARTED"}')
+    assert (answer.answer, answer.detail) == ("unleased", "successor")
+    running = Running("reaper-10", "test", SLOT, SLOT, "a host that is gone", "successor", time.time())
+    assert app.fence.claim(running, "smurfq.test", 0, "successor", '{"status": "STARTED"}').ok
+    assert Reaper(app, clock).reap(SLOT, by="stale") is None
+    assert Reaper(app, clock).reap(SLOT) is None
+    assert app.fence.running(SLOT) == running
+    assert Reaper(app, clock).reap(SLOT, by="successor") == running
+
+
+def test_time_without_redis_does_not_count(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could renew a lease meanwhile."""
+    left_running("reaper-11")
+    reaper = Reaper(app, clock)
+    assert reaper.sweep() == []
+    with monkeypatch.context() as away:
+        away.setattr(app.settings, "workflows", None)
+        away.setattr(reaper, "_sweep_waiting", _no_redis)
+        with pytest.raises(RedisConnectionError):
+            reaper.sweep()
+    clock.now = WORKER_GONE_S + 1
+    assert reaper.sweep() == []

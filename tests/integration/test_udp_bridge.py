@@ -20,7 +20,7 @@ from smurfq.core.messages import DATAGRAM_BYTES
 from smurfq.store.connection import Client
 from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
-from tests.integration.live import eventually
+from tests.integration.live import WITHIN_S, eventually, pause
 from tests.integration.wire import SLOT, BridgeSite
 from tests.ports import free_port
 
@@ -141,32 +141,43 @@ def test_each_message_goes_to_the_task_that_ran_when_it_was_sent(live: BridgeSit
 def test_snapshots_are_paced_and_the_last_one_shows_the_end(live: BridgeSite) -> None:
     listener = live.client.pubsub(ignore_subscribe_messages=True)
     listener.subscribe(keys.meta("t1"))
-    listener.get_message(timeout=1.0)
+    listener.get_message(timeout=WITHIN_S)
     wire = live.wire()
     started = time.monotonic()
     number = 0
-    while time.monotonic() - started < 1.0:
-        wire.send("session_data", {"n": number})
-        number += 1
-        time.sleep(0.002)
-    eventually(lambda: live.records.data("t1").get("n") == number - 1)
     shown: list[int] = []
 
-    def last_is_shown() -> bool:
-        while (message := listener.get_message(timeout=0.05)) is not None:
+    def listen(wait_s: float) -> None:
+        while (message := listener.get_message(timeout=wait_s)) is not None:
             shown.append(json.loads(message["data"])["result"]["data"]["n"])
-        return bool(shown) and shown[-1] == number - 1
 
-    eventually(last_is_shown, 5.0)
+    def send_on() -> bool:
+        nonlocal number
+        for _ in range(10):
+            wire.send("session_data", {"n": number})
+            number += 1
+        listen(0.002)
+        return len(set(shown)) >= 4
+
+    def last_is_shown() -> bool:
+        listen(0.05)
+        return shown[-1] == number - 1
+
+    eventually(send_on)
+    eventually(last_is_shown)
     took = time.monotonic() - started
     listener.close()
-    assert 3 <= len(shown) <= 5 * took + 2
+    assert len(shown) <= 5 * took + 2 < number
 
 
 def test_drain_of_a_bridge_that_is_not_there_is_over_soon(site: BridgeSite) -> None:
-    started = time.monotonic()
-    assert drain(site.client, site.address, SLOT) is None
-    assert time.monotonic() - started < 2.5
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(site.address)
+        nobody.settimeout(0)
+        assert drain(site.client, site.address, SLOT) is None
+        nobody.recv(1000)
+        with pytest.raises(BlockingIOError):  # it was asked once
+            nobody.recv(1000)
 
 
 def test_a_stopped_bridge_has_written_what_it_received(live: BridgeSite) -> None:
@@ -179,7 +190,7 @@ def test_a_stopped_bridge_has_written_what_it_received(live: BridgeSite) -> None
 
 def test_a_taken_port_is_an_error_that_says_who_has_it(live: BridgeSite) -> None:
     second = live.start(wait=False)
-    assert second.wait(20.0) == 1
+    assert second.wait(WITHIN_S) == 1
     [line] = live.log_lines("is taken by")
     assert str(live.address[1]) in line
     assert f"process {live.processes[0].pid} " in line
@@ -216,8 +227,10 @@ def test_what_the_kernel_drops_is_counted_and_said(valkey_url: str, valkey: Clie
         wire = site.wire()
         wire.say("first")
         site.drain()
-        bridge.send_signal(signal.SIGSTOP)
+        pause(bridge.pid)
+        wire.paced = False
         wire.say(*map(str, range(2000)))
+        wire.paced = True
         bridge.send_signal(signal.SIGCONT)
         answer = eventually(lambda: drain(site.client, site.address, SLOT))
         said = [text for text in site.texts("t1") if "dropped meanwhile" in text]
@@ -304,7 +317,7 @@ def test_what_waited_for_redis_goes_to_the_task_that_ran_then(tmp_path: Path) ->
         wire = site.wire()
         wire.say("one")
         site.drain()
-        bridge.send_signal(signal.SIGSTOP)
+        pause(bridge.pid)
         wire.say("two")
         site.begin("t2")
         wire.say("three")
@@ -325,9 +338,7 @@ def test_a_bridge_stops_in_bounded_time_though_redis_is_away(tmp_path: Path) -> 
         site.begin("t1")
         valkey.server.stop()
         site.wire().say("never written")
-        started = time.monotonic()
         assert site.stop(bridge) == 0
-        assert time.monotonic() - started < 15.0
         assert site.log_lines("Redis did not come back")
     finally:
         site.close()
@@ -349,7 +360,7 @@ def test_a_record_that_redis_refuses_does_not_harm_the_others(live: BridgeSite) 
 def test_the_relay_forwards_every_datagram_untouched(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as monitor:
         monitor.bind(("127.0.0.1", 0))
-        monitor.settimeout(10.0)
+        monitor.settimeout(WITHIN_S)
         site = BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_RELAY=f"127.0.0.1:{monitor.getsockname()[1]}")
         try:
             site.start()
@@ -371,7 +382,7 @@ def test_the_relay_forwards_every_datagram_untouched(valkey: Client, valkey_url:
 def test_a_relay_to_the_bridge_itself_is_refused(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
     site = BridgeSite(valkey_url, tmp_path)
     site.environ["SMURFQ_BRIDGE_RELAY"] = f"127.0.0.1:{site.address[1]}"
-    assert site.start(wait=False).wait(20.0) == 1
+    assert site.start(wait=False).wait(WITHIN_S) == 1
     assert site.log_lines("bridge.relay is the bridge's own address")
     site.close()
 
@@ -418,7 +429,7 @@ def test_a_burst_of_the_real_publisher_arrives_whole(live: BridgeSite) -> None:
         "SMURFPUB_UDP_HOST": live.address[0],
         "SMURFPUB_UDP_PORT": str(live.address[1]),
     }
-    subprocess.run([sys.executable, "-c", _REAL], env={**live.environ, **environ}, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", _REAL], env={**live.environ, **environ}, check=True, timeout=WITHIN_S)
     answer = live.drain()
     # start, 10,000, the error that takes the place of the oversized one (whose number is spent), the file, stop
     assert (answer.applied, answer.kernel_dropped) == (10_004, 0)

@@ -18,11 +18,22 @@ from smurfq.store import Records, connect
 from smurfq.store.bridge import BridgeBoard, Counters
 from smurfq.store.drain import DrainAnswer, drain
 from smurfq.store.fence import Fence, Running
-from tests.integration.live import ROOT, eventually
+from tests.integration.live import READY_WITHIN_S, ROOT, WITHIN_S, eventually
 from tests.ports import free_port
 
 SLOT = "crate1slot2"
 HOST = socket.gethostname()
+_AHEAD_BYTES = 64 * 1024
+_OVERHEAD_BYTES = 768  # of the kernel, a datagram
+
+
+def waiting_bytes(port: int) -> int:
+    """What the kernel holds for the UDP socket of a port, its own overhead included."""
+    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
+        _, local, _, _, queues, *_ = line.split()
+        if int(local.partition(":")[2], 16) == port:
+            return int(queues.partition(":")[2], 16)
+    return 0
 
 
 class Wire:
@@ -33,6 +44,8 @@ class Wire:
         self.socket.connect(address)
         self.publisher, self.script = publisher, script
         self.next = 0
+        self.paced = True
+        self._ahead = 0
 
     def datagram(self, kind: str, payload: Any, *, seq_no: int | None = None, time_s: float | None = None) -> bytes:
         if seq_no is None:
@@ -56,7 +69,12 @@ class Wire:
             self.send("session_log", text)
 
     def raw(self, datagram: bytes) -> None:
+        """Send a datagram; while ``paced``, the kernel need not drop any however slow the bridge is."""
         self.socket.send(datagram)
+        self._ahead += len(datagram) + _OVERHEAD_BYTES
+        if self.paced and self._ahead > _AHEAD_BYTES:
+            eventually(lambda: waiting_bytes(self.socket.getpeername()[1]) < _AHEAD_BYTES, what="the bridge reads on")
+            self._ahead = 0
 
     def close(self) -> None:
         self.socket.close()
@@ -92,8 +110,8 @@ class BridgeSite:
             )
         self.processes.append(process)
         if wait:
-            eventually(lambda: self.log().count("ready on") > before, 30.0, "the bridge is ready")
-            eventually(self.board.alive, 5.0, "the bridge shows its health")
+            eventually(lambda: self.log().count("ready on") > before, READY_WITHIN_S, "the bridge is ready")
+            eventually(self.board.alive, WITHIN_S, "the bridge shows its health")
         return process
 
     def log(self) -> str:
@@ -108,7 +126,7 @@ class BridgeSite:
         """End a bridge; its exit code."""
         if process.poll() is None:
             process.send_signal(number)
-        return process.wait(20.0)
+        return process.wait(WITHIN_S)
 
     def begin(self, task_id: str, publisher: str = SLOT) -> None:
         """Let a task run under a publisher id, in place of what ran there."""
@@ -131,7 +149,7 @@ class BridgeSite:
 
     def drain(self, publisher: str = SLOT) -> DrainAnswer:
         """The bridge's answer."""
-        answer = drain(self.client, self.address, publisher, tries=40, wait_s=0.5)
+        answer = drain(self.client, self.address, publisher, tries=120, wait_s=0.5)
         assert answer is not None, self.log()
         return answer
 

@@ -17,6 +17,7 @@ from smurfq.site.journal import Journal
 from tests.ports import free_port
 
 TOP = Path(__file__).parents[2]
+WITHIN_S = 120.0  # for what takes seconds where nothing else runs
 
 
 class Folder:
@@ -40,7 +41,7 @@ class Folder:
     def settings(self) -> Settings:
         return load(self.environ)
 
-    def smurfq(self, *arguments: str, within_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+    def smurfq(self, *arguments: str, within_s: float = 2 * WITHIN_S) -> subprocess.CompletedProcess[str]:
         """A `smurfq` command, run to its end."""
         return subprocess.run(
             [sys.executable, "-m", "smurfq", *arguments],
@@ -74,7 +75,7 @@ class Folder:
     def journal(self) -> Journal | None:
         return journal.read(self.path / "state")
 
-    def wait_for(self, condition: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> None:
         deadline = time.monotonic() + within_s
         while not condition():
             assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s\n{self.output()}"
@@ -109,7 +110,7 @@ class Folder:
                 process.terminate()
         for process in self.started:
             try:
-                process.wait(60)
+                process.wait(WITHIN_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -28,7 +28,7 @@ yaml = pytest.importorskip("yaml")
 TOP = Path(__file__).parents[2]
 UNITS = sorted((TOP / "deploy" / "systemd").glob("*.service"))
 SLOTS = [f"crate1slot{number}" for number in range(2, 8)]
-READY_WITHIN_S = 90.0
+READY_WITHIN_S = 240.0
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:
@@ -187,7 +187,7 @@ def test_the_example_of_the_variables_names_all_of_them():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_service_becomes_ready_runs_operations_and_ends(composed):
     """One after the other: ready by the doctor's word, an operation on each slot, and SIGTERM in order."""
 
@@ -203,7 +203,7 @@ def test_every_service_becomes_ready_runs_operations_and_ends(composed):
     slots = Slots(settings=composed.settings())
     runs = [slots[slot].submit("test") for slot in SLOTS]
     for run in runs:
-        record = run.wait(60)
+        record = run.wait(READY_WITHIN_S)
         assert (record.outcome, record.data) == ("succeeded", {"test": 10})
     names = [*[name for name in composed.services if name.startswith("worker")], "bridge", "flower", "redis"]
     for name in names:
@@ -215,7 +215,7 @@ def _check_flower(composed: Composed) -> None:
 
     def healthy() -> bool:
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            with urllib.request.urlopen(url, timeout=10) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
@@ -253,7 +253,7 @@ def test_the_units_are_well_formed(tmp_path):
         ["systemd-analyze", "verify", *[str(tmp_path / path.name) for path in UNITS]],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     ours = [line for line in done.stderr.splitlines() if "smurfq" in line and "Failed to add" not in line]

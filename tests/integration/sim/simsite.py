@@ -24,6 +24,7 @@ from tests.ports import free_port
 
 SLOTS = ("crate1slot2", "crate1slot3", "crate1slot4")
 DETECTORS = 240
+LONG_S = 240.0  # for what takes half a minute where nothing else runs
 DACS = "AMCc:FpgaTopLevel:AppTop:AppCore:RtmCryoDet:RtmSpiMax:TesBiasDacDataRegChArray"
 STATE = {
     "streaming": "AMCc:FpgaTopLevel:AppTop:AppCore:enableStreaming",
@@ -33,7 +34,7 @@ STATE = {
 }
 READ = """
 import epics, json, sys
-found = {name: epics.caget(name, timeout=10) for name in sys.argv[1:]}
+found = {name: epics.caget(name, timeout=60, connection_timeout=60) for name in sys.argv[1:]}
 print(json.dumps({name: value.tolist() if hasattr(value, "tolist") else value for name, value in found.items()}))
 """
 
@@ -48,9 +49,9 @@ class SimSite:
             "SMURFQ_SIM_DETECTORS": str(DETECTORS),
             "SMURFQ_STATE_DIR": str(folder / "state"),
             "SMURFQ_WORKER_PRELOAD": "true",
-            "SMURFQ_LIMITS_CLOSE_STREAM_S": "6",
-            "SMURFQ_LIMITS_ABORT_GRACE_S": "20",
-            "SMURFQ_LIMITS_KILL_GRACE_S": "20",
+            "SMURFQ_LIMITS_CLOSE_STREAM_S": "10",
+            "SMURFQ_LIMITS_ABORT_GRACE_S": "90",
+            "SMURFQ_LIMITS_KILL_GRACE_S": "90",
         }
         self.options: Options = options_of(config.load(asked), SLOTS)
         self.live = LiveSite(folder, **asked, **site_variables(self.options))
@@ -73,11 +74,11 @@ class SimSite:
         """A slot, as a client has it."""
         return Slot(slot, connection=Connection(self.settings))
 
-    def run(self, operation: str, slot: str = SLOTS[0], within_s: float = 90.0, **params: Any) -> SessionRecord:
+    def run(self, operation: str, slot: str = SLOTS[0], within_s: float = LONG_S, **params: Any) -> SessionRecord:
         """The record of a run, once it has ended."""
         return self.slot(slot).submit(operation, **params).wait(within_s)
 
-    def succeeded(self, operation: str, slot: str = SLOTS[0], within_s: float = 90.0, **params: Any) -> SessionRecord:
+    def succeeded(self, operation: str, slot: str = SLOTS[0], within_s: float = LONG_S, **params: Any) -> SessionRecord:
         """The record of a run that must succeed."""
         record = self.run(operation, slot, within_s, **params)
         assert record.outcome == "succeeded", (record.error, record.log[-3000:])
@@ -85,11 +86,13 @@ class SimSite:
         assert record.complete
         return record
 
-    def in_stage(self, run: Run, stage: str, within_s: float = 60.0) -> None:
+    def in_stage(self, run: Run, stage: str, within_s: float = LONG_S) -> None:
         """Return once a run has come to a stage."""
         eventually(lambda: any(name == stage for name, _ in run.record().stages), within_s, f"{run} in {stage}")
 
-    def until(self, condition: Callable[[dict[str, Any]], bool], slot: str, what: str, within_s: float = 60.0) -> None:
+    def until(
+        self, condition: Callable[[dict[str, Any]], bool], slot: str, what: str, within_s: float = LONG_S
+    ) -> None:
         """Return once what Channel Access reads of a slot meets a condition."""
         eventually(lambda: condition(self.read(slot)), within_s, what)
 
@@ -122,7 +125,7 @@ class SimSite:
             env={**self.live.environ, "PYTHONPATH": str(ROOT), "PATH": ""},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -76,7 +76,7 @@ def variables(folder: Path) -> Iterator[dict[str, str]]:
             yield {**environ, **told}
         finally:
             simulator.send_signal(signal.SIGINT)
-            simulator.wait(30)
+            simulator.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def streamed(variables: dict[str, str]) -> Any:
         env={**variables, "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -23,12 +23,11 @@ from smurfq.errors import StreamError
 from smurfq.sim.recorder import Recorder
 from smurfq.sim.samples import Samples
 from smurfq.sim.stream_options import StreamOptions
-from tests.integration.live import ROOT, eventually
+from tests.integration.live import ROOT, WITHIN_S, eventually
 
 pytestmark = pytest.mark.slot
 NOW = 1_700_000_000.0
 STATUS = {"AMCc.SmurfProcessor.ChannelMapper.NumChannels": 3}
-WITHIN_S = 30.0
 
 SERVER = """
 import sys

@@ -10,9 +10,9 @@ import pytest
 from smurfq.client import Run
 from smurfq.core.session import SessionRecord
 from tests.integration.live import eventually
-from tests.integration.sim.simsite import SLOTS, SimSite
+from tests.integration.sim.simsite import LONG_S, SLOTS, SimSite
 
-pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PATIENT, SLOT = SLOTS[:2]
 ABORT_GRACE_S = 0.5  # less than sodetlib takes to close a stream: the signal comes while it cleans up
@@ -26,7 +26,7 @@ STEPS = {"bgs": [3, 4], "step_duration": 1.0, "nsteps": 60, "hcm_wait_time": 0.2
 @pytest.fixture(scope="module")
 def site(sim_site: SimSite) -> Iterator[SimSite]:
     """The simulated site with a second worker, which soon loses its patience."""
-    sim_site.live.start_worker(SLOT, SMURFQ_LIMITS_ABORT_GRACE_S=str(ABORT_GRACE_S), SMURFQ_LIMITS_KILL_GRACE_S="25")
+    sim_site.live.start_worker(SLOT, SMURFQ_LIMITS_ABORT_GRACE_S=str(ABORT_GRACE_S), SMURFQ_LIMITS_KILL_GRACE_S="90")
     sim_site.succeeded("take_bgmap", SLOT, kwargs={"nsteps": 6, "hcm_wait_time": 0.2})  # take_iv goes by it
     yield sim_site
 
@@ -42,7 +42,7 @@ def _another_operation_runs(site: SimSite) -> Iterator[None]:
 def aborted(run: Run, *in_stage: str, grace_s: float | None = None) -> SessionRecord:
     """The record of a run that is aborted now, and ends in this stage, or in one of these."""
     run.abort("tester", "enough", grace_s=grace_s)
-    record = run.wait(60)
+    record = run.wait(LONG_S)
     assert record.outcome == "aborted", record.error
     stages = [name for name, _ in record.stages if name.startswith("abort")]
     assert stages[-1].removeprefix("abort: ") in in_stage, record.stages
@@ -57,7 +57,7 @@ def is_quiet(state: dict[str, Any]) -> bool:
 def cooling(site: SimSite) -> Run:
     """An IV that waits with high biases and an open stream, and comes to no safe point for long."""
     run = site.slot(SLOT).submit("take_iv", kwargs=COOLING_IV)
-    state: dict[str, Any] = eventually(lambda: _when(site.read(SLOT), lambda found: any(found["biases"])), 40)
+    state: dict[str, Any] = eventually(lambda: _when(site.read(SLOT), lambda found: any(found["biases"])), LONG_S)
     assert state["open"] == 1
     return run
 
@@ -66,7 +66,7 @@ def stepping(site: SimSite, slot: str = SLOT, **more: Any) -> Run:
     """Bias steps that play on a bias group now, the biases being BIAS_V."""
     site.succeeded("set_biases", slot, bias=BIAS_V)
     run = site.slot(slot).submit("take_bias_steps", kwargs={**STEPS, **more})
-    state: dict[str, Any] = eventually(lambda: _when(site.read(slot), lambda found: found["playback"]), 40)
+    state: dict[str, Any] = eventually(lambda: _when(site.read(slot), lambda found: found["playback"]), LONG_S)
     assert state["open"] == 1
     return run
 
@@ -86,7 +86,7 @@ def _when(state: dict[str, Any], condition: Any) -> dict[str, Any] | None:
 
 def test_an_iv_that_is_asked_ends_at_its_next_bias_and_cleans_up_in_peace(site: SimSite) -> None:
     run = site.slot(SLOT).submit("take_iv", kwargs=IV)
-    eventually(lambda: "Starting TES Bias Ramp" in run.record().log, 40)
+    eventually(lambda: "Starting TES Bias Ramp" in run.record().log, LONG_S)
     state = site.read(SLOT)
     assert state["open"] == 1
     assert any(state["biases"])
@@ -153,7 +153,7 @@ def test_a_stream_that_is_asked_closes_its_file(site: SimSite) -> None:
 
 def test_a_stream_that_is_interrupted_while_it_opens_is_closed(site: SimSite) -> None:
     run = site.slot(SLOT).submit("stream", kwargs={"filter_wait_time": 60})
-    eventually(lambda: site.read(SLOT)["streaming"], 40)
+    eventually(lambda: site.read(SLOT)["streaming"], LONG_S)
     aborted(run, "signalled")
     state = site.read(SLOT)
     assert is_quiet(state), state

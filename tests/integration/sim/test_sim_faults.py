@@ -11,9 +11,9 @@ import pytest
 from smurfq.sim import faults, presence
 from smurfq.sim.faults import Faults
 from tests.integration.live import eventually
-from tests.integration.sim.simsite import SLOTS, SimSite
+from tests.integration.sim.simsite import LONG_S, SLOTS, SimSite
 
-pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 SLOT = SLOTS[0]
 
 
@@ -33,7 +33,7 @@ def _told(site: SimSite, *slots: str) -> list[dict[str, Any]]:
 
 def test_a_silent_server_is_told_within_seconds(faulty: SimSite) -> None:
     faulty.fault(SLOT, silent=True)
-    record = faulty.run("set_biases", bias=1.0, within_s=30)
+    record = faulty.run("set_biases", bias=1.0)
     assert record.outcome == "failed"
     assert "the card of crate1slot2 does not answer" in record.error["message"]
     faulty.fault(SLOT)
@@ -45,7 +45,7 @@ def test_a_server_that_falls_silent_does_not_hang_the_stream(faulty: SimSite) ->
     faulty.in_stage(stream, "streaming")
     faulty.fault(SLOT, silent=True)
     faulty.slot().abort(reason="the server is silent", grace_s=2)
-    record = stream.wait(60)
+    record = stream.wait(LONG_S)
     assert record.outcome == "aborted"
     assert record.data["make_safe"]["safe"] is False
     assert "the card: does not answer, may be on: streaming, the g3 file" in " ".join(
@@ -57,25 +57,26 @@ def test_a_server_that_falls_silent_does_not_hang_the_stream(faulty: SimSite) ->
 
 def test_registers_that_never_answer_are_named_and_a_time_limit_holds(faulty: SimSite) -> None:
     hasty = SLOTS[1]
-    limits = json.dumps({"set_biases": 5.0})
-    worker = faulty.live.start_worker(hasty, SMURFQ_LIMITS_OPERATIONS=limits, SMURFQ_LIMITS_ABORT_GRACE_S="1")
+    limits = json.dumps({"set_biases": 12.0})
+    graces = {"SMURFQ_LIMITS_ABORT_GRACE_S": "1", "SMURFQ_LIMITS_KILL_GRACE_S": "20"}
+    worker = faulty.live.start_worker(hasty, SMURFQ_LIMITS_OPERATIONS=limits, **graces)
     dead = Faults(dead_registers=("TesBiasDacDataRegChArray", "AggTime"))
     faults.write(faulty.options.folder, {SLOT: dead, hasty: dead})
     eventually(lambda: all(found["faults"] for found in _told(faulty, SLOT, hasty)))
     patient = faulty.slot().submit("set_biases", bias=1.0, bgs=[0])
 
-    record = faulty.run("check_state", once=True, within_s=30)
+    record = faulty.run("check_state", once=True)
     assert record.outcome == "failed"
     assert (
         "register smurf_server_s2:AMCc:SmurfProcessor:SOStream:AggTime of crate1slot2 does not answer"
         in (record.error["message"])
     )
-    record = faulty.run("set_biases", hasty, bias=1.0, bgs=[0], within_s=30)
+    record = faulty.run("set_biases", hasty, bias=1.0, bgs=[0])
     assert record.outcome == "failed"
     assert record.error["type"] == "OperationTimeLimitError"
-    assert "ran past its time limit of 5 s" in record.error["message"]
+    assert "ran past its time limit of 12 s" in record.error["message"]
     assert "Command failed: smurf_server_s3:" in record.log
-    record = patient.wait(60)  # pysmurf asks six times
+    record = patient.wait(LONG_S)  # pysmurf asks six times
     assert record.outcome == "failed"
     assert "TesBiasDacDataRegChArray of crate1slot2 does not answer" in record.error["message"]
     faulty.live.stop(worker)
@@ -83,7 +84,7 @@ def test_registers_that_never_answer_are_named_and_a_time_limit_holds(faulty: Si
 
 def test_a_card_without_its_cryocard_is_told(faulty: SimSite) -> None:
     faulty.fault(SLOT, no_cryocard=True)
-    record = faulty.run("overbias_tes", within_s=60)
+    record = faulty.run("overbias_tes")
     assert record.outcome == "failed", record.to_dict()
     assert "the cryocard of crate1slot2 does not answer" in record.error["message"]
     assert faulty.read()["session_id"] == 0
@@ -91,7 +92,7 @@ def test_a_card_without_its_cryocard_is_told(faulty: SimSite) -> None:
 
 def test_a_file_that_never_closes_is_told_with_its_session(faulty: SimSite) -> None:
     faulty.fault(SLOT, never_closes=True)
-    record = faulty.run("stream", duration=1.0, within_s=60)
+    record = faulty.run("stream", duration=1.0)
     assert record.outcome == "failed"
     assert f"told to close session {record.data['sid']} and has not done so" in record.error["message"]
 
@@ -101,12 +102,12 @@ def test_a_stream_with_gaps_is_not_trusted(faulty: SimSite) -> None:
     record = faulty.run("take_noise", duration=6.0, kwargs={"nperseg": 256, "show_plot": False})
     assert record.outcome == "failed"
     assert "the stream of take_noise on crate1slot2 has gaps: " in record.error["message"]
-    assert 100 < record.data["missing_samples"] < 900
+    assert 100 < record.data["missing_samples"] < 3000
 
 
 def test_a_locked_up_card_comes_back_by_a_restart_of_its_link(faulty: SimSite) -> None:
     faulty.fault(SLOT, locked_up=True)
-    record = faulty.run("zero_biases", within_s=30)
+    record = faulty.run("zero_biases")
     assert record.outcome == "failed"
     assert "restart_rssi may help" in record.error["message"]
     restart = faulty.succeeded("restart_rssi")
@@ -120,7 +121,7 @@ def test_a_restart_of_the_link_ends_what_hangs_on_a_locked_up_card(faulty: SimSi
     faulty.fault(SLOT, locked_up=True)
     restart = faulty.succeeded("restart_rssi")
     assert restart.data["rssi_responsive"] is True
-    record = stream.wait(10)
+    record = stream.wait(LONG_S)
     assert record.outcome == "aborted"
     assert "an emergency operation waits" in record.error["message"]
     assert "does not answer, may be on: streaming" in record.data["make_safe"]["text"]

@@ -10,10 +10,12 @@ import pytest
 
 from smurfq.app import app
 from smurfq.core.session import SessionRecord
+from smurfq.ocs import ERROR, OK, TIMEOUT, OCSClient
 from smurfq.store.feeds import Feeds
-from tests.integration.sim.simsite import DETECTORS, SLOTS, SimSite
+from tests.integration.live import eventually
+from tests.integration.sim.simsite import DETECTORS, LONG_S, SLOTS, SimSite
 
-pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 
 IV = {
     "bias_high": 16.0,
@@ -92,7 +94,6 @@ def test_the_observing_chain_finds_what_the_model_holds(sim_site: SimSite, biase
 def test_bias_waves_agree_with_the_bias(sim_site: SimSite) -> None:
     waves = sim_site.succeeded(
         "take_bias_waves",
-        within_s=200,
         kwargs={"duration": 3, "amp_wave": 0.1, "hcm_wait_time": 0.5, "show_plots": False},
     )
     # sodetlib's analysis of waves leaves the mean in, which spreads Rfrac; the less, the longer and larger the wave.
@@ -129,10 +130,44 @@ def test_the_state_is_read_beside_a_stream_which_a_stop_ends_in_good_order(sim_s
     assert state.data["channel_mask"][:DETECTORS] == sorted(state.data["channel_mask"][:DETECTORS])
     assert last_block("state_results") == {"open_g3stream": 1, "num_active_channels": DETECTORS}
     slot.stop()
-    record = stream.wait(60)
+    record = stream.wait(LONG_S)
     assert record.outcome == "succeeded", record.error
     assert record.data["stream_on"] is False
     assert sim_site.read()["session_id"] == 0
+
+
+def test_a_client_that_speaks_ocs_streams_until_it_stops_the_process(sim_site: SimSite) -> None:
+    client = OCSClient(f"pysmurf-controller-{SLOTS[0]}", settings=sim_site.settings)
+    started = client.stream.start(subtype="cmb", tag="night", kwargs={})
+    assert (started.status, started.session["data"]) == (OK, {"stream_on": False})
+    eventually(lambda: client.stream().session["data"]["stream_on"], LONG_S, "the stream is on")
+    session = client.stream.status().session
+    assert (session["status"], session["op_code"], session["success"], session["end_time"]) == (
+        "running",
+        3,
+        None,
+        None,
+    )
+    assert session["data"]["stream_id"] == SLOTS[0]
+    assert sim_site.read()["open"] == 1
+    assert client.stream.start().msg == 'Operation "stream" already in progress.'
+    assert client.stream.wait(timeout=0.1).status == TIMEOUT
+
+    state = client.check_state.start(poll_interval=0.5)
+    assert state.status == OK
+    eventually(lambda: "open_g3stream" in client.check_state().session["data"], LONG_S, "the state was read")
+    assert client.check_state.status().session["data"]["open_g3stream"] == 1
+    assert client.check_state.stop().status == OK
+
+    refused = client.take_iv.start()
+    assert refused.status == ERROR
+    assert "is before it until somebody stops it" in refused.msg
+    assert client.stream.stop().msg == 'Requested stop on process "stream".'
+    ok, _, session = client.stream.wait(timeout=LONG_S)
+    assert (ok, session["success"], session["op_code"], session["data"]["stream_on"]) == (OK, True, 5, False)
+    assert client.stream.stop()[:2] == (ERROR, "The operation is already done")
+    assert client.check_state.wait(timeout=LONG_S).session["success"]
+    assert sim_site.read()["open"] == 0
 
 
 def test_all_off_turns_tones_biases_and_amplifiers_off(sim_site: SimSite) -> None:
