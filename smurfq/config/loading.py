@@ -83,7 +83,12 @@ def _read_toml(path: Path) -> Values:
             f"cannot read the site file {path}: {cause.strerror}; set SMURFQ_CONFIG to one that exists, or unset it",
             key=_FILE_VARIABLE,
         ) from cause
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+    except RecursionError as cause:
+        raise ConfigError(
+            f"the site file {path} is nested deeper than can be read; examples/site.toml shows the form",
+            key=_FILE_VARIABLE,
+        ) from cause
+    except ValueError as cause:  # no TOML, no UTF-8, or a whole number of thousands of digits
         raise ConfigError(
             f"the site file {path} is not TOML: {cause}; examples/site.toml shows the form",
             key=_FILE_VARIABLE,
