@@ -27,7 +27,8 @@ _TUNED_AT: Final = 1_700_000_000  # in the names, which pysmurf sorts by time: a
 _RELAYS: Final = 16
 
 # A simulated stage does not warm up when detectors are driven normal: waiting for it to cool is of no use.
-_EXPERIMENT: Final = {"overbias_wait": 0.5, "overbias_sleep_time_sec": 2}
+# Nor does an amplifier's current take its time to settle.
+_EXPERIMENT: Final = {"overbias_wait": 0.5, "overbias_sleep_time_sec": 2, "amp_step_wait_time": 0.01}
 
 
 def write_site(folders: Folders, slots: Iterable[str]) -> None:

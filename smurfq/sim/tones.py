@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -55,9 +55,7 @@ def tuned(models: Sequence[BandModel], detectors: Detectors) -> Tones:
         at = resonators.take(own)
         bottom = at.frequency_mhz + shift(at.phase_rad(still), at.squid_lambda, at.swing_mhz)
         tones.center_mhz[band, channel] = np.round(bottom - model.sub_band_mhz[channel], 6)
-        settings = _settings(band, tones)
-        tones.center_mhz[band] = model.descended(settings, still, quiet=True)
-        tones.eta[band] = model.eta(replace(settings, center_mhz=tones.center_mhz[band]), still, quiet=True)
+        tones.eta[band] = model.eta(_settings(band, tones), still, quiet=True)
     return tones
 
 

@@ -19,7 +19,7 @@ from smurfq.sim.physics.tes import Floats
 Complex = npt.NDArray[np.complex128]
 
 # Resonators further from a stretch of the line than this are summed where the stretch begins, in its middle and where
-# it ends: between, what they add is a parabola to within 1e-5 rad.
+# it ends: between, what they add is a parabola to some 1e-5 rad.
 _STRETCH_MHZ = 2.4
 _NEAR_MHZ = 8.0
 

@@ -9,7 +9,7 @@ iteration, without the dynamics of its approach.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from smurfq.sim.physics.squid import TWO_PI, ramp_phase, shift
 from smurfq.sim.physics.tes import Floats
 
 _ITERATIONS = 10
+_POSITIONS = 48  # in a ramp, at which the loop is solved
+_AT_REST = 0.02  # of the carrier
 
 
 @dataclass(frozen=True)
@@ -110,28 +112,35 @@ def error(tones: Tones, transmitted: Complex) -> Floats:
     return computed
 
 
-def settle(tones: Tones, loop: Loop, n_positions: int = 64) -> Floats:
+def settle(tones: Tones, loop: Loop, n_positions: int = _POSITIONS) -> Floats:
     """The coefficients of `Loop.basis` (MHz) by which the loop moves each tone once settled, ``(n, n_functions)``.
 
     Zero for tones that it may not move. A tone without a resonance, or whose eta is wrong, is moved to no use or runs
     into the limit.
     """
+    return _settled(tones, loop, n_positions)[0]
+
+
+def _settled(tones: Tones, loop: Loop, n_positions: int) -> tuple[Floats, Floats]:
+    """The coefficients, and by how much the loop would still change them: the largest of a tone's, ``(n,)``."""
     position = (np.arange(n_positions) + 0.5) / n_positions
     basis = loop.basis(position)
     found = np.zeros((tones.f.size, basis.shape[1]))
+    still = np.zeros(tones.f.size)
     if not loop.on or not tones.follows.any():
-        return found
+        return found, still
     window = (position >= loop.start) & (position <= loop.end)
     if window.sum() < basis.shape[1]:
-        return found
+        return found, still
     fit = np.linalg.pinv(basis[window])
     seen = position[window]
     for _ in range(_ITERATIONS):
         moved = np.clip(found @ basis[window].T, -loop.limit_mhz, loop.limit_mhz)
-        left = error(tones, transmissions(tones, moved, seen, loop.turns))
-        found = np.clip(found + left @ fit.T, -loop.limit_mhz, loop.limit_mhz)
+        change = error(tones, transmissions(tones, moved, seen, loop.turns)) @ fit.T
+        found = np.clip(found + change, -loop.limit_mhz, loop.limit_mhz)
+        still = np.abs(change).max(axis=1)
     found[~tones.follows] = 0.0
-    return found
+    return found, still
 
 
 def followed(coefficients: Floats, loop: Loop, position: Floats) -> Floats:
@@ -144,18 +153,19 @@ def winds(tones: Tones, loop: Loop, least_mhz: float) -> npt.NDArray[np.bool_]:
     """Whether a turn of flux is a turn of each tone's demodulated phase: what a channel must do to be of any use.
 
     The phase is that of the carrier's first harmonic in the tone's movement. A turn of flux brings every tone back to
-    where it was, so its phase has then made a whole number of turns: one where the loop has locked, none elsewhere. An
-    amplitude below ``least_mhz`` is none.
+    where it was, so its phase has then made a whole number of turns: one where the loop has locked, none elsewhere. A
+    carrier below ``least_mhz``, and a loop that has not come to rest, is not locked.
     """
     none = np.zeros(tones.f.size, np.bool_)
     if loop.cycles <= 0 or 1 not in loop.harmonics or not loop.turns:
         return none
-    carriers = []
+    carriers, strong = [], np.ones(tones.f.size, np.bool_)
     for step in range(3):
-        turned = Tones(**{**vars(tones), "phase": tones.phase + TWO_PI * step / 3})
-        moved = settle(turned, loop)
-        carriers.append(moved[:, 1] - 1j * moved[:, 2])
-    strong = np.min(np.abs(carriers), axis=0) > least_mhz
+        turned = replace(tones, phase=tones.phase + TWO_PI * step / 3)
+        moved, still = _settled(turned, loop, _POSITIONS)
+        carrier = moved[:, 1] - 1j * moved[:, 2]
+        strong &= (np.abs(carrier) > least_mhz) & (still < _AT_REST * np.abs(carrier))
+        carriers.append(carrier)
     steps = [np.angle(carriers[(step + 1) % 3] * np.conj(carriers[step])) for step in range(3)]
     turns = np.abs(np.sum(steps, axis=0)) / TWO_PI
     locked: npt.NDArray[np.bool_] = strong & (turns > 0.5)

@@ -23,7 +23,7 @@ Index = npt.NDArray[np.int64]
 
 NOTHING: Final = -1  # no resonator
 _AROUND_MHZ: Final = 320.0  # resonators further from a band's centre than this are not of its business
-_NEIGHBOURS: Final = np.arange(-2, 2)  # the resonators whose SQUIDs matter to a tone: two on either side
+_NEIGHBOURS: Final = np.arange(-1, 1)  # the resonators whose SQUIDs matter to a tone: the next one on either side
 _NEIGHBOUR_MHZ: Final = 3.0
 _REACH_MHZ: Final = 0.3  # a tone further from a resonance than this is not on it
 _DESCENT_MHZ: Final = 0.15

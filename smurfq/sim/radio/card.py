@@ -74,10 +74,15 @@ class Card(Protocol):
 
 @dataclass(frozen=True)
 class _BandReadout:
-    """What a band's channels show, and the values of the registers that say so."""
+    """What a band's channels show, and what says so: registers, and what is no register."""
 
-    made_of: list[Any]
+    asked: dict[str, Any]
+    others: tuple[Any, ...]
     readout: Readout
+
+    def holds(self, read: Callable[[str], Value], others: tuple[Any, ...]) -> bool:
+        """Whether nothing of what says so has changed."""
+        return others == self.others and all(_same(read(name), value) for name, value in self.asked.items())
 
 
 class RadioSide:
@@ -140,20 +145,20 @@ class RadioSide:
         return model
 
     def _band_readout(self, band: int) -> Readout:
-        asked: list[Any] = []
+        known = self._bands.get(band)
+        others = (self._card.amplifier_loss_db(band), band in self._card.faults.no_resonators)
+        if known is not None and known.holds(self._card.value, others):
+            return known.readout
+        asked: dict[str, Any] = {}
 
         def read(name: str) -> Any:
-            asked.append(self._card.value(name))
-            return asked[-1]
+            asked[name] = self._card.value(name)
+            return asked[name]
 
-        loss_db = self._card.amplifier_loss_db(band)
-        settings = settings_of(band, read, loss_db)
-        asked += [loss_db, band in self._card.faults.no_resonators]
-        known = self._bands.get(band)
-        if known is None or not _same(known.made_of, asked):
-            known = _BandReadout(asked, band_readout(self._model(band), settings, self._card.turns()))
-            self._bands[band] = known
-        return known.readout
+        settings = settings_of(band, read, others[0])
+        readout = band_readout(self._model(band), settings, self._card.turns())
+        self._bands[band] = _BandReadout(asked, others, readout)
+        return readout
 
     # Scans
 
@@ -315,11 +320,9 @@ class RadioSide:
         return value
 
 
-def _same(some: list[Any], others: list[Any]) -> bool:
-    """Whether values are the same; an array that was put is another one, whatever it holds."""
-    return all(
-        one is other if isinstance(one, np.ndarray) else one == other for one, other in zip(some, others, strict=True)
-    )
+def _same(now: Any, before: Any) -> bool:
+    """Whether a register holds what it held; an array that was put is another one, whatever it holds."""
+    return now is before if isinstance(now, np.ndarray) else bool(now == before)
 
 
 _DARK: Final = dark()

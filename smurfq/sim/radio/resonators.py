@@ -94,7 +94,7 @@ class Resonators:
     def phase_rad(self, turns: Floats) -> Floats:
         """The SQUIDs' phases with the detectors' currents at ``turns`` (phi_0, ``(n_detectors,)``)."""
         driven = self.detector != NO_DETECTOR
-        own = np.where(driven, turns[self.detector], 0.0) if turns.size else np.zeros(len(self))
+        own = np.where(driven, turns[self.detector], 0.0) if turns.size else np.zeros_like(self.phase_offset)
         return TWO_PI * (self.phase_offset + own)
 
     def notches(self, phase_rad: Floats) -> Notches:
