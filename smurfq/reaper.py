@@ -18,7 +18,7 @@ from celery.utils.log import get_logger
 
 from smurfq import errors
 from smurfq.app import SmurfqApp
-from smurfq.core import keys, session
+from smurfq.core import keys, operations, session
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.errors import OperationLostError, RecordNotFoundError
@@ -28,6 +28,7 @@ from smurfq.runner.lock import lock_path
 from smurfq.store import Batch
 from smurfq.store.connection import AWAY
 from smurfq.store.fence import Running
+from smurfq.store.leashes import Leashes
 
 logger = get_logger(__name__)
 
@@ -47,7 +48,11 @@ class Reaper:
 
     def sweep(self) -> list[str]:
         """The ids of the tasks that were given up now: called every few seconds, by any process."""
-        return [*self._sweep_running(), *self._sweep_waiting()]
+        try:
+            return [*self._sweep_running(), *self._sweep_waiting()]
+        except AWAY:
+            self._unleased_since.clear()  # nobody could renew a lease
+            raise
 
     def _sweep_running(self) -> list[str]:
         found = []
@@ -76,13 +81,15 @@ class Reaper:
             logger.exception("cannot give up %s", task_id)
             return []
 
-    def reap(self, publisher: str) -> Running | None:
+    def reap(self, publisher: str, by: str | None = None) -> Running | None:
         """End what is written down as running under a publisher id, whose worker is gone; None if nothing is.
 
-        Only to be called by who has the lease of its queue, or knows that nobody has.
+        ``by`` is the token of a worker that has the lease. One that was stopped for a while, and goes on without
+        knowing that another has taken over, ends nothing of the other's.
         """
         running = self._app.fence.running(publisher)
-        if running is None:
+        owner = self._app.fence.lease_owner(publisher)
+        if running is None or (owner == running.lease != by) or (by is not None and owner not in (None, by)):
             return None
         if running.host == socket.gethostname():
             self._kill(running)
@@ -106,10 +113,14 @@ class Reaper:
         if record is not None and record.done:
             self._store_written_end(record, request)
             return
+        left = "the card may not be in the state it should be in"
+        if running.slot == WORKFLOWS:
+            Leashes(self._app.store).end(running.task_id, f"its workflow {running.task_id[:8]} is lost")
+            left = "what it had started is being ended"
         self._app.fence.mark_dirty(running.publisher, f"the worker of {running.op_name}[{running.task_id}] died")
         error = OperationLostError(
             f"{running.op_name} on {running.slot} is lost: its worker on {running.host} died or was cut off while it "
-            "ran; the card may not be in the state it should be in",
+            f"ran; {left}",
             slot=running.slot,
             operation=running.op_name,
             session_id=running.task_id,
@@ -153,12 +164,16 @@ class Reaper:
     def _give_up(self, task_id: str) -> bool:
         """Whether a task without a message was given up; its message is sent again where that is possible."""
         record = self._record(task_id)
-        if record is None or record.status != "queued" or self._app.backend.get_state(task_id) in states.READY_STATES:
+        ended = self._app.backend.get_state(task_id) in states.READY_STATES
+        if record is None or record.status != "queued" or ended:
             self._app.store.zrem(keys.WAITING, task_id)
-            if record is not None and not record.done:
+            if (
+                record is not None and record.status == "queued"
+            ):  # revoked while it waited; one that runs ends by itself
                 self._app.write_end(task_id, Outcome.ABORTED)
             return False
-        if self._send_again(record):
+        name = operations.task_name(record.op_name)
+        if self._send_again(record) or not self._app.fence.give_up(task_id, name):
             return False
         error = OperationLostError(
             f"{record.op_name} on {record.slot} is lost: it was queued, but its message is in no queue (was Redis "
@@ -168,7 +183,7 @@ class Reaper:
             session_id=task_id,
         )
         logger.error("%s", error)
-        self._app.end_unrun(Context(id=task_id, task=f"smurfq.{record.op_name}"), error, Outcome.LOST)
+        self._app.end_unrun(Context(id=task_id, task=name), error, Outcome.LOST)
         return True
 
     def _send_again(self, record: SessionRecord) -> bool:

@@ -71,7 +71,7 @@ def new_token() -> str:
 def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: list[int]) -> int:
     """As ``serve``, for any context; ``node`` is the Celery worker's name."""
     context.about = {
-        "node": worker_name(slot, lane),
+        "node": node,
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "since": time.time(),
@@ -83,7 +83,7 @@ def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: li
     app.worker_context = context
     if not _take_lease(context, told_to_stop):
         return 0
-    lost = patiently(lambda: Reaper(app).reap(context.publisher))
+    lost = patiently(lambda: Reaper(app).reap(context.publisher, by=context.token))
     if lost is not None:
         logger.warning("%s[%s], which a worker before this one ran, is over", lost.op_name, lost.task_id)
     return _celery(app, context)

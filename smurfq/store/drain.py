@@ -28,11 +28,12 @@ class DrainAnswer:
     kernel_dropped: int  # datagrams of all publishers that the kernel dropped since the task started
     buffered_dropped: int  # datagrams of all publishers that the bridge's own buffer dropped since then
     applied: int  # its messages that this bridge wrote
+    younger: bool = False  # this bridge began after the task, so it cannot know what an earlier one had not written
 
     @property
     def complete(self) -> bool:
         """Whether it is certain that nothing is missing."""
-        return not (self.lost or self.kernel_dropped or self.buffered_dropped)
+        return not (self.lost or self.kernel_dropped or self.buffered_dropped or self.younger)
 
 
 def drain(

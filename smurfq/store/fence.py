@@ -12,8 +12,8 @@ from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
 from smurfq.store.connection import Client, WritesRefusedError, replicas_to_wait_for
 
-# KEYS: meta, claim, running, record, waiting.
-# ARGV: who claims, what then runs, Celery's metadata as started, seconds to live, the request, task id.
+# KEYS: meta, claim, running, record, waiting, lease.
+# ARGV: who claims, what then runs, Celery's metadata as started, seconds to live, the request, task id, lease's token.
 _CLAIM = """
 local head = redis.call('GETRANGE', KEYS[1], 0, 40)
 local state = string.match(head, '"status": ?"(%u+)"')
@@ -24,6 +24,8 @@ end
 local owner = redis.call('GET', KEYS[2])
 if owner == ARGV[1] then redis.call('EXPIRE', KEYS[2], ARGV[4]) end -- a write, for WAIT
 if owner then return {'claimed', owner} end
+local leased = redis.call('GET', KEYS[6])
+if leased and leased ~= ARGV[7] then return {'unleased', leased} end
 local busy = redis.call('GET', KEYS[3])
 if busy then return {'busy', busy} end
 redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[4])
@@ -67,6 +69,7 @@ return 0
 
 
 _NOBODYS = -1
+_GIVEN_UP = "nobody: it was given up"
 _WAIT_MS = 1000
 
 
@@ -90,7 +93,9 @@ class Claim:
     """The answer to a claim: ``ok``, or why not.
 
     ``final``: the task has ended already (``detail``: its state); ``claimed``: this try of it runs or ran elsewhere
-    (``detail``: who has it); ``busy``: another task is written down as running here (``detail``: its ``Running``).
+    (``detail``: who has it); ``unleased``: another worker has taken over (``detail``: its token), as from one that was
+    stopped for a while with a message in its hands; ``busy``: another task is written down as running here
+    (``detail``: its ``Running``), and the lease is the claimant's.
     """
 
     answer: str
@@ -129,6 +134,7 @@ class Fence:
                 keys.running(running.publisher),
                 keys.record(running.task_id),
                 keys.WAITING,
+                keys.lease(running.publisher),
             ],
             args=[
                 who,
@@ -137,9 +143,17 @@ class Fence:
                 self._expires_s,
                 dumps(running.request),
                 running.task_id,
+                running.lease,
             ],
         )
         return Claim(answer, detail)
+
+    def give_up(self, task_id: str, name: str) -> bool:
+        """Whether nobody has claimed the first try of a task; nobody can from then on."""
+        claim = keys.claim(task_id, name, 0)
+        return bool(self._client.set(claim, _GIVEN_UP, nx=True, ex=self._expires_s)) or (
+            self._client.get(claim) == _GIVEN_UP  # by one that died before it could write so
+        )
 
     def running(self, publisher: str) -> Running | None:
         """What is written down as running under a publisher id."""

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from celery import Task
 from celery.exceptions import Ignore
@@ -25,7 +25,7 @@ from smurfq.core import operations, session
 from smurfq.core.scripts import check_log, check_script
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import queue_name
-from smurfq.errors import OperationAbortedError, ParameterError, SmurfqError
+from smurfq.errors import OperationAbortedError, OperationLostError, ParameterError, SmurfqError
 from smurfq.reaper import Reaper
 from smurfq.runner import lock, processes
 from smurfq.runner.process import Body
@@ -131,20 +131,44 @@ class OperationTask(Task):  # type: ignore[misc]
         operation = operations.operation(self.name)
         slot = self._slot_of(kwargs)
         if slot != worker.slot:
-            raise ParameterError(
-                f"{self.name} for {slot} came through the queue of {worker.slot}; smurfq itself would have routed it",
-                slot=slot,
-            )
+            self._refuse_slot(worker, slot, task_id)
+        self._params = {name: value for name, value in kwargs.items() if name != "slot"}
+        self._claim(worker, operation.name, task_id)  # before all checks: a copy must not touch the first one's end
         previous_steps(operation.name, args)
-        given = {name: value for name, value in kwargs.items() if name != "slot"}
-        self._params = operations.check(operation.name, given)
+        self._params = operations.check(operation.name, self._params)
         if "script" in self._params:
             check_script(self._params["script"], self.app.settings.scripts.folders)
             check_log(self._params["log"], self.app.settings.log_folders)
-        self._claim(worker, operation.name, task_id)
         if (leash := self._leash()) is not None:
             leash.require(f"{operation.name} on {slot}")
         self._lock = lock.acquire(worker.lock, self.app.settings.worker.lock_wait_s)
+        self._require_first_time(worker, task_id)
+
+    def _refuse_slot(self, worker: WorkerContext, slot: str, task_id: str) -> NoReturn:
+        """End a message that came through the queue of another slot; one with a record has its own in the right one."""
+        if patiently(lambda: self.app.records.exists(task_id)):
+            logger.warning("a copy of %s[%s] for %s came to %s: passed over", self.name, task_id, slot, worker.queue)
+            raise Ignore
+        raise ParameterError(
+            f"{self.name} for {slot} came through the queue of {worker.slot}; smurfq itself would have routed it",
+            slot=slot,
+        )
+
+    def _require_first_time(self, worker: WorkerContext, task_id: str) -> None:
+        """Return if this try of the task was never begun on this host, whatever Redis has forgotten.
+
+        Raises
+        ------
+        OperationLostError
+            It was.
+        """
+        if not worker.begun.note(task_id, self.request.retries):
+            raise OperationLostError(
+                f"{self.name} on {worker.slot} is lost: it was begun before, which Redis has forgotten (killed, or "
+                "another one now?), and it is not run again; what it did, the log file of its first run tells",
+                slot=worker.slot,
+                session_id=task_id,
+            )
 
     def _slot_of(self, kwargs: Any) -> str:
         """The slot that a message is for."""
@@ -195,14 +219,15 @@ class OperationTask(Task):  # type: ignore[misc]
             return self.app.fence.claim(running, self.name, self.request.retries, who, started)
 
         answer = patiently(claim)
-        if answer.answer == "busy":  # nobody else has this slot's lease, so what it names is over
-            Reaper(self.app).reap(worker.publisher)
+        if answer.answer == "busy":  # the lease is ours, so what it names is over
+            patiently(lambda: Reaper(self.app).reap(worker.publisher, by=worker.token))
             answer = patiently(claim)
         if answer.answer == "claimed" and answer.detail == who:
             pass  # our own claim: the answer to it was lost with the connection
         elif not answer.ok:
-            logger.warning("a copy of %s[%s] is passed over: %s %s", self.name, task_id, answer.answer, answer.detail)
-            raise Ignore
+            what = "left to the worker that took over" if answer.answer == "unleased" else "a copy, passed over"
+            logger.warning("%s[%s]: %s: %s %s", self.name, task_id, what, answer.answer, answer.detail)
+            raise Ignore  # one that nobody has claimed is sent again by the reaper
         self._running = running
         patiently(lambda: self.app.records.start(record))
 
@@ -304,8 +329,7 @@ class OperationTask(Task):  # type: ignore[misc]
         if not isinstance(exc, SmurfqError):
             logger.error("%s[%s] failed in the worker itself", self.name, task_id, exc_info=exc)
         if patiently(lambda: self.app.records.exists(task_id)):
-            outcome = Outcome.ABORTED if isinstance(exc, OperationAbortedError) else Outcome.FAILED
-            patiently(lambda: self.app.write_end(task_id, outcome, exc))
+            patiently(lambda: self.app.write_end(task_id, _outcome_of(exc), exc))
 
     def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """Let go of the slot, and have a process ready for the next operation."""
@@ -325,6 +349,12 @@ def runner_of(application: SmurfqApp) -> Runner:
         runner = Runner(application, resolve)
         application.operation_runner = runner
     return runner
+
+
+def _outcome_of(error: Exception) -> Outcome:
+    if isinstance(error, OperationLostError):
+        return Outcome.LOST
+    return Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
 
 
 def _identities(pid: int) -> list[list[float]]:

@@ -10,6 +10,7 @@ from smurfq.core.jsonsafe import dumps
 from smurfq.core.slot import Lane, publisher_id, queue_name
 from smurfq.errors import SmurfqError
 from smurfq.runner import lock
+from smurfq.runner.begun import Begun, begun_folder
 from smurfq.runner.supervisor import Supervisor
 
 _ALIVE_FOR_S = 5
@@ -30,6 +31,8 @@ class WorkerContext:
         self.queue = queue_name(slot, lane)
         self.leased = seat or self.queue
         self.lock = lock.lock_path(app.settings.state_dir, self.publisher)
+        kept_s = app.settings.redis.result_expires_days * 86400
+        self.begun = Begun(begun_folder(app.settings.state_dir, slot), kept_s)
         self.about: dict[str, Any] = {}  # what the worker says of itself
         self.held = False  # whether its queue is
         self.loaded: float | None = None  # when pysmurf and sodetlib were (s since 1970)

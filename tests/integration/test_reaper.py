@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from celery import chain
 from celery.app.task import Context
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from smurfq.app import app
 from smurfq.core import keys, session
@@ -239,15 +240,25 @@ def test_a_worker_that_was_taken_over_claims_and_ends_nothing(clock: Clock) -> N
     assert Reaper(app, clock).reap(SLOT, by="successor") == running
 
 
-def test_time_without_redis_does_not_count(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_without_redis_does_not_count(clock: Clock, valkey_url: str) -> None:
     """Nobody could renew a lease meanwhile."""
     left_running("reaper-11")
     reaper = Reaper(app, clock)
     assert reaper.sweep() == []
-    with monkeypatch.context() as away:
-        away.setattr(app.settings, "workflows", None)
-        away.setattr(reaper, "_sweep_waiting", _no_redis)
-        with pytest.raises(RedisConnectionError):
-            reaper.sweep()
+    bind({"SMURFQ_REDIS_URL": "redis://127.0.0.1:1/0", "SMURFQ_SLOTS": SLOT})
+    with pytest.raises(RedisConnectionError):
+        reaper.sweep()
+    bind({"SMURFQ_REDIS_URL": valkey_url, "SMURFQ_SLOTS": SLOT})
     clock.now = WORKER_GONE_S + 1
     assert reaper.sweep() == []
+    clock.now = 2 * WORKER_GONE_S + 1
+    assert reaper.sweep() == ["reaper-11"]
+
+
+def test_one_that_has_begun_is_left_to_its_worker(clock: Clock) -> None:
+    """It had waited for long, and was taken between two looks of the sweep."""
+    running = left_running("reaper-12")
+    app.store.zadd(keys.WAITING, {running.task_id: time.time() - MESSAGE_GONE_S - 1})
+    assert Reaper(app, clock).sweep() == []
+    assert app.records.header(running.task_id).status == "starting"
+    assert app.store.zscore(keys.WAITING, running.task_id) is None

@@ -1,0 +1,165 @@
+"""The site of a soak: two slots that one worker serves, one with a worker of its own, and a simulated one if asked for.
+
+As a service manager does, it starts again what has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from smurfq import config
+from smurfq.app import app
+from smurfq.sim.options import Options
+from smurfq.sim.surroundings import options_of, site_variables
+from smurfq.store.connection import AWAY
+from tests.integration.live import LiveSite, eventually, free_port
+from tests.soak import scripts
+
+WORKERS = {"worker-a": ("crate1slot1", "crate1slot2"), "worker-b": ("crate1slot3",)}
+SIMULATED = {"worker-sim": ("crate1slot4",)}
+LEASE_TTL_S = 5.0
+BACK_WITHIN_S = 90.0
+_READ_POLL_S = 0.05
+
+
+class SoakSite(LiveSite):
+    """Valkey, bridge, workers, and the simulator if ``simulated``; it knows who serves what."""
+
+    def __init__(self, folder: Path, *, simulated: bool) -> None:
+        self.workers = {**WORKERS, **(SIMULATED if simulated else {})}
+        self.slots = [slot for slots in self.workers.values() for slot in slots]
+        self.simulated = SIMULATED["worker-sim"] if simulated else ()
+        variables = {
+            "SMURFQ_SLOTS": " ".join(self.slots),
+            "SMURFQ_STATE_DIR": str(folder / "state"),
+            "SMURFQ_WORKER_LEASE_TTL_S": str(LEASE_TTL_S),
+            "SMURFQ_WORKER_LOCK_WAIT_S": "20",
+            "SMURFQ_SIM_DETECTORS": "24",
+        }
+        if simulated:
+            variables["SMURFQ_SIM_PORT"] = str(free_port(2))
+            self._options: Options = options_of(config.load(variables), self.simulated)
+            variables |= site_variables(self._options)
+        super().__init__(folder, **variables)
+        self.publishing = self.script("publishing.py", scripts.PUBLISHING)
+        self.streaming = self.script("streaming.py", scripts.STREAMING)
+        self.bind()
+
+    def start(self) -> None:
+        """Start all of it."""
+        if self.simulated:
+            words = [word for slot in self.simulated for word in ("--slot", slot)]
+            self._start("sim", "-m", "smurfq.sim", *words)
+        self.start_bridge()
+        for name in self.workers:
+            self.start_worker_named(name)
+        self.await_served()
+
+    def journal(self, slot: str) -> Path:
+        """Where the operations of a slot write."""
+        return self.folder / f"journal-{slot}"
+
+    def start_worker_named(self, name: str, started_as: str | None = None) -> subprocess.Popen[bytes]:
+        """A worker of the slots that ``name`` serves, not waited for."""
+        slots = self.workers[name]
+        preload = str(slots == self.simulated).lower()
+        process: subprocess.Popen[bytes] = self.start_worker(
+            slots[0], started_as or name, wait=False, slots=slots, SMURFQ_WORKER_PRELOAD=preload
+        )
+        return process
+
+    def keep_up(self) -> None:
+        """Start again what has ended."""
+        for name in ("bridge", *self.workers):
+            if self.processes[name].poll() is not None:
+                self.start_bridge(wait=False) if name == "bridge" else self.start_worker_named(name)
+
+    def await_served(self) -> None:
+        """Return once the bridge lives and every slot is served."""
+        eventually(self._all_served, BACK_WITHIN_S, "all slots are served, and the bridge lives")
+
+    def _all_served(self) -> bool:
+        self.keep_up()
+        try:
+            alive = bool(app.store.exists("smurfq:bridge"))
+            return alive and all(self._is_served(name, slot) for name, slots in self.workers.items() for slot in slots)
+        except AWAY:
+            return False
+
+    def _is_served(self, name: str, slot: str) -> bool:
+        return all(
+            self._is_child(self.worker_pid(slot, lane), self.processes[name].pid) for lane in ("control", "state")
+        )
+
+    def lane(self, slot: str) -> psutil.Process | None:
+        """The control lane's process of whichever worker serves a slot."""
+        try:
+            return psutil.Process(self.worker_pid(slot))
+        except (*AWAY, psutil.Error, ValueError):
+            return None
+
+    def operation(self, slot: str, within_s: float = 3.0) -> int | None:
+        """The process of the operation that runs on a slot, waited for a little."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            try:
+                running = app.fence.running(slot)
+            except AWAY:
+                return None
+            if running is not None and len(running.processes) > 1:
+                return int(running.processes[1][0])
+            time.sleep(_READ_POLL_S)
+        return None
+
+    def worker_of(self, slot: str) -> str:
+        """The name of the worker that serves a slot."""
+        return next(name for name, slots in self.workers.items() if slot in slots)
+
+    def stop_valkey(self, number: int) -> None:
+        """End the Valkey with a signal."""
+        process: Any = self.valkey._process
+        process.send_signal(number)
+        process.wait()
+        self.valkey._process = self.valkey._port = None
+
+    def continue_all(self) -> None:
+        """Let go on whatever of this site is stopped (SIGSTOP), that it can be ended."""
+        for pid in site_processes(self.environ["SMURFQ_STATE_DIR"]):
+            _signal(pid, signal.SIGCONT)
+
+
+def site_processes(state_dir: str) -> list[int]:
+    """The processes of a site, found by the variable that all of them have."""
+    marker = f"SMURFQ_STATE_DIR={state_dir}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if marker in environment.split(b"\0"):
+            found.append(int(folder.name))
+    return found
+
+
+def described(pid: int) -> str:
+    """A process in words."""
+    try:
+        process = psutil.Process(pid)
+        return f"process {pid} ({process.status()}): {' '.join(process.cmdline())[:200]}"
+    except psutil.Error:
+        return f"process {pid}"
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
