@@ -14,6 +14,7 @@ from smurfq.errors import SmurfqError
 from smurfq.runner.runner import Job
 from smurfq.runner.session import Session
 from smurfq.store import patiently
+from smurfq.store.leashes import Leashes
 from smurfq.tasks.task import BODIES, OperationTask, operation_task
 from smurfq.tasks.worker_context import WorkerContext, worker_of
 
@@ -45,6 +46,12 @@ class WorkflowTask(OperationTask):
 
     def _warn_of_edits(self, job: Job) -> None:
         pass
+
+    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Let go of the seat, and of what the workflow has started where its process died before it could."""
+        if self._running is not None:
+            patiently(lambda: Leashes(self.app.store).end(task_id, f"its workflow {task_id[:8]} has ended"))
+        super().after_return(status, retval, task_id, args, kwargs, einfo)
 
 
 def workflow(session: Session, **_params: Any) -> None:
