@@ -167,11 +167,29 @@ def _configuration() -> Iterator[Register]:
     yield Register("AMCc:ReadAll", "int")
     yield Register(SET_DEFAULTS, "int")
     yield Register(APP + "BUILD_DSP_G", "int", 2**NUM_BANDS - 1)
+    for name in ("CpldReset", "resetRtm"):
+        yield Register(RTM + name, "int")
+    carrier = FPGA + "AmcCarrierCore:"
+    timing = carrier + "AmcCarrierTiming:"
+    yield Register(timing + "TimingFrameRx:RxLinkUp", "int", 1)
+    for name in ("ChannelReg[0]:EnableReg", "ChannelReg[0]:DestType", "ChannelReg[0]:DestSel", "ChannelReg[0]:RateSel"):
+        yield Register(timing + "EvrV2CoreTriggers:EvrV2" + name, "int")
+    for name in ("TriggerReg[0]:EnableTrig", "TriggerReg[0]:Width"):
+        yield Register(timing + "EvrV2CoreTriggers:EvrV2" + name, "int")
+    for number in range(4):
+        yield Register(f"{carrier}AxiSy56040:OutputConfig[{number}]", "int")
 
 
 def _configuration_of_bay(bay: int) -> Iterator[Register]:
     core = f"{APP}MicrowaveMuxCore[{bay}]:"
-    for name in ("DBG:enable", "DBG:dacReset[0]", "DBG:dacReset[1]"):
+    for name in (
+        "DBG:enable",
+        "DBG:dacReset[0]",
+        "DBG:dacReset[1]",
+        "LMK:enable",
+        "LMK:LmkReg_0x0146",
+        "LMK:LmkReg_0x0147",
+    ):
         yield Register(core + name, "int")
     for number in range(16):
         yield Register(f"{FPGA}AppTop:AppTopJesd[{bay}]:JesdTx:dataOutMux[{number}]", "text", "UserData")
