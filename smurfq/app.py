@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,12 +19,14 @@ from typing import Any
 from celery import Celery
 from celery.app.task import Context
 from celery.result import AsyncResult
-from celery.signals import before_task_publish
 from celery.utils import uuid
+from celery.utils.log import get_logger
+from kombu.exceptions import OperationalError
 
-from smurfq import config
+from smurfq import config, identity
 from smurfq.celery_settings import celery_settings
-from smurfq.core import operations, session
+from smurfq.core import operations, session, submission
+from smurfq.core.priorities import priority_number
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, worker_name
 from smurfq.core.submission import handed_on, operations_in
@@ -40,13 +43,15 @@ from smurfq.store import Records, patiently
 from smurfq.store.admission import Item, LockCheck, Unique
 from smurfq.store.connection import AWAY, Client
 from smurfq.store.fence import Fence
+from smurfq.store.handles import Handles
 from smurfq.store.holds import Holds
-from smurfq.store.queues import NORMAL_PRIORITY, Queues, Waiting
+from smurfq.store.queues import Queues, Waiting, list_key
 from smurfq.store.snapshot import Snapshots
 from smurfq.store.verbs import Verbs
 
-PRIORITIES: Mapping[str, int] = {"urgent": 0, "normal": NORMAL_PRIORITY, "background": 9}
-_sending: ContextVar[SmurfqApp | None] = ContextVar("_sending", default=None)
+logger = get_logger(__name__)
+
+_batch: ContextVar[list[_Formed] | None] = ContextVar("_batch", default=None)
 _TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REFUSED_OPTIONS = {
     "eta": "a message that waits for its time could be run twice; submit when the time has come",
@@ -56,6 +61,8 @@ _REFUSED_OPTIONS = {
     "routing_key": "the queue follows from the parameter 'slot'",
     "ignore_result": "the record of every operation is kept",
 }
+_OWN_MEANS = ("producer", "publisher", "connection")  # Celery's ways to bring along what sends a message
+_UNIQUE: Mapping[Any, Unique] = {None: "", False: "", True: "waiting", "waiting": "waiting", "running": "running"}
 
 
 class SmurfqApp(Celery):  # type: ignore[misc]
@@ -67,43 +74,49 @@ class SmurfqApp(Celery):  # type: ignore[misc]
         return config.load(os.environ)
 
     @cached_property
+    def handles(self) -> Handles:
+        """All that the site keeps in Redis."""
+        return Handles(self.settings)
+
+    @property
     def store(self) -> Client:
         """The client of the one Redis."""
-        return connect(self.settings.redis_url)
+        return self.handles.redis
 
-    @cached_property
-    def _expires_s(self) -> float:
-        return self.settings.redis.result_expires_days * 86400
-
-    @cached_property
+    @property
     def records(self) -> Records:
         """The session records."""
-        return Records(self.store, self._expires_s)
+        return self.handles.records
 
-    @cached_property
+    @property
     def snapshots(self) -> Snapshots:
         """The copies of live records in Celery's metadata."""
-        return Snapshots(self.store, self.records)
+        return self.handles.snapshots
 
-    @cached_property
+    @property
     def fence(self) -> Fence:
         """Claims, leases, and what runs where."""
-        return Fence(self.store, self._expires_s)
+        return self.handles.fence
 
-    @cached_property
+    @property
     def holds(self) -> Holds:
         """The held queues."""
-        return Holds(self.store)
+        return self.handles.holds
 
-    @cached_property
+    @property
     def verbs(self) -> Verbs:
         """What is asked of running operations."""
-        return Verbs(self.store)
+        return self.handles.verbs
 
-    @cached_property
+    @property
     def waiting(self) -> Queues:
         """What waits in the queues."""
-        return Queues(self.store)
+        return self.handles.queues
+
+    @property
+    def owner(self) -> str:
+        """In whose name this process submits, unless a submission says otherwise."""
+        return identity.owner(os.environ, self.settings.owner)
 
     def submit(
         self,
@@ -113,12 +126,16 @@ class SmurfqApp(Celery):  # type: ignore[misc]
         params: Mapping[str, Any] | None = None,
         priority: str | int = "normal",
         emergency: bool = False,
+        unique: bool | str = False,
+        owner: str | None = None,
         **options: Any,
     ) -> AsyncResult:
         """The result handle of an operation now queued for ``slot``.
 
         ``priority`` is ``urgent``, ``normal`` or ``background``. ``emergency`` puts it into the slot's emergency lane:
-        it passes by a hold, and what runs on the slot is aborted for it.
+        it passes by a hold and a lock, and what runs on the slot is aborted for it. ``unique`` refuses it where the
+        same, with the same parameters, waits already; ``"running"``: waits or runs. ``owner`` is in whose name it is
+        submitted, which a locked slot looks at.
 
         Raises
         ------
@@ -126,15 +143,16 @@ class SmurfqApp(Celery):  # type: ignore[misc]
             The operation, slot, a parameter or an option is refused; nothing was queued.
         """
         name = operations.task_name(operations.operation(operation).name)
-        if isinstance(priority, str):
-            if priority not in PRIORITIES:
-                raise ParameterError(
-                    f"priority of {name}: {priority!r} is none of {', '.join(PRIORITIES)}", parameter="priority"
-                )
-            priority = PRIORITIES[priority]
         if emergency:
-            options["headers"] = {**options.get("headers", {}), "smurfq_lane": "emergency"}
-        return self.send_task(name, kwargs={**(params or {}), "slot": slot}, priority=priority, **options)
+            options["headers"] = {**options.get("headers", {}), submission.LANE: "emergency"}
+        return self.send_task(
+            name,
+            kwargs={**(params or {}), "slot": slot},
+            priority=priority,
+            unique=unique,
+            owner=owner,
+            **options,
+        )
 
     def send_task(
         self,
@@ -145,20 +163,109 @@ class SmurfqApp(Celery):  # type: ignore[misc]
         task_id: str | None = None,
         chain: Any = None,
         chord: Any = None,
+        link: Any = None,
         link_error: Any = None,
         **options: Any,
     ) -> AsyncResult:
-        """Check, route and write down a task, then queue it; see ``celery.Celery.send_task``."""
+        """Check, route and write down a task, and queue it; see ``celery.Celery.send_task``.
+
+        Within ``batch``, it is queued when that ends. Beside Celery's options it takes ``unique`` and ``owner``; see
+        ``submit``.
+        """
         task_id = task_id or uuid()
         try:
             checked = self._check(name, args, kwargs, options)
+            later = [*operations_in(chain), *operations_in(chord), *operations_in(link)]
+            checks = self._check_canvas(checked, later)
+            said = checked.said(time.time())
+            result, outbox = self._formed(
+                name,
+                checked,
+                task_id=task_id,
+                chain=handed_on(chain, said),
+                chord=handed_on(chord, said),
+                link=handed_on(link, said),
+                link_error=handed_on(link_error, said),
+                **options,
+            )
+            self._admit_or_keep(_Formed(checked, self._item(task_id, checked, outbox, options), checks, outbox.events))
         except RequestError as error:
             if self.current_worker_task is None:
                 raise
+            if getattr(error, "state", None) == "known":  # Celery may send the body of a chord twice
+                return AsyncResult(task_id, app=self)
             # The next step of a chain: raising here would fail the step before it, which has succeeded.
             request = Context(id=task_id, chain=chain, chord=chord, errbacks=link_error, task=name)
             self.end_unrun(request, error, Outcome.FAILED)
             return AsyncResult(task_id, app=self)
+        return result
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Queue all that is submitted in the block when it ends, in one step: all of it or nothing.
+
+        Nothing is queued where the block raises, or where one of its submissions is refused. ``.delay()``, canvases
+        and ``submit`` alike are kept; the handles that they return are good before and after.
+
+        Raises
+        ------
+        SlotLockedError, DuplicateError
+            One of them is refused.
+        """
+        if _batch.get() is not None:
+            yield  # part of the one around it
+            return
+        kept: list[_Formed] = []
+        token = _batch.set(kept)
+        try:
+            yield
+        finally:
+            _batch.reset(token)
+        if kept:
+            self._admit(kept)
+
+    @contextmanager
+    def producer_or_acquire(self, producer: Any = None) -> Iterator[Any]:
+        """Celery's own. A group sends its tasks within it: they are queued when it ends, in one step."""
+        if producer is not None:
+            yield producer
+            return
+        self.store.ping()  # a Redis that is away is told here; a group would subscribe to its results, and wait for it
+        with super().producer_or_acquire() as acquired, self.batch():
+            yield acquired
+
+    def _formed(self, name: str, checked: _Checked, **options: Any) -> tuple[AsyncResult, Outbox]:
+        """The handle of a task, and the message that Celery would have sent for it."""
+        for means in _OWN_MEANS:
+            options.pop(means, None)
+        headers = {**(options.pop("headers", None) or {}), submission.OWNER: checked.owner}
+        outbox = Outbox(self._unused_connection)
+        result = super().send_task(
+            name,
+            args=checked.args,
+            kwargs={**checked.params, "slot": checked.slot},
+            queue=queue_name(checked.slot, checked.lane),
+            producer=outbox,
+            headers=headers,
+            **options,
+        )
+        return result, outbox
+
+    def _get_backend(self) -> Any:
+        """Celery's result backend, but a result is subscribed to when it is waited for and not when its task is sent.
+
+        Celery would subscribe before the task is queued, and wait for a Redis that is away for ever.
+        """
+        backend = super()._get_backend()
+        backend.on_task_call = _subscribe_later
+        return backend
+
+    @cached_property
+    def _unused_connection(self) -> Any:
+        """What a producer must have; nothing is sent through it."""
+        return self.connection_for_write()
+
+    def _item(self, task_id: str, checked: _Checked, outbox: Outbox, options: Mapping[str, Any]) -> Item:
         record = SessionRecord(
             session_id=task_id,
             op_name=checked.operation.name,
@@ -168,51 +275,68 @@ class SmurfqApp(Celery):  # type: ignore[misc]
             parent_id=options.get("parent_id"),
             root_id=options.get("root_id"),
             simulated=self.settings.simulated,
+            submitted_by=checked.owner,
         )
-        self.records.create(record)
-        sending = _sending.set(self)
-        try:
-            return super().send_task(
-                name,
-                args=checked.args,
-                kwargs={**checked.params, "slot": checked.slot},
-                task_id=task_id,
-                chain=chain,
-                chord=chord,
-                link_error=link_error,
-                queue=queue_name(checked.slot, checked.lane),
-                **options,
-            )
-        except Exception:
-            self.records.forget(record)
-            raise
-        finally:
-            _sending.reset(sending)
+        (message,) = outbox.messages
+        return Item(
+            record=record,
+            key=list_key(message.queue, message.priority),
+            text=message.text(),
+            message=message.kept(),
+            fingerprint=submission.fingerprint(checked.operation.name, checked.slot, checked.params),
+            publisher=publisher_id(checked.slot, checked.lane),
+            unique=checked.unique,
+        )
 
-    def keep_message(
-        self, headers: Mapping[str, Any], body: Any, properties: Mapping[str, Any], routing_key: str, **_more: Any
-    ) -> None:
-        """Keep a message about to be sent: a worker that dies while it takes one from Redis takes it along."""
-        message = {"body": body, "headers": headers, "properties": properties, "routing_key": routing_key}
-        self.records.keep_message(headers["id"], message)
+    def _admit_or_keep(self, formed: _Formed) -> None:
+        kept = _batch.get()
+        if kept is None:
+            self._admit([formed])
+            return
+        same = [other for other in kept if other.item.fingerprint == formed.item.fingerprint]
+        if same and formed.item.unique:
+            record = formed.item.record
+            raise DuplicateError(
+                f"{record.op_name} on {record.slot}: the same, with the same parameters, stands in this batch already; "
+                "leave one out",
+                slot=record.slot,
+                operation=record.op_name,
+                session_id=same[0].item.record.session_id,
+                state="waiting",
+            )
+        kept.append(formed)
+
+    def _admit(self, formed: Sequence[_Formed]) -> None:
+        items = [one.item for one in formed]
+        checks = [check for one in formed for check in one.checks]
+        nonce = uuid()
+
+        def admit() -> None:
+            self.handles.admission.admit(items, checks, nonce)
+
+        if self.current_worker_task is None:
+            admit()
+        else:
+            patiently(admit)  # the next step of a chain: nobody else would send it
+        for one in formed:
+            self._tell(one.events)
+
+    def _tell(self, events: Sequence[tuple[Any, dict[str, Any]]]) -> None:
+        """Send the events of what has been queued; it is queued, whether or not they can be."""
+        try:
+            with super().producer_or_acquire() as producer:
+                for body, options in events:
+                    producer.publish(body, **options)
+        except (*AWAY, OperationalError):
+            logger.debug("no event of a submission, Redis is away")
 
     def resend(self, message: Mapping[str, Any]) -> None:
         """Send a kept message again; should the first have survived after all, the claim drops one of the two."""
-        queue = self.amqp.queues[message["routing_key"]]
-        with self.producer_or_acquire() as producer:
-            producer.publish(
-                message["body"],
-                exchange=queue.exchange,
-                routing_key=queue.routing_key,
-                declare=[queue],
-                serializer="json",
-                headers=message["headers"],
-                retry=True,
-                retry_policy=self.conf.task_publish_retry_policy,
-                **message["properties"],
-            )
+        again = Message.from_kept(message)
+        self.store.lpush(list_key(again.queue, again.priority), again.text())
 
     def _check(self, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> _Checked:
+        """What is asked for, checked; takes out of ``options`` what is not Celery's, and what is not allowed."""
         operation = operations.operation(name)
         for option, why in _REFUSED_OPTIONS.items():
             if options.pop(option, None):
@@ -232,8 +356,38 @@ class SmurfqApp(Celery):  # type: ignore[misc]
                 got=unique,
             )
         return _Checked(
-            operation, slot, lane, operations.check(operation.name, params), previous_steps(operation.name, args)
+            operation,
+            slot,
+            lane,
+            operations.check(operation.name, params),
+            previous_steps(operation.name, args),
+            unique=_UNIQUE[unique],
+            owner=str(options.pop("owner", None) or headers.get(submission.OWNER) or self.owner),
+            accepted=headers.get(submission.ACCEPTED),
+            priority=options["priority"],
         )
+
+    def _slot(self, operation: operations.Operation, params: dict[str, Any]) -> str:
+        """The slot that ``params`` name, taken out of them; a workflow runs beside the slots, on those it names."""
+        if operation is operations.WORKFLOW:
+            for slot in operations.check(operation.name, {"slots": params.get("slots")}, partial=True).get("slots", ()):
+                self.settings.check_slot(slot)
+            params.pop("slot", None)
+            return WORKFLOWS
+        if "slot" not in params:
+            known = ", ".join(self.settings.slots)
+            raise UnknownSlotError(f"{operation.task_name} needs the keyword 'slot', one of {known}")
+        return self.settings.check_slot(params.pop("slot"))
+
+    def _check_canvas(self, first: _Checked, later: Iterable[Mapping[str, Any]]) -> list[LockCheck]:
+        """The slots whose locks a submission must pass; its later steps are checked with the first."""
+        steps = [first]
+        if first.accepted is None:
+            for step in later:
+                options = {name: value for name, value in (step.get("options") or {}).items() if value is not None}
+                options.setdefault("owner", first.owner)
+                steps.append(self._check(str(step.get("task")), None, step.get("kwargs"), options))
+        return [LockCheck(step.slot, step.owner, step.accepted) for step in steps if step.lane == "control"]
 
     def end_unrun(self, request: Any, error: Exception, outcome: Outcome, *, state: str = "FAILURE") -> None:
         """Give a task that never ran a final state, and with it the rest of its chain, its chord and errbacks."""
@@ -267,7 +421,7 @@ class SmurfqApp(Celery):  # type: ignore[misc]
         )
         self.end_unrun(request, error, Outcome.ABORTED)
 
-    def control_worker(self, slot: str, command: str, lane: Lane = "control", timeout_s: float = 1.0) -> Any:
+    def control_worker(self, slot: str, command: str, lane: Lane = "control", timeout_s: float = 5.0) -> Any:
         """The answer of a slot's worker to a remote control command; None if none came in time."""
         node = worker_name(slot, lane)
         with self.connection_for_write() as fresh:  # a pooled one may be from before a restart of Redis
@@ -286,6 +440,28 @@ class _Checked:
     lane: Lane
     params: dict[str, Any]
     args: list[Any]
+    unique: Unique
+    owner: str
+    accepted: float | None
+    priority: int
+
+    def said(self, now: float) -> dict[str, Any]:
+        """What its later steps say of themselves too."""
+        return {
+            submission.OWNER: self.owner,
+            submission.PRIORITY: self.priority,
+            submission.ACCEPTED: now if self.accepted is None else self.accepted,
+        }
+
+
+@dataclass(frozen=True)
+class _Formed:
+    """A submission that is ready to be queued."""
+
+    checked: _Checked
+    item: Item
+    checks: list[LockCheck]
+    events: list[tuple[Any, dict[str, Any]]]
 
 
 def previous_steps(operation: str, args: Any) -> list[Any]:
@@ -307,6 +483,10 @@ def previous_steps(operation: str, args: Any) -> list[Any]:
             operation=operation,
         )
     return [_reference(args[0])] if args else []
+
+
+def _subscribe_later(_producer: Any, _task_id: str) -> None:
+    """Nothing: whoever waits for a result subscribes to it, and then looks whether it is there."""
 
 
 def _is_record(value: Any) -> bool:
@@ -343,34 +523,5 @@ def _chain_ids(chain: Any) -> list[str]:
     return [task_id for task_id in ids if task_id]
 
 
-def _keep_message(**message: Any) -> None:
-    sender = _sending.get()
-    if sender is not None:  # else another application of this process sends a message of its own
-        sender.keep_message(**message)
-
-
-before_task_publish.connect(_keep_message)
 app = SmurfqApp("smurfq")
 app.add_defaults(lambda: celery_settings(app.settings))
-    def _slot(self, operation: operations.Operation, params: dict[str, Any]) -> str:
-        """The slot that ``params`` name, taken out of them; a workflow runs beside the slots, on those it names."""
-        if operation is operations.WORKFLOW:
-            for slot in operations.check(operation.name, {"slots": params.get("slots")}, partial=True).get("slots", ()):
-                self.settings.check_slot(slot)
-            params.pop("slot", None)
-            return WORKFLOWS
-        if "slot" not in params:
-            known = ", ".join(self.settings.slots)
-            raise UnknownSlotError(f"{operation.task_name} needs the keyword 'slot', one of {known}")
-        return self.settings.check_slot(params.pop("slot"))
-
-    def _check_canvas(self, first: _Checked, later: Iterable[Mapping[str, Any]]) -> list[LockCheck]:
-        """The slots whose locks a submission must pass; its later steps are checked with the first."""
-        steps = [first]
-        if first.accepted is None:
-            for step in later:
-                options = {name: value for name, value in (step.get("options") or {}).items() if value is not None}
-                options.setdefault("owner", first.owner)
-                steps.append(self._check(str(step.get("task")), None, step.get("kwargs"), options))
-        return [LockCheck(step.slot, step.owner, step.accepted) for step in steps if step.lane == "control"]
-

@@ -109,6 +109,14 @@ class SlotHeldError(SlotError):
     """The slot is held by somebody else."""
 
 
+class SlotLockedError(RequestError, SlotError):
+    """The slot is locked by somebody else, and takes the lock's owner's submissions only."""
+
+
+class DuplicateError(RequestError, SlotError):
+    """The same is asked of the slot already, by a submission that waits or runs; or its id is taken."""
+
+
 class ForkSafetyError(SlotError):
     """The process that operations are forked from has touched Channel Access: its children would read stale values."""
 

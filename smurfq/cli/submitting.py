@@ -125,7 +125,7 @@ def run(
     """
     if timeout is not None and detach:
         raise click.UsageError("--timeout is for a run that is followed, not for --detach")
-    params = {"script": str(script.absolute()), "args": list(args), "log": _log_value(log)}
+    params: dict[str, Any] = {"script": str(script.absolute()), "args": list(args), "log": _log_value(log)}
     started = slot_of(slot).submit("run", cast(Priority, priority), **params)
     if not detach:
         sys.exit(follow_to_end(started, as_json=as_json, output=True, timeout_s=timeout))

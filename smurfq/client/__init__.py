@@ -8,13 +8,14 @@
 
 ``connection`` is the way to a site, ``run`` one run of an operation, ``slot`` and ``slots`` what can be asked
 of hardware, ``following`` the subscription, ``updates`` what it yields, ``waiting`` why a run has not started
-yet, ``status`` what a slot is doing, ``final`` how a run ended.
+yet, ``status`` what a slot is doing, ``batch`` several submissions in one step, ``final`` how a run ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smurfq.client.batch import Submission, submit_all
 from smurfq.client.run import Answer, Run
 from smurfq.client.slot import Held, Priority, Slot
 from smurfq.client.slots import Slots
@@ -55,11 +56,13 @@ __all__ = [
     "StageUpdate",
     "StatusUpdate",
     "StoreUpdate",
+    "Submission",
     "WorkerStatus",
     "abort",
     "follow",
     "record",
     "stop",
+    "submit_all",
     "wait",
 ]
 

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError
 
+from smurfq import identity
 from smurfq.config import Settings, load
 from smurfq.errors import StoreUnavailableError
-from smurfq.store import Records, connect
-from smurfq.store.connection import AWAY, Client, without_password
+from smurfq.identity import whoami
+from smurfq.store import Records
+from smurfq.store.connection import AWAY, Client, explain, without_password
 from smurfq.store.fence import Fence
+from smurfq.store.handles import Handles
 from smurfq.store.holds import Holds
+from smurfq.store.locks import Locks
 from smurfq.store.queues import Queues
 from smurfq.store.verbs import Verbs
 
+__all__ = ["Connection", "connection_of", "whoami"]
+
 if TYPE_CHECKING:
     from smurfq.app import SmurfqApp
-
-DAY_S = 86_400.0
 
 
 class Connection:
@@ -36,34 +38,49 @@ class Connection:
         self._environment = environment
 
     @cached_property
+    def handles(self) -> Handles:
+        """All that the site keeps in Redis."""
+        return Handles(self.settings)
+
+    @property
     def redis(self) -> Client:
         """The client of the site's Redis."""
-        return connect(self.settings.redis_url)
+        return self.handles.redis
 
-    @cached_property
+    @property
     def records(self) -> Records:
         """The session records."""
-        return Records(self.redis, self._expires_s)
+        return self.handles.records
 
-    @cached_property
+    @property
     def fence(self) -> Fence:
         """What runs where, and who serves which queue."""
-        return Fence(self.redis, self._expires_s)
+        return self.handles.fence
 
-    @cached_property
+    @property
     def holds(self) -> Holds:
         """The held queues."""
-        return Holds(self.redis)
+        return self.handles.holds
 
-    @cached_property
+    @property
+    def locks(self) -> Locks:
+        """The locked slots."""
+        return self.handles.locks
+
+    @property
     def queues(self) -> Queues:
         """What waits."""
-        return Queues(self.redis)
+        return self.handles.queues
 
-    @cached_property
+    @property
     def verbs(self) -> Verbs:
         """The requests to running operations."""
-        return Verbs(self.redis)
+        return self.handles.verbs
+
+    @property
+    def owner(self) -> str:
+        """In whose name this process asks for something, unless it says otherwise."""
+        return identity.owner(os.environ, self.settings.owner)
 
     @cached_property
     def app(self) -> SmurfqApp:
@@ -76,6 +93,7 @@ class Connection:
             return app
         made = SmurfqApp("smurfq", set_as_current=False)
         made.settings = self.settings
+        made.handles = self.handles
         made.add_defaults(lambda: celery_settings(self.settings))
         return made
 
@@ -97,9 +115,19 @@ class Connection:
             except OperationalError as cause:
                 raise RedisConnectionError(str(cause)) from cause
 
-    @property
-    def _expires_s(self) -> float:
-        return self.settings.redis.result_expires_days * DAY_S
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Queue all that is submitted in the block when it ends, in one step: all of it or nothing.
+
+        Raises
+        ------
+        SlotLockedError, DuplicateError
+            One of them is refused; nothing was queued.
+        StoreUnavailableError
+            Redis did not answer.
+        """
+        with self.reached(), self.app.batch():
+            yield
 
     @contextmanager
     def reached(self) -> Iterator[None]:
@@ -114,20 +142,9 @@ class Connection:
             yield
         except StoreUnavailableError:
             raise
-        except AuthenticationError as cause:
-            url = without_password(self.settings.redis_url)
-            raise StoreUnavailableError(
-                f"Redis at {url} refuses us ({cause}); its user and password stand in SMURFQ_REDIS_URL or in "
-                "redis.url of the site file, as redis://user:password@host:port/0",
-                url=url,
-            ) from cause
-        except AWAY as cause:
-            url = without_password(self.settings.redis_url)
-            raise StoreUnavailableError(
-                f"Redis at {url} does not answer ({cause}); `smurfq doctor` tells more, "
-                "SMURFQ_REDIS_URL or redis.url of the site file says where it is",
-                url=url,
-            ) from cause
+        except (*AWAY, NoPermissionError) as cause:
+            url = self.settings.redis_url
+            raise StoreUnavailableError(explain(url, cause), url=without_password(url)) from cause
 
 
 @cache
@@ -138,12 +155,3 @@ def _from_environment() -> Connection:
 def connection_of(settings: Settings | None) -> Connection:
     """The connection for ``settings``; for None the one that this process's environment describes."""
     return _from_environment() if settings is None else Connection(settings)
-
-
-def whoami() -> str:
-    """Who asks, as ``user@host``, for those who read a record later."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's numeric user has no name
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from smurfq.client.connection import Connection, connection_of, whoami
 from smurfq.client.run import Answer, Run
@@ -13,12 +13,14 @@ from smurfq.client.status import SlotStatus, running_now, slot_status
 from smurfq.client.updates import RecordUpdate
 from smurfq.client.waiting import is_served
 from smurfq.config import Settings
+from smurfq.core.priorities import Priority
 from smurfq.core.session import SessionRecord
 from smurfq.errors import RequestError
 from smurfq.store.holds import Hold
+from smurfq.store.locks import Lock
 from smurfq.store.queues import Waiting
 
-Priority = Literal["urgent", "normal", "background"]
+__all__ = ["Held", "Priority", "Slot"]
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,34 @@ class Slot:
     def __repr__(self) -> str:
         return f"Slot({self.slot!r})"
 
-    def submit(self, operation: str, priority: Priority = "normal", **params: Any) -> Run:
+    def submit(
+        self,
+        operation: str,
+        priority: Priority = "normal",
+        *,
+        unique: bool | str = False,
+        owner: str | None = None,
+        **params: Any,
+    ) -> Run:
         """Queue an operation; the run that it will be.
+
+        Urgent ones are served before normal ones, background ones last; none interrupts what runs. ``unique`` refuses
+        it where the same, with the same parameters, waits already; ``"running"``: waits or runs. ``owner`` is in
+        whose name, which a locked slot looks at; absent: ``SMURFQ_OWNER``, else ``user@host``.
 
         Raises
         ------
         UnknownOperationError, ParameterError
             There is no such operation, or a parameter is not as ``OPERATIONS.md`` has it. Nothing was queued.
+        SlotLockedError
+            Somebody else has locked the slot. Nothing was queued.
+        DuplicateError
+            ``unique``, and the same is there already. Nothing was queued.
         StoreUnavailableError
             Redis did not answer. Nothing was queued.
         """
-        return self.run(self._connection.submit(operation, self.slot, params, priority=priority))
+        asked = {"priority": priority, "unique": unique, "owner": owner}
+        return self.run(self._connection.submit(operation, self.slot, params, **asked))
 
     def run(self, run_id: str) -> Run:
         """The run with this id."""
@@ -118,7 +137,7 @@ class Slot:
             Somebody else holds it, and ``force`` is false.
         """
         now = time.time()
-        hold = Hold(self.slot, owner or whoami(), note, now, None if for_s is None else now + for_s)
+        hold = Hold(self.slot, owner or self._connection.owner, note, now, None if for_s is None else now + for_s)
         with self._connection.reached():
             self._connection.holds.put(hold, force=force)
             return Held(hold, self._tell_worker())
@@ -132,9 +151,49 @@ class Slot:
             Somebody else holds it, and ``force`` is false.
         """
         with self._connection.reached():
-            released = self._connection.holds.release(self.slot, owner or whoami(), force=force)
+            released = self._connection.holds.release(self.slot, owner or self._connection.owner, force=force)
             self._tell_worker()
         return released
+
+    def lock(
+        self, owner: str | None = None, note: str = "", for_s: float | None = None, *, force: bool = False
+    ) -> Lock:
+        """Lock the slot: until it is unlocked it takes the owner's submissions only.
+
+        What was accepted before goes on, with the later steps of its chains; emergencies and the state lane pass.
+
+        Parameters
+        ----------
+        owner
+            Whose it is; absent: ``SMURFQ_OWNER``, else ``user@host``. Locked again by its owner, it is locked anew.
+        note
+            Why, for those who are refused.
+        for_s
+            For so many seconds; absent: until it is unlocked.
+        force
+            Even if somebody else has locked it.
+
+        Raises
+        ------
+        SlotLockedError
+            Somebody else has locked it, and ``force`` is false.
+        """
+        now = time.time()
+        lock = Lock(self.slot, owner or self._connection.owner, note, now, None if for_s is None else now + for_s)
+        with self._connection.reached():
+            self._connection.locks.put(lock, force=force)
+        return lock
+
+    def unlock(self, owner: str | None = None, *, force: bool = False) -> bool:
+        """Unlock the slot; false if it was not locked.
+
+        Raises
+        ------
+        SlotLockedError
+            Somebody else has locked it, and ``force`` is false.
+        """
+        with self._connection.reached():
+            return self._connection.locks.release(self.slot, owner or self._connection.owner, force=force)
 
     def emergency_off(self, by: str | None = None, reason: str = "", **params: Any) -> Run:
         """Switch the slot's card off next, whatever runs, waits or holds; the run of ``all_off``.
@@ -149,7 +208,7 @@ class Slot:
         return run
 
     def status(self) -> SlotStatus:
-        """What the slot is doing, who serves and who holds it, and what waits."""
+        """What the slot is doing, who serves, holds and locks it, and what waits."""
         with self._connection.reached():
             return slot_status(self._connection, self.slot)
 

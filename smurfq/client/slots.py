@@ -12,6 +12,8 @@ from smurfq.client.slot import Held, Priority, Slot
 from smurfq.client.status import SlotStatus
 from smurfq.config import Settings
 from smurfq.core.session import SessionRecord
+from smurfq.errors import SlotLockedError
+from smurfq.store.locks import Lock
 
 T = TypeVar("T")
 
@@ -32,7 +34,7 @@ class Slots:
         *,
         connection: Connection | None = None,
     ) -> None:
-        connection = connection or connection_of(settings)
+        self._connection = connection = connection or connection_of(settings)
         names = connection.settings.slots if slots is None else tuple(slots)
         self._slots = {name: Slot(name, connection=connection) for name in names}
 
@@ -45,9 +47,18 @@ class Slots:
     def __getitem__(self, slot: str) -> Slot:
         return self._slots[slot]
 
-    def submit(self, operation: str, priority: Priority = "normal", **params: Any) -> dict[str, Run]:
-        """Queue an operation on each slot; the runs by slot."""
-        return {slot.slot: slot.submit(operation, priority, **params) for slot in self}
+    def submit(
+        self,
+        operation: str,
+        priority: Priority = "normal",
+        *,
+        unique: bool | str = False,
+        owner: str | None = None,
+        **params: Any,
+    ) -> dict[str, Run]:
+        """Queue an operation on every slot, in one step, or on none; the runs by slot. See ``Slot.submit``."""
+        with self._connection.batch():
+            return {slot.slot: slot.submit(operation, priority, unique=unique, owner=owner, **params) for slot in self}
 
     def wait(self, runs: Mapping[str, Run], timeout: float | None = None) -> dict[str, SessionRecord]:
         """The final records of ``runs`` by slot, once all are over; ``timeout`` is that of each in turn."""
@@ -60,6 +71,20 @@ class Slots:
     def hold(self, owner: str | None = None, note: str = "", for_s: float | None = None) -> dict[str, Held]:
         """Hold each slot; see ``Slot.hold``."""
         return self._each(lambda slot: slot.hold(owner, note, for_s))
+
+    def lock(self, owner: str | None = None, note: str = "", for_s: float | None = None) -> dict[str, Lock]:
+        """Lock each slot; see ``Slot.lock``. Where one is another's, those locked just now are unlocked again."""
+        done: dict[str, Lock] = {}
+        with self._connection.reached():
+            before = {name for name in self._slots if self._connection.locks.get(name) is not None}
+        try:
+            for slot in self:
+                done[slot.slot] = slot.lock(owner, note, for_s)
+        except SlotLockedError:
+            for name in done.keys() - before:
+                self[name].unlock(owner)
+            raise
+        return done
 
     def emergency_off(self, by: str | None = None, reason: str = "") -> dict[str, Run]:
         """Switch the cards of all slots off next; the runs of ``all_off`` by slot."""

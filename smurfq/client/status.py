@@ -1,4 +1,4 @@
-"""What a slot is doing: who serves it, who holds it, what runs and what waits."""
+"""What a slot is doing: who serves it, who holds or locks it, what runs and what waits."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from smurfq.client.connection import Connection
 from smurfq.client.waiting import is_served, plain_name
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
+from smurfq.core.priorities import priority_name
 from smurfq.core.session import SessionRecord
 from smurfq.core.slot import Lane, publisher_id
+from smurfq.core.submission import OWNER
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.bridge import BridgeBoard, Health
 from smurfq.store.holds import Hold
+from smurfq.store.locks import Lock
 from smurfq.store.queues import Waiting
 
 _LANES: tuple[Lane, ...] = ("control", "state")
@@ -69,6 +72,7 @@ class SlotStatus:
     waiting: tuple[Waiting, ...]
     last: SessionRecord | None
     bridge: Health | None
+    lock: Lock | None = None
 
     @property
     def alive(self) -> bool:
@@ -82,6 +86,7 @@ class SlotStatus:
             "alive": self.alive,
             "workers": [asdict(worker) for worker in self.workers],
             "hold": asdict(self.hold) if self.hold else None,
+            "lock": asdict(self.lock) if self.lock else None,
             "running": [run.to_dict() for run in self.running],
             "waiting": [waiting_dict(item) for item in self.waiting],
             "last": summary(self.last) if self.last else None,
@@ -96,6 +101,8 @@ def waiting_dict(item: Waiting) -> dict[str, Any]:
         "op_name": plain_name(item.op_name),
         "queue": item.queue,
         "priority": item.priority,
+        "priority_name": priority_name(item.priority),
+        "submitted_by": item.headers.get(OWNER),
         "kwargs": item.kwargs,
     }
 
@@ -117,6 +124,7 @@ def slot_status(connection: Connection, slot: str) -> SlotStatus:
         waiting=tuple(connection.queues.waiting(slot)),
         last=next((record for record in newest if record.done), None),
         bridge=bridge_health(connection),
+        lock=connection.locks.get(slot),
     )
 
 

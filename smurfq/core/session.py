@@ -51,7 +51,8 @@ class SessionRecord:
     are ``[name, time]``; ``metadata`` holds the latest value of each path that the publisher reported;
     ``log`` is the tail of stdout and stderr, whole in the file ``log_file``; ``lost`` counts
     the publisher's datagrams known to be missing; ``complete`` is false when the bridge could not confirm that all
-    had been taken in; ``degraded`` says that something is known to be wrong although the run goes on.
+    had been taken in; ``submitted_by`` is in whose name it was submitted; ``degraded`` says that something is known to
+    be wrong although the run goes on.
     """
 
     session_id: str
@@ -82,6 +83,7 @@ class SessionRecord:
     worker: dict[str, Any] = field(default_factory=dict)
     parent_id: str | None = None
     root_id: str | None = None
+    submitted_by: str | None = None
 
     @property
     def op_code(self) -> OpCode:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smurfq.core.jsonsafe import loads
+from smurfq.core.priorities import NORMAL, PRIORITIES
 from smurfq.core.slot import queue_name
 from smurfq.store.connection import Client
 
-PRIORITY_STEPS = (0, 5, 9)  # urgent, normal, background: 0 is served first
-NORMAL_PRIORITY = 5
+PRIORITY_STEPS = tuple(sorted(PRIORITIES.values()))
+NORMAL_PRIORITY = NORMAL
 _SEPARATOR = "\x06\x16"
 _UNACKED = "unacked"  # kombu's: what was taken, by delivery tag
 _UNACKED_INDEX = "unacked_index"  # kombu's: when it was taken, s since 1970
@@ -107,8 +108,13 @@ class Queues:
         return bool(self._to_front(keys=[waiting.key, front], args=[waiting.text]))
 
 
+def list_key(queue: str, priority: int) -> str:
+    """The Redis list of a queue's priority."""
+    return f"{queue}{_SEPARATOR}{priority}" if priority else queue
+
+
 def _lists(queue: str) -> list[tuple[str, int]]:
-    return [(f"{queue}{_SEPARATOR}{step}" if step else queue, step) for step in PRIORITY_STEPS]
+    return [(list_key(queue, step), step) for step in PRIORITY_STEPS]
 
 
 def _parse(text: str, key: str, priority: int, queue: str) -> Waiting:

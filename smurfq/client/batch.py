@@ -1,0 +1,73 @@
+"""Several submissions, queued in one step: all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from smurfq.client.connection import Connection, connection_of
+from smurfq.client.run import Run
+from smurfq.config import Settings
+from smurfq.core.priorities import Priority
+from smurfq.errors import BatchError, RequestError
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is asked of a slot; the fields are as ``Slot.submit`` takes them."""
+
+    operation: str
+    slot: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    priority: Priority = "normal"
+    unique: bool | str = False
+
+
+def submit_all(
+    submissions: Iterable[Submission],
+    settings: Settings | None = None,
+    *,
+    owner: str | None = None,
+    connection: Connection | None = None,
+) -> list[Run]:
+    """The runs of ``submissions``, in their order, over one or several slots; queued in one step, all or none.
+
+    Those for one slot are served in the order given, within their priority. All are checked before anything is
+    queued, and a process that dies in between has queued all of them or none.
+
+    Raises
+    ------
+    BatchError
+        Some of them are refused; the message and the field ``errors`` name each by its number, from 1.
+    SlotLockedError, DuplicateError
+        A slot is locked by somebody else, or the same is asked of it already. Nothing was queued.
+    StoreUnavailableError
+        Redis did not answer.
+    """
+    connection = connection or connection_of(settings)
+    runs: list[Run] = []
+    refused: dict[int, RequestError] = {}
+    with connection.batch():
+        for number, item in enumerate(submissions, 1):
+            asked = {"priority": item.priority, "unique": item.unique, "owner": owner}
+            try:
+                run_id = connection.submit(item.operation, item.slot, item.params, **asked)
+            except RequestError as error:
+                refused[number] = error
+            else:
+                runs.append(Run(run_id, connection=connection))
+        if refused:
+            raise _refusal(refused, len(runs) + len(refused))
+    return runs
+
+
+def _refusal(refused: Mapping[int, RequestError], count: int) -> BatchError:
+    named = "; ".join(f"number {number}: {error}" for number, error in list(refused.items())[:_NAMED])
+    more = f"; and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+    return BatchError(
+        f"{len(refused)} of {count} submissions are refused, and nothing was queued: {named}{more}",
+        errors={str(number): str(error) for number, error in refused.items()},
+    )

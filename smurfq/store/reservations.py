@@ -1,0 +1,103 @@
+"""What a person may put on a slot for a while: whose it is, why and until when; each change in one atomic step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from smurfq.core.jsonsafe import dumps, loads
+from smurfq.errors import SlotError
+from smurfq.store.connection import Client
+
+# KEYS: reservation.  ARGV: owner, whether by force, new text ('' deletes), milliseconds to live ('' for ever).
+# Returns what was there: unchanged, if it is another's and force was not used.
+_CHANGE = """
+local text = redis.call('GET', KEYS[1])
+if text and ARGV[2] == '0' and cjson.decode(text)['owner'] ~= ARGV[1] then return {'refused', text} end
+if ARGV[3] == '' then redis.call('DEL', KEYS[1])
+elseif ARGV[4] == '' then redis.call('SET', KEYS[1], ARGV[3])
+else redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4]) end
+return {'done', text or ''}
+"""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Whose a slot is, why, since when and until when (s since 1970; None: until it is given back)."""
+
+    slot: str
+    owner: str
+    note: str = ""
+    since: float = 0.0
+    until: float | None = None
+
+    DONE: ClassVar[str]  # what has been done to the slot, in a word
+
+    def __str__(self) -> str:
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.slot} is {self.DONE} by {self.owner}{self.until_words()}{note}"
+
+    def until_words(self) -> str:
+        """`` until 14:30:00``, with the date unless that is today; empty where it has no end."""
+        if self.until is None:
+            return ""
+        end, today = time.localtime(self.until), time.localtime()
+        return time.strftime(" until %H:%M:%S" if end[:3] == today[:3] else " until %Y-%m-%d %H:%M:%S", end)
+
+
+R = TypeVar("R", bound=Reservation)
+
+
+class Reservations(Generic[R]):
+    """The reservations of one kind."""
+
+    def __init__(self, client: Client, kind: type[R], key: Callable[[str], str], refusal: type[SlotError]) -> None:
+        self._client = client
+        self._kind = kind
+        self._key = key
+        self._refusal = refusal
+        self._change = client.register_script(_CHANGE)
+
+    def get(self, slot: str) -> R | None:
+        """The reservation of a slot; None if there is none, or its time is over."""
+        return self.parse(self._client.get(self._key(slot)))
+
+    def parse(self, text: Any) -> R | None:
+        """The reservation that Redis holds as ``text``."""
+        return self._kind(**loads(text)) if text else None
+
+    def put(self, reservation: R, *, force: bool = False) -> None:
+        """Reserve a slot, anew if it is the owner's already.
+
+        Raises
+        ------
+        SlotError
+            Somebody else has reserved it, and ``force`` is false.
+        """
+        life_ms = "" if reservation.until is None else max(1, int(1000 * (reservation.until - time.time())))
+        self._apply(reservation.slot, reservation.owner, force, dumps(asdict(reservation)), life_ms)
+
+    def release(self, slot: str, owner: str, *, force: bool = False) -> bool:
+        """Give a slot back; false if it was not reserved.
+
+        Raises
+        ------
+        SlotError
+            Somebody else has reserved it, and ``force`` is false.
+        """
+        return self._apply(slot, owner, force, "", "") is not None
+
+    def _apply(self, slot: str, owner: str, force: bool, text: str, life_ms: int | str) -> R | None:
+        answer, before = self._change(keys=[self._key(slot)], args=[owner, int(force), text, life_ms])
+        present = self.parse(before)
+        if answer == "refused" and present is not None:
+            raise self._refusal(
+                f"{present}; ask them, or use --force",
+                slot=slot,
+                owner=present.owner,
+                note=present.note,
+                until=present.until,
+            )
+        return present
