@@ -14,7 +14,7 @@ help:
 	@echo "make test   all checks and tests; PYTEST_ARGS='tests/unit -k parser', PYTEST_JOBS=0 for one process"
 	@echo "make check  format, lint, types and layers only"
 	@echo "make bench  the figures, each beside its baseline"
-	@echo "make soak   a site under random faults for five minutes; SOAK_ARGS='--seconds 3600 --seed 1'"
+	@echo "make soak   a site under random faults for five minutes, and what was not as promised; SOAK_ARGS='--seconds 3600 --seed 1'"
 	@echo "make docs   write the generated pages of docs/reference anew"
 
 $(STAMP): pyproject.toml

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from tests.soak.faults import FAULTS
-from tests.soak.soak import keep_evidence, soak, table
+from tests.soak.soak import chosen, keep_evidence, soak, table
 
 
 def main() -> int:
@@ -23,13 +23,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="A site under faults.")
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--only", default="", help="do only faults that have this in their name")
+    parser.add_argument(
+        "--only", action="append", help="do only faults that have this in their name; may be given again"
+    )
     parser.add_argument("--longest-outage", type=float, default=60.0, metavar="S", help="of Redis")
     parser.add_argument("--no-simulated-slot", action="store_true", help="scripts only; starts faster")
     parser.add_argument("--verbose", action="store_true", help="say what is being done, and when")
     arguments = parser.parse_args()
-    if not any(arguments.only.lower() in name.lower() for name in FAULTS):
-        parser.error(f"no fault has {arguments.only!r} in its name; there are: {'; '.join(FAULTS)}")
+    only = arguments.only or [""]
+    if not chosen(only):
+        parser.error(f"no fault has {' or '.join(only)} in its name; there are: {'; '.join(FAULTS)}")
     print(f"soak of {arguments.seconds:g} s, seed {arguments.seed}", flush=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))  # the site must be taken down
@@ -39,7 +42,7 @@ def main() -> int:
         seed=arguments.seed,
         seconds=arguments.seconds,
         simulated=not arguments.no_simulated_slot,
-        only=arguments.only,
+        only=only,
         longest_outage_s=arguments.longest_outage,
         say=functools.partial(print, flush=True) if arguments.verbose else lambda text: None,
     )

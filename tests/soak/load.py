@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from celery import chain, chord, group
 from celery.utils import uuid
@@ -26,8 +26,9 @@ from tests.integration.live import ROOT
 from tests.soak.site import SoakSite
 from tests.soak.witness import Submitted
 
-WAITING_PER_SLOT = 4
 _PAUSE_S = 0.1
+_KINDS = ("one", "one", "one", "one", "chain", "group", "chord", "trial")
+_ON_CARDS = ("streaming", "card")
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,28 @@ class Plan:
 class Load(threading.Thread):
     """Keeps something waiting for every slot until it is told to finish."""
 
-    def __init__(self, site: SoakSite, seed: int) -> None:
+    def __init__(self, site: SoakSite, seed: int, waiting_per_slot: int) -> None:
         super().__init__(name="load", daemon=True)
         self._site = site
+        self._waiting_per_slot = waiting_per_slot
         self._seed = seed
         self._finishing = threading.Event()
         self.submitted: dict[str, Submitted] = {}
         self.asked_to_tell: set[tuple[str, str]] = set()
         self.done: Counter[str] = Counter()
         self.told = site.folder / "told"
-        self._waiter = subprocess.Popen(
+        with (site.folder / "waiter.log").open("ab") as log:
+            self._waiter = self._start_waiter(log)
+
+    def _start_waiter(self, log: BinaryIO) -> subprocess.Popen[str]:
+        site = self._site
+        return subprocess.Popen(
             [sys.executable, "-m", "tests.soak.waiter", str(self.told)],
             cwd=ROOT,
             env={**site.environ, "PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(site.folder)},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=(site.folder / "waiter.log").open("ab"),
+            stderr=log,
             text=True,
             bufsize=1,
         )
@@ -69,13 +76,20 @@ class Load(threading.Thread):
         """Submit one thing after the other."""
         number = 0
         while not self._finishing.is_set():
-            with contextlib.suppress(*AWAY):
-                hungry = [slot for slot in self._site.slots if app.waiting.length(slot) < WAITING_PER_SLOT]
-                if not hungry:
-                    self._finishing.wait(_PAUSE_S)
-                    continue
+            hungry = [slot for slot in self._site.slots if self._is_hungry(slot)]
+            if not hungry:
+                self._finishing.wait(_PAUSE_S)
+                continue
             number += 1
-            self._submit(random.Random(f"{self._seed}-load-{number}"), number)
+            chance = random.Random(f"{self._seed}-load-{number}")
+            kind = chance.choice(_ON_CARDS if set(hungry) <= set(self._site.simulated) else _KINDS)
+            self._submit(kind, chance, number)
+
+    def _is_hungry(self, slot: str) -> bool:
+        try:
+            return app.waiting.length(slot) < self._waiting_per_slot
+        except AWAY:
+            return slot not in self._site.simulated  # it is tried, and refused
 
     def finish(self) -> None:
         """Submit no more."""
@@ -89,10 +103,7 @@ class Load(threading.Thread):
             self._waiter.stdin.close()
         self._waiter.wait(10)
 
-    def _submit(self, chance: random.Random, number: int) -> None:
-        kinds = ["one", "one", "one", "one", "chain", "group", "chord", "trial"]
-        kinds += ["streaming", "streaming", "card", "card"] if self._site.simulated else []
-        kind = chance.choice(kinds)
+    def _submit(self, kind: str, chance: random.Random, number: int) -> None:
         asked, canvas = getattr(self, f"_{kind}")(chance, f"v{number}")
         self.done[kind] += 1
         try:
