@@ -15,6 +15,7 @@ from rich.text import Text
 
 from smurfq.client import RunStatus, SlotStatus
 from smurfq.client.waiting import plain_name, short
+from smurfq.core import stages
 from smurfq.core.session import SessionRecord
 from smurfq.store.queues import Waiting
 
@@ -237,7 +238,7 @@ def _running_text(run: RunStatus) -> Text:
     if run.elapsed_s is not None:
         text.append(f" since {duration(run.elapsed_s)}")
     if run.stage:
-        text.append(f", stage {clean(run.stage)}", "magenta")
+        text.append(f", stage {clean(stages.words(record.op_name, run.stage))}", "magenta")
     if run.message:
         text.append(f", {clean(run.message)!r}", "dim")
     if record.degraded:

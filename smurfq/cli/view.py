@@ -31,6 +31,7 @@ from smurfq.client import (
     StoreUpdate,
 )
 from smurfq.client.waiting import short
+from smurfq.core import stages
 from smurfq.core.session import SessionRecord
 
 _KEYS_SHOWN = 6
@@ -121,8 +122,8 @@ class View:
             case MessageUpdate():
                 yield _line(update.time, update.text)
             case StageUpdate():
-                self._stage = update.name
-                yield _line(update.time, f"stage {update.name}", "cyan")
+                self._stage = stages.words(self.record.op_name, update.name)
+                yield _line(update.time, f"stage {self._stage}", "cyan")
             case DataUpdate():
                 yield from self._take_data(update)
             case FileUpdate():

@@ -5,10 +5,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 KEY = "timestamps"
+
+# In sodetlib 0.6.8. A run may leave some out, if it is told to.
+OF_OPERATION: Final[Mapping[str, tuple[str, ...]]] = {
+    "uxm_setup": (
+        "setup_amps",
+        "estimate_attens",
+        "setup_phase_delay",
+        "setup_tune",
+        "setup_tracking",
+        "noise",
+        "end",
+    ),
+    "uxm_relock": ("setup_amps", "load_tune", "tracking_setup", "noise", "bg_map", "end"),
+}
+
+
+def words(op_name: str, stage: str) -> str:
+    """A stage for people: with its number and how many there are, where that is known, as ``setup_tune (4/7)``."""
+    known = OF_OPERATION.get(op_name, ())
+    return f"{stage} ({known.index(stage) + 1}/{len(known)})" if stage in known else stage
 
 
 def new_stages(value: Any, known: Sequence[Any] = ()) -> list[tuple[str, float]]:

@@ -108,7 +108,9 @@ class Runner:
             It failed, died, was aborted or ran past its time limit; the record tells the rest.
         """
         started = time.time()
-        scribe = Scribe(job.task_id, self._records, self._app.snapshots, Feeds(self._app.store), job.on_progress)
+        scribe = Scribe(
+            job.task_id, job.op_name, self._records, self._app.snapshots, Feeds(self._app.store), job.on_progress
+        )
         output = Output(job.log, self._log_file(job, started), scribe.add, logger.info)
         spare = self._take()
         supervisor = self._supervisor(job, spare, output, scribe.add)

@@ -12,6 +12,7 @@ from typing import Any
 from celery.utils.log import get_logger
 
 from smurfq.core.session import Event
+from smurfq.core.stages import words
 from smurfq.store import Batch, Records, patiently
 from smurfq.store.connection import AWAY
 from smurfq.store.feeds import Feeds
@@ -37,12 +38,14 @@ class Scribe:
     def __init__(
         self,
         task_id: str,
+        op_name: str,
         records: Records,
         snapshots: Snapshots,
         feeds: Feeds,
         on_progress: Callable[[str], None],
     ) -> None:
         self._task_id = task_id
+        self._op_name = op_name
         self._records = records
         self._snapshots = snapshots
         self._feeds = feeds
@@ -130,16 +133,16 @@ class Scribe:
                 self._snapshots.publish(self._task_id)
             if now >= self._next_progress and not last:
                 self._next_progress = now + PROGRESS_EVERY_S
-                text = progress_text(self._records.tail(self._task_id, 10))
+                text = progress_text(self._op_name, self._records.tail(self._task_id, 10))
                 if text:
                     self._on_progress(text)
         except AWAY as cause:
             logger.debug("no snapshot, Redis is away: %s", cause)
 
 
-def progress_text(tail: list[Event]) -> str:
+def progress_text(op_name: str, tail: list[Event]) -> str:
     """How far an operation is, in one line: its newest stage and message."""
-    stages = [event["name"] for event in tail if event["k"] == "stage"]
+    stages = [words(op_name, event["name"]) for event in tail if event["k"] == "stage"]
     messages = [event["text"] for event in tail if event["k"] == "message"]
     parts = [*(f"[{name}]" for name in stages[-1:]), *messages[-1:]]
     return " ".join(parts)[:300]

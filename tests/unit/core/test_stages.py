@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from smurfq.core.stages import new_stages
+from smurfq.core.stages import new_stages, words
 
 
 def test_only_stages_that_were_not_there_before_are_new() -> None:
@@ -19,3 +19,10 @@ def test_what_is_no_list_of_name_and_time_makes_no_stages() -> None:
     for value in (None, 3, "text", {"a": 1}, [1], [["a"]], [["a", "b"]], [[1, 2]], [["a", True]], [["a", 1, 2]]):
         assert new_stages(value) == []
     assert new_stages([["a", 1]], "no list") == [("a", 1.0)]
+
+
+def test_a_stage_is_told_with_its_number_where_that_is_known() -> None:
+    assert words("uxm_setup", "setup_amps") == "setup_amps (1/7)"
+    assert words("uxm_relock", "end") == "end (6/6)"
+    assert words("uxm_setup", "abort: asked") == "abort: asked"
+    assert words("take_iv", "setup_amps") == "setup_amps"
