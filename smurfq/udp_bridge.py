@@ -28,7 +28,7 @@ from smurfq.config import Settings
 from smurfq.core.slot import publisher_id
 from smurfq.errors import SmurfqError
 from smurfq.reaper import Reaper
-from smurfq.store.bridge import Counters
+from smurfq.store.bridge import Counters, Positions
 from smurfq.store.connection import connect, require_access
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
@@ -40,6 +40,7 @@ REAP_S = 5.0
 _HEALTH_S = 1.0
 _COMPLAINTS_S = 1.0
 _WATCH_S = 1.0
+_PRUNE_S = 60.0
 
 Part = Applier | Relay | Periodic | Receiver
 Job = tuple[float, Callable[[], object]]
@@ -72,7 +73,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     complaints = Complaints(log)
     stopping = threading.Event()
     patience = Patience(log, stopping, FLUSH_S, settings.redis_url)
-    buffer = Buffer(bridge.buffer_messages)
+    buffer = Buffer(bridge.buffer_messages, bridge.buffer_bytes)
     relay = _relay(bridge.relay, bound, counters, complaints)
     receiver = Receiver(bound, [buffer, relay.buffer] if relay else [buffer], counters)
     applier = _applier(settings, buffer, counters, complaints, patience)
@@ -82,6 +83,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     own.every(_HEALTH_S, health.show)
     own.every(_COMPLAINTS_S, complaints.say_due)
     others = Periodic(complaints, log)  # a thread of their own: a slow one must not make the bridge look dead
+    others.every(_PRUNE_S, Positions(connect(settings.redis_url)).prune)
     for seconds, job in jobs:
         others.every(seconds, job)
     if bridge.metrics_port:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from redis.exceptions import ResponseError
@@ -15,16 +16,18 @@ from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.mmsg import address_text
 from smurfq.bridge.patience import Patience
 from smurfq.bridge.snapshots import SnapshotPace
-from smurfq.bridge.tasks import Drops, Task, Tasks
+from smurfq.bridge.taken import Arrived, Taken
+from smurfq.bridge.tasks import Drops, Tasks
 from smurfq.bridge.writer import Writer
-from smurfq.core import keys, session
+from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
 from smurfq.core.messages import Drain, Message, parse
-from smurfq.core.sequence import Arrival, Sequences
+from smurfq.core.sequence import Arrival, Position, Sequences
 from smurfq.errors import MessageError, StoreUnavailableError
 from smurfq.store.bridge import Counters, Positions
 from smurfq.store.connection import Client
 from smurfq.store.drain import ANSWER_EXPIRES_S, DrainAnswer
+from smurfq.store.fence import Running
 
 TAKEN_MESSAGES = 250  # more in one batch would keep the interpreter from the receiver for too long
 TAKEN_BYTES = 4 << 20
@@ -69,6 +72,7 @@ class Applier(threading.Thread):
         self._moved: set[Source] = set()
         self._coalescing = Coalescing()
         self._finishing = threading.Event()
+        self._began = time.time()
 
     def finish(self) -> None:
         """Apply what is left in the buffer and end; call it when the receiver has ended."""
@@ -135,22 +139,23 @@ class Applier(threading.Thread):
         if not messages and not telling:
             return
         publishers = self._publishers if telling else {message.id for _, message in messages}
-        running = self._patience(lambda: self._tasks.look_up(publishers))
-        touched: dict[str, Task] = {}
-        for address, message in messages:
-            task = self._take(address, message, self._tasks.owner(message, running.get(message.id), now))
-            if task is not None:
-                touched[task.task_id] = task
-        if telling:
-            text = self._drops_told()
-            for run in running.values():
-                task = self._tasks.get(run.task_id)
-                if task is not None:
-                    task.events.append(session.message(text, now))
-                    touched[task.task_id] = task
-        self._store(list(touched.values()), now)
+        text = self._drops_told() if telling else ""
+        arrived = [found for address, message in messages if (found := self._step(address, message)) is not None]
+        positions = self._positions_moved()
+        running = None if telling else self._tasks.known(publishers)
+        while True:
+            if running is None:
+                running = self._patience(lambda: self._tasks.look_up(publishers))
+            taken = self._attribute(arrived, running, now)
+            if text:
+                taken.tell(text, now, [self._tasks.get(run.task_id) for run in running.values()])
+            if self._store(taken, positions, self._tasks.expected(publishers), now):
+                return
+            taken.roll_back()  # another task has begun meanwhile, or this one ended: whose are they now?
+            running = None
 
-    def _take(self, address: bytes, message: Message, task: Task | None) -> Task | None:
+    def _step(self, address: bytes, message: Message) -> Arrived | None:
+        """A message with what its number says; None for a second copy."""
         source = (address, message.host, message.script, message.id)
         first = not self._sequences.knows(source)
         step = self._sequences.step(source, message.seq_no, message.time, start=message.type == "start")
@@ -159,37 +164,41 @@ class Applier(threading.Thread):
             return None
         self._moved.add(source)
         self._counters.lost += step.lost
-        if task is None:
-            self._counters.idle += 1
-            return None
-        if first and step.lost:
-            text = (
-                f"publisher {message.script} was first heard at its message {message.seq_no}; those before are missing"
-            )
-            task.events.append(session.message(text, message.time))
-        if not task.take(message, step):
-            self._counters.malformed += 1
-            self._complaints.add(
-                "unusable payload",
-                f"{message.type} of {message.id}, script {message.script}; see the record {task.task_id}",
-            )
-        return task
+        return Arrived(message, step, first)
 
-    def _store(self, tasks: list[Task], now: float) -> None:
+    def _positions_moved(self) -> dict[str, Position]:
         positions = {
             _source_text(source): position
             for source in self._moved
             if (position := self._sequences.position(source)) is not None
         }
         self._moved.clear()
-        batches = [(task.task_id, events) for task in tasks if (events := task.pending(now))]
-        refused = self._writer.write(batches, positions)
-        for task in tasks:
+        return positions
+
+    def _attribute(self, arrived: list[Arrived], running: Mapping[str, Running], now: float) -> Taken:
+        """Give each message to the task that it belongs to."""
+        taken = Taken()
+        for one in arrived:
+            taken.add(one, self._tasks.owner(one.message, running.get(one.message.id), now))
+        return taken
+
+    def _store(self, taken: Taken, positions: Mapping[str, Position], expected: Mapping[str, str], now: float) -> bool:
+        """Whether all was written; false, and nothing was, where something else runs than is ``expected``."""
+        batches = [(task.task_id, events) for task in taken.tasks.values() if (events := task.pending(now))]
+        refused = self._writer.write(batches, positions, expected)
+        if refused is None:
+            return False
+        for task in taken.tasks.values():
             if task.task_id in refused:
                 self._counters.refused += task.drop()
             else:
                 self._counters.applied += task.written()
+        self._counters.idle += taken.idle
+        self._counters.malformed += len(taken.unusable)
+        for hint in taken.unusable:
+            self._complaints.add("unusable payload", hint)
         self._snapshots.touched(task_id for task_id, _ in batches)
+        return True
 
     def _answer(self, drain: Drain) -> None:
         run = self._patience(lambda: self._tasks.look_up([drain.id])).get(drain.id)
@@ -200,6 +209,7 @@ class Applier(threading.Thread):
             kernel_dropped=self._kernel_drops.since(started),
             buffered_dropped=self._buffer_drops.since(started),
             applied=task.applied if task else 0,
+            younger=started < self._began,
         )
 
         def send() -> None:

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import NamedTuple
 
-BYTES = 1 << 30  # of datagrams at most, whatever their number
+OVERHEAD_BYTES = 120  # what Python needs for a datagram and its address beside the datagram's own bytes
 
 
 class Chunk(NamedTuple):
@@ -20,10 +20,11 @@ class Chunk(NamedTuple):
 class Buffer:
     """Chunks of datagrams waiting to be applied, in order.
 
-    When it is full the oldest chunk goes: what is missing then shows in the numbers of the messages that follow.
+    It holds at most ``messages`` datagrams in ``size`` bytes of memory. When it is full the oldest chunk goes: what is
+    missing then shows in the numbers of the messages that follow.
     """
 
-    def __init__(self, messages: int, size: int = BYTES) -> None:
+    def __init__(self, messages: int, size: int) -> None:
         self._room, self._size_room = messages, size
         self._chunks: deque[Chunk] = deque()
         self._changed = threading.Condition(threading.Lock())
@@ -38,7 +39,7 @@ class Buffer:
         with self._changed:
             self._chunks.append(chunk)
             self._messages += len(chunk.datagrams)
-            self._size += chunk.size
+            self._size += _size(chunk)
             while (self._messages > self._room or self._size > self._size_room) and len(self._chunks) > 1:
                 self.dropped += len(self._pop().datagrams)
             self._changed.notify()
@@ -59,5 +60,10 @@ class Buffer:
     def _pop(self) -> Chunk:
         chunk = self._chunks.popleft()
         self._messages -= len(chunk.datagrams)
-        self._size -= chunk.size
+        self._size -= _size(chunk)
         return chunk
+
+
+def _size(chunk: Chunk) -> int:
+    """The bytes of memory that a chunk needs."""
+    return chunk.size + OVERHEAD_BYTES * len(chunk.datagrams)

@@ -31,6 +31,18 @@ class Task:
     timestamps: Any = None  # the newest session data of the key from which stages are made
     events: list[Event] = field(default_factory=list)  # not yet written
     taken: int = 0  # messages not yet written
+    _mark: tuple[int, Any, list[Event], int] | None = None
+
+    def mark(self) -> None:
+        """Remember how it stands, unless that was done since the last ``written`` or ``drop``."""
+        if self._mark is None:
+            self._mark = (self.lost, self.timestamps, list(self.events), self.taken)
+
+    def roll_back(self) -> None:
+        """Stand again as at the mark."""
+        if self._mark is not None:
+            self.lost, self.timestamps, self.events, self.taken = self._mark
+            self._mark = None
 
     def take(self, message: Message, step: Step) -> bool:
         """Add what a message says to the events to be written; false if its payload was of the wrong type."""
@@ -45,22 +57,21 @@ class Task:
         return not said.malformed
 
     def pending(self, now: float) -> list[Event]:
-        """All events not yet written; the caller has them from then on."""
-        events, self.events = self.events, []
-        if self.lost != self.lost_written:
-            self.lost_written = self.lost
-            events.append(session.header(now, lost=max(0, self.lost)))
-        return events
+        """All events not yet written."""
+        if self.lost == self.lost_written:
+            return self.events
+        return [*self.events, session.header(now, lost=max(0, self.lost))]
 
     def written(self) -> int:
         """How many messages have been written by this; they count as applied."""
-        count, self.taken = self.taken, 0
+        count = self.drop()
         self.applied += count
         return count
 
     def drop(self) -> int:
         """How many messages could not be written."""
         count, self.taken = self.taken, 0
+        self.events, self.lost_written, self._mark = [], self.lost, None
         return count
 
 
@@ -71,14 +82,20 @@ class Tasks:
         self._client = client
         self._tasks: OrderedDict[str, Task] = OrderedDict()
         self._running: dict[str, Running] = {}
+        self._texts: dict[str, str] = {}  # as Redis had them when asked last; empty where nothing ran
         self._previous: dict[str, Running] = {}
 
     def look_up(self, publishers: Iterable[str]) -> dict[str, Running]:
-        """What runs now under each of the publisher ids; two round trips at most, one when no task is new."""
+        """What runs now under each of the publisher ids; two round trips at most, one when no task is new.
+
+        The answer may be out of date as soon as it is there: what is written by it is written on condition, see
+        ``expected``.
+        """
         names = sorted(publishers)
         if not names:
             return {}
         texts: list[str | None] = self._client.mget([keys.running(name) for name in names])  # type: ignore[assignment]
+        self._texts.update((name, text or "") for name, text in zip(names, texts, strict=True))
         found = {name: running for name, text in zip(names, texts, strict=True) if (running := parse_running(text))}
         self._load([running.task_id for running in found.values() if running.task_id not in self._tasks])
         for name, running in found.items():
@@ -88,6 +105,25 @@ class Tasks:
                 self._previous[name] = last
             self._running[name] = running
         return found
+
+    def known(self, publishers: Iterable[str]) -> dict[str, Running] | None:
+        """What ran under each of the publisher ids when it was looked up last; None if one never was. No round trip."""
+        found = {}
+        for name in publishers:
+            text = self._texts.get(name)
+            if text is None:
+                return None
+            if text:
+                running = self._running[name]
+                if running.task_id not in self._tasks:
+                    return None
+                self._tasks.move_to_end(running.task_id)
+                found[name] = running
+        return found
+
+    def expected(self, publishers: Iterable[str]) -> dict[str, str]:
+        """The texts that Redis must still have, by key, for what was looked up or known to be true."""
+        return {keys.running(name): self._texts[name] for name in publishers}
 
     def owner(self, message: Message, running: Running | None, now: float) -> Task | None:
         """The task to which ``message`` belongs when ``running`` runs under its id; None if it belongs to none.

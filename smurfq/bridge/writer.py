@@ -14,6 +14,7 @@ from smurfq.core import keys
 from smurfq.core.sequence import Position
 from smurfq.core.session import Event
 from smurfq.store.bridge import Positions
+from smurfq.store.conditional import NOTHING, Conditional
 from smurfq.store.connection import Client
 from smurfq.store.records import Batch, Records
 
@@ -29,9 +30,17 @@ class Writer:
         self._complaints = complaints
         self._name = f"bridge-{os.getpid()}-{secrets.token_hex(4)}"
         self._number = 0
+        self._conditional = Conditional(client)
 
-    def write(self, events: list[tuple[str, list[Event]]], positions: Mapping[str, Position]) -> set[str]:
+    def write(
+        self,
+        events: list[tuple[str, list[Event]]],
+        positions: Mapping[str, Position],
+        expected: Mapping[str, str] = NOTHING,
+    ) -> set[str] | None:
         """The ids of the tasks whose records Redis refused; all else is written when this returns.
+
+        None, and nothing is written, where a key has another text than ``expected`` (empty: none).
 
         Raises
         ------
@@ -40,7 +49,8 @@ class Writer:
         """
         batches = [self._batch(task_id, of_task) for task_id, of_task in events]
         try:
-            self._write_once(batches, positions)
+            if not self._write_once(batches, positions, expected):
+                return None
         except ResponseError:
             return self._write_singly(batches, positions)
         return set()
@@ -64,16 +74,24 @@ class Writer:
             self._complaints.add("refused by Redis", f"{cause}; for {keys.BRIDGE_POSITIONS}")
         return refused
 
-    def _write_once(self, batches: list[Batch], positions: Mapping[str, Position], *, tried: bool = False) -> None:
-        def attempt() -> None:
+    def _write_once(
+        self,
+        batches: list[Batch],
+        positions: Mapping[str, Position],
+        expected: Mapping[str, str] = NOTHING,
+        *,
+        tried: bool = False,
+    ) -> bool:
+        def attempt() -> bool:
             nonlocal tried
-            # A lost connection does not tell whether the transaction was done.
+            # A lost connection does not tell whether it was done.
             left = [batch for batch in batches if not (tried and self._records.is_written(batch))]
+            done = tried and bool(batches) and not left
             tried = True
             with self._client.pipeline(transaction=True) as pipe:
                 for batch in left:
                     self._records.queue(pipe, batch)
                 self._positions.queue(pipe, positions)
-                pipe.execute()
+                return self._conditional(pipe, NOTHING if done else expected)
 
-        self._patience(attempt)
+        return self._patience(attempt)

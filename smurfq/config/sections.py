@@ -82,6 +82,8 @@ class Bridge(Section):
     """Receive buffer asked of the kernel, which grants at most net.core.rmem_max."""
     buffer_messages: Annotated[int, Field(ge=1000)] = 500_000
     """How many messages may wait in memory while Redis is away; what is dropped beyond is counted."""
+    buffer_bytes: Annotated[int, Field(ge=65536)] = 512 * 1024 * 1024
+    """How much memory they may take, whatever their number."""
     metrics_port: PortOrOff = 0
     """TCP port of the Prometheus metrics, on the bridge's host; 0: off."""
 

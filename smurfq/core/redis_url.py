@@ -10,7 +10,9 @@ SCHEMES = ("redis://", "rediss://", "sentinel://")
 SENTINEL_PORT = 26379
 _SENTINEL = "sentinel://"
 _OPTIONS = ("master_name", "sentinel_password")
-_PASSWORD = re.compile(r"(?<=://)([^/@;:]*):[^/;]*(?=@)")
+_PASSWORD = re.compile(
+    r"((?:^|;)(?:\w+://)?[^/@;:]*):[^;]*(?=@)"
+)  # whatever it holds: rather a host too many is hidden
 _PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:sentinel_)?password)=[^&;]*")
 
 

@@ -8,6 +8,7 @@ continues. Counting is exact for one strand a source, and never counts a number 
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Hashable
 from enum import Enum
@@ -15,9 +16,13 @@ from typing import NamedTuple
 
 REMEMBERED = 1024  # newest numbers of a strand of which a second copy is recognised
 MISSING_KEPT = 10_000  # missing numbers of a strand that may still arrive late
+MISSING_KEPT_IN_ALL = 200_000
 FARTHEST_JUMP = 10_000_000  # a step over more than this is another Publisher, not a loss
 STRANDS_KEPT = 8
 SOURCES_KEPT = 4096
+STRANDS_KEPT_IN_ALL = 8192
+_UNSEEN = -1.0
+_ALL_UNSEEN = array("d", [_UNSEEN]) * REMEMBERED
 
 
 class Position(NamedTuple):
@@ -55,7 +60,7 @@ class _Strand:
     def __init__(self, position: Position) -> None:
         self.next, self.time = position
         self.missing: set[int] = set()
-        self.seen: list[float | None] = [None] * REMEMBERED  # times of the newest messages, by seq_no modulo
+        self.seen = _ALL_UNSEEN[:]  # times of the newest messages, by seq_no modulo
 
     def go_on(self, seq_no: int, time: float) -> None:
         self.next = seq_no + 1
@@ -66,7 +71,7 @@ class _Strand:
         """The count of numbers passed over; these are missing now."""
         first, gap = self.next, seq_no - self.next
         for number in range(max(first, seq_no - REMEMBERED), seq_no):
-            self.seen[number % REMEMBERED] = None
+            self.seen[number % REMEMBERED] = _UNSEEN
         room = MISSING_KEPT - len(self.missing)
         self.missing.update(range(max(first, seq_no - room), seq_no))
         self.go_on(seq_no, time)
@@ -86,10 +91,11 @@ class _Strand:
 
 
 class Sequences:
-    """The strands of all sources; the sources longest silent are forgotten."""
+    """The strands of all sources; the sources longest silent are forgotten. However they come, memory is bounded."""
 
     def __init__(self) -> None:
         self._sources: OrderedDict[Hashable, list[_Strand]] = OrderedDict()
+        self._strands = self._missing = 0  # of all sources
 
     def step(self, source: Hashable, seq_no: int, time: float, *, start: bool = False) -> Step:
         """Take in a message's number. ``start``: it is the message that a Publisher begins with."""
@@ -101,7 +107,10 @@ class Sequences:
         if seq_no == newest.next:
             newest.go_on(seq_no, time)
             return _IN_ORDER
-        return _out_of_order(strands, seq_no, time, begins=start and seq_no == 0)
+        count, missing = len(strands), _missing(strands)
+        step = _out_of_order(strands, seq_no, time, begins=start and seq_no == 0)
+        self._add(len(strands) - count, _missing(strands) - missing)
+        return step
 
     def knows(self, source: Hashable) -> bool:
         """Whether a message of the source has been taken in, or its position restored."""
@@ -114,20 +123,39 @@ class Sequences:
 
     def restore(self, source: Hashable, position: Position) -> None:
         """Go on from where an earlier process stood."""
+        self._forget(self._sources.pop(source, []))
         self._sources[source] = [_Strand(position)]
-        self._forget()
+        self._add(1, 0)
 
     def _first(self, source: Hashable, seq_no: int, time: float) -> Step:
-        """Whatever the source sent before its first message here was missed."""
-        strand = _Strand(Position(0, time))
+        """Whatever the source sent before its first message here was missed, unless it cannot have sent so many."""
+        strand = _Strand(Position(0 if seq_no <= FARTHEST_JUMP else seq_no, time))
         lost = strand.jump(seq_no, time)
         self._sources[source] = [strand]
-        self._forget()
+        self._add(1, len(strand.missing))
         return Step(Arrival.NEW, lost) if lost else _IN_ORDER
 
-    def _forget(self) -> None:
-        if len(self._sources) > SOURCES_KEPT:
-            self._sources.popitem(last=False)
+    def _add(self, strands: int, missing: int) -> None:
+        """Count what has come, and forget what there is no room for: first of all the longest silent."""
+        self._strands += strands
+        self._missing += missing
+        while len(self._sources) > SOURCES_KEPT or self._strands > STRANDS_KEPT_IN_ALL:
+            self._forget(self._sources.popitem(last=False)[1])
+        if self._missing > MISSING_KEPT_IN_ALL:
+            for silent in self._sources.values():
+                for strand in silent:
+                    self._missing -= len(strand.missing)
+                    strand.missing.clear()
+                if self._missing <= MISSING_KEPT_IN_ALL // 2:
+                    break
+
+    def _forget(self, strands: list[_Strand]) -> None:
+        self._strands -= len(strands)
+        self._missing -= _missing(strands)
+
+
+def _missing(strands: list[_Strand]) -> int:
+    return sum(len(strand.missing) for strand in strands)
 
 
 def _out_of_order(strands: list[_Strand], seq_no: int, time: float, *, begins: bool) -> Step:

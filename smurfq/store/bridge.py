@@ -95,6 +95,11 @@ class Positions:
         if positions:
             pipe.hset(keys.BRIDGE_POSITIONS, mapping={source: dumps(list(at)) for source, at in positions.items()})
 
+    def prune(self) -> None:
+        """Delete the positions that ``read`` would leave out, once there are many."""
+        if int(self._client.hlen(keys.BRIDGE_POSITIONS)) > 2 * SOURCES_KEPT:
+            self.read()
+
     def read(self) -> dict[str, Position]:
         """The newest positions by source, the oldest first; those of long-silent sources are deleted."""
         texts: Mapping[str, str] = self._client.hgetall(keys.BRIDGE_POSITIONS)  # type: ignore[assignment]

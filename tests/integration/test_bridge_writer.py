@@ -21,7 +21,7 @@ LOG = logging.getLogger("test")
 
 
 class CuttingProxy:
-    """Forwards to Redis; once told to, it takes one transaction there, keeps the answer, and cuts the connection."""
+    """Forwards to Redis; once told to, it takes one write there, keeps the answer, and cuts the connection."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -55,7 +55,7 @@ class CuttingProxy:
                     request += client.recv(1 << 20)
                 server.sendall(request)
                 answer = server.recv(1 << 20)
-                if self.cut_next and b"EXEC" in request:
+                if self.cut_next and b"EVALSHA" in request:
                     self.cut_next = False
                     self.cuts += 1
                     return
@@ -102,3 +102,27 @@ def test_a_full_redis_is_waited_for_and_loses_nothing(valkey: Client, caplog: py
         client.close()
     assert [event["text"] for event in Records(valkey, 3600).tail("t1")] == ["text"]
     assert "out of memory and takes no writes" in caplog.text
+
+
+def test_nothing_is_written_where_something_else_runs_than_expected(valkey: Client) -> None:
+    records = Records(valkey, 3600)
+    writer = Writer(valkey, records, Patience(LOG, threading.Event(), 1.0), Complaints(LOG))
+    events = [("t1", [session.message("text", 1.0)])]
+    valkey.set("runs", "t1")
+    assert writer.write(events, {"source": Position(1, 1.0)}, {"runs": "t2"}) is None
+    assert writer.write(events, {"source": Position(1, 1.0)}, {"runs": ""}) is None
+    assert writer.write(events, {"source": Position(1, 1.0)}, {"runs": "t1", "nothing": "t1"}) is None
+    assert not records.exists("t1")
+    assert not valkey.exists(keys.BRIDGE_POSITIONS)
+    assert writer.write(events, {"source": Position(1, 1.0)}, {"runs": "t1", "nothing": ""}) == set()
+    assert [event["text"] for event in records.tail("t1")] == ["text"]
+
+
+def test_a_command_too_long_for_a_script_is_written_all_the_same(valkey: Client) -> None:
+    records = Records(valkey, 3600)
+    writer = Writer(valkey, records, Patience(LOG, threading.Event(), 1.0), Complaints(LOG))
+    wide = {f"key{number}": number for number in range(5000)}
+    events = [("t1", [session.data_set(wide, 1.0)])]
+    assert writer.write(events, {}, {"runs": "t1"}) is None
+    assert writer.write(events, {}, {"runs": ""}) == set()
+    assert records.data("t1") == wide

@@ -58,7 +58,7 @@ def test_every_variable_sets_its_key(row):
     if row.variable in TEXTS:
         text = expected = TEXTS[row.variable]
     elif "number" in row.allowed and row.allowed.startswith("a "):
-        text, expected = ("77777" if row.key == "bridge.receive_buffer_bytes" else "7777"), None
+        text, expected = ("77777" if row.key.endswith("_bytes") else "7777"), None
         expected = int(text)
     else:
         text, expected = VALUES[row.allowed]
@@ -132,7 +132,7 @@ def test_home_is_expanded():
         ),
         ("SMURFQ_SLOTS", "crate1slot9", "a whole number from 1 to 7; got 9"),
         ("SMURFQ_SLOTS", "crate1slot2 crate1slot2", "slot crate1slot2 stands twice"),
-        ("SMURFQ_REDIS_URL", "http://h", "a URL that starts with redis:// or rediss://"),
+        ("SMURFQ_REDIS_URL", "http://h", "a URL that starts with redis://, rediss:// or sentinel://"),
         ("SMURFQ_BRIDGE_RELAY", "host", "must be of the form host:port"),
         ("SMURFQ_BRIDGE_RELAY", "127.0.0.1:8200", "the bridge's own address"),
         ("SMURFQ_FLOWER_PORT", "6385", "flower.port and redis.embedded_port are both 6385"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smurfq.bridge.buffer import Buffer, Chunk
+from smurfq.bridge.buffer import OVERHEAD_BYTES, Buffer, Chunk
 from smurfq.bridge.coalescing import BURST, PAUSE_S, PROBE_AFTER, WRITES_PER_S, Coalescing
 from smurfq.bridge.complaints import INTERVAL_S, Complaints
 from smurfq.bridge.metrics import CountersCollector
@@ -43,7 +43,7 @@ def chunk(first: int, count: int, size: int = 1) -> Chunk:
 
 @given(st.lists(st.integers(1, 30), max_size=40), st.integers(1, 100), st.integers(1, 500))
 def test_the_buffer_keeps_order_and_the_newest_and_counts_the_rest(sizes: list[int], room: int, at_once: int) -> None:
-    buffer = Buffer(room)
+    buffer = Buffer(room, 1 << 30)
     put = 0
     for size in sizes:
         buffer.put(chunk(put, size))
@@ -58,7 +58,7 @@ def test_the_buffer_keeps_order_and_the_newest_and_counts_the_rest(sizes: list[i
 
 
 def test_the_buffer_is_bounded_in_bytes_too() -> None:
-    buffer = Buffer(1000, 10_000)
+    buffer = Buffer(1000, 20 * (500 + OVERHEAD_BYTES))
     for first in range(0, 100, 2):
         buffer.put(chunk(first, 2, size=500))
     assert len(buffer) == 20

@@ -3,7 +3,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smurfq.core.sequence import MISSING_KEPT, SOURCES_KEPT, Arrival, Position, Sequences, Step
+from smurfq.core.sequence import (
+    FARTHEST_JUMP,
+    MISSING_KEPT,
+    MISSING_KEPT_IN_ALL,
+    SOURCES_KEPT,
+    STRANDS_KEPT_IN_ALL,
+    Arrival,
+    Position,
+    Sequences,
+    Step,
+)
 
 SOURCE = "127.0.0.1:40000"
 
@@ -164,3 +174,23 @@ def test_sources_are_apart_and_the_longest_silent_is_forgotten() -> None:
     assert sequences.knows(0)
     assert not sequences.knows(1)
     assert sequences.step(0, 2, 3.0).lost == 0
+
+
+def test_a_first_number_that_no_publisher_reaches_is_no_loss() -> None:
+    assert Sequences().step("source", FARTHEST_JUMP + 1, 1.0).lost == 0
+    assert Sequences().step("source", FARTHEST_JUMP, 1.0).lost == FARTHEST_JUMP
+
+
+def test_what_is_remembered_is_bounded_however_many_sources_and_strands_come() -> None:
+    """Each source begins in the middle, leaves a gap in a strand of its own, and begins again."""
+    sequences = Sequences()
+    for source in range(2 * SOURCES_KEPT):
+        sequences.step(source, 20_000 if source % 100 == 0 else 0, 1.0)
+        for start in range(3):
+            sequences.step(source, 0, 2.0 + start, start=True)
+    strands = [strand for found in sequences._sources.values() for strand in found]
+    assert len(strands) == sequences._strands <= STRANDS_KEPT_IN_ALL
+    assert sum(len(strand.missing) for strand in strands) == sequences._missing <= MISSING_KEPT_IN_ALL
+    last = 2 * SOURCES_KEPT - 1
+    assert sequences.step(last, 1, 5.0).lost == 0, "the newest is remembered"
+    assert sequences.step(last, 3, 5.0).lost == 1

@@ -1,0 +1,63 @@
+"""Writing on condition that some keys are what they were, all in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from redis.client import Pipeline
+
+from smurfq.store.connection import Client
+
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_LONGEST_COMMAND = 4000  # words: Lua's stack holds some 8000 values
+
+# KEYS: those that must be as expected.  ARGV: what each must hold (empty: nothing), then the commands, each as the
+# count of its words and the words.  One that fails keeps none of the others back, as in a transaction.
+_IF_UNCHANGED = """
+for i, key in ipairs(KEYS) do
+  if (redis.call('GET', key) or '') ~= ARGV[i] then return 0 end
+end
+local at, failure = #KEYS + 1, nil
+while at <= #ARGV do
+  local count = tonumber(ARGV[at])
+  local answer = redis.pcall(unpack(ARGV, at + 1, at + count))
+  if type(answer) == 'table' and answer.err and not failure then failure = answer end
+  at = at + count + 1
+end
+return failure or 1
+"""
+
+
+class Conditional:
+    """Runs the commands of a pipeline if some strings in Redis are what they were."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._if_unchanged = client.register_script(_IF_UNCHANGED)
+
+    def __call__(self, pipe: Pipeline, expected: Mapping[str, str]) -> bool:
+        """Whether the commands in ``pipe`` were run; the pipeline is empty then. ``expected``: texts by key.
+
+        Raises
+        ------
+        ResponseError
+            Redis refused one of the commands; the others were run.
+        """
+        commands: list[tuple[Any, ...]] = [arguments for arguments, _ in pipe.command_stack]
+        if any(len(command) > _LONGEST_COMMAND for command in commands):
+            return self._in_two_steps(pipe, expected)
+        words: list[Any] = list(expected.values())
+        for command in commands:
+            words += (len(command), *command)
+        pipe.reset()
+        return bool(self._if_unchanged(keys=list(expected), args=words)) if words else True
+
+    def _in_two_steps(self, pipe: Pipeline, expected: Mapping[str, str]) -> bool:
+        """The same by a question and a transaction, between which a key may change."""
+        found = self._client.mget(list(expected)) if expected else []
+        if [text or "" for text in found] != list(expected.values()):
+            return False
+        pipe.execute()
+        return True
