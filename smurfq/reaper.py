@@ -107,7 +107,9 @@ class Reaper:
     def _conclude(self, running: Running) -> None:
         """Give the task the end that its record has, or ``lost``."""
         request = Context({**running.request, "id": running.task_id})
-        if self._app.backend.get_state(running.task_id) in states.READY_STATES:
+        state = self._app.backend.get_state(running.task_id)
+        if state in states.READY_STATES:
+            self._count_in_chord(request, state)
             return
         record = self._record(running.task_id)
         if record is not None and record.done:
@@ -127,6 +129,18 @@ class Reaper:
         )
         logger.error("%s", error)
         self._app.end_unrun(request, error, Outcome.LOST)
+
+    def _count_in_chord(self, request: Context, state: str) -> None:
+        """Count a task that has ended among the members of its chord: its worker may have died between the two.
+
+        A chord that has all its members has its body sent, if it was not sent before.
+        """
+        body = ((request.chord or {}).get("options") or {}).get("task_id")
+        if body is None or self._app.records.exists(body):
+            return
+        backend = self._app.backend
+        backend.client.delete(backend.get_key_for_group(request.group, ".c"))  # the dead worker's claim to send it
+        backend.on_chord_part_return(request, state, backend.get_result(request.id))
 
     def _store_written_end(self, record: SessionRecord, request: Any) -> None:
         """The worker died after it had written the record's end and before Celery had stored it."""

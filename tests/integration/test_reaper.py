@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from celery import chain
+from celery import chain, chord
 from celery.app.task import Context
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -262,3 +262,18 @@ def test_one_that_has_begun_is_left_to_its_worker(clock: Clock) -> None:
     assert Reaper(app, clock).sweep() == []
     assert app.records.header(running.task_id).status == "starting"
     assert app.store.zscore(keys.WAITING, running.task_id) is None
+
+
+def test_a_chord_whose_last_member_was_not_counted_goes_on(clock: Clock) -> None:
+    """The worker died between the result and the chord, or after it had begun to send the chord's body."""
+    body = chord([trial.si(slot=SLOT), trial.si(slot=SLOT)], trial.si(slot=SLOT)).apply_async()
+    members = app.waiting.waiting(SLOT)
+    for waiting in members:
+        request = {**waiting.headers, **waiting.embed}
+        running = left_running(waiting.task_id, group=request["group"], chord=request["chord"])
+        app.waiting.remove(waiting)
+        app.write_end(waiting.task_id, Outcome.SUCCEEDED)
+        app.backend.store_result(waiting.task_id, {"session_id": waiting.task_id}, "SUCCESS", request=Context(request))
+        app.backend.client.set(app.backend.get_key_for_group(request["group"], ".c"), "a claim", ex=60)
+        assert Reaper(app, clock).reap(SLOT) == running
+    assert [waiting.task_id for waiting in app.waiting.waiting(SLOT)] == [body.id]

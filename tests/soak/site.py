@@ -25,7 +25,7 @@ from tests.soak import scripts
 WORKERS = {"worker-a": ("crate1slot1", "crate1slot2"), "worker-b": ("crate1slot3",)}
 SIMULATED = {"worker-sim": ("crate1slot4",)}
 LEASE_TTL_S = 5.0
-BACK_WITHIN_S = 90.0
+BACK_WITHIN_S = 300.0  # on a machine that does much else
 _READ_POLL_S = 0.05
 
 

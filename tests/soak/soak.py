@@ -106,8 +106,8 @@ def gather(site: SoakSite, load: Load, faults: Faults, say: Callable[[str], None
     if load.told.exists():
         lines = [line.split(maxsplit=2) for line in load.told.read_text().splitlines()]
         evidence.told = [Told(task_id, way, said) for way, task_id, said in lines]
-    evidence.journals = {slot: witness.read(site.journal(slot)) for slot in site.slots}
     evidence.ended = {task_id: ended_as(task_id) for task_id in load.submitted}
+    evidence.journals = {slot: witness.read(site.journal(slot)) for slot in site.slots}
     return evidence
 
 
