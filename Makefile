@@ -11,6 +11,7 @@ PYTEST_JOBS ?= 3
 
 help:
 	@echo "make demo   a control script and an observing workflow on a simulated slot, live in this terminal"
+	@echo "            FULL=1: from a card that was never set up, with uxm_setup and uxm_relock; BANDS=8: of so many bands"
 	@echo "make test   all checks and tests; PYTEST_ARGS='tests/unit -k parser', PYTEST_JOBS=0 for one process"
 	@echo "make check  format, lint, types and layers only"
 	@echo "make bench  the figures, each beside its baseline"
@@ -27,7 +28,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	@$(BIN)/smurfq demo
+	@$(BIN)/smurfq demo $(if $(FULL),--full) $(if $(BANDS),--full --bands $(BANDS))
 
 check: $(STAMP)
 	$(BIN)/ruff format --check smurfq tests benchmarks

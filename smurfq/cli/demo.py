@@ -7,6 +7,7 @@ import pprint
 import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -19,37 +20,58 @@ from smurfq.cli.view import watch
 from smurfq.client import Slot
 from smurfq.client.connection import Connection
 from smurfq.config import Settings
+from smurfq.core.parameters import NUM_BANDS
 from smurfq.core.session import SessionRecord
 from smurfq.site import detached
-from smurfq.site.demo import findings, pictures, place, script, workflow
+from smurfq.site.demo import findings, pictures, place, script, tuned, workflow
 from smurfq.site.flower import login_words
 
 _READY_WITHIN_S = 120.0
 _STEP_WITHIN_S = 240.0
+_TUNING_WITHIN_S = 3600.0
+_FOLDER = Path(".smurfq/demo")
+_FULL_FOLDER = Path(".smurfq/demo-full")
+_FULL_BANDS = 2  # ten minutes; all eight are most of an hour
+_TUNING = ("uxm_setup", "uxm_relock")
 
 
 @click.command()
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".smurfq/demo"),
-    show_default=True,
-    help="Where the demo's site is kept; nothing is left outside it.",
+    default=None,
+    help="Where the demo's site is kept; nothing is left outside it.  "
+    f"[default: {_FOLDER}, with --full {_FULL_FOLDER}]",
 )
 @click.option("--keep", is_flag=True, help="Leave the site up, to go on trying.")
-def demo(folder: Path, keep: bool) -> None:
+@click.option("--full", is_flag=True, help="Begin with a card that was never set up: uxm_setup and uxm_relock first.")
+@click.option(
+    "--bands",
+    type=click.IntRange(1, NUM_BANDS),
+    default=None,
+    help=f"With --full, set up the first so many bands.  [default: {_FULL_BANDS}]",
+)
+def demo(folder: Path | None, keep: bool, full: bool, bands: int | None) -> None:
     """Show it all on a simulated slot: a control script, then an observing workflow, live, and what it found.
 
     Brings up a site of its own (Valkey, bridge, a simulated slot, its worker, Flower) on free ports. There it runs a
     script that publishes with the real pysmurf Publisher, and then take_bgmap, take_iv, bias_dets, take_bias_steps,
     take_noise and stream of the real sodetlib as one Celery chain. It compares what they found with what the
     simulated detectors are, and stops all. The exit code is not 0 if anything is not as it should be.
+
+    With --full the card starts as just powered, and the chain with uxm_setup and uxm_relock.
     """
+    if bands is not None and not full:
+        raise click.UsageError("--bands goes with --full: without it all bands are tuned already")
+    folder = folder or (_FULL_FOLDER if full else _FOLDER)
+    chosen = list(range(bands or _FULL_BANDS)) if full else []
     place.require_packages()
     script.script_path()
-    environ = place.environment(folder, os.environ)
+    environ = place.environment(folder, os.environ, cold=full)
     settings = place.settings_of(environ)
     was_up = place.is_up(settings)
+    if full and not settings.sim.cold:
+        raise click.UsageError(f"a demo without --full is up in {folder}: end it by `smurfq down`, or give --folder")
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that `finally` ends the site
     click.secho(f"SIMULATED: {place.SLOT} of this demo is not hardware", bold=True, fg="yellow")
     try:
@@ -59,7 +81,7 @@ def demo(folder: Path, keep: bool) -> None:
             click.echo(f"Bringing up a site of one slot in {settings.state_dir}")
             arguments = ["--sim", "--timeout", str(_READY_WITHIN_S), "--brief"]
             detached.start(settings, environ, arguments, _quietly)
-        found = _show_script(settings) or _show_workflow(settings)
+        found = _show_script(settings) or _show_workflow(settings, chosen)
     finally:
         if not (keep or was_up) and detached.end(settings, _quietly):
             click.echo("The site is stopped; `smurfq demo --keep` leaves it up.")
@@ -86,29 +108,38 @@ def _show_script(settings: Settings) -> list[str]:
     return script.problems(record)
 
 
-def _show_workflow(settings: Settings) -> list[str]:
-    """Run the workflow and show it; what is not as it must be."""
-    names = ", ".join(f"{step.operation}.si(…)" for step in workflow.STEPS)
+def _show_workflow(settings: Settings, bands: Sequence[int]) -> list[str]:
+    """Run the workflow, from nothing on ``bands`` if any are given, and show it; what is not as it must be."""
+    steps = workflow.full_steps(bands) if bands else workflow.STEPS
+    names = ", ".join(f"{step.operation}.si(…)" for step in steps)
     click.echo(f"2. An observing workflow on {place.SLOT}, by pysmurf and sodetlib, as one Celery chain:\n")
     click.echo(f"    >>> chain({names}).delay()")
     connection, console = Connection(settings), terminal()
     records: dict[str, SessionRecord] = {}
-    for step, run_id in zip(workflow.STEPS, workflow.submit(connection, place.SLOT), strict=True):
+    for step, run_id in zip(steps, workflow.submit(connection, place.SLOT, steps), strict=True):
         click.echo(f"\n{step.operation}: {step.why}")
-        record = watch(workflow.sent(connection, run_id), console, data=False, timeout_s=_STEP_WITHIN_S)
+        within_s = _TUNING_WITHIN_S if step.operation in _TUNING else _STEP_WITHIN_S
+        record = watch(workflow.sent(connection, run_id), console, data=False, timeout_s=within_s)
         if record.outcome != "succeeded":
             why = (record.error or {}).get("message", "no error is told")
             return [f"{step.operation} {record.outcome}, and with it the chain: {why}; its log: {record.log_file}"]
         records[step.operation] = record
-    return _show_findings(settings, records)
+    return _show_findings(settings, records, bands)
 
 
-def _show_findings(settings: Settings, records: dict[str, SessionRecord]) -> list[str]:
-    from smurfq.site.demo.expected import expected  # noqa: PLC0415 - needs numpy, which the other commands do not
+def _show_findings(settings: Settings, records: dict[str, SessionRecord], bands: Sequence[int]) -> list[str]:
+    from smurfq.site.demo.expected import (  # noqa: PLC0415 - needs numpy, which the other commands do not
+        expected,
+        expected_tune,
+    )
 
     biases_v = records["bias_dets"].data["biases"]
-    held = expected(settings, place.SLOT, biases_v, findings.BIASED)
-    rows = findings.compare({name: record.data for name, record in records.items()}, held)
+    held = expected(settings, place.SLOT, biases_v, findings.BIASED, bands)
+    data = {name: record.data for name, record in records.items()}
+    rows = findings.compare(data, held)
+    if bands:
+        tune = expected_tune(settings, place.SLOT, bands)
+        rows = [*tuned.compare_tune(data["uxm_setup"], data["uxm_relock"], tune), *rows]
     table = Table("", "found", "the model holds", "within", "", title="SIMULATED SLOT: found, and true", box=None)
     for column in table.columns[1:4]:
         column.justify = "right"

@@ -5,39 +5,83 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from smurfq.config import Settings
 from smurfq.core.operations import QUANTILES
 from smurfq.sim.detectors import NUM_BIAS_GROUPS, population, truth
 from smurfq.sim.physics.operating_point import at_bias
 from smurfq.sim.physics.tes import Floats
+from smurfq.sim.radio.chain import delays_of
+from smurfq.sim.radio.resonators import GOOD, LOSSY, NO_DETECTOR, resonators_of
+from smurfq.sim.radio.resonators import truth as radio_truth
 from smurfq.sim.surroundings import options_of
 from smurfq.sim.wiring import BIAS_LINE_OHM
 from smurfq.site.demo.findings import Expected
+from smurfq.site.demo.tuned import ExpectedBand
 
 
-def expected(settings: Settings, slot: str, biases_v: Sequence[float], biased: tuple[float, float]) -> Expected:
+def expected(
+    settings: Settings, slot: str, biases_v: Sequence[float], biased: tuple[float, float], bands: Sequence[int] = ()
+) -> Expected:
     """What the model of a slot holds; of its resting points, those at ``biases_v``, a voltage a bias group.
 
-    ``biased`` are the limits of R/R_n between which a detector counts as biased.
+    ``biased`` are the limits of R/R_n between which a detector counts as biased. With ``bands``, what a setup of these
+    bands alone can find of it.
     """
     options = options_of(settings, [slot])
-    detectors = population(options.seed_of(slot), options.detectors)
-    held, tes, wired = truth(detectors), detectors.tes, detectors.responsive
+    seed = options.seed_of(slot)
+    detectors = population(seed, options.detectors)
+    on, unsure = np.ones(len(detectors), np.bool_), 0
+    read = on
+    if bands:
+        tuned = radio_truth(resonators_of(detectors, seed), detectors)
+        given = np.isin(tuned["band"], bands) & (tuned["channel"] >= 0)
+        lossy = tuned["kind"] == LOSSY
+        unsure = int((given & lossy).sum())
+        on = _behind(tuned["detector"][given & ~lossy], len(detectors))
+        read = _behind(tuned["detector"][given & (tuned["kind"] == GOOD)], len(detectors))
+    held, tes, wired = truth(detectors), detectors.tes, detectors.responsive & read
     point = at_bias(tes, np.asarray(biases_v)[detectors.bias_group] / BIAS_LINE_OHM)
     # As sodetlib sees them: with the parasitic resistance, which is in series.
     rfrac = ((point.r + tes.r_p) / (tes.r_n + tes.r_p))[wired]
     low, high = biased
     groups = np.bincount(detectors.bias_group[wired], minlength=NUM_BIAS_GROUPS)
     return Expected(
-        resonators=len(detectors),
+        resonators=int(on.sum()),
+        unsure=unsure,
         per_bias_group=tuple(int(count) for count in groups),
         r_n_ohm=_quantiles(held["R_n"][wired]),
         p_sat_w=_quantiles(held["p_sat"][wired]),
         rfrac_median=float(np.median(rfrac)),
         biased=int(((low < rfrac) & (rfrac < high)).sum()),
-        white_noise_median=float(np.median(held["white_noise_pa"])),
+        white_noise_median=float(np.median(held["white_noise_pa"][on])),
     )
+
+
+def expected_tune(settings: Settings, slot: str, bands: Sequence[int]) -> list[ExpectedBand]:
+    """What a setup of ``bands`` ought to find of the slot's radio side, band by band."""
+    options = options_of(settings, [slot])
+    seed = options.seed_of(slot)
+    detectors = population(seed, options.detectors)
+    tuned = radio_truth(resonators_of(detectors, seed), detectors)
+    kind, there = tuned["kind"], tuned["channel"] >= 0
+    return [
+        ExpectedBand(
+            band=band,
+            delay_us=delays_of(band).total_us,
+            on=int((own & (kind != LOSSY)).sum()),
+            unsure=int((own & (kind == LOSSY)).sum()),
+            tracking=int((own & (kind == GOOD)).sum()),
+        )
+        for band in bands
+        for own in [there & (tuned["band"] == band)]
+    ]
+
+
+def _behind(detector: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.bool_]:
+    """Which of ``count`` detectors are behind resonators, of which some have none."""
+    return np.isin(np.arange(count), detector[detector != NO_DETECTOR])
 
 
 def _quantiles(values: Floats) -> dict[int, float]:

@@ -39,17 +39,17 @@ def require_packages() -> None:
     simulation.require_packages()
 
 
-def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def environment(folder: Path, environ: Mapping[str, str], *, cold: bool = False) -> dict[str, str]:
     """``environ`` with the demo's site instead of any other: of this folder, on ports that were free at its start.
 
-    A site that is up in the folder keeps its ports.
+    A site that is up in the folder keeps its ports. With ``cold``, its card was never set up.
     """
     folder = folder.absolute()
     site_file = folder / "site.toml"
     present = journal.read(folder)
     if not (site_file.exists() and present is not None and present.alive):
         folder.mkdir(parents=True, exist_ok=True)
-        site_file.write_text(_site(folder))
+        site_file.write_text(_site(folder, cold))
     others = {name: value for name, value in environ.items() if not name.startswith(_FOREIGN)}
     return {**others, "SMURFQ_CONFIG": str(site_file)}
 
@@ -65,7 +65,7 @@ def is_up(settings: Settings) -> bool:
     return present is not None and present.alive
 
 
-def _site(folder: Path) -> str:
+def _site(folder: Path, cold: bool) -> str:
     sim_port = free_port_of_both()
     sim = folder / "sim"
     lines = [
@@ -85,6 +85,7 @@ def _site(folder: Path) -> str:
         f"folders = [{json.dumps(str(script_path().parent))}]",
         "[sim]",
         f"port = {sim_port}",
+        f"cold = {json.dumps(cold)}",
         # What `smurfq up --sim` gives its own processes, so that a person who takes this file has the same.
         "[epics]",
         f'ca_addr_list = "127.0.0.1:{sim_port}"',

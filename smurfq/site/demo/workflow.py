@@ -58,6 +58,19 @@ STEPS: tuple[Step, ...] = (
 )
 
 
+def full_steps(bands: Sequence[int]) -> tuple[Step, ...]:
+    """The workflow from a card that was never set up, on these bands."""
+    return (
+        Step(
+            "uxm_setup",
+            "amplifiers, attenuators, delay, resonators, tones, tracking and noise, from nothing",
+            {"bands": list(bands), "kwargs": {"show_plots": False}},
+        ),
+        Step("uxm_relock", "all of it again, from the tune that the setup left", {"bands": list(bands)}),
+        *STEPS,
+    )
+
+
 def submit(connection: Connection, slot: str, steps: Sequence[Step] = STEPS) -> list[str]:
     """The session ids of ``steps``, sent as one chain: the first is queued, each sends the next if it succeeds."""
     from celery import chain  # noqa: PLC0415 - half of what a command costs, and most need none

@@ -39,3 +39,18 @@ def test_no_detector_is_biased_where_all_are_normal():
     found = expected(settings, SLOT, [15.0] * NUM_BIAS_GROUPS, (0.2, 0.9))
     assert found.biased == 0
     assert found.rfrac_median > 0.95
+
+
+def test_of_two_bands_only_what_a_setup_can_find_is_expected():
+    from smurfq.site.demo.expected import expected, expected_tune
+
+    settings = load({"SMURFQ_SLOTS": SLOT, "SMURFQ_SIM_DETECTORS": "800"})
+    biases_v = [5.7] * NUM_BIAS_GROUPS
+    both = expected(settings, SLOT, biases_v, (0.2, 0.9), [0, 1])
+    every = expected(settings, SLOT, biases_v, (0.2, 0.9))
+    tune = expected_tune(settings, SLOT, [0, 1])
+    assert [band.band for band in tune] == [0, 1]
+    assert [band.delay_us for band in tune] == pytest.approx([2.46, 2.49])
+    assert both.resonators == sum(band.on for band in tune)
+    assert 150 < both.resonators < every.resonators / 3
+    assert sum(both.per_bias_group) <= sum(band.tracking for band in tune) <= both.resonators

@@ -38,3 +38,9 @@ def test_its_file_says_what_up_gives_the_processes_of_a_simulated_site(tmp_path)
 def test_a_folder_with_quotes_in_its_name(tmp_path):
     folder = tmp_path / 'it\'s a "demo"'
     assert load(place.environment(folder, {})).state_dir == folder
+
+
+def test_a_full_demo_begins_with_a_card_that_was_never_set_up(tmp_path):
+    for cold in (False, True):
+        folder = tmp_path / str(cold)
+        assert load(place.environment(folder, {}, cold=cold)).sim.cold is cold
