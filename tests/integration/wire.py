@@ -149,6 +149,7 @@ class BridgeSite:
 
     def drain(self, publisher: str = SLOT) -> DrainAnswer:
         """The bridge's answer."""
+        eventually(self.board.alive, what="the bridge shows its health, also after an outage")
         answer = drain(self.client, self.address, publisher, tries=120, wait_s=0.5)
         assert answer is not None, self.log()
         return answer
