@@ -176,6 +176,21 @@ def test_a_bridge_that_is_away_is_said_in_the_record(site: LiveSite, worker: Any
     eventually(lambda: trial.delay(slot=SLOT).get(timeout=WITHIN_S)["complete"])
 
 
+def test_a_bridge_killed_meanwhile_is_said_in_the_record(site: LiveSite, worker: Any) -> None:
+    """What it had received and not yet written is gone, and no later message shows by its number that it is."""
+    gate = site.gate("meanwhile")
+    task = run.delay(slot=SLOT, script=gate.script)
+    eventually(lambda: record_of(task).log, what="it runs")
+    bridge = site.processes["bridge"]
+    bridge.kill()
+    bridge.wait(WITHIN_S)
+    site.start_bridge()
+    eventually(lambda: app.store.hget("smurfq:bridge", "pid") == str(site.processes["bridge"].pid), what="it lives")
+    gate.open()
+    assert task.get(timeout=WITHIN_S)["complete"] is False
+    assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["complete"]
+
+
 def test_a_task_whose_message_is_gone_ends_as_lost(site: LiveSite) -> None:
     task = trial.delay(slot="crate1slot4")  # nobody serves it
     app.store.delete(*[w.key for w in app.waiting.waiting("crate1slot4")])
