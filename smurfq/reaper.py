@@ -35,6 +35,7 @@ logger = get_logger(__name__)
 LANES: tuple[Lane, ...] = ("control", "state")
 WORKER_GONE_S = 30.0  # without a lease for this long, while Redis answers: its worker is gone
 MESSAGE_GONE_S = 15.0  # submitted this long ago, not claimed, and its message is in no queue
+LOOKED_AT = 2000  # of the waiting at a time: one whose message is lost is found within a few sweeps
 RESENDS = 3  # of a message that was lost; then its task is
 
 
@@ -45,6 +46,7 @@ class Reaper:
         self._app = app
         self._clock = clock
         self._unleased_since: dict[str, float] = {}
+        self._looked_at = 0  # of what waits, in this round
 
     def sweep(self) -> list[str]:
         """The ids of the tasks that were given up now: called every few seconds, by any process."""
@@ -56,9 +58,12 @@ class Reaper:
 
     def _sweep_running(self) -> list[str]:
         found = []
-        for publisher, leased in self._served():
-            running = self._app.fence.running(publisher)
-            if running is None or self._app.fence.lease_owner(leased) == running.lease:
+        served = self._served()
+        all_running = self._app.fence.running_of([publisher for publisher, _ in served])
+        owners = self._app.fence.lease_owners([leased for publisher, leased in served if publisher in all_running])
+        for publisher, leased in served:
+            running = all_running.get(publisher)
+            if running is None or owners.get(leased) == running.lease:
                 self._unleased_since.pop(publisher, None)
             elif self._clock() - self._unleased_since.setdefault(publisher, self._clock()) >= WORKER_GONE_S:
                 found += self._try(running.task_id, partial(self.reap, publisher))
@@ -164,16 +169,23 @@ class Reaper:
     def _sweep_waiting(self) -> list[str]:
         """Give up what was submitted, is claimed by nobody, and has no message any more."""
         oldest = time.time() - MESSAGE_GONE_S
-        late: list[str] = self._app.store.zrangebyscore(keys.WAITING, "-inf", oldest, start=0, num=1000)  # type: ignore[assignment]
+        late = self._late(oldest)
         if not late:
             return []
-        with_message = {
-            waiting.task_id
-            for slot in (*self._app.settings.slots, WORKFLOWS)
-            for waiting in self._app.waiting.waiting(slot)
-        } | self._app.waiting.unacknowledged(since=oldest)
+        slots = self._app.records.slots_of(late)
+        with_message = self._app.waiting.ids_of(slots) | self._app.waiting.unacknowledged(since=oldest)
         gone = [task_id for task_id in late if task_id not in with_message]
         return [done for task_id in gone for done in self._try(task_id, partial(self._give_up, task_id))]
+
+    def _late(self, oldest: float) -> list[str]:
+        """Ids of what was submitted before ``oldest`` and not claimed: of many a part, the next time the next."""
+        part: Callable[..., Any] = partial(self._app.store.zrangebyscore, keys.WAITING, "-inf", oldest, num=LOOKED_AT)
+        late: list[str] = part(start=self._looked_at)
+        if not late and self._looked_at:
+            self._looked_at = 0
+            late = part(start=0)
+        self._looked_at += len(late)
+        return late
 
     def _give_up(self, task_id: str) -> bool:
         """Whether a task without a message was given up; its message is sent again where that is possible."""

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from smurfq.cli.options import connection, echo_json, json_option, run_of, slot_of, slot_option
 from smurfq.cli.render import history_table, moment, show_record, show_status, terminal
-from smurfq.client import Slot
+from smurfq.client import Slots
 from smurfq.client.status import bridge_health, summary
 from smurfq.store.bridge import Health
 from smurfq.store.connection import without_password
@@ -29,8 +29,7 @@ def status(slot: str | None, as_json: bool) -> None:
       smurfq status --slot crate1slot2 --json
     """
     site = connection()
-    slots = [slot_of(slot)] if slot else [Slot(name, connection=site) for name in site.settings.slots]
-    found = [one.status() for one in slots]
+    found = list(Slots([slot_of(slot).slot] if slot else None, connection=site).status().values())
     with site.reached():
         bridge = bridge_health(site)
     if as_json:

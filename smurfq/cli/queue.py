@@ -15,7 +15,7 @@ from smurfq.cli.options import (
     slot_option,
 )
 from smurfq.cli.render import queue_table, terminal
-from smurfq.client import Slot
+from smurfq.client import Slots
 from smurfq.client.status import waiting_dict
 from smurfq.client.waiting import short
 
@@ -37,8 +37,7 @@ def list_waiting(slot: str | None, as_json: bool) -> None:
       smurfq queue list --slot crate1slot2 --json
     """
     site = connection()
-    slots = [slot_of(slot)] if slot else [Slot(name, connection=site) for name in site.settings.slots]
-    found = {one.slot: one.queue() for one in slots}
+    found = Slots([slot_of(slot).slot] if slot else None, connection=site).queue()
     if as_json:
         echo_json({name: [waiting_dict(item) for item in waiting] for name, waiting in found.items()})
         return

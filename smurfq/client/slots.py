@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 from smurfq.client.connection import Connection, connection_of
 from smurfq.client.run import Run
 from smurfq.client.slot import Held, Priority, Slot
-from smurfq.client.status import SlotStatus
+from smurfq.client.status import SlotStatus, slots_status
 from smurfq.config import Settings
 from smurfq.core.session import SessionRecord
 from smurfq.errors import SlotLockedError
 from smurfq.store.locks import Lock
+from smurfq.store.queues import Waiting
 
 T = TypeVar("T")
 
@@ -66,7 +67,13 @@ class Slots:
 
     def status(self) -> dict[str, SlotStatus]:
         """What each slot is doing."""
-        return {slot.slot: slot.status() for slot in self}
+        with self._connection.reached():
+            return slots_status(self._connection, list(self._slots))
+
+    def queue(self) -> dict[str, list[Waiting]]:
+        """All that waits for each slot, in the order in which it will be served; emergencies first."""
+        with self._connection.reached():
+            return self._connection.queues.waiting_of(self._slots)
 
     def hold(self, owner: str | None = None, note: str = "", for_s: float | None = None) -> dict[str, Held]:
         """Hold each slot; see ``Slot.hold``."""

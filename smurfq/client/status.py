@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 from smurfq.client.connection import Connection
-from smurfq.client.waiting import is_served, plain_name
+from smurfq.client.waiting import plain_name
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
 from smurfq.core.priorities import priority_name
-from smurfq.core.session import SessionRecord
-from smurfq.core.slot import Lane, publisher_id
+from smurfq.core.session import Event, SessionRecord
+from smurfq.core.slot import Lane, publisher_id, queue_name
 from smurfq.core.submission import OWNER
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.bridge import BridgeBoard, Health
@@ -115,17 +117,30 @@ def summary(record: SessionRecord) -> dict[str, Any]:
 
 def slot_status(connection: Connection, slot: str) -> SlotStatus:
     """The status of a slot, as things stand."""
-    newest = connection.records.history(slot, count=10)
-    return SlotStatus(
-        slot=slot,
-        workers=tuple(_worker(connection, slot, lane) for lane in _LANES),
-        hold=connection.holds.get(slot),
-        running=tuple(found for lane in _LANES if (found := _running(connection, slot, lane))),
-        waiting=tuple(connection.queues.waiting(slot)),
-        last=next((record for record in newest if record.done), None),
-        bridge=bridge_health(connection),
-        lock=connection.locks.get(slot),
-    )
+    return slots_status(connection, [slot])[slot]
+
+
+def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, SlotStatus]:
+    """The status of each of several slots, as things stand: a few round trips, however many slots there are."""
+    workers = _workers(connection, slots)
+    running = _running(connection, slots)
+    holds, locks = connection.holds.of(slots), connection.locks.of(slots)
+    waiting = connection.queues.waiting_of(slots)
+    last = connection.records.newest_done(slots)
+    bridge = bridge_health(connection)
+    return {
+        slot: SlotStatus(
+            slot=slot,
+            workers=workers[slot],
+            hold=holds.get(slot),
+            running=running[slot],
+            waiting=tuple(waiting[slot]),
+            last=last.get(slot),
+            bridge=bridge,
+            lock=locks.get(slot),
+        )
+        for slot in slots
+    }
 
 
 def bridge_health(connection: Connection) -> Health | None:
@@ -133,10 +148,18 @@ def bridge_health(connection: Connection) -> Health | None:
     return BridgeBoard(connection.redis).health()
 
 
-def _worker(connection: Connection, slot: str, lane: Lane) -> WorkerStatus:
-    fields = connection.redis.hgetall(keys.worker(publisher_id(slot, lane)))
-    about = {str(name): loads(text) for name, text in fields.items()}
-    return WorkerStatus(lane, is_served(connection, slot, lane), about)
+def _workers(connection: Connection, slots: Sequence[str]) -> dict[str, tuple[WorkerStatus, ...]]:
+    with connection.redis.pipeline(transaction=False) as pipe:
+        for slot, lane in product(slots, _LANES):
+            pipe.hgetall(keys.worker(publisher_id(slot, lane)))
+        told = iter(pipe.execute())
+    owners = connection.fence.lease_owners([queue_name(slot, lane) for slot, lane in product(slots, _LANES)])
+
+    def worker(slot: str, lane: Lane) -> WorkerStatus:
+        about = {str(name): loads(text) for name, text in next(told).items()}
+        return WorkerStatus(lane, queue_name(slot, lane) in owners, about)
+
+    return {slot: tuple(worker(slot, lane) for lane in _LANES) for slot in slots}
 
 
 def running_now(connection: Connection, slot: str, lane: Lane) -> SessionRecord | None:
@@ -154,11 +177,24 @@ def running_now(connection: Connection, slot: str, lane: Lane) -> SessionRecord 
     return None if record.done else record
 
 
-def _running(connection: Connection, slot: str, lane: Lane) -> RunStatus | None:
-    record = running_now(connection, slot, lane)
-    if record is None:
-        return None
-    recent = connection.records.tail(record.session_id, _STAGE_BATCHES)
+def _running(connection: Connection, slots: Sequence[str]) -> dict[str, tuple[RunStatus, ...]]:
+    lanes = {publisher_id(slot, lane): (slot, lane) for slot, lane in product(slots, _LANES)}
+    noted = connection.fence.running_of(list(lanes))
+    headers = connection.records.known_headers([running.task_id for running in noted.values()])
+    alive = {
+        publisher: headers[running.task_id]
+        for publisher, running in noted.items()
+        if running.task_id in headers and not headers[running.task_id].done
+    }
+    tails = connection.records.tails([record.session_id for record in alive.values()], _STAGE_BATCHES)
+    found: dict[str, tuple[RunStatus, ...]] = dict.fromkeys(slots, ())
+    for (publisher, record), recent in zip(alive.items(), tails, strict=True):
+        slot, lane = lanes[publisher]
+        found[slot] += (_run_status(lane, record, recent),)
+    return found
+
+
+def _run_status(lane: Lane, record: SessionRecord, recent: list[Event]) -> RunStatus:
     stages = [event["name"] for event in recent if event["k"] == "stage"]
     messages = [event["text"] for event in recent if event["k"] == "message"]
     return RunStatus(

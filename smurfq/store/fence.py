@@ -5,6 +5,7 @@ Celery gives neither "never twice" nor "never two at once" (``docs/decisions/000
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -159,6 +160,12 @@ class Fence:
         """What is written down as running under a publisher id."""
         return parse_running(self._client.get(keys.running(publisher)))  # type: ignore[arg-type]
 
+    def running_of(self, publishers: Sequence[str]) -> dict[str, Running]:
+        """What is written down as running under each of several publisher ids, where anything is."""
+        texts: list[str | None] = self._client.mget(map(keys.running, publishers)) if publishers else []  # type: ignore[assignment]
+        found = zip(publishers, map(parse_running, texts), strict=True)
+        return {publisher: running for publisher, running in found if running is not None}
+
     def note_processes(self, running: Running) -> bool:
         """Write down the processes of what runs; false if something else runs there by now."""
         return bool(
@@ -209,6 +216,11 @@ class Fence:
     def lease_owner(self, queue: str) -> str | None:
         """The token of the worker that has the lease of a queue."""
         return self._client.get(keys.lease(queue))  # type: ignore[return-value]
+
+    def lease_owners(self, queues: Sequence[str]) -> dict[str, str]:
+        """The token of the worker that has the lease of each of several queues, where one has it."""
+        tokens: list[str | None] = self._client.mget(map(keys.lease, queues)) if queues else []  # type: ignore[assignment]
+        return {queue: token for queue, token in zip(queues, tokens, strict=True) if token is not None}
 
     def release_lease(self, queue: str, token: str) -> None:
         """Give the lease of a queue back, if it is still the token's."""

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from smurfq.core.jsonsafe import loads
 from smurfq.core.priorities import NORMAL, PRIORITIES
-from smurfq.core.slot import queue_name
+from smurfq.core.slot import Lane, queue_name
 from smurfq.store.connection import Client
 
 PRIORITY_STEPS = tuple(sorted(PRIORITIES.values()))
 NORMAL_PRIORITY = NORMAL
+UNREADABLE = "(unreadable)"  # in the place of an id or a name
+_LANES: tuple[Lane, ...] = ("emergency", "control", "state")
+_SLOTS_AT_ONCE = 64  # a slot has nine lists; Redis does nothing else while it reads them
 _SEPARATOR = "\x06\x16"
 _UNACKED = "unacked"  # kombu's: what was taken, by delivery tag
 _UNACKED_INDEX = "unacked_index"  # kombu's: when it was taken, s since 1970
@@ -63,20 +67,39 @@ class Queues:
 
     def waiting(self, slot: str) -> list[Waiting]:
         """All that waits for a slot, in the order in which it will be served; emergencies first."""
-        lists = [
-            (key, priority, queue)
-            for queue in (queue_name(slot, "emergency"), queue_name(slot, "control"), queue_name(slot, "state"))
-            for key, priority in _lists(queue)
-        ]
-        with self._client.pipeline(transaction=True) as pipe:
-            for key, _, _ in lists:
-                pipe.lrange(key, 0, -1)
-            found = pipe.execute()
-        return [
-            _parse(text, key, priority, queue)
-            for (key, priority, queue), texts in zip(lists, found, strict=True)
-            for text in reversed(texts)
-        ]
+        return self.waiting_of([slot])[slot]
+
+    def waiting_of(self, slots: Iterable[str]) -> dict[str, list[Waiting]]:
+        """All that waits for each of several slots, as ``waiting`` has it; a round trip for many slots at once."""
+        return {
+            slot: [
+                _parse(text, key, priority, queue)
+                for (key, priority, queue), texts in zip(_lists_of(slot), lists, strict=True)
+                for text in reversed(texts)
+            ]
+            for slot, lists in self._read(slots)
+        }
+
+    def ids_of(self, slots: Iterable[str]) -> set[str]:
+        """The task ids of all that waits for any of several slots."""
+        return {
+            _parse(text, "", NORMAL_PRIORITY, "").task_id
+            for _, lists in self._read(slots)
+            for texts in lists
+            for text in texts
+        }
+
+    def _read(self, slots: Iterable[str]) -> Iterator[tuple[str, list[list[str]]]]:
+        """The lists of each slot, as they are at one moment."""
+        rest = iter(slots)
+        while some := list(islice(rest, _SLOTS_AT_ONCE)):
+            with self._client.pipeline(transaction=True) as pipe:
+                for slot in some:
+                    for key, _, _ in _lists_of(slot):
+                        pipe.lrange(key, 0, -1)
+                found = iter(pipe.execute())
+            for slot in some:
+                yield slot, list(islice(found, len(_LANES) * len(PRIORITY_STEPS)))
 
     def unacknowledged(self, since: float) -> set[str]:
         """The ids of the messages that a worker took after ``since`` (s since 1970) and has not yet acknowledged.
@@ -113,18 +136,27 @@ def list_key(queue: str, priority: int) -> str:
     return f"{queue}{_SEPARATOR}{priority}" if priority else queue
 
 
+def _lists_of(slot: str) -> list[tuple[str, int, str]]:
+    """A slot's lists in the order in which they are served: key, priority and queue."""
+    return [
+        (key, priority, queue)
+        for queue in (queue_name(slot, lane) for lane in _LANES)
+        for key, priority in _lists(queue)
+    ]
+
+
 def _lists(queue: str) -> list[tuple[str, int]]:
     return [(list_key(queue, step), step) for step in PRIORITY_STEPS]
 
 
 def _parse(text: str, key: str, priority: int, queue: str) -> Waiting:
-    message = json.loads(text)
-    headers = message["headers"]
-    body = base64.b64decode(message["body"]) if _is_base64(message) else message["body"]
-    args, kwargs, embed = loads(body)
+    """A message of a queue; one that no producer of smurfq has sent is shown as well, as far as it can be read."""
+    message = _message(text)
+    headers = _headers(message)
+    args, kwargs, embed = _body(message)
     return Waiting(
-        task_id=headers["id"],
-        op_name=headers["task"],
+        task_id=str(headers.get("id", UNREADABLE)),
+        op_name=str(headers.get("task", UNREADABLE)),
         queue=queue,
         priority=priority,
         args=args,
@@ -136,5 +168,29 @@ def _parse(text: str, key: str, priority: int, queue: str) -> Waiting:
     )
 
 
+def _message(text: str) -> dict[str, Any]:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _headers(message: dict[str, Any]) -> dict[str, Any]:
+    headers = message.get("headers")
+    return headers if isinstance(headers, dict) else {}
+
+
+def _body(message: dict[str, Any]) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+    try:
+        body = base64.b64decode(message["body"]) if _is_base64(message) else message["body"]
+        args, kwargs, embed = loads(body)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return [], {}, {}
+    readable = isinstance(args, list) and isinstance(kwargs, dict) and isinstance(embed, dict)
+    return (args, kwargs, embed) if readable else ([], {}, {})
+
+
 def _is_base64(message: dict[str, Any]) -> bool:
-    return bool(message.get("properties", {}).get("body_encoding") == "base64")
+    properties = message.get("properties")
+    return isinstance(properties, dict) and properties.get("body_encoding") == "base64"

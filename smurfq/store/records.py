@@ -23,6 +23,8 @@ from smurfq.store.streams import read_after, read_newest
 BATCHES_KEPT = 200_000
 _BLOCK_MS = 5_000
 _READ_COUNT = 500
+_NEWEST = 10  # records of a slot, of which the newest that is over is looked for
+_DONE = dumps("done")
 _LOOKED_BACK = 1000  # batches of other writers that may have come between a write and its retry
 
 # KEYS: record, events, waiting.  ARGV: seconds to live, task id, writer, batch, then names and values of the header.
@@ -219,11 +221,43 @@ class Records:
 
     def headers(self, task_ids: Sequence[str]) -> list[SessionRecord]:
         """The headers of several records, in one round trip; see ``header``."""
+        return [_header(task_id, fields) for task_id, fields in zip(task_ids, self._fields(task_ids), strict=True)]
+
+    def known_headers(self, task_ids: Sequence[str]) -> dict[str, SessionRecord]:
+        """The headers of those of several records that are known, by id and in this order; see ``header``."""
+        found = zip(task_ids, self._fields(task_ids), strict=True)
+        return {task_id: _header(task_id, fields) for task_id, fields in found if fields}
+
+    def _fields(self, task_ids: Sequence[str]) -> list[dict[str, str]]:
         with self.client.pipeline(transaction=False) as pipe:
             for task_id in task_ids:
                 pipe.hgetall(keys.record(task_id))
-            answers = pipe.execute()
-        return [_header(task_id, fields) for task_id, fields in zip(task_ids, answers, strict=True)]
+            return pipe.execute()
+
+    def slots_of(self, task_ids: Sequence[str]) -> set[str]:
+        """The slots that any of several records is of."""
+        return {str(loads(text)) for text in self._field_of(task_ids, "slot") if text is not None}
+
+    def newest_done(self, slots: Sequence[str]) -> dict[str, SessionRecord]:
+        """The header of each slot's newest record that is over, where one is among its newest ten."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for slot in slots:
+                pipe.zrevrange(keys.history(slot), 0, _NEWEST - 1)
+            newest: list[list[str]] = pipe.execute()
+        status = iter(self._field_of([task_id for ids in newest for task_id in ids], "status"))
+        done = {
+            slot: [task_id for task_id in ids if next(status) == _DONE] for slot, ids in zip(slots, newest, strict=True)
+        }
+        found = {slot: ids[0] for slot, ids in done.items() if ids}
+        headers = self.known_headers(list(found.values()))
+        return {slot: headers[task_id] for slot, task_id in found.items() if task_id in headers}
+
+    def _field_of(self, task_ids: Sequence[str], name: str) -> list[str | None]:
+        """The JSON text of one field of several headers."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for task_id in task_ids:
+                pipe.hget(keys.record(task_id), name)
+            return pipe.execute()
 
     def data(self, task_id: str) -> dict[str, Any]:
         """The session data of a record, as it stands."""
@@ -260,8 +294,15 @@ class Records:
 
     def tail(self, task_id: str, batches: int = 50) -> list[Event]:
         """The events of the newest ``batches`` batches, oldest first."""
-        entries = read_newest(self.client, keys.events(task_id), batches)
-        return [event for _, entry in reversed(entries) for event in loads(entry["b"])]
+        return self.tails([task_id], batches)[0]
+
+    def tails(self, task_ids: Sequence[str], batches: int = 50) -> list[list[Event]]:
+        """The newest events of several records, in one round trip; see ``tail``."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for task_id in task_ids:
+                pipe.xrevrange(keys.events(task_id), count=batches)
+            found = pipe.execute()
+        return [[event for _, entry in reversed(entries) for event in loads(entry["b"])] for entries in found]
 
     def subscribe(self, task_id: str, position: str = "0-0", block_ms: int = _BLOCK_MS) -> Iterator[Update | None]:
         """The batches after ``position`` as they come; ``None`` whenever none came for ``block_ms``.
@@ -282,11 +323,7 @@ class Records:
         key = keys.history(slot) if slot else keys.HISTORY
         newest = "+inf" if before is None else f"({before}"
         ids: list[str] = self.client.zrevrangebyscore(key, newest, "-inf", start=0, num=count)  # type: ignore[assignment]
-        with self.client.pipeline(transaction=False) as pipe:
-            for task_id in ids:
-                pipe.hgetall(keys.record(task_id))
-            found = pipe.execute()
-        return [_header(task_id, fields) for task_id, fields in zip(ids, found, strict=True) if fields]
+        return list(self.known_headers(ids).values())
 
     def newest(self, slot: str, operation: str) -> str | None:
         """The id of the run of an operation that was submitted last for a slot; its record may have expired."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -63,6 +63,12 @@ class Reservations(Generic[R]):
     def get(self, slot: str) -> R | None:
         """The reservation of a slot; None if there is none, or its time is over."""
         return self.parse(self._client.get(self._key(slot)))
+
+    def of(self, slots: Sequence[str]) -> dict[str, R]:
+        """The reservations of several slots, where there is one."""
+        texts: Any = self._client.mget(map(self._key, slots)) if slots else []
+        found = zip(slots, map(self.parse, texts), strict=True)
+        return {slot: reservation for slot, reservation in found if reservation is not None}
 
     def parse(self, text: Any) -> R | None:
         """The reservation that Redis holds as ``text``."""
