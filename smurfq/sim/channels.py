@@ -10,6 +10,7 @@ from caproto._data import ChannelByte, ChannelData, ChannelDouble, ChannelIntege
 
 from smurfq.sim.registers import TEXT_SIZE, Register, Value
 
+_CAPTURES_KEPT: Final = 2  # of each watch: caproto keeps what it has sent last, a thousand of it by default
 _PRECISION: Final = 6  # pyepics formats by it: with 0, "614" would come for 614.4
 
 
@@ -66,6 +67,10 @@ class _RegisterChannel(ChannelData):
     def __init__(self, owner: RegisterOwner, register: Register, **more: Any) -> None:
         self.owner = owner
         self.name = register.name
+        # A capture is megabytes. pysmurf watches it anew each time and never ends that: only the last watch is told.
+        self.tells_last_watch_only = register.exact and register.size > 1
+        if self.tells_last_watch_only:
+            more["max_subscription_backlog"] = _CAPTURES_KEPT
         super().__init__(value=self._present(owner.value(register.name)), max_length=_size(register), **more)
 
     async def verify_value(self, data: Any) -> Any:

@@ -114,12 +114,36 @@ class Server(Context):
         ]
         await super()._broadcaster_queue_iteration(addr, answered)
 
+    async def _subscription_queue_iteration(
+        self, sub_specs: Any, metadata: Any, values: Any, flags: int, sub: Any
+    ) -> None:
+        if sub is None and getattr(sub_specs[0].db_entry, "tells_last_watch_only", False):
+            for spec in sub_specs:
+                for last in last_watches(self.subscriptions[spec]):
+                    await self._subscription_queue_send(spec, last, metadata=metadata, values=values, flags=flags)
+            return
+        await super()._subscription_queue_iteration(sub_specs, metadata, values, flags, sub)
+
     async def show(self, prefix: str, names: Iterable[str]) -> None:
         """Tell those who watch that registers have changed."""
         for name in names:
             channel = self.pvdb.get(prefix + name)
             if channel is not None:
                 await channel.publish(0)
+
+
+def last_watches(watches: Iterable[Any]) -> list[Any]:
+    """The last of each circuit's watches of a channel; what the others were told last is forgotten.
+
+    caproto keeps what it has sent, for each watch.
+    """
+    last: dict[Any, Any] = {}
+    for watch in watches:
+        before = last.get(watch.circuit)
+        if before is not None:
+            before.circuit.unexpired_updates.pop(before.subscriptionid, None)
+        last[watch.circuit] = watch
+    return list(last.values())
 
 
 def _require_free(host: str, port: int) -> None:

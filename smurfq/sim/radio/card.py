@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -110,9 +111,9 @@ class RadioSide:
                 (radio.DESCEND, self._descend),
                 (radio.SEARCH, self._descend),
                 (radio.ETA, self._eta),
-                (radio.ONE_ETA, self._one_eta),
             ):
                 found[r.band_register(band, name)] = self._starter(band, work)
+            found[r.band_register(band, radio.ONE_ETA)] = partial(self._one_eta, band)
         for bay in range(radio.NUM_BAYS):
             for name in ("TriggerDaq", "ArmHwTrigger"):
                 found[radio.capture_register(bay, name)] = self._trigger(bay)
@@ -198,13 +199,18 @@ class RadioSide:
         rows = offsets[: n_steps * r.CHANNELS_PER_BAND].reshape(r.CHANNELS_PER_BAND, n_steps)
         return self._sweep(band, rows, lambda swept: swept)
 
-    def _one_eta(self, band: int) -> Work:
-        """A sweep of one channel. Its quadratures are turned by a quarter against those of all channels' sweeps."""
+    def _one_eta(self, band: int, value: Any, _now: float) -> None:
+        """Sweep one channel, at once: pysmurf takes the first event that it sees for the result.
+
+        Its quadratures are turned by a quarter against those of all channels' sweeps.
+        """
+        if not int(np.ravel(value)[0]):
+            return
         offsets = np.asarray(self._card.value(r.band_register(band, radio.SWEPT)))
         channel = int(self._number(r.band_register(band, radio.SWEEP_CHANNEL))) % r.CHANNELS_PER_BAND
         rows = np.zeros((r.CHANNELS_PER_BAND, offsets.size))
         rows[channel] = offsets
-        return self._sweep(band, rows, lambda swept: 1j * swept[channel])
+        self._card.change(self._sweep(band, rows, lambda swept: 1j * swept[channel])())
 
     def _sweep(self, band: int, rows: Floats, chosen: Callable[[Complex], Complex]) -> Work:
         model, settings, turns = self._model(band), self.settings(band), self._card.turns()
