@@ -18,8 +18,8 @@ from smurfq.smurf_control.registers import BIAS_DACS, CRYOCARD, RAMP_ENABLE, Reg
 from smurfq.smurf_control.session_protocol import SessionProtocol
 
 AMPLIFIERS_STAGE: Final = "setup_amps"  # as sodetlib calls it
-_CONNECT_S: Final = 0.7
-_BUDGET_S: Final = 5.0
+_CONNECT_S: Final = 4.0  # only where a server is away, or the machine overloaded
+_BUDGET_S: Final = 8.0
 _LEAST_S: Final = 0.05
 _POWER_OFF: Final = 7 << 20  # the cryocard's word: of the amplifiers' supplies, none
 

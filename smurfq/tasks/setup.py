@@ -66,6 +66,14 @@ def _summary(session: Session, control: Any, config: Any, **given: Any) -> Mappi
         found = sodetlib_function(f"operations.{name}.{name}")(control, config, **given)
     except Exception as error:
         _keep(session, _left_by(error, name))
+        if bands := _without_resonators(control):
+            raise OperationFailedError(
+                f"no resonator was found in band {', '.join(map(str, bands))} of {session.slot}: are the resonators "
+                "cold, the cables connected, the amplifiers biased? res_amp_cut and res_grad_cut of the device "
+                f"configuration say what counts as one (sodetlib: {type(error).__name__}: {error})",
+                slot=session.slot,
+                bands=bands,
+            ) from error
         raise
     return _summary_of_success(session, found)
 
@@ -94,6 +102,12 @@ def _left_by(error: BaseException, function: str) -> Mapping[str, Any]:
             return dict(frame.tb_frame.f_locals["summary"])
         frame = frame.tb_next
     return {}
+
+
+def _without_resonators(control: Any) -> list[int]:
+    """The bands in which pysmurf has searched for resonators and found none."""
+    found = {band: (response or {}).get("find_freq") or {} for band, response in control.freq_resp.items()}
+    return [int(band) for band, search in found.items() if "resonance" in search and len(search["resonance"]) == 0]
 
 
 def _keep(session: Session, summary: Mapping[str, Any]) -> None:

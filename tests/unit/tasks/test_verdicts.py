@@ -10,7 +10,7 @@ import pytest
 from smurfq.errors import OperationAbortedError, OperationFailedError
 from smurfq.tasks.analysis import is_analysed
 from smurfq.tasks.keywords import keywords
-from smurfq.tasks.setup import _note_bgmap, _summary_of_success
+from smurfq.tasks.setup import _left_by, _note_bgmap, _summary_of_success, _without_resonators
 from smurfq.tasks.task import BODIES
 
 
@@ -87,3 +87,19 @@ def test_an_analysis_that_nobody_asked_for_is_not_missed(recorded: Any) -> None:
     assert session.record().data == {"sid": 12}
     assert "no analysis" in session.record().messages[0][1]
     assert is_analysed(session.session, SimpleNamespace(**ANALYSED), "R0")
+
+
+def test_a_setup_that_raises_keeps_its_summary() -> None:
+    def uxm_setup() -> None:
+        summary = {"timestamps": [("setup_amps", 1.0)]}
+        raise IndexError(len(summary))
+
+    with pytest.raises(IndexError) as caught:
+        uxm_setup()
+    assert _left_by(caught.value, "uxm_setup") == {"timestamps": [("setup_amps", 1.0)]}
+    assert _left_by(caught.value, "uxm_relock") == {}
+
+
+def test_bands_in_which_nothing_was_found_are_told_apart_from_those_that_were_not_searched() -> None:
+    responses = {0: {"lock_status": {}}, 1: {"find_freq": {"resonance": []}}, 2: {"find_freq": {"resonance": [5.1]}}}
+    assert _without_resonators(SimpleNamespace(freq_resp=responses)) == [1]
