@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from celery import Celery
+from celery._state import _task_stack
 from celery.app.task import Context
 from celery.result import AsyncResult
 from celery.utils import uuid
@@ -30,6 +31,8 @@ from smurfq.core.priorities import priority_number
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, worker_name
 from smurfq.core.submission import handed_on, operations_in
+from smurfq.core.task_id import ALLOWED as TASK_ID_ALLOWED
+from smurfq.core.task_id import is_task_id
 from smurfq.errors import (
     DuplicateError,
     OperationAbortedError,
@@ -173,6 +176,8 @@ class SmurfqApp(Celery):  # type: ignore[misc]
         ``submit``.
         """
         task_id = task_id or uuid()
+        if not is_task_id(task_id):
+            raise ParameterError(f"{name}: task_id must be {TASK_ID_ALLOWED}; got {task_id!r}", parameter="task_id")
         try:
             checked = self._check(name, args, kwargs, options)
             later = [*operations_in(chain), *operations_in(chord), *operations_in(link)]
@@ -250,6 +255,15 @@ class SmurfqApp(Celery):  # type: ignore[misc]
             **options,
         )
         return result, outbox
+
+    def _after_fork(self) -> None:
+        """Celery's own; and forget the task that this process was forked in the middle of.
+
+        What an operation's process submits is no part of that task: else its errors would be the task's.
+        """
+        super()._after_fork()
+        while _task_stack.top is not None:
+            _task_stack.pop()
 
     def _get_backend(self) -> Any:
         """Celery's result backend, but a result is subscribed to when it is waited for and not when its task is sent.

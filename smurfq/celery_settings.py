@@ -13,7 +13,7 @@ from smurfq.config import Settings
 from smurfq.core.redis_url import is_sentinel, parse_sentinel
 from smurfq.core.slot import WORKFLOWS, Lane, queue_name
 from smurfq.store.connection import CONNECT_TIMEOUT_S, REFUSES, SOCKET_TIMEOUT_S, name_refusals, sentinel_options
-from smurfq.store.queues import NORMAL_PRIORITY, PRIORITY_STEPS
+from smurfq.store.queues import PRIORITY_STEPS
 
 _LANES: tuple[Lane, ...] = ("emergency", "control", "state")
 _EXCHANGE = Exchange("smurfq", type="direct")
@@ -30,7 +30,6 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_queues": queues(settings),
         "task_create_missing_queues": False,  # a typo in a slot's name is an error, not a queue nobody serves
         "task_default_queue": "smurfq.nowhere",
-        "task_default_priority": NORMAL_PRIORITY,
         "accept_content": ["json"],
         "task_serializer": "json",
         "result_serializer": "json",

@@ -37,7 +37,7 @@ from smurfq.store.connection import Said, require_access
 from smurfq.store.durability import warn_of_losses
 from smurfq.tasks.task import runner_of
 from smurfq.tasks.worker_context import WorkerContext
-from smurfq.worker import shutdown
+from smurfq.worker import doors, shutdown
 from smurfq.worker.keeper import Keeper
 from smurfq.worker.lanes import Lanes
 
@@ -119,6 +119,7 @@ class _Waiting(Said):
 def _celery(application: SmurfqApp, context: WorkerContext) -> int:
     application.steps["consumer"].add(Keeper)
     shutdown.connect(application)
+    doors.close()
     celery_signals.worker_process_init.connect(_prepare_pool_child, weak=False)
     queues = [context.queue]
     if context.lane == "control" and context.slot != WORKFLOWS:

@@ -19,12 +19,13 @@ from celery.exceptions import Ignore
 from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 
-from smurfq import operation_environment, smurf_control
+from smurfq import identity, operation_environment, smurf_control
 from smurfq.app import SmurfqApp, app, previous_steps
 from smurfq.core import operations, session
 from smurfq.core.scripts import check_log, check_script
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import queue_name
+from smurfq.core.submission import OWNER
 from smurfq.errors import OperationAbortedError, OperationLostError, ParameterError, SmurfqError
 from smurfq.reaper import Reaper
 from smurfq.runner import lock, processes
@@ -178,6 +179,11 @@ class OperationTask(Task):  # type: ignore[misc]
         """The variables that the operation's process is to have."""
         return operation_environment.environment(self.app.settings, worker.slot, worker.lane, os.environ)
 
+    def _owner(self) -> dict[str, str]:
+        """In whose name the operation's process submits what it submits: in that of who submitted it."""
+        owner = getattr(self.request, OWNER, None)
+        return {identity.VARIABLE: str(owner)} if owner else {}
+
     def _graces_s(self) -> tuple[float, float]:
         """From an abort to the signal, and from there to the kill, in seconds."""
         limits = self.app.settings.limits
@@ -257,7 +263,7 @@ class OperationTask(Task):  # type: ignore[misc]
             slot=worker.slot,
             publisher=worker.publisher,
             params=self._params,
-            environment=self._environment(worker),
+            environment={**self._environment(worker), **self._owner()},
             locks=(self._lock,),
             log=self._params.get("log", True),
             time_limit_s=self._time_limit_s(table),

@@ -13,6 +13,7 @@ from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from smurfq.store.connection import AWAY, REFUSES, explain
+from smurfq.worker import doors
 
 logger = get_logger(__name__)
 
@@ -37,6 +38,7 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
             state.should_stop = 0
         if consumer.app.worker_context.serves_alone:
             self._take_back(consumer)
+        doors.refuse_foreign(consumer)
         consumer.app.worker_context.held = False
         self.apply_hold(consumer)
         self._tick(consumer)

@@ -1,0 +1,90 @@
+"""What a slot's worker does not do, whoever asks: Celery's remote commands that undo its guarantees, and foreign tasks.
+
+Anybody who reaches Redis can send a worker a command or put a message into its queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from celery.utils.log import get_logger
+from celery.worker.control import Panel
+
+from smurfq.core.operations import TASK_PREFIX
+from smurfq.store import patiently
+from smurfq.store.connection import without_password
+
+logger = get_logger(__name__)
+
+Command = Callable[..., Any]
+
+_ONE_PROCESS = "a slot's worker has one process and keeps it: two would drive one card at once"
+CLOSED: Mapping[str, str] = {
+    "pool_grow": _ONE_PROCESS,
+    "pool_shrink": _ONE_PROCESS,
+    "pool_restart": f"{_ONE_PROCESS}; `smurfq worker` is stopped and started to load new code",
+    "autoscale": _ONE_PROCESS,
+    "add_consumer": "a worker serves its own slot's queues and no other's",
+    "cancel_consumer": "Celery forgets it at a restart; use `smurfq hold`",
+    "rate_limit": "it would keep an operation waiting unseen; use `smurfq hold`",
+    "time_limit": "Celery's time limits leave the card as it is; set limits.operations instead",
+}
+_SECRET = ("password", "secret", "token")
+
+
+def close() -> None:
+    """Have this worker refuse the commands in ``CLOSED``, and tell its configuration without passwords."""
+    for name, why in CLOSED.items():
+        Panel.data[name] = _refusing(name, why)
+    told = Panel.data["conf"]
+    if not hasattr(told, "smurfq_hides"):
+        Panel.data["conf"] = _without_secrets(told)
+
+
+def refuse_foreign(consumer: Any) -> None:
+    """Have a worker's consumer run the operations and nothing else, whatever task a message names.
+
+    Celery has tasks of its own, and some of them run any other task without the checks before its start.
+    """
+    for name in [name for name in consumer.strategies if not name.startswith(TASK_PREFIX)]:
+        del consumer.strategies[name]
+    celerys = type(consumer).on_unknown_task
+
+    def on_unknown_task(body: Any, message: Any, exc: Exception) -> None:
+        task_id = str(message.headers.get("id"))
+        if patiently(lambda: consumer.app.records.exists(task_id)):
+            logger.error("a message for the task %r had the id of %s: passed over", message.headers["task"], task_id)
+            message.reject_log_error(logger, consumer.connection_errors)
+        else:
+            celerys(consumer, body, message, exc)
+
+    consumer.on_unknown_task = on_unknown_task
+
+
+def _refusing(name: str, why: str) -> Command:
+    def refuse(state: Any, *_args: Any, **_kwargs: Any) -> dict[str, str]:
+        logger.warning("remote command %s refused: %s", name, why)
+        return {"error": f"refused by smurfq: {why}"}
+
+    return refuse
+
+
+def _without_secrets(told: Command) -> Command:
+    def conf(state: Any, *args: Any, **kwargs: Any) -> Any:
+        return hide_secrets(told(state, *args, **kwargs))
+
+    conf.smurfq_hides = True  # type: ignore[attr-defined]
+    return conf
+
+
+def hide_secrets(value: Any) -> Any:
+    """``value`` fit to be shown: passwords in URLs, and what stands under a name that says it is one, are ``***``."""
+    if isinstance(value, Mapping):
+        return {
+            name: "***" if item and any(word in str(name).lower() for word in _SECRET) else hide_secrets(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [hide_secrets(item) for item in value]
+    return without_password(value) if isinstance(value, str) and "://" in value else value
