@@ -12,6 +12,7 @@ from typing import Final
 
 RELAYS: Final = 0x2
 SUPPLIES: Final = 0x7
+HEMT_GATE_DAC: Final = 33  # one more than the slow DACs, with a register of its own
 _FIRMWARE: Final = 0x0
 _TEMPERATURE: Final = 0x5
 
@@ -81,7 +82,7 @@ def _50k(name: str, line: int, supply_bit: int, gate_dac: int, drain_dac: int, a
 
 # By the address of the drain current. The slopes are small enough for sodetlib's search, which is linear.
 AMPLIFIERS: Final = {
-    0x3: _hemt("hemt1", 0, 0, 33, 31, -0.70),
+    0x3: _hemt("hemt1", 0, 0, HEMT_GATE_DAC, 31, -0.70),
     0x4: _50k("50k1", 0, 1, 30, 32, -0.45),
     0xA: _hemt("hemt2", 1, 2, 27, 29, -0.72),
     0xB: _50k("50k2", 1, 3, 26, 28, -0.43),

@@ -19,22 +19,20 @@ import numpy as np
 from smurfq.core.slot import SlotId
 from smurfq.errors import StreamError
 from smurfq.sim import registers as r
-from smurfq.sim.cryocard import AMPLIFIERS, Cryocard
+from smurfq.sim.cryocard import HEMT_GATE_DAC, Cryocard
 from smurfq.sim.dacs import SlowDacs
 from smurfq.sim.faults import Faults
 from smurfq.sim.physics.tes import Floats
 from smurfq.sim.radio import registers as radio
 from smurfq.sim.radio.band import BandModel
-from smurfq.sim.radio.card import RadioSide, eta_registers
-from smurfq.sim.radio.settings import TURNS_AT_FULL_SCALE
+from smurfq.sim.radio.side import RadioSide
 from smurfq.sim.registers import Register, Value
+from smurfq.sim.start import set_up
 from smurfq.sim.tones import Tones
-from smurfq.sim.wiring import FLUX_RAMP_HZ, TURNS_PER_RAMP
 
 logger = logging.getLogger(__name__)
 
 LINK_BACK_S: Final = 1.0  # from AMCc:RestartRssi to a card that answers again
-_HEMT_GATE_DAC: Final = 33
 
 Handler = Callable[[Any, float], None]
 OnChange = Callable[[Iterable[str]], None]
@@ -113,7 +111,8 @@ class SimSlot:
         self.radio = RadioSide(self, bands, executor)
         self._handlers = self._all_handlers()
         if tones is not None:
-            self._set_up(tones, bands)
+            for name, value in set_up(tones, bands):
+                self.store(name, value)
         self._on_change = on_change
 
     @property
@@ -213,30 +212,13 @@ class SimSlot:
             self._values[r.OPEN_STREAM] = 0
             raise
 
-    def _set_up(self, tones: Tones, bands: Sequence[BandModel]) -> None:
-        """Set the registers as a setup leaves them: amplifiers biased, tones on, delays known, the ramp running."""
-        for band in range(r.NUM_BANDS):
-            self._values[r.band_register(band, "CryoChannels:amplitudeScaleArray")] = tones.power[band].copy()
-            on = (tones.power[band] > 0).astype(np.int32)
-            self._values[r.band_register(band, "CryoChannels:feedbackEnableArray")] = on
-            self._values[r.band_register(band, "CryoChannels:centerFrequencyArray")] = tones.center_mhz[band].copy()
-            self._values.update(eta_registers(band, tones.eta[band]))
-            self._values[r.band_register(band, "lmsFreqHz")] = TURNS_PER_RAMP * FLUX_RAMP_HZ
-        for model in bands:
-            self._values[r.band_register(model.band, "bandDelayUs")] = model.delays.total_us
-        self._values[radio.RAMP_ENABLE] = 1
-        self._values[radio.RAMP_RESET] = float(2**31 * (1.0 - TURNS_PER_RAMP / TURNS_AT_FULL_SCALE))
-        for amplifier in AMPLIFIERS.values():
-            for dac, bits in amplifier.working_point().items():
-                self.store(r.HEMT_GATE if dac == _HEMT_GATE_DAC else r.dac_register(dac), bits)
-
     def _set(self, name: str, value: Value) -> None:
         """Change a register because another one was put."""
         self._values[name] = value
         self._on_change((name,))
 
     def _dac(self, number: int) -> int:
-        if number == _HEMT_GATE_DAC:
+        if number == HEMT_GATE_DAC:
             return int(self._number(r.HEMT_GATE))
         return int(self.dacs.dacs[number - 1])
 

@@ -12,7 +12,7 @@ import pytest
 
 from smurfq.sim import registers as r
 from smurfq.sim.faults import Faults
-from smurfq.sim.radio import card
+from smurfq.sim.radio import captures, scans
 from smurfq.sim.radio import registers as radio
 from smurfq.sim.radio.chain import TONE_POWER
 from smurfq.sim.slot import SimSlot
@@ -51,9 +51,9 @@ class Bench:
 
 @pytest.fixture
 def bench(slot: TunedSlot, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr(card, "_BEAT_S", 0.01)
-    monkeypatch.setattr(card, "_BEATS_FOR_S", 0.05)
-    monkeypatch.setattr(card, "_EVENT_AFTER_S", 0.0)
+    monkeypatch.setattr(scans, "BEAT_S", 0.01)
+    monkeypatch.setattr(scans, "BEATS_FOR_S", 0.05)
+    monkeypatch.setattr(captures, "EVENT_AFTER_S", 0.0)
     return Bench(slot)
 
 

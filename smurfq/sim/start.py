@@ -1,0 +1,35 @@
+"""The registers of a slot that was set up: amplifiers biased, tones on, delays known, the flux ramp running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from smurfq.sim import registers as r
+from smurfq.sim.cryocard import AMPLIFIERS, HEMT_GATE_DAC
+from smurfq.sim.radio import registers as radio
+from smurfq.sim.radio.band import BandModel
+from smurfq.sim.radio.scans import eta_registers
+from smurfq.sim.radio.settings import TURNS_AT_FULL_SCALE
+from smurfq.sim.registers import Value
+from smurfq.sim.tones import Tones
+from smurfq.sim.wiring import FLUX_RAMP_HZ, TURNS_PER_RAMP
+
+
+def set_up(tones: Tones, bands: Sequence[BandModel]) -> Iterator[tuple[str, Value]]:
+    """What is put into which register, in order, to set up a slot for these tones."""
+    for band in range(r.NUM_BANDS):
+        yield r.band_register(band, "CryoChannels:amplitudeScaleArray"), tones.power[band]
+        on = (tones.power[band] > 0).astype(np.int32)
+        yield r.band_register(band, "CryoChannels:feedbackEnableArray"), on
+        yield r.band_register(band, "CryoChannels:centerFrequencyArray"), tones.center_mhz[band]
+        yield from eta_registers(band, tones.eta[band]).items()
+        yield r.band_register(band, "lmsFreqHz"), TURNS_PER_RAMP * FLUX_RAMP_HZ
+    for model in bands:
+        yield r.band_register(model.band, "bandDelayUs"), model.delays.total_us
+    yield radio.RAMP_ENABLE, 1
+    yield radio.RAMP_RESET, float(2**31 * (1.0 - TURNS_PER_RAMP / TURNS_AT_FULL_SCALE))
+    for amplifier in AMPLIFIERS.values():
+        for dac, bits in amplifier.working_point().items():
+            yield (r.HEMT_GATE if dac == HEMT_GATE_DAC else r.dac_register(dac)), bits
