@@ -24,6 +24,7 @@ from benchmarks import (
     bench_sim,
     peer,
 )
+    bench_workflows,
 from benchmarks.figures import Table
 from benchmarks.site import SLOT, BenchSite, site
 
@@ -33,7 +34,15 @@ _ON_A_SITE: dict[str, Callable[[BenchSite], Sequence[Table]]] = {
     "delivery": bench_delivery.measure,
     "abort": lambda at: [bench_abort.measure(at)],
 }
-_WITHOUT_A_SITE = {"cold": bench_cold_start.measure, "sim": bench_sim.measure, "connecting": bench_connecting.measure}
+_WITHOUT_A_SITE = {
+    "cold": bench_cold_start.measure,
+    "sim": bench_sim.measure,
+    "connecting": bench_connecting.measure,
+    "radio": bench_radio.measure,
+    "workflows": bench_workflows.measure,
+    "load": bench_bridge_load.measure,
+}
+_LONG = {"radio8": bench_radio.measure_all_bands}  # only when asked for
 _NAMES = (*_WITHOUT_A_SITE, "memory", *_ON_A_SITE)
 
 

@@ -143,6 +143,16 @@ class Limits(Section):
 
 
 class Worker(Section):
+    @property
+    def end_workflow_s(self) -> float:
+        """How long a workflow that is aborted may take to end, with all that it has started."""
+        return self.abort_grace_s + self.clean_workflow_s
+
+    @property
+    def clean_workflow_s(self) -> float:
+        """How long a workflow that was interrupted may take to end what it has started."""
+        return self.abort_grace_s + self.kill_grace_s + self.close_stream_s
+
     """A slot's worker."""
 
     preload: bool = True

@@ -59,7 +59,8 @@ def end(settings: Settings, say: Say) -> bool:
     if present is None:
         return False
     limits = settings.limits
-    patience_s = limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s + _STOP_MORE_S
+    operations_s = limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s
+    patience_s = limits.end_workflow_s + operations_s + _STOP_MORE_S
     for number, within_s in (
         (signal.SIGTERM, patience_s),
         (signal.SIGTERM, _HARDER_S),

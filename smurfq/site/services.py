@@ -103,7 +103,7 @@ def workflows_service(settings: Settings) -> Service:
         where=f"queue {WORKFLOWS}, {len(seats)} at once",
         waits_for="its leases and its sign of life",
         ready=ready,
-        stop_s=2 * limits.abort_grace_s + limits.kill_grace_s + limits.close_stream_s + 15.0,
+        stop_s=limits.end_workflow_s + 15.0,
     )
 
 

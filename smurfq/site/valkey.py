@@ -149,7 +149,8 @@ def main() -> int:
 def _wait_for_the_others(settings: Settings) -> None:
     """Return once the site's other processes have ended: `up` was killed, and they still need Valkey."""
     limits = settings.limits
-    patience_s = limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s + _OTHERS_MORE_S
+    operations_s = limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s
+    patience_s = max(operations_s, limits.end_workflow_s) + _OTHERS_MORE_S
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         present = journal.read(settings.state_dir)

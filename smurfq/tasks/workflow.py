@@ -34,7 +34,7 @@ class WorkflowTask(OperationTask):
     def _graces_s(self) -> tuple[float, float]:
         """What it has started may take long to end: streams have to be closed."""
         limits = self.app.settings.limits
-        return limits.abort_grace_s, limits.abort_grace_s + limits.kill_grace_s + limits.close_stream_s
+        return limits.abort_grace_s, limits.clean_workflow_s
 
     def _time_limit_s(self, table: operations.Operation) -> float | None:
         asked = [limit for limit in (self.request.timelimit or ()) if limit]

@@ -125,7 +125,7 @@ def iv_curve(
     settling_time: float | None = None,
     **how: Unpack[How],
 ) -> Report:
-    """Take an IV curve of every detector. Slot by slot, 120 s lie between two of them unless ``settling_time`` is."""
+    """Take an IV curve of every detector. Slot by slot, 120 s lie between two unless ``settling_time`` is given."""
     settle_s = SETTLING_S if settling_time is None else settling_time
     return run_operation("take_iv", {"tag": tag, "kwargs": iv_kwargs}, concurrent, settle_s, **how)
 

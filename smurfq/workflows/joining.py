@@ -16,6 +16,7 @@ from smurfq.store.connection import AWAY
 
 _BLOCK_S = 0.25
 _AWAY_PAUSE_S = 0.5
+_LOOK_ROUND_S = 1.0
 _SETTLE_S = 1.0  # how long a record may lag behind Celery's final metadata
 
 
@@ -57,15 +58,18 @@ class Runs:
         that ``values`` is to have. Redis may go away and come back.
         """
         waiting = set(slots)
+        touched, all_at = set(waiting), 0.0
         while waiting:
             check()
             try:
-                self.look(waiting, watched)
+                if time.monotonic() >= all_at:  # what no event tells of, such as Celery's own end of a revoked task
+                    touched, all_at = set(waiting), time.monotonic() + _LOOK_ROUND_S
+                self.look(touched, watched)
                 waiting = {slot for slot in waiting if not enough(slot)}
                 left_s = until - time.monotonic()
                 if not waiting or left_s <= 0:
                     break
-                self._block(waiting, min(_BLOCK_S, left_s))
+                touched = self._block(waiting, min(_BLOCK_S, left_s))
             except AWAY:
                 if time.monotonic() >= until:
                     break
@@ -75,6 +79,8 @@ class Runs:
     def look(self, slots: Iterable[str], watched: tuple[str, ...] = ()) -> None:
         """Read how the runs of these slots stand, in one round trip."""
         asked = list(slots)
+        if not asked:
+            return
         with self._connection.redis.pipeline(transaction=False) as pipe:
             for slot in asked:
                 run_id = self._ids[slot]
@@ -97,8 +103,9 @@ class Runs:
                 record = read_header(self._connection, self._ids[slot])
         self.records[slot] = record
 
-    def _block(self, slots: Iterable[str], seconds: float) -> None:
-        """Return when something happens to one of the runs, or after ``seconds``."""
+    def _block(self, slots: Iterable[str], seconds: float) -> set[str]:
+        """The slots to whose runs something has happened, as soon as it has; none after ``seconds``."""
+        touched = set()
         by_key = {keys.events(self._ids[slot]): slot for slot in slots}
         positions: Any = {key: self._positions[slot] for key, slot in by_key.items()}
         answer: Any = self._connection.redis.xread(positions, count=1000, block=max(1, int(1000 * seconds)))
@@ -106,3 +113,5 @@ class Runs:
             flat = [entry for part in entries for entry in part] if isinstance(answer, dict) else entries
             if flat:
                 self._positions[by_key[key]] = flat[-1][0]
+                touched.add(by_key[key])
+        return touched

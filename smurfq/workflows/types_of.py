@@ -80,7 +80,7 @@ def allowed(kind: Any) -> str:
     if kind in _SIMPLE:
         return _SIMPLE[kind]
     if origin in (Union, types.UnionType):
-        return " or ".join(allowed(each) for each in inner)
+        return " or ".join(allowed(each) for each in sorted(inner, key=lambda each: each is not type(None)))
     if origin is list:
         return f"a list, each item {allowed(inner[0])}"
     if origin is tuple:

@@ -195,7 +195,15 @@ def test_every_service_becomes_ready_runs_operations_and_ends(composed):
         for name, process in composed.processes.items():
             assert process.poll() is None, f"{name} ended:\n{composed.log(name)}"
         levels = _levels(composed)
-        wanted = ["redis", "redis persistence", "redis memory", "bridge", "publisher", *[f"worker {s}" for s in SLOTS]]
+        wanted = [
+            "redis",
+            "redis persistence",
+            "redis memory",
+            "bridge",
+            "publisher",
+            *[f"worker {s}" for s in SLOTS],
+            "workflows",
+        ]
         return all(levels.get(name) == "ok" for name in wanted)
 
     wait_until(all_alive, "every service ready")
@@ -205,7 +213,8 @@ def test_every_service_becomes_ready_runs_operations_and_ends(composed):
     for run in runs:
         record = run.wait(READY_WITHIN_S)
         assert (record.outcome, record.data) == ("succeeded", {"test": 10})
-    names = [*[name for name in composed.services if name.startswith("worker")], "bridge", "flower", "redis"]
+    workers = [name for name in composed.services if name.startswith("worker")]
+    names = ["workflows", *workers, "bridge", "flower", "redis"]
     for name in names:
         assert composed.stop(name) == 0, f"{name}:\n{composed.log(name)}"
 
@@ -236,8 +245,12 @@ def test_a_unit_starts_a_command_that_there_is_and_stops_it_rightly(path):
     assert (unit["KillMode"], unit["KillSignal"]) == ("mixed", "SIGTERM")
     limits = Settings().limits
     if command == "worker":
-        assert arguments == ["--slot", "%i"]
         stop_s = limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s
+        if "workflows" in path.name:
+            assert arguments == ["--workflows"]
+            stop_s = limits.end_workflow_s
+        else:
+            assert arguments == ["--slot", "%i"]
         assert float(unit["TimeoutStopSec"]) > stop_s
         assert unit["OOMPolicy"] == "continue"
 

@@ -1,4 +1,4 @@
-"""The workers of each slot."""
+"""The workers of each slot, and those of workflows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from smurfq.client import Slot, SlotStatus
 from smurfq.client.connection import Connection
+from smurfq.client.waiting import is_served
+from smurfq.core.slot import WORKFLOWS
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 
 
@@ -16,6 +18,17 @@ def check(examined: Examined) -> Iterator[Finding]:
     connection = Connection(examined.settings)
     for slot in examined.settings.slots:
         yield from _slot(Slot(slot, connection=connection).status())
+    yield _workflows(connection)
+
+
+def _workflows(connection: Connection) -> Finding:
+    if is_served(connection, WORKFLOWS, "control"):
+        return ok(WORKFLOWS, f"served, {connection.settings.workflows.at_once} at once")
+    return warn(
+        WORKFLOWS,
+        "no worker serves workflows: those that are submitted wait",
+        "start it: `smurfq up`, `smurfq worker --workflows`, systemctl start smurfq-workflows",
+    )
 
 
 def _slot(status: SlotStatus) -> Iterator[Finding]:

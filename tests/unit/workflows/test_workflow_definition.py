@@ -65,11 +65,11 @@ def test_it_is_run_with_what_was_given(observe: definition.Definition) -> None:
         ({"duration_s": 1, "duration": 2}, "did you mean 'duration_s'"),
         ({"duration_s": 1, "zzz": 2}, "known are: duration_s, count"),
         ({"duration_s": 1, "count": 1.5}, "count must be a whole number; got 1.5"),
-        ({"duration_s": 1, "tag": 5}, "tag must be a text or null"),
+        ({"duration_s": 1, "tag": 5}, "tag must be null or a text"),
         ({"duration_s": 1, "fast": 1}, "fast must be true or false"),
         ({"duration_s": 1, "rfrac": [0.1]}, "rfrac must be a list of 2: a number, a number"),
-        ({"duration_s": 1, "bands": [0, "x"]}, "bands must be a list, each item a whole number or null"),
-        ({"duration_s": 1, "kwargs": []}, "kwargs must be a JSON object or null"),
+        ({"duration_s": 1, "bands": [0, "x"]}, "bands must be null or a list, each item a whole number"),
+        ({"duration_s": 1, "kwargs": []}, "kwargs must be null or a JSON object"),
     ],
 )
 def test_a_wrong_parameter_is_named(observe: definition.Definition, params: dict[str, Any], said: str) -> None:
