@@ -21,6 +21,7 @@ from benchmarks import (
     bench_latency,
     bench_memory,
     bench_operations,
+    bench_radio,
     bench_sim,
     peer,
 )
@@ -39,9 +40,11 @@ _WITHOUT_A_SITE = {
     "sim": bench_sim.measure,
     "connecting": bench_connecting.measure,
     "radio": bench_radio.measure,
+    "radio": bench_radio.measure,
     "workflows": bench_workflows.measure,
     "load": bench_bridge_load.measure,
 }
+_LONG = {"radio8": bench_radio.measure_all_bands}  # only when asked for
 _LONG = {"radio8": bench_radio.measure_all_bands}  # only when asked for
 _NAMES = (*_WITHOUT_A_SITE, "memory", *_ON_A_SITE)
 
@@ -50,7 +53,7 @@ def main() -> None:
     """Measure what is asked for, and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure smurfq on a site of its own.")
     parser.add_argument("--write", type=Path, metavar="FILE", help="also write the tables, as Markdown, to FILE")
-    parser.add_argument("--only", nargs="+", choices=_NAMES, default=_NAMES, help="measure only these")
+    parser.add_argument("--only", nargs="+", choices=(*_NAMES, *_LONG), default=_NAMES, help="measure only these")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # so that all that was started is ended
     texts = [_where()]
@@ -66,10 +69,11 @@ def main() -> None:
 
 
 def _tables(only: Sequence[str]) -> Iterator[Table]:
-    for name, measure_alone in _WITHOUT_A_SITE.items():
+    alone = {**_WITHOUT_A_SITE, **_LONG}
+    for name, measure_alone in alone.items():
         if name in only:
             yield measure_alone()
-    if set(only) <= _WITHOUT_A_SITE.keys():
+    if set(only) <= alone.keys():
         return
     with site() as at:
         at.start_worker(SLOT, wait=False)
