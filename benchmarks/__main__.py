@@ -23,9 +23,9 @@ from benchmarks import (
     bench_operations,
     bench_radio,
     bench_sim,
+    bench_workflows,
     peer,
 )
-    bench_workflows,
 from benchmarks.figures import Table
 from benchmarks.site import SLOT, BenchSite, site
 
@@ -40,11 +40,8 @@ _WITHOUT_A_SITE = {
     "sim": bench_sim.measure,
     "connecting": bench_connecting.measure,
     "radio": bench_radio.measure,
-    "radio": bench_radio.measure,
     "workflows": bench_workflows.measure,
-    "load": bench_bridge_load.measure,
 }
-_LONG = {"radio8": bench_radio.measure_all_bands}  # only when asked for
 _LONG = {"radio8": bench_radio.measure_all_bands}  # only when asked for
 _NAMES = (*_WITHOUT_A_SITE, "memory", *_ON_A_SITE)
 
