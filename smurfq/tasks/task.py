@@ -142,6 +142,9 @@ class OperationTask(Task):  # type: ignore[misc]
             check_log(self._params["log"], self.app.settings.log_folders)
         if (leash := self._leash()) is not None:
             leash.require(f"{operation.name} on {slot}")
+        if self._lock is not None:  # of an operation that ended, but whose task Celery could not bring to its end
+            os.close(self._lock)
+            self._lock = None
         self._lock = lock.acquire(worker.lock, self.app.settings.worker.lock_wait_s)
         self._require_first_time(worker, task_id)
 

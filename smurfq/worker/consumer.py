@@ -8,11 +8,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from celery.states import FAILURE
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
+from smurfq.errors import ParameterError
 from smurfq.store.connection import AWAY, explain
+from smurfq.worker.unreadable import tolerant_channel, tolerant_handler
 
 logger = get_logger(__name__)
 
@@ -30,6 +33,24 @@ class SlotConsumer(Consumer):  # type: ignore[misc]
         """
         self._wait_for_redis()
         return super().connect()
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """``conn``, connected, with channels that drop what is no message; see ``Consumer.ensure_connected``."""
+        conn.transport.Channel = tolerant_channel(conn.transport.Channel)
+        return super().ensure_connected(conn)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
+        """What is done with each message, and with those that cannot be read; see ``Consumer``."""
+        return tolerant_handler(super().create_task_handler(*args, **kwargs), self._refuse)
+
+    def _refuse(self, task_id: str, cause: Exception) -> None:
+        """Tell whoever waits for a task that its message could not be read; a task of smurfq's is not meant by it."""
+        error = ParameterError(f"the message of the task {task_id} could not be read: {cause}", session_id=task_id)
+        try:
+            if not self.app.records.exists(task_id):
+                self.app.backend.store_result(task_id, error, FAILURE)
+        except AWAY as away:
+            logger.error("cannot write the end of %s, Redis is away: %s", task_id, away)
 
     def _wait_for_redis(self) -> None:
         """Return once Redis takes writes; keep the lease until then, as far as that can be done."""

@@ -1,0 +1,14 @@
+"""What an id of a run may look like: it names keys in Redis, files and marks in a process's environment."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+ALLOWED: Final = "1 to 128 letters, digits, '-', '_' and '.', beginning with a letter or digit"
+_TASK_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+
+
+def is_task_id(value: Any) -> bool:
+    """Whether ``value`` may be the id of a run. Celery's own ids (UUIDs) may."""
+    return isinstance(value, str) and _TASK_ID.fullmatch(value) is not None

@@ -1,0 +1,202 @@
+"""What producers may ask for, and what anybody may put into a slot's queue: refused by name, and the slot serves on."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from celery import Celery
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from smurfq import tasks
+from smurfq.app import app
+from smurfq.client import Slot
+from smurfq.config import load
+from smurfq.core.operations import OPERATIONS
+from smurfq.errors import ParameterError, RequestError
+from smurfq.ocs import ERROR, OCSClient
+from tests.integration.live import WITHIN_S, LiveSite
+
+SERVED, UNSERVED = "crate1slot1", "crate1slot4"
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+ODD = JSON | st.binary(max_size=4) | st.complex_numbers() | st.sets(st.integers(), max_size=2) | st.just(object())
+NAMES = st.sampled_from(sorted({p.name for op in OPERATIONS.values() for p in op.parameters})) | st.text(max_size=4)
+GOOD_BODY = json.dumps([[], {"slot": SERVED}, {}]).encode()
+Send = Callable[[str, dict[str, Any]], Any]
+
+
+def sends() -> dict[str, Send]:
+    """Every way by which Python submits an operation."""
+    client = OCSClient(UNSERVED, settings=app.settings)
+    return {
+        "delay": lambda name, params: getattr(tasks, name).delay(**{"slot": UNSERVED, **params}),
+        "send_task": lambda name, params: app.send_task(f"smurfq.{name}", kwargs={"slot": UNSERVED, **params}),
+        "client": lambda name, params: Slot(UNSERVED, app.settings).run(
+            app.submit(name, slot=UNSERVED, params=params).id
+        ),
+        "ocs": lambda name, params: getattr(client, name).start(**params),
+    }
+
+
+def queued() -> int:
+    return len(Slot(UNSERVED, app.settings).queue())
+
+
+def test_any_parameters_are_queued_or_refused_by_name(site: LiveSite) -> None:
+    """Nothing is queued, or written down, of what is refused; what is queued is JSON that a worker's check accepts."""
+    slot, history = Slot(UNSERVED, app.settings), f"smurfq:history:{UNSERVED}"
+    ways = sends()
+
+    @QUICK
+    @given(st.sampled_from(sorted(ways)), st.sampled_from(sorted(OPERATIONS)), st.dictionaries(NAMES, ODD, max_size=2))
+    def submit(way: str, name: str, params: dict[str, Any]) -> None:
+        before = app.store.zcard(history)
+        try:
+            sent = ways[way](name, params)
+        except RequestError as error:
+            assert name in str(error) or "slot" in params, error
+            assert len(str(error)) < 5000
+            assert queued() == 0
+            assert app.store.zcard(history) == before
+            return
+        if way == "ocs":
+            assert sent.status == ERROR  # nobody serves the slot, and what is wrong is told first or not at all
+            assert queued() == 0
+            return
+        (waiting,) = slot.queue()
+        assert waiting.kwargs == {**json.loads(json.dumps(waiting.kwargs)), "slot": UNSERVED}
+        slot.remove(waiting.task_id)
+
+    submit()
+
+
+@pytest.mark.parametrize("task_id", ["", "../../etc/passwd", "a b", "a" * 200, "\u00e9", 5, {"a": 1}])
+def test_an_id_that_could_be_a_path_is_refused(site: LiveSite, task_id: Any) -> None:
+    if not task_id:  # as absent: one is made
+        assert app.send_task("smurfq.test", kwargs={"slot": UNSERVED}, task_id=task_id).revoke() is None
+        Slot(UNSERVED, app.settings).remove(Slot(UNSERVED, app.settings).queue()[0].task_id)
+        return
+    with pytest.raises(ParameterError, match="task_id must be 1 to 128 letters"):
+        app.send_task("smurfq.test", kwargs={"slot": UNSERVED}, task_id=task_id)
+    assert queued() == 0
+
+
+def message(payload: bytes = GOOD_BODY, headers: Any = None, **changed: Any) -> str:
+    """A message as it lies in the queue, good but for what is changed; a field that is None is left out."""
+    whole = {
+        "body": base64.b64encode(payload).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"lang": "py", "task": "smurfq.test", "id": str(uuid.uuid4())} if headers is None else headers,
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_tag": str(uuid.uuid4()),
+            "delivery_info": {"exchange": "", "routing_key": SERVED},
+            "correlation_id": str(uuid.uuid4()),
+        },
+    }
+    whole.update({name.replace("_", "-"): value for name, value in changed.items()})
+    return json.dumps({name: value for name, value in whole.items() if value is not None})
+
+
+def of_test(**headers: Any) -> dict[str, Any]:
+    return {"lang": "py", "task": "smurfq.test", "id": str(uuid.uuid4()), **headers}
+
+
+def body(args: Any = (), kwargs: Any = None, embed: Any = None) -> bytes:
+    return json.dumps([args, {"slot": SERVED} if kwargs is None else kwargs, embed or {}]).encode()
+
+
+JUNK: dict[str, str] = {
+    "no JSON": "hello",
+    "a number": "5",
+    "a list": "[]",
+    "nothing in it": "{}",
+    "no headers": message().replace('"headers"', '"header"'),
+    "headers that are none": message(headers=[]),
+    "no properties": message(properties=None),
+    "a tag that is none": message(properties={"delivery_tag": {}, "delivery_info": {}}),
+    "no body": message(body=None),
+    "a body that is not base64": message(body="%%%"),
+    "a body that is a number": message(body=5),
+    "a body that is no JSON": message(b"hello"),
+    "a body of three numbers": message(b"[1, 2, 3]"),
+    "keywords that are a list": message(body(kwargs=[])),
+    "a pickle": message(b"\x80\x04N.", content_type="application/x-python-serialize"),
+    "no task": message(headers={"id": "x"}),
+    "no id": message(headers={"task": "smurfq.test"}),
+    "an id that is a number": message(headers=of_test(id=5)),
+    "an id that is a path": message(headers=of_test(id="../../../tmp/x")),
+    "a task that is a number": message(headers=of_test(task=5)),
+    "a task of Celery's": message(headers=of_test(task="celery.backend_cleanup")),
+    "a task of the system's": message(headers=of_test(task="os.system")),
+    "an ETA that is none": message(headers=of_test(eta="soon")),
+    "an expiry that is none": message(headers=of_test(expires="soon")),
+    "limits that are none": message(headers=of_test(timelimit=["a", "b"])),
+    "retries that are none": message(headers=of_test(retries="x")),
+    "callbacks that are none": message(body(embed={"callbacks": "a"})),
+    "errbacks that are none": message(body(embed={"errbacks": [5]})),
+    "a chain that is none": message(body(embed={"chain": 5})),
+    "a chord that is none": message(body(embed={"chord": 3})),
+}
+
+
+def test_a_slot_serves_on_whatever_lies_in_its_queue(site: LiveSite) -> None:
+    pid, slot = site.worker_pid(SERVED), Slot(SERVED, load(site.environ))
+    for name, text in JUNK.items():
+        app.store.lpush(f"{UNSERVED}\x06\x165", text)
+        (waiting,) = Slot(UNSERVED, app.settings).status().waiting  # what cannot be read is shown as well
+        assert isinstance(waiting.task_id, str), name
+        app.store.delete(f"{UNSERVED}\x06\x165")
+        app.store.lpush(f"{SERVED}\x06\x165", text)
+        record = slot.submit("test").wait(WITHIN_S)
+        assert record.success, (name, record.error)
+        assert site.worker_pid(SERVED) == pid, f"{name} ended the worker"
+    assert app.store.hlen("unacked") == 0
+    assert not list((site.folder / "state").parent.glob("tmp/x*"))
+
+
+def test_whoever_waits_for_a_message_that_cannot_be_read_is_told(site: LiveSite) -> None:
+    bare = Celery(broker=app.settings.redis_url, backend=app.settings.redis_url)
+    try:
+        sent = app.AsyncResult("named-1")
+        app.store.lpush(f"{SERVED}\x06\x165", message(body(embed={"chain": 5}), headers=of_test(id=sent.id)))
+        with pytest.raises(ParameterError, match="'chain' of a task must be a list of signatures; got 5"):
+            sent.get(timeout=WITHIN_S)
+    finally:
+        bare.close()
+
+
+def test_the_worker_checks_what_a_foreign_producer_sends(site: LiveSite) -> None:
+    """A producer that knows nothing of smurfq gets the same refusals, as the task's error."""
+    bare = Celery(broker=app.settings.redis_url, backend=app.settings.redis_url)
+    bare.conf.update({key: app.conf[key] for key in ("task_queues", "broker_transport_options")})
+    pid = site.worker_pid(SERVED)
+    sent = []
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(sorted(OPERATIONS)), st.dictionaries(NAMES, JSON, max_size=2), st.lists(JSON, max_size=2))
+    def send(name: str, params: dict[str, Any], args: list[Any]) -> None:
+        wrong = {**params, "no_such_parameter": 1, "slot": SERVED}
+        sent.append(bare.send_task(f"smurfq.{name}", args=args, kwargs=wrong, queue=SERVED))
+
+    send()
+    try:
+        for task in sent:
+            with pytest.raises(RequestError):
+                task.get(timeout=WITHIN_S)
+        assert Slot(SERVED, app.settings).submit("test").wait(WITHIN_S).success
+        assert site.worker_pid(SERVED) == pid
+    finally:
+        bare.close()
