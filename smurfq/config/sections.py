@@ -66,7 +66,9 @@ class Redis(Section):
     embedded_port: Port = 6385
     """TCP port of the embedded Valkey, on 127.0.0.1."""
     result_expires_days: PositiveFloat = 30.0
-    """How long records and results are kept."""
+    """How long records, results and the log files of operations are kept."""
+    feed_expires_days: PositiveFloat = 365.0
+    """How long the blocks of feeds are kept, of each feed the newest 100,000 at most."""
 
 
 class Bridge(Section):
@@ -141,8 +143,6 @@ class Limits(Section):
     operations: Mapping[str, PositiveFloat] = Field(default_factory=dict)
     """How long, by operation, instead of either. As a variable: a JSON object."""
 
-
-class Worker(Section):
     @property
     def end_workflow_s(self) -> float:
         """How long a workflow that is aborted may take to end, with all that it has started."""
@@ -153,6 +153,8 @@ class Worker(Section):
         """How long a workflow that was interrupted may take to end what it has started."""
         return self.abort_grace_s + self.kill_grace_s + self.close_stream_s
 
+
+class Worker(Section):
     """A slot's worker."""
 
     preload: bool = True

@@ -25,6 +25,7 @@ from smurfq.errors import (
 from smurfq.runner import process, processes
 from smurfq.runner.abort import Stage, Why
 from smurfq.runner.listener import Listener
+from smurfq.runner.old_logs import remove_old_logs
 from smurfq.runner.output import Output, log_file
 from smurfq.runner.process import Body, Spare
 from smurfq.runner.scribe import Scribe
@@ -37,6 +38,7 @@ logger = get_logger(__name__)
 
 MAKE_SAFE = "make_safe"
 _MAKE_SAFE_LIMIT_S = 20.0
+_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,12 @@ class Runner:
         """
         started = time.time()
         scribe = Scribe(
-            job.task_id, job.op_name, self._records, self._app.snapshots, Feeds(self._app.store), job.on_progress
+            job.task_id,
+            job.op_name,
+            self._records,
+            self._app.snapshots,
+            Feeds(self._app.store, _DAY_S * self._settings.redis.feed_expires_days),
+            job.on_progress,
         )
         output = Output(job.log, self._log_file(job, started), scribe.add, logger.info)
         spare = self._take()
@@ -143,7 +150,10 @@ class Runner:
         )
 
     def _log_file(self, job: Job, at: float) -> Path:
-        return log_file(self._settings.log_dir, job.slot, job.op_name, job.task_id, at)
+        path = log_file(self._settings.log_dir, job.slot, job.op_name, job.task_id, at)
+        if not path.parent.exists():  # the first of the day
+            remove_old_logs(path.parents[1], at - _DAY_S * self._settings.redis.result_expires_days)
+        return path
 
     def _after(self, job: Job, ending: Ending, add: Callable[[Event], None]) -> None:
         """Say what was left behind; leave the card safe if the operation could not do so itself."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -36,18 +38,24 @@ class Block:
 
 
 class Feeds:
-    """The feeds of a site."""
+    """The feeds of a site. ``expires_s`` is how long a block is kept; readers need not know it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, expires_s: float = math.inf) -> None:
         self._client = client
+        self._expires_s = expires_s
 
     def append(self, name: str, slot: str, timestamp: float, data: Mapping[str, Any]) -> str:
-        """The position at which a block was added to feed ``name``; the oldest of many are dropped."""
+        """The position at which a block was added to feed ``name``; what is too old, or too many, is dropped."""
         fields: dict[Any, Any] = {"slot": slot, "timestamp": dumps(timestamp), "data": dumps(data)}
         with self._client.pipeline(transaction=True) as pipe:
             pipe.xadd(keys.feed(name), fields, maxlen=BLOCKS_KEPT, approximate=True)
             pipe.hset(keys.feed_last(name), slot, dumps({"timestamp": timestamp, "data": dict(data)}))
-            position, _ = pipe.execute()
+            if self._expires_s < math.inf:
+                oldest_ms = int(1000 * (time.time() - self._expires_s))
+                pipe.xtrim(keys.feed(name), minid=oldest_ms, approximate=False)
+                for key in (keys.feed(name), keys.feed_last(name)):  # one to which nothing is added goes whole
+                    pipe.pexpire(key, int(1000 * self._expires_s))
+            position, *_ = pipe.execute()
         return str(position)
 
     def last(self, name: str) -> list[Block]:

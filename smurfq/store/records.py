@@ -27,7 +27,7 @@ _NEWEST = 10  # records of a slot, of which the newest that is over is looked fo
 _DONE = dumps("done")
 _LOOKED_BACK = 1000  # batches of other writers that may have come between a write and its retry
 
-# KEYS: record, events, waiting.  ARGV: seconds to live, task id, writer, batch, then names and values of the header.
+# KEYS: record, events, waiting, data.  ARGV: seconds to live, task id, writer, batch, then the header.
 _END = """
 if redis.call('HGET', KEYS[1], 'status') == '"done"' then return 0 end
 redis.call('XADD', KEYS[2], '*', 'w', ARGV[3], 'n', '0', 'b', ARGV[4])
@@ -35,6 +35,7 @@ for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('HINCRBY', KEYS[1], '_rev', 1)
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 redis.call('EXPIRE', KEYS[2], ARGV[1])
+redis.call('EXPIRE', KEYS[4], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[2])
 return 1
 """
@@ -142,7 +143,7 @@ class Records:
         header = [text for name, value in event["set"].items() for text in (name, dumps(value))]
         return bool(
             self._end(
-                keys=[keys.record(task_id), keys.events(task_id), keys.WAITING],
+                keys=[keys.record(task_id), keys.events(task_id), keys.WAITING, keys.data(task_id)],
                 args=[self.expires_s, task_id, writer, dumps([event]), *header],
             )
         )
@@ -173,6 +174,8 @@ class Records:
         pipe.hincrby(keys.record(task_id), "_rev", 1)
         self._set_header(pipe, task_id, header)
         pipe.expire(keys.events(task_id), self.expires_s)
+        if header.get("status") == "done":  # all of the record goes at once, whenever its data were last written
+            pipe.expire(keys.data(task_id), self.expires_s)
 
     def _set_header(self, pipe: Pipeline, task_id: str, header: Mapping[str, Any]) -> None:
         if header:

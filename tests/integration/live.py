@@ -21,21 +21,21 @@ from smurfq.celery_settings import celery_settings
 from smurfq.core.slot import queue_name
 from tests.ports import free_port
 
-READY_WITHIN_S = 120.0
+READY_WITHIN_S = 240.0
 STOP_WITHIN_S = 90.0
 WITHIN_S = 60.0  # for what takes a second or two where nothing else runs: on a loaded machine a test must only be slow
 ROOT = Path(__file__).parents[2]
 
 
-def eventually(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str = "") -> Any:
-    """What ``condition`` returns once it is true."""
+def eventually(condition: Callable[[], Any], within_s: float = WITHIN_S, what: str = "", every_s: float = 0.02) -> Any:
+    """What ``condition`` returns once it is true; it is looked at each ``every_s``."""
     deadline = time.monotonic() + within_s
     while True:
         value = condition()
         if value:
             return value
         assert time.monotonic() < deadline, f"did not happen within {within_s} s: {what or condition}"
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def bind(environ: Mapping[str, str]) -> None:

@@ -42,16 +42,17 @@ print(json.dumps({name: value.tolist() if hasattr(value, "tolist") else value fo
 class SimSite:
     """A live site and the simulator of its slots."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **variables: str) -> None:
         asked = {
             "SMURFQ_SLOTS": " ".join(SLOTS),
             "SMURFQ_SIM_PORT": str(free_port()),
             "SMURFQ_SIM_DETECTORS": str(DETECTORS),
             "SMURFQ_STATE_DIR": str(folder / "state"),
             "SMURFQ_WORKER_PRELOAD": "true",
-            "SMURFQ_LIMITS_CLOSE_STREAM_S": "10",
+            "SMURFQ_LIMITS_CLOSE_STREAM_S": "30",
             "SMURFQ_LIMITS_ABORT_GRACE_S": "90",
             "SMURFQ_LIMITS_KILL_GRACE_S": "90",
+            **variables,
         }
         self.options: Options = options_of(config.load(asked), SLOTS)
         self.live = LiveSite(folder, **asked, **site_variables(self.options))
@@ -99,6 +100,11 @@ class SimSite:
     def truth(self, slot: str = SLOTS[0]) -> dict[str, Any]:
         """What the model holds of a slot's detectors."""
         with np.load(self.options.folder / slot / "truth.npz") as arrays:
+            return dict(arrays)
+
+    def resonators(self, slot: str = SLOTS[0]) -> dict[str, Any]:
+        """What the model holds of a slot's resonators."""
+        with np.load(self.options.folder / slot / "resonators.npz") as arrays:
             return dict(arrays)
 
     def fault(self, slot: str, **asked: Any) -> None:
