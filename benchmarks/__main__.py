@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks import (
     bench_abort,
+    bench_bridge_load,
     bench_cold_start,
     bench_connecting,
     bench_delivery,
@@ -41,6 +42,7 @@ _WITHOUT_A_SITE = {
     "connecting": bench_connecting.measure,
     "radio": bench_radio.measure,
     "workflows": bench_workflows.measure,
+    "load": bench_bridge_load.measure,
 }
 _LONG = {"radio8": bench_radio.measure_all_bands}  # only when asked for
 _NAMES = (*_WITHOUT_A_SITE, "memory", *_ON_A_SITE)
