@@ -16,19 +16,23 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "smurfq.cli.site": ("up", "down", "demo", "flower"),
     "smurfq.cli.doctor": ("doctor",),
     "smurfq.cli.submitting": ("submit", "run", "operations"),
+    "smurfq.cli.batch": ("batch",),
+    "smurfq.cli.workflow": ("workflow",),
     "smurfq.cli.watching": ("follow", "logs"),
+    "smurfq.cli.watch": ("watch",),
     "smurfq.cli.looking": ("status", "show", "history"),
     "smurfq.cli.feed": ("feed",),
     "smurfq.cli.ending": ("stop", "abort", "emergency-off"),
     "smurfq.cli.holding": ("hold", "release"),
+    "smurfq.cli.locking": ("lock", "unlock"),
     "smurfq.cli.queue": ("queue",),
     "smurfq.cli.processes": ("worker", "bridge"),
     "smurfq.cli.sim": ("sim",),
 }
 _HEADINGS: Mapping[str, tuple[str, ...]] = {
-    "Run operations": ("submit", "run", "operations", "follow", "logs"),
-    "Look": ("status", "show", "history", "feed", "queue"),
-    "End and hold": ("stop", "abort", "hold", "release", "emergency-off"),
+    "Run operations": ("submit", "run", "batch", "workflow", "operations", "follow", "logs"),
+    "Look": ("status", "watch", "show", "history", "feed", "queue"),
+    "End, hold and lock": ("stop", "abort", "hold", "release", "lock", "unlock", "emergency-off"),
     "A site's processes": ("up", "down", "demo", "worker", "bridge", "flower", "sim", "doctor"),
 }
 

@@ -16,7 +16,9 @@ from rich.text import Text
 from smurfq.client import RunStatus, SlotStatus
 from smurfq.client.waiting import plain_name, short
 from smurfq.core import stages
+from smurfq.core.priorities import priority_name
 from smurfq.core.session import SessionRecord
+from smurfq.core.submission import OWNER
 from smurfq.store.queues import Waiting
 
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -26,7 +28,6 @@ _ERROR_CHARS = 100
 _MESSAGES_SHOWN = 50
 _WIDE = 1_000  # characters a line, where no terminal sets a limit
 _STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
-_PRIORITY = {0: "urgent", 5: "normal", 9: "background"}
 
 
 def terminal(file: TextIO | None = None) -> Console:
@@ -124,13 +125,15 @@ def show_status(console: Console, status: SlotStatus) -> None:
     alive = Text("worker alive", "green") if status.alive else Text("no worker", "bold red")
     console.print(Text.assemble((status.slot, "bold"), "  ", alive, _worker_text(status)))
     if status.hold:
-        console.print(Text(f"  {status.hold}", "yellow"))
+        console.print(Text(f"  {clean(str(status.hold))}", "yellow"))
+    if status.lock:
+        console.print(Text(f"  {clean(str(status.lock))}", "yellow"))
     for run in status.running:
         console.print(_running_text(run))
     if not status.running:
         console.print(Text("  nothing runs", "dim"))
     if status.waiting:
-        first = ", ".join(f"{plain_name(item.op_name)} {short(item.task_id)}" for item in status.waiting[:3])
+        first = ", ".join(map(_waiting_text, status.waiting[:3]))
         more = f" and {len(status.waiting) - 3} more" if len(status.waiting) > 3 else ""
         console.print(f"  waiting: {first}{more}")
     if status.last:
@@ -162,7 +165,7 @@ def history_table(records: Iterable[SessionRecord]) -> Table:
 
 def queue_table(waiting: Iterable[Waiting]) -> Table:
     """What waits, as a table, the next to be served first."""
-    table = Table("", "id", "queue", "operation", "priority", "parameters", box=None, pad_edge=False)
+    table = Table("", "id", "queue", "operation", "priority", "by", "parameters", box=None, pad_edge=False)
     for place, item in enumerate(waiting, 1):
         given = {name: value for name, value in item.kwargs.items() if name != "slot" and value is not None}
         table.add_row(
@@ -170,10 +173,16 @@ def queue_table(waiting: Iterable[Waiting]) -> Table:
             short(item.task_id),
             item.queue,
             plain_name(item.op_name),
-            _PRIORITY.get(item.priority, str(item.priority)),
+            priority_name(item.priority),
+            Text(clean(item.headers.get(OWNER) or "-")),
             Text(clean(json.dumps(given)) if given else "", overflow="ellipsis", no_wrap=True),
         )
     return table
+
+
+def _waiting_text(item: Waiting) -> str:
+    name = priority_name(item.priority)
+    return clean(f"{plain_name(item.op_name)} {short(item.task_id)}" + (f" ({name})" if name != "normal" else ""))
 
 
 def _brief(text: str) -> str:
@@ -187,6 +196,8 @@ def _facts(record: SessionRecord) -> Iterator[tuple[str, str]]:
     yield "started", moment(record.start_time)
     yield "ended", moment(record.end_time)
     yield "took", took(record)
+    if record.submitted_by:
+        yield "by", record.submitted_by
     if record.params:
         yield "parameters", json.dumps(record.params)
     if record.error:

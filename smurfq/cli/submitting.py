@@ -35,6 +35,16 @@ _priority_option = click.option(
     show_default=True,
     help="Urgent ones are served before normal ones, background ones last. None interrupts what runs.",
 )
+_unique_option = click.option(
+    "--unique",
+    type=click.Choice(("waiting", "running")),
+    help="Refuse it where the same, with the same parameters, waits already; running: waits or runs.",
+)
+_owner_option = click.option(
+    "--owner",
+    metavar="NAME",
+    help="In whose name, which a locked slot looks at. [default: SMURFQ_OWNER, else user@host]",
+)
 
 
 @click.command(
@@ -58,6 +68,8 @@ Examples:
     help="A parameter; again for each. The value is JSON; a bare word, as tag=cal, is taken as a string.",
 )
 @_priority_option
+@_unique_option
+@_owner_option
 @click.option("--follow", "-f", is_flag=True, help="Show the run until it is over; its outcome is the exit code.")
 @timeout_option
 @json_option
@@ -67,6 +79,8 @@ def submit(
     slot: str | None,
     texts: tuple[str, ...],
     priority: str,
+    unique: str | None,
+    owner: str | None,
     follow: bool,
     timeout: float | None,
     as_json: bool,
@@ -78,7 +92,8 @@ def submit(
     """
     if timeout is not None and not follow:
         raise click.UsageError("--timeout is for --follow")
-    run = slot_of(slot).submit(operation, cast(Priority, priority), **_apart(parse_params(texts)))
+    chosen, params = slot_of(slot), _apart(parse_params(texts))
+    run = chosen.submit(operation, cast(Priority, priority), unique=unique or False, owner=owner, **params)
     if follow:
         sys.exit(follow_to_end(run, as_json=as_json, timeout_s=timeout))
     _tell_queued(run, as_json=as_json)
@@ -104,6 +119,8 @@ The script must lie below one of the site's script folders (scripts.folders), on
     help="Where the script's output goes: the worker's log, nowhere, or a file on the worker's machine.",
 )
 @_priority_option
+@_unique_option
+@_owner_option
 @click.option("--detach", "-d", is_flag=True, help="Only queue it; write the id and return.")
 @timeout_option
 @json_option
@@ -114,6 +131,8 @@ def run(
     slot: str | None,
     log: str,
     priority: str,
+    unique: str | None,
+    owner: str | None,
     detach: bool,
     timeout: float | None,
     as_json: bool,
@@ -126,7 +145,7 @@ def run(
     if timeout is not None and detach:
         raise click.UsageError("--timeout is for a run that is followed, not for --detach")
     params: dict[str, Any] = {"script": str(script.absolute()), "args": list(args), "log": _log_value(log)}
-    started = slot_of(slot).submit("run", cast(Priority, priority), **params)
+    started = slot_of(slot).submit("run", cast(Priority, priority), unique=unique or False, owner=owner, **params)
     if not detach:
         sys.exit(follow_to_end(started, as_json=as_json, output=True, timeout_s=timeout))
     _tell_queued(started, as_json=as_json)
@@ -162,7 +181,7 @@ def _log_value(text: str) -> bool | str:
 
 def _apart(params: dict[str, Any]) -> dict[str, Any]:
     """``params``, if they do not name what has an option of its own."""
-    for name in ("slot", "priority", "operation"):
+    for name in ("slot", "priority", "operation", "unique", "owner"):
         if name in params:
             raise click.BadParameter(f"{name} is no parameter; give it as --{name}", param_hint="--param")
     return params

@@ -88,7 +88,7 @@ def test_tables_keep_a_line_a_row() -> None:
     assert len(lines) == 4
     assert "3f2a91c0" in lines[1]
     assert "no detector at all" in lines[1]
-    assert lines[3].split() == ["1", "4f4f4f4f", "crate1slot2", "run", "urgent", '{"script":', '"/a"}']
+    assert lines[3].split() == ["1", "4f4f4f4f", "crate1slot2", "run", "urgent", "-", '{"script":', '"/a"}']
 
 
 @pytest.mark.parametrize(

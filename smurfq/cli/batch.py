@@ -1,0 +1,82 @@
+"""The command that queues several operations in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, TextIO
+
+import click
+
+from smurfq.cli.options import choose_slot, connection, echo_json, json_option
+from smurfq.client import Submission, submit_all
+from smurfq.client.status import summary
+
+_KEYS = tuple(field.name for field in fields(Submission))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  smurfq batch night.jsonl
+  printf '%s\\n' '{"operation": "take_iv", "slot": "crate1slot2", "params": {"tag": "cal"}}' | smurfq batch -
+
+\b
+A line's keys are operation (required), slot, params, priority and unique (true, "waiting" or "running")."""
+)
+@click.argument("file", type=click.File())
+@click.option("--owner", metavar="NAME", help="In whose name. [default: SMURFQ_OWNER, else user@host]")
+@json_option
+def batch(file: TextIO, owner: str | None, as_json: bool) -> None:
+    """Queue all the operations of a file of JSON lines, or none of them.
+
+    All are checked before anything is queued, and they are queued in one step, over one or several slots. Those for
+    one slot are served in the order of the file, within their priority. FILE may be - for the standard input.
+    """
+    site = connection()
+    runs = submit_all(_submissions(file), owner=owner, connection=site)
+    with site.reached():
+        records = site.records.headers([run.id for run in runs])
+    if as_json:
+        echo_json([summary(record) for record in records])
+        return
+    for record in records:
+        click.echo(f"{record.op_name} {record.session_id} on {record.slot}")
+    click.echo(f"{len(records)} queued; `smurfq watch` shows them")
+
+
+def _submissions(file: TextIO) -> list[Submission]:
+    found = list(_lines(file))
+    if not found:
+        raise click.UsageError(f"{file.name} has no line; each is an object such as {{'operation': 'take_iv'}}")
+    return found
+
+
+def _lines(file: TextIO) -> Iterator[Submission]:
+    settings = connection().settings
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        asked = _object(number, line)
+        slot = asked.pop("slot", None)
+        yield Submission(slot=choose_slot(slot if slot is None else str(slot), os.environ, settings), **asked)
+
+
+def _object(number: int, line: str) -> dict[str, Any]:
+    where = f"line {number}"
+    try:
+        asked = json.loads(line)
+    except (ValueError, RecursionError) as cause:
+        raise click.BadParameter(f"{where} is not JSON: {cause}", param_hint="FILE") from cause
+    if not isinstance(asked, dict) or not isinstance(asked.get("operation"), str):
+        raise click.BadParameter(f"{where}: expected an object with an operation; got {line.strip()[:100]}")
+    if unknown := [name for name in asked if name not in _KEYS]:
+        raise click.BadParameter(f"{where}: unknown key {unknown[0]!r}; allowed are {', '.join(_KEYS)}")
+    if not isinstance(asked.get("params", {}), dict):
+        raise click.BadParameter(f"{where}: params must be an object; got {asked['params']!r}")
+    return asked
+
+
+COMMANDS = [batch]

@@ -1,0 +1,73 @@
+"""Commands that lock slots and unlock them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from smurfq.cli.holding import TimeSpan
+from smurfq.cli.options import connection, echo_json, json_option, slot_of, slot_option
+from smurfq.core.submission import OWNER
+
+_owner_option = click.option("--owner", metavar="NAME", help="Whose it is. [default: SMURFQ_OWNER, else user@host]")
+_force_option = click.option("--force", is_flag=True, help="Even if somebody else has locked it.")
+
+
+@click.command()
+@slot_option
+@click.option("--note", "-m", metavar="TEXT", default="", help="Why, for those who are refused.")
+@click.option("--for", "for_s", type=TimeSpan(), help="Until so long from now, as 2h; else until it is unlocked.")
+@_owner_option
+@_force_option
+@json_option
+def lock(*, slot: str | None, note: str, for_s: float | None, owner: str | None, force: bool, as_json: bool) -> None:
+    """Lock a slot: it takes its owner's submissions only, until it is unlocked.
+
+    What was accepted before goes on; `smurfq hold` stops that too. Emergencies and `check_state` pass. The owner
+    submits as ever, or from elsewhere with --owner NAME or SMURFQ_OWNER=NAME.
+
+    \b
+    Examples:
+      smurfq lock --slot crate1slot2 --note "tuning by hand" --for 2h
+      smurfq lock -s 2 --owner schedule
+    """
+    chosen = slot_of(slot)
+    put = chosen.lock(owner, note, for_s, force=force)
+    others = [item for item in chosen.queue() if item.headers.get(OWNER) != put.owner]
+    if as_json:
+        echo_json({**asdict(put), "others_waiting": [item.task_id for item in others]})
+        return
+    click.echo(str(put))
+    if others:
+        click.echo(
+            f"smurfq: {len(others)} of others wait there already and will still run; `smurfq queue list --slot "
+            f"{put.slot}` shows them, `smurfq hold` stops them",
+            err=True,
+        )
+
+
+@click.command()
+@slot_option
+@_owner_option
+@_force_option
+@json_option
+def unlock(slot: str | None, owner: str | None, force: bool, as_json: bool) -> None:
+    """Unlock a slot: it takes anybody's submissions again.
+
+    \b
+    Examples:
+      smurfq unlock --slot crate1slot2
+    """
+    chosen = slot_of(slot)
+    before = connection().locks.get(chosen.slot)
+    unlocked = chosen.unlock(owner, force=force)
+    if as_json:
+        echo_json({"slot": chosen.slot, "unlocked": unlocked})
+    elif unlocked and before is not None and force:
+        click.echo(f"{chosen.slot} is unlocked; it was {before.owner}'s")
+    else:
+        click.echo(f"{chosen.slot} is unlocked" if unlocked else f"{chosen.slot} was not locked")
+
+
+COMMANDS = [lock, unlock]

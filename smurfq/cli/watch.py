@@ -1,0 +1,114 @@
+"""The command that shows all slots in one live table."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from smurfq.cli.exit_codes import ExitCode
+from smurfq.cli.options import choose_slot, connection, echo_json, json_option
+from smurfq.cli.render import terminal
+from smurfq.cli.slot_rows import Row, Rows
+from smurfq.cli.slot_table import plain_line, table
+from smurfq.errors import StoreUnavailableError
+
+_SIMULATED = "SIMULATED SITE: no real card is touched"
+
+
+@click.command()
+@click.option("--slot", "-s", "slots", metavar="SLOT", multiple=True, help="Only this slot; again for each.")
+@click.option("--once", is_flag=True, help="Show it once and return.")
+@click.option(
+    "--every",
+    "every_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
+    help="How often it is read.",
+)
+@json_option
+def watch(*, slots: tuple[str, ...], once: bool, every_s: float, as_json: bool) -> None:
+    """Show what all slots do in one live table, until Ctrl-C.
+
+    Operation, stage, time so far and left (as the newest run of its kind took), what waits, holds, locks, and the
+    workflow that a run belongs to. Where the output is no terminal: a line whenever something changes, with
+    --json as JSON.
+
+    \b
+    Examples:
+      smurfq watch
+      smurfq watch --once --json | jq '.[] | select(.operation)'
+    """
+    site = connection()
+    chosen = [choose_slot(slot, {}, site.settings) for slot in slots] or list(site.settings.slots)
+    rows = Rows(site, dict.fromkeys(chosen))
+    title = _SIMULATED if site.settings.simulated else ""
+    console = terminal()
+    if once:
+        found = rows.read()
+        if as_json:
+            echo_json([row.to_dict() for row in found])
+        else:
+            console.print(table(found, _width(console), title))
+        return
+    try:
+        if console.is_terminal and not as_json:
+            _live(console, rows.read, every_s, title)
+        else:
+            _changes(rows.read, every_s, as_json=as_json)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _width(console: Console) -> int:
+    """The terminal's width; 80 where there is none."""
+    return console.width if console.is_terminal else 80
+
+
+def _live(console: Console, read: Callable[[], Sequence[Row]], every_s: float, title: str) -> None:
+    shown: Sequence[Row] = ()
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        while True:
+            try:
+                shown = read()
+                live.update(table(shown, console.width, title), refresh=True)
+            except StoreUnavailableError as error:
+                live.update(Text(f"{error}\ntrying again; before that, {len(shown)} slots", "red"), refresh=True)
+            time.sleep(every_s)
+
+
+def _changes(read: Callable[[], Sequence[Row]], every_s: float, *, as_json: bool) -> None:
+    before: dict[str, object] = {}
+    away = False
+    while True:
+        try:
+            found = read()
+        except StoreUnavailableError as error:
+            if not away:
+                click.echo(f"smurfq: {error}; trying again", err=True)
+            away, found = True, []
+        else:
+            away = False
+        for row in found:
+            if before.get(row.slot) != row.gist():
+                before[row.slot] = row.gist()
+                _tell(row, as_json=as_json)
+        time.sleep(every_s)
+
+
+def _tell(row: Row, *, as_json: bool) -> None:
+    now = time.time()
+    if as_json:
+        echo_json({"time": now, **row.to_dict()})
+    else:
+        click.echo(f"{time.strftime('%H:%M:%S', time.localtime(now))} {plain_line(row)}")
+
+
+COMMANDS = [watch]

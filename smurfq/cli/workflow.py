@@ -1,0 +1,276 @@
+"""Commands on workflows: which there are, submitting one, and seeing, holding and ending those there are."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import cast
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from smurfq.cli.holding import TimeSpan
+from smurfq.cli.options import (
+    by_option,
+    choose_slot,
+    connection,
+    echo_json,
+    json_option,
+    parse_params,
+    reason_option,
+    timeout_option,
+)
+from smurfq.cli.render import clean, duration, moment, terminal
+from smurfq.cli.view import follow_to_end
+from smurfq.client import Priority
+from smurfq.client.waiting import short
+from smurfq.workflows import Definition, StepStatus, WorkflowRun, WorkflowStatus, available, recent
+from smurfq.workflows import submit as submit_workflow
+
+_STATE_STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
+_owner_option = click.option("--owner", metavar="NAME", help="Who holds it. [default: user@host]")
+_force_option = click.option("--force", is_flag=True, help="Even if somebody else holds it.")
+
+
+@click.group()
+def workflow() -> None:
+    """Run observing workflows over slots, on the workers' side; see, hold and end them."""
+
+
+@workflow.command("list")
+@click.option("--count", "-n", type=click.IntRange(min=1), default=10, show_default=True, help="How many runs.")
+@json_option
+def list_workflows(count: int, as_json: bool) -> None:
+    """List the workflows that come with smurfq, and the newest runs.
+
+    \b
+    Examples:
+      smurfq workflow list
+      smurfq workflow list --json | jq '.runs[] | select(.state == "running")'
+    """
+    runs = recent(count, connection=connection())
+    if as_json:
+        echo_json({"available": [_described(one) for one in available()], "runs": [one.to_dict() for one in runs]})
+        return
+    for one in available():
+        given = ", ".join(f"{each.name}{'' if each.required else f'={each.default!r}'}" for each in one.parameters)
+        click.echo(f"{one.name:<17} {one.summary}{f' ({given})' if given else ''}")
+    if not runs:
+        return
+    click.echo()
+    table = Table("id", "submitted", "workflow", "state", "step", "slots", "took", box=None, pad_edge=False)
+    for status in runs:
+        step = status.steps[-1] if status.steps else None
+        table.add_row(
+            short(status.record.session_id),
+            moment(status.record.submit_time),
+            clean(status.name),
+            _state(status),
+            f"{step.number} {clean(step.name)}" if step else "-",
+            f"{len(status.targets) - len(status.dropped)} of {len(status.targets)}" if status.targets else "all",
+            _took(status.record.start_time, status.record.end_time),
+        )
+    terminal().print(table)
+
+
+@workflow.command(
+    epilog="""\b
+Examples:
+  smurfq workflow submit cold_start --follow
+  smurfq workflow submit observation -p duration_s=3600 --slot 2 --slot 3
+  smurfq workflow submit observe.py --min-survivors 5
+
+\b
+`smurfq workflow list` lists the shipped ones. A file must lie below one of the site's script folders, on the
+workers' machine."""
+)
+@click.argument("name")
+@click.option("--param", "-p", "texts", metavar="KEY=JSON", multiple=True, help="A parameter of it; again for each.")
+@click.option("--slot", "-s", "slots", metavar="SLOT", multiple=True, help="Only on this slot; again for each.")
+@click.option("--min-survivors", metavar="N", type=click.IntRange(min=0), help="End it once fewer slots are left.")
+@click.option("--max-failures", metavar="N", type=click.IntRange(min=0), help="End it once more slots were dropped.")
+@click.option(
+    "--priority",
+    type=click.Choice(("urgent", "normal", "background")),
+    default="normal",
+    show_default=True,
+    help="Among the workflows that wait.",
+)
+@click.option("--follow", "-f", is_flag=True, help="Show it until it is over; its outcome is the exit code.")
+@timeout_option
+@json_option
+def submit(
+    *,
+    name: str,
+    texts: tuple[str, ...],
+    slots: tuple[str, ...],
+    min_survivors: int | None,
+    max_failures: int | None,
+    priority: str,
+    follow: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Queue a workflow, by its name or as a file; it goes on when this command has ended."""
+    if timeout is not None and not follow:
+        raise click.UsageError("--timeout is for --follow")
+    site = connection()
+    run = submit_workflow(
+        name,
+        parse_params(texts),
+        slots=[choose_slot(slot, {}, site.settings) for slot in slots] or None,
+        min_survivors=min_survivors,
+        max_failures=max_failures,
+        priority=cast(Priority, priority),
+        connection=site,
+    )
+    if follow:
+        sys.exit(follow_to_end(run, as_json=as_json, timeout_s=timeout))
+    if as_json:
+        echo_json(run.status().to_dict())
+        return
+    click.echo(f"workflow {run.status().name} {run.id} is queued")
+    click.echo(f"`smurfq workflow show {short(run.id)}` shows its steps, `smurfq watch` the slots")
+
+
+@workflow.command()
+@click.argument("run_id", metavar="ID")
+@json_option
+def show(run_id: str, as_json: bool) -> None:
+    """Show how far a workflow is: its steps, and what became of each slot.
+
+    \b
+    Examples:
+      smurfq workflow show 3f2a91c0
+    """
+    status = _run(run_id).status()
+    if as_json:
+        echo_json(status.to_dict())
+        return
+    record = status.record
+    console = terminal()
+    console.print(
+        Text.assemble((clean(status.name), "bold"), f" {record.session_id}  ", _state(status))
+        + Text(f"  {_took(record.start_time, record.end_time)}" if record.start_time else "", "dim")
+    )
+    if status.hold:
+        console.print(Text(f"  {clean(str(status.hold))}", "yellow"))
+    for slot, why in status.dropped.items():
+        console.print(Text(f"  {slot} dropped: {clean(why)}", "red"))
+    for step in status.steps:
+        _show_step(step)
+    if record.error:
+        console.print(Text(clean(f"{record.error.get('type')}: {record.error.get('message')}"), "red"))
+
+
+@workflow.command()
+@click.argument("run_id", metavar="ID")
+@timeout_option
+@json_option
+def follow(run_id: str, timeout: float | None, as_json: bool) -> None:
+    """Show a workflow until it is over; its outcome is the exit code. Ctrl-C ends the view, not the workflow."""
+    run = _run(run_id)
+    run.status()  # refuses what is no workflow
+    sys.exit(follow_to_end(run, as_json=as_json, timeout_s=timeout))
+
+
+@workflow.command()
+@click.argument("run_id", metavar="ID")
+@by_option
+@reason_option
+@click.option("--wait", "-w", is_flag=True, help="Return only once it is over, and all that it started.")
+@json_option
+def abort(*, run_id: str, by: str | None, reason: str, wait: bool, as_json: bool) -> None:
+    """End a workflow as a whole: what runs for it stops in good order, what waits never starts.
+
+    \b
+    Examples:
+      smurfq workflow abort 3f2a91c0 --reason "clouds" --wait
+    """
+    run = _run(run_id)
+    name = run.status().name
+    answer = run.abort(by, reason)
+    record = run.wait() if wait else run.header()
+    if as_json:
+        echo_json({"session_id": run.id, "answer": answer, "status": record.status, "outcome": record.outcome})
+        return
+    said = {"removed": "had not started; it was taken out of its queue", "over": "was over before"}
+    ended = f"; it ended as {record.outcome}" if record.done else ""
+    click.echo(f"{name} {short(run.id)} {said.get(answer, 'asked to abort')}{ended}")
+
+
+@workflow.command()
+@click.argument("run_id", metavar="ID")
+@click.option("--note", "-m", metavar="TEXT", default="", help="Why, for those who find it held.")
+@click.option("--for", "for_s", type=TimeSpan(), help="Until so long from now, as 30min; else until released.")
+@_owner_option
+@_force_option
+@json_option
+def hold(*, run_id: str, note: str, for_s: float | None, owner: str | None, force: bool, as_json: bool) -> None:
+    """Hold a workflow before its next step; what runs goes on."""
+    run = _run(run_id)
+    name = run.status().name
+    put = run.hold(owner, note, for_s, force=force)
+    if as_json:
+        echo_json({"session_id": run.id, "owner": put.owner, "note": put.note, "since": put.since, "until": put.until})
+    else:
+        click.echo(f"{name} {short(run.id)} is held before its next step by {put.owner}{put.until_words()}")
+
+
+@workflow.command()
+@click.argument("run_id", metavar="ID")
+@_owner_option
+@_force_option
+@json_option
+def release(run_id: str, owner: str | None, force: bool, as_json: bool) -> None:
+    """Let a workflow go on that is held."""
+    run = _run(run_id)
+    name = run.status().name
+    released = run.release(owner, force=force)
+    if as_json:
+        echo_json({"session_id": run.id, "released": released})
+    else:
+        click.echo(f"{name} {short(run.id)} {'goes on' if released else 'was not held'}")
+
+
+def _run(given: str) -> WorkflowRun:
+    site = connection()
+    with site.reached():
+        return WorkflowRun(site.records.find(given), connection=site)
+
+
+def _described(one: Definition) -> dict[str, object]:
+    return {"name": one.name, "summary": one.summary, "parameters": [each.to_dict() for each in one.parameters]}
+
+
+def _state(status: WorkflowStatus) -> Text:
+    return Text(status.state, _STATE_STYLE.get(status.state, "cyan"))
+
+
+def _took(start: float | None, end: float | None) -> str:
+    return "-" if start is None else duration((end or time.time()) - start)
+
+
+def _show_step(step: StepStatus) -> None:
+    console = terminal()
+    console.print(
+        Text.assemble(
+            f"{step.number:>3} ", (clean(step.name), "bold"), f"  {step.state}  {_took(step.started, step.ended)}"
+        )
+    )
+    for slot in sorted({*step.ids, *step.slots}):
+        report = step.slots.get(slot)
+        outcome = str(report.outcome) if report else "runs"
+        took = duration(report.took_s) if report and report.took_s is not None else ""
+        line = Text(f"      {slot:<13} ")
+        line.append(f"{outcome:<10}", _STATE_STYLE.get(outcome, ""))
+        line.append(f" {took:<12} {short(step.ids.get(slot) or '-')}", "dim")
+        if report and report.dropped:
+            line.append("  dropped", "bold red")
+        if report and report.reason:
+            line.append(f"  {' '.join(clean(report.reason).split())}", "dim")
+        console.print(line)
+
+
+COMMANDS = [workflow]
