@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 BRIDGE = "smurfq:bridge"  # hash: health and counters of the bridge
+BRIDGE_LATELY = "smurfq:bridge:lately"  # string: a bridge ran within the last minutes, and was not stopped
 BRIDGE_POSITIONS = "smurfq:bridge:positions"  # hash: where each publisher's numbering stands, by source
 HISTORY = "smurfq:history"  # sorted set: every record's id by the time it was submitted
 WAITING = "smurfq:waiting"  # sorted set: ids submitted and not yet claimed, by time

@@ -41,10 +41,10 @@ def drain(
 ) -> DrainAnswer | None:
     """The bridge's answer; None if none came, after ``tries`` markers and ``wait_s`` seconds for each.
 
-    A bridge that gives no sign of life is asked once, and not waited for long. Asking needs Redis: the errors of
-    ``redis-py`` come through.
+    A bridge that is not there is asked once, and not waited for long; one that was there lately may have been kept
+    from saying so by an outage of Redis. Asking needs Redis: the errors of ``redis-py`` come through.
     """
-    if not BridgeBoard(client).alive():
+    if not BridgeBoard(client).expected():
         tries, wait_s = 1, _WAIT_WHEN_SILENT_S
     token = secrets.token_hex(16)
     marker = drain_marker(publisher, token)

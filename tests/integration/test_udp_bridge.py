@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -178,6 +179,21 @@ def test_drain_of_a_bridge_that_is_not_there_is_over_soon(site: BridgeSite) -> N
         nobody.recv(1000)
         with pytest.raises(BlockingIOError):  # it was asked once
             nobody.recv(1000)
+
+
+def test_a_bridge_that_an_outage_kept_from_saying_so_is_waited_for(live: BridgeSite) -> None:
+    eventually(live.board.expected)
+    bridge = live.processes[0]
+    bridge.send_signal(signal.SIGSTOP)
+    live.client.delete(keys.BRIDGE)  # as it expires in an outage
+    back = threading.Timer(1.0, lambda: bridge.send_signal(signal.SIGCONT))
+    back.start()
+    try:
+        assert drain(live.client, live.address, SLOT, tries=100, wait_s=0.5) is not None
+    finally:
+        back.join()
+    live.stop(bridge)
+    assert not live.board.expected(), "one that was stopped is not"
 
 
 def test_a_stopped_bridge_has_written_what_it_received(live: BridgeSite) -> None:
