@@ -5,6 +5,8 @@ A test fails while one of them is not what this writes, so that they cannot say 
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
@@ -12,7 +14,7 @@ from typing import Any
 
 import click
 
-from smurfq import errors
+from smurfq import errors, workflows
 from smurfq.cli import main as cli
 from smurfq.cli.exit_codes import ExitCode, of_error
 from smurfq.config.loading import sections
@@ -21,6 +23,18 @@ from smurfq.config.sections import Crate, Settings
 from smurfq.core import operations
 from smurfq.core.jsonsafe import dumps
 from smurfq.errors import SmurfqError
+from smurfq.workflows import (
+    How,
+    Policy,
+    Report,
+    SlotOutcome,
+    SlotReport,
+    Streams,
+    Workflow,
+    WorkflowRun,
+    WorkflowStatus,
+)
+from smurfq.workflows.definition import Parameter
 
 REFERENCE = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by `make docs` from the package; do not edit. -->"
@@ -158,7 +172,67 @@ def exit_codes_page() -> str:
     )
 
 
+def workflows_page() -> str:
+    """The page of all workflows and of the functions that they are written with."""
+    parts = [
+        "# Workflows",
+        "What a schedule is written with, and the workflows that come with smurfq. How to use them: "
+        "[run a night](../how-to/run-a-night.md). Why they are as they are: "
+        "[decision 17](../decisions/0017-workflows.md).",
+        "## Shipped",
+    ]
+    for one in workflows.available():
+        parts.append(f"### {one.name}\n\n{one.summary}")
+        rows = [(f"`{p['name']}`", _default(p), p["allowed"]) for p in map(Parameter.to_dict, one.parameters)]
+        parts.append(_table(("parameter", "default", "allowed"), rows))
+    parts += [
+        "## Functions",
+        "From `smurfq.workflows`. Those that are steps return a `Report` by slot and take, beside their own arguments, "
+        "those of `How` below.",
+    ]
+    for name in workflows.__all__:
+        value = getattr(workflows, name)
+        if inspect.isfunction(value):
+            parts.append(f"### {name}\n\n```text\n{_signature(name, value)}\n```")
+            parts += _docstring(value)
+    parts.append("## Records")
+    for kind in (How, Policy, Report, SlotReport, SlotOutcome, Workflow, Streams, WorkflowRun, WorkflowStatus):
+        parts.append(f"### {kind.__name__}")
+        parts += _docstring(kind)
+    parts += [
+        "## What a workflow's record holds",
+        "It is a [session record](record.md) whose `op_name` is `workflow` and whose `slot` is `workflows`. Its "
+        "`stages` are its steps; its `data` has `workflow` (the name), `targets`, `dropped` (reasons by slot), `held` "
+        "(by whom, while it is), and `step_1`, `step_2`, …: `name`, `state` (`waiting`, `running`, `done`), `started`, "
+        "`ended`, `ids` (session ids by slot) and `slots` (what is decided, by slot). The records of its operations "
+        "have its id as `root_id` and `parent_id`.",
+    ]
+    return _page(parts)
+
+
+def _signature(name: str, function: Callable[..., Any]) -> str:
+    shown = inspect.signature(function)
+    own = [p.replace(annotation=p.empty) for p in shown.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    extra = ", **how" if len(own) < len(shown.parameters) else ""
+    text = str(inspect.Signature(own)).removesuffix(")")
+    return f"{name}{text}{extra if own else extra.removeprefix(', ')})"
+
+
+def _docstring(value: Any) -> Iterator[str]:
+    """The first paragraphs of a docstring, up to its first section."""
+    for paragraph in (inspect.getdoc(value) or "").split("\n\n"):
+        if re.match(r"[A-Z]\w+\n-{3,}", paragraph):
+            return
+        if paragraph.startswith(">>>"):
+            lines = [re.sub(r"^(>>>|\.\.\.) ?", "", line) for line in paragraph.splitlines()]
+            code = "\n".join(line.replace("  # doctest: +SKIP", "") for line in lines)
+            yield f"```python\n{code}\n```"
+        else:
+            yield " ".join(paragraph.split()).replace("``", "`")
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
+    "workflows.md": workflows_page,
     "settings.md": settings_page,
     "operations.md": operations_page,
     "cli.md": cli_page,

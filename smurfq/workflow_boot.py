@@ -37,6 +37,8 @@ def serve_seat(loaded: Loaded, seat: str, lane: Lane, told_to_stop: list[int]) -
 def run() -> int:
     """The exit code of the workflows' workers, once they have been stopped."""
     settings = app.settings
+    # Workflows are few and long: none waits for the fork of its process, which else would stand by for each seat.
+    app.settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"spare": False})})
     require_access(settings.redis_url)
     settings.log_dir.mkdir(parents=True, exist_ok=True)
     BODIES[WORKFLOW.name] = run_workflow

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -24,6 +24,7 @@ from smurfq.workflows.keeper import LeashKeeper
 from smurfq.workflows.policy import How, Policy
 from smurfq.workflows.report import Report, SlotReport
 from smurfq.workflows.step import Asked, Step
+from smurfq.workflows.terminating import sigterm_raises
 
 if TYPE_CHECKING:
     from smurfq.workflows.streams import Streams
@@ -80,28 +81,30 @@ class Workflow:
         self.streams: list[Streams] = []
         self.leash = LeashKeeper(self.connection, self.id)
         self._number = 0
-        self._tokens: list[Token[Workflow | None]] = []
+        self._entered: list[contextlib.ExitStack] = []
 
     def __repr__(self) -> str:
         return f"Workflow({self.id[:8]}, {len(self.left)} of {len(self.targets)} slots)"
 
     def __enter__(self) -> Workflow:
-        self._tokens.append(_CURRENT.set(self))
-        if self.host.leashes_all:
-            self.leash.start()
-        self.host.data(targets=self.targets, dropped={})
+        with contextlib.ExitStack() as stack:
+            token = _CURRENT.set(self)
+            stack.callback(lambda: _CURRENT.reset(token))
+            stack.enter_context(sigterm_raises())
+            if self.host.leashes_all:
+                self.leash.start()
+            self.host.data(targets=self.targets, dropped={})
+            self._entered.append(stack.pop_all())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _CURRENT.reset(self._tokens.pop())
         why = "the workflow that had started it has ended" + (f": {kind.__name__}" if kind else "")
-        try:
-            for streams in reversed(self.streams):
-                streams.close()
-        finally:
-            self.leash.end(why)
+        with self._entered.pop() as entered:
+            entered.callback(self.leash.end, why)
+            for streams in self.streams:
+                entered.callback(streams.close)
 
     @property
     def left(self) -> list[str]:

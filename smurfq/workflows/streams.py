@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
 from collections.abc import Collection, Iterator
-from types import FrameType
-from typing import Any, NoReturn, Unpack
+from typing import Any, Unpack
 
 from smurfq.errors import RequestError
 from smurfq.workflows.host import pause
@@ -195,7 +192,6 @@ def streaming(
     if slots is not None:
         how["targets"] = slots  # type: ignore[typeddict-item]
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_sigterm_raises())
         workflow = current() or stack.enter_context(Workflow(how.get("targets")))
         known = len(workflow.streams)
         try:
@@ -254,22 +250,3 @@ def stream(
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Within: SIGTERM ends the block as ``sys.exit`` does, where it would have ended the process without a word."""
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what it begins is not to be interrupted
-        raise SystemExit(128 + number)
-
-    signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)

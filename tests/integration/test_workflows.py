@@ -301,6 +301,28 @@ def test_one_after_another_only_settles_between_slots(
     assert all(before.end_time <= after.submit_time for before, after in pairwise(ends))
 
 
+def test_starts_are_staggered_between_slots(site: LiveSite, at: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(step, "pause", lambda _host, seconds: pauses.append(seconds))
+    with Workflow(SLOTS[:3], connection=at):
+        assert run_operation("test", stagger_s=3.0, deadline_s=WITHIN_S)
+    assert pauses == [3.0, 3.0]
+
+
+def test_it_lives_through_a_restart_of_redis(site: LiveSite, at: Connection) -> None:
+    gate = site.gate("away")
+    path = file(site, "away", f"run_operation('run', {{'script': {gate.script!r}}})\nrun_operation('test')")
+    run = submit(at, path, SLOTS[:2])
+    ids = running_step(run).ids
+    for run_id in ids.values():
+        in_status(Run(run_id, connection=at), "running")
+    site.restart_valkey(2.0)
+    gate.open()
+    record = run.wait(WITHIN_S)
+    assert record.outcome == "succeeded", (record.error, record.log)
+    assert [list(one.slots) for one in run.status().steps] == [SLOTS[:2], SLOTS[:2]]
+
+
 def test_a_slot_that_nobody_serves_is_dropped_before_its_deadline(
     site: LiveSite, at: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,26 @@
+"""The same functions from a producer's own Python: `python by_hand.py crate1slot2 crate1slot3`.
+
+Its operations go on if this process dies; its streams do not.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from smurfq.workflows import Workflow, bias_dets, iv_curve, streaming, take_noise
+
+
+def main(slots: list[str]) -> int:
+    """How many slots were dropped on the way."""
+    with Workflow(slots or None, min_survivors=1, max_failures=2) as night:
+        print(iv_curve(tag="by_hand", concurrent=False, settling_time=30))
+        print(bias_dets(0.5, deadline_s=300))
+        print(take_noise(duration=30, retries=1))
+        with streaming(tag="by_hand") as streams:
+            print(streams.report)
+            streams.wait(60)
+        return len(night.dropped)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
