@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from smurfq.config import Settings
-from smurfq.core.slot import SlotId
-from smurfq.errors import ConfigError, OperationAbortedError, OperationFailedError
+from smurfq.errors import OperationAbortedError, OperationFailedError
 from smurfq.smurf_control.answering import name_what_is_silent
 from smurfq.smurf_control.closing import limit_closing
+from smurfq.smurf_control.configuration import load_config
 from smurfq.smurf_control.connecting import ConnectedAhead
 from smurfq.smurf_control.leaving import leave_quiet
 from smurfq.smurf_control.libraries import versions
@@ -47,7 +46,7 @@ def open_slot(
 
     ahead = ConnectedAhead(session)
     apply_paths(session.settings)
-    config = _load_config(session.settings, session.slot)
+    config = load_config(session.settings, session.slot)
     session.header(software=versions(), simulated=session.settings.simulated)
     if config.stream_id != session.slot:
         session.add_message(
@@ -101,26 +100,6 @@ def _log_once(publisher: Any) -> None:
             publish(data, msgtype)
 
     publisher.publish = publish_but_log
-
-
-def _load_config(settings: Settings, slot: str) -> Any:
-    from sodetlib.det_config import DetConfig
-
-    config = DetConfig()
-    number = SlotId.parse(slot).slot
-    try:
-        config.load_config_files(slot=number)
-    except (OSError, KeyError, ValueError) as cause:
-        folder = os.environ.get("SMURF_CONFIG_DIR") or os.environ.get("OCS_CONFIG_DIR") or "nowhere"
-        raise ConfigError(
-            f"cannot read the configuration of {slot} (SLOT[{number}] of sys_config.yml, looked for in "
-            f"{folder}): "
-            f"{type(cause).__name__}: {cause}; set smurf.config_dir in the site file, or SMURF_CONFIG_DIR",
-            slot=slot,
-        ) from cause
-    # take_noise alone goes by this key; the other functions by what apply_paths sets. One folder for all.
-    config.sys["g3_dir"] = str(settings.smurf.timestreams_dir)
-    return config
 
 
 def _tune(config: Any, slot: str) -> str:
