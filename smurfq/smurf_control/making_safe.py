@@ -23,7 +23,7 @@ from smurfq.smurf_control.registers import (
 
 BUDGET_S: Final = 10.0
 _STEP_S: Final = 2.0
-_CONNECT_S: Final = 2.0  # a server that is there answers within milliseconds, unless the machine is overloaded
+_CONNECT_S: Final = 4.0  # a server that is there answers within milliseconds, unless the machine is overloaded
 _TURNED_OFF: Final = (ENABLE_STREAMING, OPEN_G3STREAM, WAVEFORM_ENABLE)
 _WORDS: Final = {
     ENABLE_STREAMING: "streaming",
