@@ -60,6 +60,8 @@ return -1
 # KEYS: lease.  ARGV: token, milliseconds to live.  Returns 1 if the lease is the token's now.
 _TAKE = """
 if redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
+-- A worker renews it from two processes, which may both have found it expired.
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0
 """
 

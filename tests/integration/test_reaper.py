@@ -277,3 +277,13 @@ def test_a_chord_whose_last_member_was_not_counted_goes_on(clock: Clock) -> None
         app.backend.client.set(app.backend.get_key_for_group(request["group"], ".c"), "a claim", ex=60)
         assert Reaper(app, clock).reap(SLOT) == running
     assert [waiting.task_id for waiting in app.waiting.waiting(SLOT)] == [body.id]
+
+
+def test_an_expired_lease_is_renewed_from_two_processes_of_a_worker(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lane and its pool child both find it expired when Redis is back; for neither is it lost."""
+    assert app.fence.take_lease(SLOT, "a worker", 60.0)
+    monkeypatch.setattr(app.fence, "_renew", lambda **_: -1)  # as read before the other took it
+    assert app.fence.take_lease(SLOT, "a worker", 60.0)
+    assert not app.fence.take_lease(SLOT, "another", 60.0)
