@@ -6,51 +6,42 @@ there it is checked, routed by its slot, and written down before it is queued.
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from celery import Celery
-from celery._state import _task_stack
 from celery.app.task import Context
 from celery.result import AsyncResult
 from celery.utils import uuid
 from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 
-from smurfq import config, identity
 from smurfq.celery_settings import celery_settings
-from smurfq.core import operations, session, submission
+from smurfq.core import operations, submission
 from smurfq.core.priorities import priority_number
 from smurfq.core.session import Outcome, SessionRecord
-from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, worker_name
+from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name
 from smurfq.core.submission import handed_on, operations_in
 from smurfq.core.task_id import ALLOWED as TASK_ID_ALLOWED
 from smurfq.core.task_id import is_task_id
 from smurfq.errors import (
     DuplicateError,
-    OperationAbortedError,
     ParameterError,
     RequestError,
     UnknownSlotError,
     UnsupportedOptionError,
 )
 from smurfq.outbox import Message, Outbox
-from smurfq.store import Records, patiently
+from smurfq.site_app import SiteApp
+from smurfq.store import patiently
 from smurfq.store.admission import Item, LockCheck, Unique
-from smurfq.store.connection import AWAY, Client
-from smurfq.store.fence import Fence
-from smurfq.store.handles import Handles
-from smurfq.store.holds import Holds
-from smurfq.store.queues import Queues, Waiting, list_key
-from smurfq.store.snapshot import Snapshots
-from smurfq.store.verbs import Verbs
+from smurfq.store.connection import AWAY
+from smurfq.store.queues import list_key
 
 logger = get_logger(__name__)
 
@@ -68,58 +59,8 @@ _OWN_MEANS = ("producer", "publisher", "connection")  # Celery's ways to bring a
 _UNIQUE: Mapping[Any, Unique] = {None: "", False: "", True: "waiting", "waiting": "waiting", "running": "running"}
 
 
-class SmurfqApp(Celery):  # type: ignore[misc]
-    """Celery, with a site's settings and with what smurfq keeps in Redis."""
-
-    @cached_property
-    def settings(self) -> config.Settings:
-        """The settings of this process: read from its environment when first asked for."""
-        return config.load(os.environ)
-
-    @cached_property
-    def handles(self) -> Handles:
-        """All that the site keeps in Redis."""
-        return Handles(self.settings)
-
-    @property
-    def store(self) -> Client:
-        """The client of the one Redis."""
-        return self.handles.redis
-
-    @property
-    def records(self) -> Records:
-        """The session records."""
-        return self.handles.records
-
-    @property
-    def snapshots(self) -> Snapshots:
-        """The copies of live records in Celery's metadata."""
-        return self.handles.snapshots
-
-    @property
-    def fence(self) -> Fence:
-        """Claims, leases, and what runs where."""
-        return self.handles.fence
-
-    @property
-    def holds(self) -> Holds:
-        """The held queues."""
-        return self.handles.holds
-
-    @property
-    def verbs(self) -> Verbs:
-        """What is asked of running operations."""
-        return self.handles.verbs
-
-    @property
-    def waiting(self) -> Queues:
-        """What waits in the queues."""
-        return self.handles.queues
-
-    @property
-    def owner(self) -> str:
-        """In whose name this process submits, unless a submission says otherwise."""
-        return identity.owner(os.environ, self.settings.owner)
+class SmurfqApp(SiteApp):
+    """The application of a site: what is submitted passes through it."""
 
     def submit(
         self,
@@ -256,25 +197,6 @@ class SmurfqApp(Celery):  # type: ignore[misc]
         )
         return result, outbox
 
-    def _after_fork(self) -> None:
-        """Celery's own; and forget the task that this process was forked in the middle of.
-
-        What an operation's process submits is no part of that task: else its errors would be the task's.
-        """
-        super()._after_fork()
-        while _task_stack.top is not None:
-            _task_stack.pop()
-
-    def _get_backend(self) -> Any:
-        """Celery's result backend, but a result is subscribed to when it is waited for and not when its task is sent.
-
-        Celery would subscribe before the task is queued, and wait for a Redis that is away for ever.
-        """
-        backend = super()._get_backend()
-        backend.on_task_call = _subscribe_later
-        backend.on_chord_part_return = _patient(backend.on_chord_part_return)
-        return backend
-
     @cached_property
     def _unused_connection(self) -> Any:
         """What a producer must have; nothing is sent through it."""
@@ -404,47 +326,6 @@ class SmurfqApp(Celery):  # type: ignore[misc]
                 steps.append(self._check(str(step.get("task")), None, step.get("kwargs"), options))
         return [LockCheck(step.slot, step.owner, step.accepted) for step in steps if step.lane == "control"]
 
-    def end_unrun(self, request: Any, error: Exception, outcome: Outcome, *, state: str = "FAILURE") -> None:
-        """Give a task that never ran a final state, and with it the rest of its chain, its chord and errbacks."""
-        self.end_records(request.id, getattr(request, "chain", None), outcome, error)
-        self.backend.mark_as_failure(request.id, error, request=_whole(request), state=state)
-
-    def end_records(self, task_id: str, chain: Any, outcome: Outcome, error: Exception) -> None:
-        """Write the end of a task that never ran, and of the rest of its chain, into the records there are."""
-        for each in (task_id, *_chain_ids(chain)):
-            if self.records.exists(each):
-                self.write_end(each, outcome, error)
-
-    def write_end(self, task_id: str, outcome: Outcome, error: BaseException | None = None, **more: Any) -> bool:
-        """Write how a run ended into its record; false where that was written before."""
-        event = session.ended(time.time(), outcome, describe_error(error) if error else None, **more)
-        return self.records.end(task_id, f"end-{uuid()}", event)
-
-    def fail_waiting(self, waiting: Waiting, error: Exception | None = None) -> None:
-        """Give a task that was taken out of its queue a final state, and the rest of its chain too."""
-        error = error or OperationAbortedError(
-            f"{waiting.op_name} was taken out of the queue {waiting.queue} before it started", slot=waiting.queue
-        )
-        request = Context(
-            {
-                **waiting.headers,
-                **waiting.embed,
-                "args": waiting.args,
-                "kwargs": waiting.kwargs,
-                "task": waiting.op_name,
-            }
-        )
-        self.end_unrun(request, error, Outcome.ABORTED)
-
-    def control_worker(self, slot: str, command: str, lane: Lane = "control", timeout_s: float = 5.0) -> Any:
-        """The answer of a slot's worker to a remote control command; None if none came in time."""
-        node = worker_name(slot, lane)
-        with self.connection_for_write() as fresh:  # a pooled one may be from before a restart of Redis
-            answers = self.control.broadcast(
-                command, destination=[node], reply=True, timeout=timeout_s, limit=1, connection=fresh
-            )
-        return answers[0].get(node) if answers else None
-
 
 @dataclass(frozen=True)
 class _Checked:
@@ -500,10 +381,6 @@ def previous_steps(operation: str, args: Any) -> list[Any]:
     return [_reference(args[0])] if args else []
 
 
-def _subscribe_later(_producer: Any, _task_id: str) -> None:
-    """Nothing: whoever waits for a result subscribes to it, and then looks whether it is there."""
-
-
 def _is_record(value: Any) -> bool:
     if isinstance(value, list):
         return all(_is_record(item) for item in value)
@@ -518,36 +395,6 @@ def _reference(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: value.get(name) for name in ("session_id", "op_name", "slot", "outcome")}
     return {"session_id": value}
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """An error as the record holds it."""
-    fields = getattr(error, "fields", {})
-    return {"type": type(error).__name__, "message": str(error), **{k: v for k, v in fields.items() if k != "message"}}
-
-
-def _whole(request: Any) -> Any:
-    """``request`` with what Celery's backend looks for in it."""
-    if getattr(request, "delivery_info", None) is None:
-        request.delivery_info = {}
-    return request
-
-
-def _patient(count: Callable[..., Any]) -> Callable[..., Any]:
-    """Celery's counting of a chord's member, done again while Redis is away: it counts none twice.
-
-    Celery itself would have the chord fail for it.
-    """
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        return patiently(lambda: count(*args, **kwargs))
-
-    return counted
-
-
-def _chain_ids(chain: Any) -> list[str]:
-    ids = [(step.get("options") or {}).get("task_id") for step in chain or ()]
-    return [task_id for task_id in ids if task_id]
 
 
 app = SmurfqApp("smurfq")

@@ -11,7 +11,7 @@ from typing import Any
 
 from celery.utils.log import get_logger
 
-from smurfq.app import SmurfqApp, describe_error
+from smurfq.app import SmurfqApp
 from smurfq.config import Settings
 from smurfq.core import session as events
 from smurfq.core.session import Event, Outcome
@@ -30,6 +30,7 @@ from smurfq.runner.output import Output, log_file
 from smurfq.runner.process import Body, Spare
 from smurfq.runner.scribe import Scribe
 from smurfq.runner.supervisor import Ending, Supervisor, is_alive
+from smurfq.site_app import describe_error
 from smurfq.store import Records, connect, patiently
 from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
