@@ -148,11 +148,14 @@ def ended_as(task_id: str) -> Ended:
         record = app.records.read(task_id).to_dict()
     except RecordNotFoundError:
         record = None
-    at = None
-    if record is not None and record["end_time"] is not None:
-        at = record["end_time"] - time.time() + time.monotonic()
+    began, at = (on_our_clock((record or {}).get(name)) for name in ("start_time", "end_time"))
     value = result.result
-    return Ended(result.state, value if isinstance(value, dict) else str(value), record, at)
+    return Ended(result.state, value if isinstance(value, dict) else str(value), record, at, began)
+
+
+def on_our_clock(moment: float | None) -> float | None:
+    """A time in s since 1970 as one of CLOCK_MONOTONIC."""
+    return None if moment is None else moment - time.time() + time.monotonic()
 
 
 def orphans(site: SoakSite) -> list[str]:

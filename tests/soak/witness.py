@@ -44,12 +44,13 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Ended:
-    """What smurfq says of a task: Celery's state and result, and the record; ``at`` in s of CLOCK_MONOTONIC."""
+    """What smurfq says of a task: Celery's state and result, and the record; when, in s of CLOCK_MONOTONIC."""
 
     state: str
     result: Any = None
     record: Mapping[str, Any] | None = None
     at: float | None = None
+    began: float | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def failed_without_cause(evidence: Evidence) -> Iterator[tuple[str, str]]:
             continue
         lines = evidence.lines_of(task_id)
         until = ended.at if ended.at is not None else lines[-1].at if lines else None
-        since = lines[0].at if lines else (until or 0.0) - HARM_BEFORE_S
+        since = lines[0].at if lines else ended.began or (until or 0.0) - HARM_BEFORE_S
         if until is None or not _harmed(evidence, asked.slot, since - _SLACK_S, until + _SLACK_S):
             seen = f"its journal ends with {lines[-1].what!r}" if lines else "it never began"
             yield task_id, f"{asked.kind} on {asked.slot} ended without a cause; {seen}: {_short(ended)}"

@@ -160,7 +160,7 @@ def test_a_hold_survives_the_worker(site: LiveSite) -> None:
     app.holds.put(Hold(SLOT, "tester", "", time.time()))
     process = site.start_worker(SLOT)
     task = trial.delay(slot=SLOT)
-    assert app.control_worker(SLOT, "apply_hold", timeout_s=WITHIN_S) == {"ok": "held"}
+    eventually(lambda: app.control_worker(SLOT, "apply_hold") == {"ok": "held"}, what="it listens, and holds")
     assert task.state == "PENDING"
     app.holds.release(SLOT, "tester")
     assert task.get(timeout=WITHIN_S)["success"]
