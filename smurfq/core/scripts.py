@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,13 +21,40 @@ def check_script(script: str, folders: Sequence[Path]) -> Path:
     path = Path(script)
     if not path.is_absolute():
         raise _error(script, "must be an absolute path, since the worker's folder is not yours", folders)
-    real = path.resolve()
+    real = _real(path)
     if not any(real.is_relative_to(folder.resolve()) for folder in folders):
         where = f" (which is {real})" if real != path else ""
         raise _error(script + where, "does not lie below a folder that scripts may be run from", folders)
-    if not real.is_file():
+    if not os.path.isfile(real):  # noqa: PTH113 - Path's raises where a name is too long or a link leads to itself
         raise _error(script, "is not a file on the worker's machine", folders)
     return real
+
+
+def read_script(script: str, folders: Sequence[Path]) -> tuple[Path, bytes]:
+    """The script's real path, and its source; what was read is what was checked.
+
+    A link or a folder on the way may be changed at any moment, so it is the opened file that is looked at: where it
+    is, and that it is a file and no pipe.
+
+    Raises
+    ------
+    ParameterError
+        As for ``check_script``.
+    """
+    path = check_script(script, folders)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as cause:
+        raise _error(script, f"cannot be read ({cause.strerror})", folders) from cause
+    with os.fdopen(descriptor, "rb") as file:
+        opened = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if not any(opened.is_relative_to(folder.resolve()) for folder in folders):
+            raise _error(
+                f"{script} (which is {opened})", "does not lie below a folder that scripts may be run from", folders
+            )
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _error(script, "is not a file on the worker's machine", folders)
+        return opened, file.read()
 
 
 def check_log(log: bool | str, folders: Sequence[Path]) -> bool | str:
@@ -38,7 +67,7 @@ def check_log(log: bool | str, folders: Sequence[Path]) -> bool | str:
     """
     if isinstance(log, bool):
         return log
-    real = Path(log).resolve()
+    real = _real(Path(log))
     if not Path(log).is_absolute() or not any(real.is_relative_to(folder.resolve()) for folder in folders):
         raise ParameterError(
             f"run: log {log} does not lie below a folder that may be logged to; allowed are "
@@ -49,6 +78,11 @@ def check_log(log: bool | str, folders: Sequence[Path]) -> bool | str:
             allowed=[str(folder) for folder in folders],
         )
     return str(real)
+
+
+def _real(path: Path) -> Path:
+    """``path`` with links and ``..`` resolved as far as they can be."""
+    return Path(os.path.realpath(path))
 
 
 def _error(script: str, why: str, folders: Sequence[Path]) -> ParameterError:

@@ -6,10 +6,12 @@ import atexit
 import os
 import secrets
 import signal
+import socket
 import sys
 from pathlib import Path
 from types import FrameType
 
+from smurfq import identity
 from smurfq.config import Settings
 from smurfq.errors import StartError
 
@@ -69,6 +71,8 @@ def run(settings: Settings, *, persistent: bool = False) -> None:
     from smurfq.app import app  # noqa: PLC0415 - celery is slow to import, and only needed here
     from smurfq.site import flower_doors  # noqa: PLC0415 - imports Flower
 
+    # Whoever presses a button there is not who started Flower, whose locks must not let them pass.
+    os.environ.setdefault(identity.VARIABLE, f"flower@{socket.gethostname()}")
     options.address = settings.flower.host
     options.port = settings.flower.port
     options.basic_auth = [f"{settings.flower.user}:{password(settings)}"]

@@ -3,7 +3,7 @@
 Celery's remote control can undo what keeps a card safe: a second pool process, another slot's queue, a pause
 that a restart forgets, a state written over a running operation's. Those doors are closed, and say what to
 use. The doors that submit go through the checks of ``SmurfqApp.send_task``; what they refuse is told as 400
-and not as 500.
+(the slot is locked, or has the same already: 409) and not as 500.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from flower.api import BaseApiHandler
 from flower.api.tasks import TaskApply, TaskAsyncApply, TaskSend
 from tornado import web
 
-from smurfq.errors import RequestError
+from smurfq.errors import RequestError, SlotError
 
 _POOL = "a slot's worker has one process and keeps it: two would drive one card at once"
 CLOSED = {
@@ -22,6 +22,7 @@ CLOSED = {
     r"/api/worker/pool/(?:grow|shrink|autoscale|restart)/.+": _POOL,
     r"/api/worker/queue/add-consumer/.+": "a worker serves its own slot's queues and no other's",
     r"/api/worker/queue/cancel-consumer/.+": "Celery forgets it at a restart; use `smurfq hold`",
+    r"/api/task/rate-limit/.+": "it would keep an operation waiting unseen; use `smurfq hold`",
     r"/api/task/timeout/.+": "Celery's time limits leave the card as it is; set limits.operations instead",
 }
 
@@ -48,7 +49,8 @@ def _guarded(handler: type[Any]) -> type[Any]:
                 await super().post(name)
             except web.HTTPError as error:
                 if isinstance(error.__cause__, RequestError):
-                    raise web.HTTPError(400, str(error.__cause__).replace("%", "%%")) from error
+                    status = 409 if isinstance(error.__cause__, SlotError) else 400
+                    raise web.HTTPError(status, str(error.__cause__).replace("%", "%%")) from error
                 raise
 
     Guarded.__name__ = f"Guarded{handler.__name__}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import runpy
 import sys
 import traceback
+import types
 from collections.abc import Sequence
 from pathlib import Path
 
-from smurfq.core.scripts import check_script
+from smurfq.core.scripts import read_script
 from smurfq.errors import OperationAbortedError, OperationFailedError
 from smurfq.runner.session import Session
 from smurfq.tasks.task import operation
@@ -31,18 +31,31 @@ def run(session: Session, *, script: str, args: Sequence[str] = (), log: bool | 
     OperationFailedError
         It raised, or ended with another exit code than 0.
     """
-    path = check_script(script, session.settings.scripts.folders)
+    path, source = read_script(script, session.settings.scripts.folders)
     sys.argv = [script, *args]
     sys.path.insert(0, str(path.parent))
     session.stage("script")
     try:
-        runpy.run_path(str(path), run_name="__main__")
+        _run_as_main(path, source)
     except SystemExit as end:
         _check_exit(script, end)
     except OperationAbortedError:
         raise
     except Exception as error:
         raise _failure(script, path, error) from error
+
+
+def _run_as_main(path: Path, source: bytes) -> None:
+    """Run a script's source as ``runpy.run_path`` does, which would open the file once more."""
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__file__=str(path), __cached__=None, __spec__=None)
+    before = sys.modules.get("__main__")
+    sys.modules["__main__"] = main
+    try:
+        exec(compile(source, str(path), "exec", dont_inherit=True), main.__dict__)
+    finally:
+        if before is not None:
+            sys.modules["__main__"] = before
 
 
 def _check_exit(script: str, end: SystemExit) -> None:

@@ -94,6 +94,7 @@ def test_the_password_is_made_once_and_for_the_owner_only(folder):
     [
         "/api/task/abort/some-id",
         "/api/task/timeout/smurfq.run",
+        "/api/task/rate-limit/smurfq.run",
         f"/api/worker/pool/grow/smurf@{SLOT}?n=1",
         f"/api/worker/pool/shrink/smurf@{SLOT}?n=1",
         f"/api/worker/pool/autoscale/smurf@{SLOT}?min=1&max=2",
@@ -126,6 +127,36 @@ def test_what_is_sent_from_flower_is_checked_before_it_is_queued(folder, door, o
     assert status == 400, text
     assert said in text
     assert len(Slot(SLOT, folder.settings).history(1000)) == before
+
+
+def test_a_locked_slot_is_locked_for_flower_too_and_its_options_are_heeded(folder):
+    slot = Slot(SLOT, folder.settings)
+    slot.lock(note="by hand")  # by who has started Flower
+    try:
+        status, text = request(folder, "/api/task/async-apply/smurfq.test", body={"kwargs": {"slot": SLOT}})
+        assert (status, "by hand" in text) == (409, True), text
+        mine = {"kwargs": {"slot": SLOT}, "owner": slot._connection.owner, "priority": "urgent"}
+        status, text = request(folder, "/api/task/async-apply/smurfq.test", body=mine)
+        assert status == 200, text
+        assert slot.wait(json.loads(text)["task-id"], WITHIN_S).success
+        status, text = request(folder, "/api/task/send-task/smurfq.test", body={**mine, "priority": "soon"})
+        assert (status, "urgent (0)" in text) == (400, True), text
+    finally:
+        slot.unlock()
+
+
+def test_nothing_that_flower_shows_has_a_password(folder):
+    for path in ("/", "/broker", "/api/workers?refresh=1", f"/worker/smurf@{SLOT}"):
+        status, text = request(folder, path)
+        assert status == 200, path
+        assert password(folder.settings) not in text
+
+
+@pytest.mark.parametrize("name", ["celery.backend_cleanup", "celery.starmap", "celery.map"])
+@pytest.mark.parametrize("door", ["apply", "async-apply", "send-task"])
+def test_celerys_own_tasks_cannot_be_sent(folder, door, name):
+    status, text = request(folder, f"/api/task/{door}/{name}", body={"args": [], "kwargs": {"slot": SLOT}})
+    assert (status, "no operation is called" in text) == (400, True), text
 
 
 def test_an_unknown_task_cannot_be_sent(folder):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from smurfq.core.scripts import check_log, check_script
+from smurfq.core import scripts
+from smurfq.core.scripts import check_log, check_script, read_script
 from smurfq.errors import ParameterError
 
 
@@ -49,6 +52,54 @@ def test_a_relative_path_or_no_folder_at_all_is_refused(allowed: Path, monkeypat
         check_script("deep/a.py", [allowed])
     with pytest.raises(ParameterError, match=r"scripts\.folders"):
         check_script(str(allowed / "deep" / "a.py"), [])
+
+
+def test_what_is_read_is_what_was_checked(allowed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder on the way is replaced by a link after the check: the file opened is looked at, and refused."""
+    (allowed / "deep" / "a.py").write_text("mine")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.py").write_text("theirs")
+    script = str(allowed / "deep" / "a.py")
+    assert read_script(script, [allowed]) == ((allowed / "deep" / "a.py").resolve(), b"mine")
+    check = scripts.check_script
+
+    def swapped_after(*args: Any) -> Path:
+        found = check(*args)
+        (allowed / "deep").rename(tmp_path / "moved")
+        (allowed / "deep").symlink_to(tmp_path / "elsewhere")
+        return found
+
+    monkeypatch.setattr(scripts, "check_script", swapped_after)
+    with pytest.raises(ParameterError, match=r"elsewhere/a\.py\) does not lie below"):
+        read_script(script, [allowed])
+
+
+def test_what_is_no_file_or_cannot_be_read_is_refused(allowed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = allowed / "pipe.py"
+    os.mkfifo(pipe)
+    with pytest.raises(ParameterError, match="is not a file"):
+        read_script(str(pipe), [allowed])
+    monkeypatch.setattr(scripts, "check_script", lambda script, _folders: Path(script))
+    with pytest.raises(ParameterError, match="is not a file"):  # a pipe put there after the check: not waited for
+        read_script(str(pipe), [allowed])
+    with pytest.raises(ParameterError, match="cannot be read"):
+        read_script(str(allowed / "gone.py"), [allowed])
+    loop = allowed / "loop.py"
+    loop.symlink_to(loop)
+    with pytest.raises(ParameterError, match="cannot be read"):
+        read_script(str(loop), [allowed])
+
+
+@pytest.mark.parametrize("way", ["loop.py", "a.py/x.py", "deep/\N{FULLWIDTH FULL STOP}./a.py"])
+def test_odd_paths_are_refused_and_raise_nothing_else(allowed: Path, way: str) -> None:
+    (allowed / "loop.py").symlink_to(allowed / "loop.py")
+    (allowed / "a.py").write_text("")
+    with pytest.raises(ParameterError):
+        check_script(str(allowed / way), [allowed])
+    with pytest.raises(ParameterError):
+        check_script(str(allowed / ("x" * 5000)), [allowed])
+    with pytest.raises(ParameterError):
+        check_log(str(allowed.parent / way), [allowed / "logs"])
 
 
 @pytest.mark.parametrize("log", [True, False])
