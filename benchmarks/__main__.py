@@ -23,6 +23,7 @@ from benchmarks import (
     bench_memory,
     bench_operations,
     bench_radio,
+    bench_scale,
     bench_sim,
     bench_workflows,
     peer,
@@ -42,6 +43,7 @@ _WITHOUT_A_SITE = {
     "connecting": bench_connecting.measure,
     "radio": bench_radio.measure,
     "workflows": bench_workflows.measure,
+    "scale": bench_scale.measure,
     "load": bench_bridge_load.measure,
 }
 _LONG = {"radio8": bench_radio.measure_all_bands}  # only when asked for

@@ -1,0 +1,137 @@
+"""A site of 350 slots: looking at all of them costs round trips by the score, not by the slot, and misses nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from redis.connection import Connection as RedisConnection
+
+from smurfq import reaper
+from smurfq.app import app
+from smurfq.client import Slots
+from smurfq.client.connection import Connection
+from smurfq.core import keys, session
+from smurfq.core.session import Outcome, SessionRecord
+from smurfq.reaper import MESSAGE_GONE_S, Reaper
+from smurfq.store import Batch
+from smurfq.store.connection import Client
+from tests.integration.live import bind
+
+SLOTS = tuple(f"crate{crate}slot{slot}" for crate in range(1, 51) for slot in range(1, 8))
+
+
+@pytest.fixture
+def connection(valkey: Client, valkey_url: str) -> Connection:
+    """A site of 350 slots without workers; this process is its producer."""
+    bind({"SMURFQ_REDIS_URL": valkey_url, "SMURFQ_SLOTS": ",".join(SLOTS)})
+    return Connection(app.settings)
+
+
+@contextmanager
+def round_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How often this process has sent something to Redis."""
+    count = [0]
+    send = RedisConnection.send_packed_command
+
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        count[0] += 1
+        return send(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RedisConnection, "send_packed_command", counted)
+        yield count
+
+
+def past(task_id: str, slot: str, at: float) -> None:
+    """A record of a run that is over."""
+    app.records.create(SessionRecord(task_id, op_name="test", slot=slot, submit_time=at))
+    app.records.append(Batch(task_id, "w", 0, [session.ended(at, Outcome.SUCCEEDED)]))
+    app.store.zrem(keys.WAITING, task_id)
+
+
+def test_the_status_of_all_slots_is_read_in_a_few_round_trips(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    for number in range(20):
+        past(f"over-{number}", SLOTS[number % 2], now - 100 + number)
+    waiting = {slot: app.submit("test", slot=slot).id for slot in (SLOTS[0], SLOTS[170], SLOTS[-1])}
+    app.store.set(keys.lease(SLOTS[170]), "a worker", px=600_000)
+    slots = Slots(connection=connection)
+    slots.status()  # connected, and all scripts known
+    with round_trips(monkeypatch) as count:
+        found = slots.status()
+    assert count[0] <= 20, "350 slots are read 64 at a time"
+    assert list(found) == list(SLOTS)
+    assert {slot: status.waiting[0].task_id for slot, status in found.items() if status.waiting} == waiting
+    assert [slot for slot, status in found.items() if status.alive] == [SLOTS[170]]
+    assert {slot: status.last.session_id for slot, status in found.items() if status.last} == {
+        SLOTS[0]: "over-18",
+        SLOTS[1]: "over-19",
+    }
+    for slot in (SLOTS[0], SLOTS[170], SLOTS[5]):
+        assert slots[slot].status() == found[slot]
+
+
+def test_looking_costs_no_more_where_the_history_is_long(
+    connection: Connection, valkey: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted by Redis: the commands that it carried out for the same looks, with 50 records and with 400."""
+    slot = Slots([SLOTS[0]], connection=connection)
+
+    def commands() -> int:
+        stats: Any = valkey.info("commandstats")
+        return sum(told["calls"] for name, told in stats.items() if name not in ("cmdstat_ping", "cmdstat_info"))
+
+    def cost() -> int:
+        slot.status()
+        connection.records.history(SLOTS[0])
+        before = commands()
+        slot.status()
+        connection.records.history(SLOTS[0], count=20)
+        connection.records.history(count=20)
+        return commands() - before
+
+    now = time.time()
+    for number in range(50):
+        past(f"a-{number}", SLOTS[0], now - 2000 + number)
+    few = cost()
+    for number in range(350):
+        past(f"b-{number}", SLOTS[0], now - 1000 + number)
+    assert cost() == few
+
+
+def test_a_sweep_takes_a_few_round_trips_and_reads_only_the_lists_of_what_is_late(
+    connection: Connection, valkey: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeper = Reaper(app)
+    sweeper.sweep()
+    with round_trips(monkeypatch) as count:
+        assert sweeper.sweep() == []
+    assert count[0] <= 5, "nothing waits for long"
+    ids = [app.submit("test", slot=slot).id for slot in SLOTS[:10] for _ in range(3)]
+    valkey.zadd(keys.WAITING, dict.fromkeys(ids, time.time() - MESSAGE_GONE_S - 1))
+    with round_trips(monkeypatch) as count:
+        assert sweeper.sweep() == []
+    assert count[0] <= 10
+
+
+def test_a_lost_message_is_found_behind_many_that_wait(
+    connection: Connection, valkey: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "LOOKED_AT", 5)
+    waiting = [app.submit("test", slot=SLOTS[0]).id for _ in range(17)]
+    lost = app.submit("test", slot=SLOTS[1]).id
+    for message in app.waiting.waiting(SLOTS[1]):
+        app.waiting.remove(message)
+    long_ago = time.time() - 10 * MESSAGE_GONE_S
+    valkey.zadd(keys.WAITING, {task_id: long_ago + place for place, task_id in enumerate([*waiting, lost])})
+    sweeper = Reaper(app)
+    for _ in range(4):  # five at a time
+        assert app.waiting.waiting(SLOTS[1]) == []
+        assert sweeper.sweep() == []
+    assert [message.task_id for message in app.waiting.waiting(SLOTS[1])] == [lost]
