@@ -41,8 +41,9 @@ def eventually(condition: Callable[[], Any], within_s: float = WITHIN_S, what: s
 def bind(environ: Mapping[str, str]) -> None:
     """Make this process a producer of the site that these variables describe."""
     settings = config.load(environ)
-    for name in [name for name, value in vars(type(app)).items() if isinstance(value, cached_property)]:
-        app.__dict__.pop(name, None)
+    for kind in [kind for kind in type(app).__mro__ if kind.__module__.startswith("smurfq.")]:
+        for name in [name for name, value in vars(kind).items() if isinstance(value, cached_property)]:
+            app.__dict__.pop(name, None)
     app.__dict__["settings"] = settings
     app.conf.update(celery_settings(settings))
     app.__dict__.pop("amqp", None)
