@@ -51,16 +51,17 @@ class Scans:
 
     def _start(self, band: int, work: Callable[[int], Work], value: Any, _now: float) -> None:
         if is_set(value):
-            self._bench.spawn(self._scan(band, work(band)))
+            self._bench.spawn(self._scan(band, work))
 
-    async def _scan(self, band: int, work: Work) -> None:
+    async def _scan(self, band: int, work: Callable[[int], Work]) -> None:
         card = self._bench.card
         in_progress = r.band_register(band, radio.IN_PROGRESS)
         card.change({in_progress: 1})
         while card.faults.scans_stall:
             await asyncio.sleep(_LOOK_EVERY_S)
         try:
-            card.change(await self._bench.compute(work))
+            # Of the registers as they are now: who has given up a scan that stalled may have changed them.
+            card.change(await self._bench.compute(work(band)))
         finally:
             card.change({in_progress: 0})
             self._beats[in_progress] = time.monotonic() + BEATS_FOR_S

@@ -55,7 +55,7 @@ def test_what_is_off_is_exactly_zero_and_what_is_on_is_not(slot: TunedSlot, capt
 
 
 def test_good_channels_track_and_dead_squids_do_not(slot: TunedSlot, capture: debug.Capture) -> None:
-    """By sodetlib's own criteria: f_ptp within 10 to 200 kHz, df_ptp below 100 kHz."""
+    """By sodetlib's own criteria: f_ptp within 10 to 200 kHz, df_ptp well below 100 kHz."""
     on = columns(slot)
     f_khz, df_khz = (np.ptp(half[:, on], axis=0) * 1200 for half in (capture.first, capture.second))
     dead = np.isin(
@@ -68,7 +68,7 @@ def test_good_channels_track_and_dead_squids_do_not(slot: TunedSlot, capture: de
     index = {int(slot.detectors.channel[row]): int(row) for row in np.flatnonzero(slot.detectors.band == 0)}
     true_khz = np.array([swing[index[channel]] for channel in CHANNELS[on].tolist()]) * 1e3
     np.testing.assert_allclose(f_khz[~is_dead], true_khz[~is_dead], rtol=0.05)
-    assert (df_khz[~is_dead] < 20).all()
+    assert (df_khz[~is_dead] < 50).all()
     assert (f_khz[is_dead] < 10).all()
 
 
