@@ -86,7 +86,7 @@ def measure(bands: tuple[int, ...] = _BANDS) -> Table:
 
 
 def measure_all_bands() -> Table:
-    """The same of all eight bands, which takes most of an hour."""
+    """The same of all eight bands."""
     return measure((8,))
 
 

@@ -31,7 +31,7 @@ _STEP_WITHIN_S = 240.0
 _TUNING_WITHIN_S = 3600.0
 _FOLDER = Path(".smurfq/demo")
 _FULL_FOLDER = Path(".smurfq/demo-full")
-_FULL_BANDS = 2  # ten minutes; all eight are most of an hour
+_FULL_BANDS = 2  # a band is two minutes to set up and one and a half to relock; each more adds to the setup most
 _TUNING = ("uxm_setup", "uxm_relock")
 
 
