@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from smurfq.core.scripts import check_script
+from smurfq.core.scripts import read_script
 from smurfq.errors import ParameterError, UnknownWorkflowError
 from smurfq.workflows import definition
 from smurfq.workflows.definition import Definition
@@ -16,7 +16,7 @@ _SHIPPED = Path(__file__).parent / "shipped"
 
 def shipped() -> list[Definition]:
     """The workflows that come with smurfq, by name."""
-    return [definition.read(path) for path in sorted(_SHIPPED.glob("[a-z]*.py"))]
+    return [definition.read(path, path.read_bytes()) for path in sorted(_SHIPPED.glob("[a-z]*.py"))]
 
 
 def find(workflow: str, folders: Sequence[Path]) -> Definition:
@@ -29,7 +29,7 @@ def find(workflow: str, folders: Sequence[Path]) -> Definition:
     """
     if "/" in workflow:
         try:
-            return definition.read(check_script(workflow, folders))
+            return definition.read(*read_script(workflow, folders))
         except ParameterError as cause:
             raise UnknownWorkflowError(str(cause).replace("run: script", "workflow", 1), got=workflow) from cause
     known = {one.name: one for one in shipped()}

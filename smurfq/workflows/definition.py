@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import difflib
-import runpy
+import sys
+import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Definition:
-    """A workflow. ``function`` is the name of its function; None for a file that is run from top to bottom."""
+    """A workflow. ``function`` is the name of its function; None for a file that is run from top to bottom.
+
+    ``source`` is what was read, and so what is run.
+    """
 
     name: str
     path: str
     summary: str
     function: str | None
     parameters: tuple[Parameter, ...] = ()
+    source: bytes = field(default=b"", repr=False)
 
     def check(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
         """The parameters that were given, as the function takes them.
@@ -75,7 +80,7 @@ class Definition:
         """
         checked = self.check(params)
         if self.function is None:
-            runpy.run_path(self.path, run_name="__main__")
+            self._execute("__main__")
             return None
         return self.load()(**checked)
 
@@ -87,13 +92,28 @@ class Definition:
         UnknownWorkflowError
             The file does not give it when it is run.
         """
-        found = runpy.run_path(self.path, run_name=self.name).get(self.function or "")
+        found = self._execute(f"smurfq_workflow_{self.name}").get(self.function or "")
         if found is None or not is_workflow(found):
             raise UnknownWorkflowError(
                 f"{self.path}: {self.function} is not marked by smurfq.workflows.workflow", path=self.path
             )
         function: Callable[..., Any] = found
         return function
+
+    def _execute(self, name: str) -> dict[str, Any]:
+        """The names that the source leaves, run as the module ``name``; modules beside its file can be imported."""
+        module = types.ModuleType(name)
+        module.__dict__.update(__file__=self.path, __cached__=None, __spec__=None)
+        before = sys.modules.get(name)
+        sys.modules[name] = module
+        if (folder := str(Path(self.path).parent)) not in sys.path:
+            sys.path.insert(0, folder)
+        try:
+            exec(compile(self.source, self.path, "exec", dont_inherit=True), module.__dict__)
+        finally:
+            if before is not None:
+                sys.modules[name] = before
+        return module.__dict__
 
     def _checked(self, parameter: Parameter, value: Any) -> Any:
         try:
@@ -106,28 +126,27 @@ class Definition:
         return ParameterError(f"workflow {self.name}: parameter {name} {why}", operation=self.name, parameter=name)
 
 
-def read(path: Path) -> Definition:
-    """The workflow of a file, which is not run for it.
+def read(path: Path, source: bytes) -> Definition:
+    """The workflow of a file with this source, which is not run for it.
 
     Raises
     ------
     UnknownWorkflowError
-        It cannot be read, is not Python, marks several functions, or gives a parameter a type that is not allowed.
+        It is not Python, marks several functions, or gives a parameter a type that is not allowed.
     """
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, SyntaxError, ValueError) as cause:
+        tree = ast.parse(source, str(path))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:
         raise UnknownWorkflowError(f"workflow {path} cannot be read as Python: {cause}", path=str(path)) from cause
     marked = [node for node in tree.body if isinstance(node, ast.FunctionDef) and _is_marked(node)]
     if len(marked) > 1:
         names = ", ".join(node.name for node in marked)
         raise UnknownWorkflowError(f"{path} marks {names} with @workflow; one file is one workflow", path=str(path))
     if not marked:
-        return Definition(path.stem, str(path), _first_line(ast.get_docstring(tree)), None)
+        return Definition(path.stem, str(path), _first_line(ast.get_docstring(tree)), None, source=source)
     function = marked[0]
-    return Definition(
-        path.stem, str(path), _first_line(ast.get_docstring(function)), function.name, _parameters(function, path)
-    )
+    summary = _first_line(ast.get_docstring(function))
+    return Definition(path.stem, str(path), summary, function.name, _parameters(function, path), source)
 
 
 def _is_marked(function: ast.FunctionDef) -> bool:

@@ -43,7 +43,7 @@ def observe(tmp_path: Path) -> definition.Definition:
 def test_a_file_is_read_without_being_run(tmp_path: Path) -> None:
     path = tmp_path / "bad.py"
     path.write_text(FILE + "\nraise SystemExit('it was run')\n")
-    found = definition.read(path)
+    found = definition.read(path, path.read_bytes())
     assert (found.name, found.summary, found.function) == ("bad", "Does a thing.", "observe")
     assert found.parameters[0].to_dict() == {"name": "duration_s", "required": True, "allowed": "a number"}
     assert found.parameters[4].to_dict()["default"] == [0.2, 0.9]
@@ -112,6 +112,18 @@ def test_a_file_without_a_mark_is_run_from_top_to_bottom_and_takes_nothing(tmp_p
     assert not (tmp_path / "ran").exists()
     found.run({})
     assert (tmp_path / "ran").read_text() == "__main__"
+
+
+def test_what_is_run_is_what_was_read_and_may_import_what_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "beside_workflow.py").write_text("VALUE = 41\n")
+    path = tmp_path / "one.py"
+    path.write_text(
+        "from smurfq.workflows import workflow\nfrom beside_workflow import VALUE\n"
+        "@workflow\ndef f():\n    return VALUE + 1\n"
+    )
+    found = catalogue.find(str(path), [tmp_path])
+    path.write_text("raise SystemExit('swapped')")
+    assert found.run({}) == 42
 
 
 def test_a_file_outside_the_folders_is_refused(tmp_path: Path) -> None:
