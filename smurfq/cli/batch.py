@@ -26,17 +26,21 @@ Examples:
 \b
 A line's keys are operation (required), slot, params, priority and unique (true, "waiting" or "running")."""
 )
-@click.argument("file", type=click.File())
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--owner", metavar="NAME", help="In whose name. [default: SMURFQ_OWNER, else user@host]")
 @json_option
-def batch(file: TextIO, owner: str | None, as_json: bool) -> None:
+def batch(file: str, owner: str | None, as_json: bool) -> None:
     """Queue all the operations of a file of JSON lines, or none of them.
 
     All are checked before anything is queued, and they are queued in one step, over one or several slots. Those for
     one slot are served in the order of the file, within their priority. FILE may be - for the standard input.
     """
     site = connection()
-    runs = submit_all(_submissions(file), owner=owner, connection=site)
+    with click.open_file(file) as lines:
+        submissions = list(_lines(lines))
+    if not submissions:
+        raise click.UsageError(f"{file} has no line; each is an object such as {{'operation': 'take_iv'}}")
+    runs = submit_all(submissions, owner=owner, connection=site)
     with site.reached():
         records = site.records.headers([run.id for run in runs])
     if as_json:
@@ -45,13 +49,6 @@ def batch(file: TextIO, owner: str | None, as_json: bool) -> None:
     for record in records:
         click.echo(f"{record.op_name} {record.session_id} on {record.slot}")
     click.echo(f"{len(records)} queued; `smurfq watch` shows them")
-
-
-def _submissions(file: TextIO) -> list[Submission]:
-    found = list(_lines(file))
-    if not found:
-        raise click.UsageError(f"{file.name} has no line; each is an object such as {{'operation': 'take_iv'}}")
-    return found
 
 
 def _lines(file: TextIO) -> Iterator[Submission]:

@@ -14,8 +14,10 @@ from flower.api import BaseApiHandler
 from flower.api.tasks import TaskApply, TaskAsyncApply, TaskSend
 from tornado import web
 
-from smurfq.errors import RequestError, SlotError
+from smurfq.core import operations
+from smurfq.errors import RequestError, SlotError, UnknownOperationError
 
+_UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
 _POOL = "a slot's worker has one process and keeps it: two would drive one card at once"
 CLOSED = {
     r"/api/task/abort/.+": "it would write ABORTED over a running operation's state; use `smurfq abort`",
@@ -51,10 +53,19 @@ def _guarded(handler: type[Any]) -> type[Any]:
                 if isinstance(error.__cause__, RequestError):
                     status = 409 if isinstance(error.__cause__, SlotError) else 400
                     raise web.HTTPError(status, str(error.__cause__).replace("%", "%%")) from error
+                if isinstance(error.__cause__, _UNUSABLE):
+                    raise _unusable(error.__cause__) from error
                 raise
+            except _UNUSABLE as error:
+                raise _unusable(error) from error
 
     Guarded.__name__ = f"Guarded{handler.__name__}"
     return Guarded
+
+
+def _unusable(error: BaseException) -> web.HTTPError:
+    told = f"the body cannot be used: {type(error).__name__}: {error}"
+    return web.HTTPError(400, told.replace("%", "%%"))
 
 
 def add_to(flower: web.Application, url_prefix: str | None) -> None:
