@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any, TextIO
+from typing import IO, Any
 
 import click
 
@@ -51,7 +51,7 @@ def batch(file: str, owner: str | None, as_json: bool) -> None:
     click.echo(f"{len(records)} queued; `smurfq watch` shows them")
 
 
-def _lines(file: TextIO) -> Iterator[Submission]:
+def _lines(file: IO[Any]) -> Iterator[Submission]:
     settings = connection().settings
     for number, line in enumerate(file, 1):
         if not line.strip():
