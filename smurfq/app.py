@@ -23,6 +23,7 @@ from kombu.exceptions import OperationalError
 
 from smurfq.celery_settings import celery_settings
 from smurfq.core import operations, submission
+from smurfq.core.celery_options import check_options
 from smurfq.core.priorities import priority_number
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name
@@ -120,6 +121,8 @@ class SmurfqApp(SiteApp):
         if not is_task_id(task_id):
             raise ParameterError(f"{name}: task_id must be {TASK_ID_ALLOWED}; got {task_id!r}", parameter="task_id")
         try:
+            linked = {"chain": chain, "chord": chord, "link": link, "link_error": link_error}
+            check_options(name, kwargs, {**options, **linked})
             checked = self._check(name, args, kwargs, options)
             later = [*operations_in(chain), *operations_in(chord), *operations_in(link)]
             checks = self._check_canvas(checked, later)

@@ -184,13 +184,19 @@ def wanted(operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ParameterError
-        Its test mode was asked for.
+        Its test mode was asked for, or another slot.
     """
     if params.get("test_mode"):
         raise ParameterError(
             f"{operation.name}: smurfq has no test_mode; leave it out, and use simulated slots (`smurfq up --sim`)",
             operation=operation.name,
             parameter="test_mode",
+        )
+    if "slot" in params:
+        raise ParameterError(
+            f"{operation.name} has no parameter 'slot': the client's instance id says which slot is meant",
+            operation=operation.name,
+            parameter="slot",
         )
     return {name: value for name, value in params.items() if name not in _MEANINGLESS and name != "test_mode"}
 

@@ -46,9 +46,13 @@ def _guarded(handler: type[Any]) -> type[Any]:
     """``handler``, a door that submits, telling what smurfq refused and why."""
 
     class Guarded(handler):  # type: ignore[misc]
+        @web.authenticated
         async def post(self, name: str) -> None:
             try:
+                operations.operation(name)  # Flower knows Celery's own tasks too
                 await super().post(name)
+            except UnknownOperationError as error:
+                raise web.HTTPError(400, str(error).replace("%", "%%")) from error
             except web.HTTPError as error:
                 if isinstance(error.__cause__, RequestError):
                     status = 409 if isinstance(error.__cause__, SlotError) else 400

@@ -13,6 +13,7 @@ from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
+from smurfq.core.session import Outcome
 from smurfq.errors import ParameterError
 from smurfq.store.connection import AWAY, explain
 from smurfq.worker.unreadable import tolerant_channel, tolerant_handler
@@ -44,11 +45,14 @@ class SlotConsumer(Consumer):  # type: ignore[misc]
         return tolerant_handler(super().create_task_handler(*args, **kwargs), self._refuse)
 
     def _refuse(self, task_id: str, cause: Exception) -> None:
-        """Tell whoever waits for a task that its message could not be read; a task of smurfq's is not meant by it."""
+        """Tell whoever waits for a task that its message could not be read; what runs or has ended is not meant."""
         error = ParameterError(f"the message of the task {task_id} could not be read: {cause}", session_id=task_id)
         try:
-            if not self.app.records.exists(task_id):
-                self.app.backend.store_result(task_id, error, FAILURE)
+            if self.app.records.exists(task_id):
+                if self.app.records.header(task_id).status != "queued":
+                    return
+                self.app.write_end(task_id, Outcome.FAILED, error)
+            self.app.backend.store_result(task_id, error, FAILURE)
         except AWAY as away:
             logger.error("cannot write the end of %s, Redis is away: %s", task_id, away)
 

@@ -13,6 +13,7 @@ from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 from redis.exceptions import DataError
 
+from smurfq.core.celery_options import are_signatures, is_signature
 from smurfq.core.task_id import ALLOWED, is_task_id
 from smurfq.store.connection import AWAY
 
@@ -83,17 +84,7 @@ def _check(message: Any) -> None:
         raise ValueError("the body of a task must be a list of arguments, a table of keywords, and a table")
     for name in ("callbacks", "errbacks", "chain"):
         steps = embed.get(name)
-        if steps is not None and not (isinstance(steps, list) and all(map(_is_signature, steps))):
+        if steps is not None and not are_signatures(steps):
             raise ValueError(f"{name!r} of a task must be a list of signatures; got {steps!r}")
-    if embed.get("chord") is not None and not _is_signature(embed["chord"]):
+    if embed.get("chord") is not None and not is_signature(embed["chord"]):
         raise ValueError(f"'chord' of a task must be a signature; got {embed['chord']!r}")
-
-
-def _is_signature(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("task"), str)
-        and isinstance(value.get("args"), list)
-        and isinstance(value.get("kwargs"), dict)
-        and isinstance(value.get("options"), dict)
-    )

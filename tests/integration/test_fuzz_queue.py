@@ -92,6 +92,31 @@ def test_an_id_that_could_be_a_path_is_refused(site: LiveSite, task_id: Any) -> 
     assert queued() == 0
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("link", 5),
+        ("link", "a"),
+        ("link_error", [{"task": "smurfq.test"}]),
+        ("chain", 5),
+        ("chord", 5),
+        ("headers", 5),
+        ("retries", "x"),
+        ("retries", -1),
+        ("time_limit", "x"),
+        ("soft_time_limit", float("nan")),
+        ("expires", "soon"),
+        ("shadow", {}),
+        ("root_id", []),
+        ("kwargs", 5),
+    ],
+)
+def test_an_option_that_a_worker_would_stumble_over_is_refused(site: LiveSite, option: str, value: Any) -> None:
+    with pytest.raises(ParameterError, match=f"smurfq.test: the option '{option}' must be a?.*; got"):
+        app.send_task("smurfq.test", **{"kwargs": {"slot": UNSERVED}, option: value})
+    assert queued() == 0
+
+
 def message(payload: bytes = GOOD_BODY, headers: Any = None, **changed: Any) -> str:
     """A message as it lies in the queue, good but for what is changed; a field that is None is left out."""
     whole = {

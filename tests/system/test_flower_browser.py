@@ -64,7 +64,7 @@ def request(
     login = f"smurfq:{password(folder.settings)}" if login is None else login
     headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"} if login else {}
     url = f"http://127.0.0.1:{folder.settings.flower.port}{path}"
-    data = None if body is None else json.dumps(body).encode()
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     asked = urllib.request.Request(url, data=data, headers=headers, method=method)
     try:
         with urllib.request.urlopen(asked, timeout=60) as answer:
@@ -157,6 +157,20 @@ def test_nothing_that_flower_shows_has_a_password(folder):
 def test_celerys_own_tasks_cannot_be_sent(folder, door, name):
     status, text = request(folder, f"/api/task/{door}/{name}", body={"args": [], "kwargs": {"slot": SLOT}})
     assert (status, "no operation is called" in text) == (400, True), text
+
+
+@pytest.mark.parametrize("door", ["apply", "async-apply", "send-task"])
+def test_a_body_that_is_no_request_is_refused_in_words(folder, door):
+    """Whatever the body is: 400 and why, nothing queued, and nothing waited for."""
+    asked = {"kwargs": {"slot": SLOT}}
+    odd = ("link", "chain", "chord", "headers", "retries", "time_limit", "shadow", "name", "stamped_headers")
+    bodies = [b"{", b"[]", b"5", b"\xff", b"[" * 3000, b'{"kwargs": 5}', b'{"args": 5}', b'{"kwargs": {"slot": {}}}']
+    before = len(Slot(SLOT, folder.settings).history(1000))
+    for body in bodies + [json.dumps({**asked, name: [5]}).encode() for name in odd]:
+        status, text = request(folder, f"/api/task/{door}/smurfq.test", body=body)
+        assert status == 400, (body[:80], status, text)
+        assert text or body[:1] in b"{[5\xff", body[:80]
+    assert len(Slot(SLOT, folder.settings).history(1000)) == before
 
 
 def test_an_unknown_task_cannot_be_sent(folder):

@@ -1,0 +1,76 @@
+"""What the Celery options of a submission may be: a worker would stumble over others only when it has the message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from smurfq.core.parameters import is_number
+from smurfq.errors import ParameterError
+
+_Check = Callable[[Any], bool]
+
+
+def is_signature(value: Any) -> bool:
+    """Whether ``value`` is a Celery signature, as an object or as JSON has it."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("task"), str)
+        and isinstance(value.get("args"), list | tuple)
+        and isinstance(value.get("kwargs"), Mapping)
+        and isinstance(value.get("options"), Mapping)
+    )
+
+
+def are_signatures(value: Any) -> bool:
+    """Whether ``value`` is a list of signatures."""
+    return isinstance(value, list | tuple) and all(map(is_signature, value))
+
+
+_SIGNATURES: Final = "a Celery signature, or a list of them"
+_ALLOWED: Final[Mapping[str, tuple[str, _Check]]] = {
+    "link": (_SIGNATURES, lambda value: is_signature(value) or are_signatures(value)),
+    "link_error": (_SIGNATURES, lambda value: is_signature(value) or are_signatures(value)),
+    "chain": ("a list of Celery signatures", are_signatures),
+    "chord": ("a Celery signature", is_signature),
+    "headers": ("a table", lambda value: isinstance(value, Mapping)),
+    "retries": ("a whole number from 0", lambda value: type(value) is int and 0 <= value < 2**31),
+    "time_limit": ("a number of seconds above 0", lambda value: is_number(value) and value > 0),
+    "soft_time_limit": ("a number of seconds above 0", lambda value: is_number(value) and value > 0),
+    "expires": ("a number of seconds, or a time", lambda value: is_number(value) or _is_time(value)),
+}
+_TEXTS: Final = ("shadow", "group_id", "parent_id", "root_id", "reply_to")
+
+
+def check_options(name: str, kwargs: Any, options: Mapping[str, Any]) -> None:
+    """Return if the keywords of the task ``name`` are a table, and its options can be used.
+
+    Raises
+    ------
+    ParameterError
+        One of them is not what it must be.
+    """
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise _error(name, "kwargs", "a table of keywords", kwargs)
+    for option, (allowed, check) in _ALLOWED.items():
+        value = options.get(option)
+        if value and not check(value):
+            raise _error(name, option, allowed, value)
+    for option in _TEXTS:
+        if options.get(option) is not None and not isinstance(options[option], str):
+            raise _error(name, option, "text", options[option])
+
+
+def _is_time(value: Any) -> bool:
+    if isinstance(value, datetime):
+        return True
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _error(name: str, option: str, allowed: str, value: Any) -> ParameterError:
+    return ParameterError(f"{name}: the option {option!r} must be {allowed}; got {value!r:.100}", parameter=option)
