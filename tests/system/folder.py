@@ -17,6 +17,7 @@ from smurfq.site.journal import Journal
 from tests.ports import free_port
 
 TOP = Path(__file__).parents[2]
+SLOT = "crate1slot2"
 WITHIN_S = 120.0  # for what takes seconds where nothing else runs
 
 
@@ -99,6 +100,18 @@ class Folder:
                 if process.status() != psutil.STATUS_ZOMBIE and (
                     process.environ().get("SMURFQ_STATE_DIR") == mine or f"{mine}/" in " ".join(process.cmdline())
                 ):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def demo_processes(self) -> list[psutil.Process]:
+        """All processes of this machine that belong to the demo's site in this folder."""
+        mine = str(self.path / "demo")
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("SMURFQ_CONFIG", "").startswith(mine):
                     found.append(process)
             except psutil.Error:
                 continue

