@@ -16,7 +16,7 @@ from tests.ports import free_port
 NAME = "smurfq"
 _SERVERS = 3
 _SENTINELS = 3
-_READY_WITHIN_S = 60.0
+_READY_WITHIN_S = 300.0
 
 
 class SentinelGroup:
@@ -60,7 +60,7 @@ class SentinelGroup:
         """Start a sentinel; one that ran before goes on with what it knew."""
         lines = [
             f"sentinel monitor {NAME} 127.0.0.1 {self.servers[0]} 2",
-            f"sentinel down-after-milliseconds {NAME} 1000",
+            f"sentinel down-after-milliseconds {NAME} 2500",
             f"sentinel failover-timeout {NAME} 6000",
             f"sentinel auth-pass {NAME} {self._password}" if self._password else "",
         ]

