@@ -331,9 +331,20 @@ def test_an_operation_may_answer_the_failure_of_another(site: LiveSite) -> None:
 
 
 def test_a_bad_step_sent_by_a_worker_fails_that_step_only(site: LiveSite) -> None:
-    """A bare signature escapes the check at its making; its step fails, not the one before it."""
-    bad = app.signature("smurfq.run", kwargs={"slot": SLOT, "skript": "x"}, immutable=True)
-    last = chain(trial.si(slot=SLOT), bad, trial.si(slot=SLOT)).apply_async()
+    """A producer that knows nothing of smurfq escapes the check of a chain; its step fails, not the one before it."""
+    from celery import Celery
+
+    bare = Celery(broker=app.settings.redis_url, backend=app.settings.redis_url, set_as_current=False)
+    bare.conf.update({key: app.conf[key] for key in ("task_queues", "broker_transport_options")})
+    first, bad, third = (
+        bare.signature(name, kwargs={"slot": SLOT, **more}, immutable=True)
+        for name, more in (("smurfq.test", {}), ("smurfq.run", {"skript": "x"}), ("smurfq.test", {}))
+    )
+    sent = chain(first.set(queue=SLOT), bad, third, app=bare).apply_async()
+    last = app.AsyncResult(
+        sent.id, parent=app.AsyncResult(sent.parent.id, parent=app.AsyncResult(sent.parent.parent.id))
+    )
+    bare.close()
     eventually(last.ready, what="the chain ends")
     eventually(last.parent.parent.ready, what="the first step's result is stored, after the next step was sent")
     assert last.parent.parent.state == "SUCCESS"
