@@ -111,15 +111,9 @@ class Reaper:
 
     def _conclude(self, running: Running) -> None:
         """Give the task the end that its record has, or ``lost``."""
-        request = Context({**running.request, "id": running.task_id})
-        state = self._app.backend.get_state(running.task_id)
-        if state in states.READY_STATES:
-            self._count_in_chord(request, state)
+        if self.conclude_ended(running):
             return
-        record = self._record(running.task_id)
-        if record is not None and record.done:
-            self._store_written_end(record, request)
-            return
+        request = _request_of(running)
         left = "the card may not be in the state it should be in"
         if running.slot == WORKFLOWS:
             Leashes(self._app.store).end(running.task_id, f"its workflow {running.task_id[:8]} is lost")
@@ -134,6 +128,22 @@ class Reaper:
         )
         logger.error("%s", error)
         self._app.end_unrun(request, error, Outcome.LOST)
+
+    def conclude_ended(self, running: Running) -> bool:
+        """Whether a task had ended, in Celery or in its record alone; then both say so, and its chord is told.
+
+        Its worker may have died at any moment after the end; what follows in its chain must not fail for that.
+        """
+        request = _request_of(running)
+        state = self._app.backend.get_state(running.task_id)
+        if state in states.READY_STATES:
+            self._count_in_chord(request, state)
+            return True
+        record = self._record(running.task_id)
+        if record is not None and record.done:
+            self._store_written_end(record, request)
+            return True
+        return False
 
     def _count_in_chord(self, request: Context, state: str) -> None:
         """Count a task that has ended among the members of its chord: its worker may have died between the two.
@@ -224,6 +234,10 @@ class Reaper:
         logger.warning("%s[%s] on %s: %s", record.op_name, task_id, record.slot, text)
         self._app.records.append(Batch(task_id, f"reaper-{uuid()}", 0, [session.message(text, time.time())]))
         return True
+
+
+def _request_of(running: Running) -> Context:
+    return Context({**running.request, "id": running.task_id})
 
 
 def _lost_step(record: SessionRecord) -> OperationLostError:

@@ -8,13 +8,16 @@ from typing import Any
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from billiard.exceptions import WorkerLostError
+from celery import states
 from celery.platforms import signals as signal_numbers
 from celery.utils.log import get_logger
 from celery.worker.request import Request
+from celery.worker.state import task_ready
 
 from smurfq.app import SmurfqApp
 from smurfq.core.session import Outcome
 from smurfq.errors import OperationAbortedError, OperationDiedError
+from smurfq.reaper import Reaper
 from smurfq.runner import processes
 from smurfq.runner.leftovers import end_leftovers
 from smurfq.store import patiently
@@ -74,7 +77,9 @@ class SlotRequest(Request):  # type: ignore[misc]
                 "killed, and the card may not be in the state it should be in",
                 session_id=self.id,
             )
-            self._bury(error, Outcome.FAILED, store=False)
+            if self._bury(error, Outcome.FAILED, store=False):
+                task_ready(self)  # all that Celery's own would do for one that has not failed
+                return None
             exc_info = _info(error)
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
@@ -84,14 +89,20 @@ class SlotRequest(Request):  # type: ignore[misc]
         except AWAY as cause:
             logger.error("cannot ask %s[%s] to abort, Redis is away: %s", self.name, self.id, cause)
 
-    def _bury(self, error: Exception, outcome: Outcome, *, store: bool = True) -> None:
-        """Kill what is left of the operation, write its end, and note that the card may be unsafe."""
+    def _bury(self, error: Exception, outcome: Outcome, *, store: bool = True) -> bool:
+        """Kill what is left of the operation, write its end, and note that the card may be unsafe.
+
+        Returns whether it had ended before: then its end stays as it is.
+        """
         try:
             running = patiently(self._find_running, give_up_after_s=_GIVE_UP_AFTER_S)
             if running is None:
-                return
+                return self._app.backend.get_state(self.id) in states.READY_STATES
             processes.kill_groups(running.processes[1:])  # the first is the pool child, which Celery ends
             end_leftovers(self.id, self._app.worker_context.lock)
+            if Reaper(self._app).conclude_ended(running):
+                self._app.fence.finished(running.publisher, self.id)
+                return True
             self._app.fence.mark_dirty(running.publisher, str(error))
             self._app.write_end(self.id, outcome, error)
             if store:
@@ -99,6 +110,7 @@ class SlotRequest(Request):  # type: ignore[misc]
             self._app.fence.finished(running.publisher, self.id)
         except AWAY as cause:
             logger.error("cannot write the end of %s[%s], Redis is away: %s", self.name, self.id, cause)
+        return False
 
     def _find_running(self) -> Running | None:
         context = self._app.worker_context

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from billiard.exceptions import WorkerLostError
 from celery import chain, chord
 from celery.app.task import Context
+from celery.result import AsyncResult
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from smurfq.app import app
@@ -21,6 +24,8 @@ from smurfq.store.connection import Client
 from smurfq.store.fence import Running
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
+from smurfq.tasks.worker_context import WorkerContext
+from smurfq.worker.request import SlotRequest
 from tests.integration.live import bind
 
 SLOT = "crate1slot4"
@@ -287,3 +292,23 @@ def test_an_expired_lease_is_renewed_from_two_processes_of_a_worker(
     monkeypatch.setattr(app.fence, "_renew", lambda **_: -1)  # as read before the other took it
     assert app.fence.take_lease(SLOT, "a worker", 60.0)
     assert not app.fence.take_lease(SLOT, "another", 60.0)
+
+
+def test_a_pool_child_killed_after_its_task_had_succeeded_fails_nothing(clock: Clock) -> None:
+    """The next step of the chain is queued by then; Celery would have it failed with the one that was 'lost'."""
+    step = app.submit("test", slot=SLOT)
+    chain_of = [{"task": "smurfq.test", "options": {"task_id": step.id}, "kwargs": {"slot": SLOT}}]
+    running = left_running("reaper-13", chain=chain_of)
+    app.write_end(running.task_id, Outcome.SUCCEEDED)
+    request = SlotRequest.__new__(SlotRequest)
+    request._app, request.id, request.name, request._already_cancelled = app, running.task_id, "smurfq.test", False
+    app.worker_context = WorkerContext(app, SLOT, "control", "a token")
+    try:
+        for _ in range(2):  # with the note of what runs, and after it is gone
+            request.on_failure(SimpleNamespace(exception=WorkerLostError("killed")))
+            assert AsyncResult(running.task_id, app=app).state == "SUCCESS"
+            assert AsyncResult(step.id, app=app).state == "PENDING"
+            assert app.records.header(step.id).status == "queued"
+            assert app.fence.running(SLOT) is None
+    finally:
+        del app.worker_context
