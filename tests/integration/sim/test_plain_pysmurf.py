@@ -126,7 +126,8 @@ def test_sotodlibs_index_takes_the_archive(folder: Path, streamed: Any) -> None:
         assert (plain.calibration, noise.calibration) == (False, True)
         smurf.update_observation_files(plain, session)
         assert len(plain.files) >= 3
-        assert all(file.timing for file in plain.files)
+        # None: a file without samples, as rotation leaves one where a busy machine writes late.
+        assert {file.timing for file in plain.files} - {None} == {True}
         assert (plain.timing, plain.tag) == (True, "obs,stream,plain")
         assert {file.n_channels for file in plain.files} == {DETECTORS}
         assert plain.duration == pytest.approx(4, abs=0.7)
