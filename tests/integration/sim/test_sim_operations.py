@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from smurfq.app import app
+from smurfq.client.connection import Connection
 from smurfq.core.session import SessionRecord
 from smurfq.ocs import ERROR, OK, TIMEOUT, OCSClient
 from smurfq.store.feeds import Feeds
+from smurfq.workflows import Workflow, catalogue, stop_streams
 from tests.integration.live import eventually
 from tests.integration.sim.simsite import DETECTORS, LONG_S, SLOTS, SimSite
 
@@ -187,3 +189,28 @@ def test_records_and_status_say_that_all_this_is_simulated(sim_site: SimSite) ->
     assert sim_site.slot().status().workers[0].about["simulated"] is True
     assert "SIMULATED" in sim_site.live.log(f"worker-{SLOTS[0]}")
     assert "SIMULATED" in sim_site.live.log("sim")
+
+
+@pytest.mark.usefixtures("biased")
+def test_the_shipped_observation_and_shutdown_run_as_workflows(sim_site: SimSite) -> None:
+    slot = sim_site.slot()
+    left_on = slot.submit("stream", tag="forgotten")
+    sim_site.in_stage(left_on, "streaming")
+    with Workflow(SLOTS[:1], connection=Connection(sim_site.settings)) as night:
+        stop_streams()
+        catalogue.find("observation", []).run({"duration_s": 2, "tag": "night", "bias_step_kwargs": STEPS})
+        before, on, off, after = night.reports
+        catalogue.find("safe_shutdown", []).run({})
+    assert left_on.record().outcome == "succeeded"
+    assert [one.operation for one in (before, on, off, after)] == [
+        "take_bias_steps",
+        "stream on",
+        "stream off",
+        "take_bias_steps",
+    ]
+    assert all(night.reports)
+    assert [one.operation for one in night.reports[4:]] == ["zero_biases", "all_off"]
+    stream = slot.run(on[SLOTS[0]].record_id or "").record()
+    assert (stream.params["subtype"], stream.params["tag"], stream.data["stream_on"]) == ("cmb", "night", False)
+    read = sim_site.read()
+    assert (read["streaming"], read["open"], read["biases"]) == (0, 0, [0.0] * 12)
