@@ -89,7 +89,7 @@ def tuned(S: Any, config: Any, band: int) -> dict[str, Any]:  # noqa: N803
     return {
         "delay_us": float(delay_us),
         "found": len(resonances),
-        "assigned": sum(one["channel"] >= 0 for one in resonances),
+        "assigned": sum(int(one["channel"]) >= 0 for one in resonances),
         "tracking": int(results.ngood),
     }
 

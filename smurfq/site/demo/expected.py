@@ -13,12 +13,14 @@ from smurfq.sim.detectors import NUM_BIAS_GROUPS, population, truth
 from smurfq.sim.physics.operating_point import at_bias
 from smurfq.sim.physics.tes import Floats
 from smurfq.sim.radio.chain import delays_of
-from smurfq.sim.radio.resonators import GOOD, LOSSY, NO_DETECTOR, resonators_of
+from smurfq.sim.radio.resonators import COLLIDES, GOOD, LOSSY, NO_DETECTOR, resonators_of
 from smurfq.sim.radio.resonators import truth as radio_truth
 from smurfq.sim.surroundings import options_of
 from smurfq.sim.wiring import BIAS_LINE_OHM
 from smurfq.site.demo.findings import Expected
 from smurfq.site.demo.tuned import ExpectedBand
+
+FIXED_TONES = 8  # a band, at most, as sodetlib has it
 
 
 def expected(
@@ -38,7 +40,8 @@ def expected(
         tuned = radio_truth(resonators_of(detectors, seed), detectors)
         given = np.isin(tuned["band"], bands) & (tuned["channel"] >= 0)
         lossy = tuned["kind"] == LOSSY
-        unsure = int((given & lossy).sum())
+        # Two that collide may look like one, and a setup puts fixed tones between resonators.
+        unsure = sum(band.unsure for band in expected_tune(settings, slot, bands)) + FIXED_TONES * len(bands)
         on = _behind(tuned["detector"][given & ~lossy], len(detectors))
         read = _behind(tuned["detector"][given & (tuned["kind"] == GOOD)], len(detectors))
     held, tes, wired = truth(detectors), detectors.tes, detectors.responsive & read
@@ -71,7 +74,7 @@ def expected_tune(settings: Settings, slot: str, bands: Sequence[int]) -> list[E
             band=band,
             delay_us=delays_of(band).total_us,
             on=int((own & (kind != LOSSY)).sum()),
-            unsure=int((own & (kind == LOSSY)).sum()),
+            unsure=int((own & (kind == LOSSY)).sum() + ((tuned["band"] == band) & (kind == COLLIDES)).sum()),
             tracking=int((own & (kind == GOOD)).sum()),
         )
         for band in bands

@@ -17,7 +17,7 @@ class ExpectedBand:
     """What a setup ought to find in a band.
 
     ``on`` resonators it puts a tone on, of which ``tracking`` follow the flux ramp; ``unsure`` more it may find or
-    not, since they are wide and shallow.
+    not, since they are wide and shallow, or two of them look like one.
     """
 
     band: int
