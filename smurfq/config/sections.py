@@ -210,7 +210,7 @@ class Ocs(Section):
     instances: Mapping[str, str] = Field(default_factory=dict)
     """The slot of each OCS instance id that does not name its slot itself. As a variable: a JSON object."""
     busy: Literal["refuse", "queue-finite", "queue"] = "queue-finite"
-    """What a start meets on a busy slot: an error, a place in the queue if all before it will end, or always a place."""
+    """What a start meets on a busy slot: an error, a place in the queue if all before it ends, or always a place."""
     patience_s: PositiveFloat = 120.0
     """How long a wait without a timeout bears a slot that no worker serves, or a Redis that does not answer."""
 
