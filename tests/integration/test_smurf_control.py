@@ -222,7 +222,8 @@ def test_opening_a_slot_without_a_card_or_a_configuration_says_what_to_do(
         "try:\n    with smurf_control.open_slot(session):\n        result = 'no error'\n"
         "except SmurfqError as error:\n    result = str(error)"
     )
-    assert f"SLOT[2] of sys_config.yml, looked for in {tmp_path}" in text
+    assert f"{tmp_path}/sys_config.yml is missing" in text
+    assert "smurf.config_dir" in text
 
 
 def test_registers_are_connected_ahead_and_those_that_are_gone_forgotten(access: ChannelAccess, tmp_path: Path) -> None:

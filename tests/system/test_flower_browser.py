@@ -228,7 +228,8 @@ def test_a_running_operation_shows_its_progress_and_can_be_terminated(folder, pa
     page.locator(f"text=smurf@{SLOT}").first.wait_for()
     names = [name.replace("\n", "") for name in page.locator("tbody tr td:first-child").all_inner_texts()]
     workers = {name for name in names if "@" in name}
-    assert workers == {f"smurf@{SLOT}", f"state@{SLOT}"}
+    seats = {f"workflows.{number}@site" for number in range(1, folder.settings.workflows.at_once + 1)}
+    assert workers == {f"smurf@{SLOT}", f"state@{SLOT}"} | seats
     page.goto(f"{base}/task/{run.id}")
     page.on("dialog", lambda dialog: dialog.accept())
     page.locator("text=Terminate").first.click()

@@ -14,7 +14,10 @@ from smurfq.sim.radio.resonators import NO_DETECTOR
 from smurfq.sim.radio.settings import BandSettings
 from smurfq.sim.registers import CHANNELS_PER_BAND, NUM_BANDS
 
-_UNLOCKED_NOISE: Final = 30.0  # a channel that follows nothing streams the phase of noise
+# A channel that follows nothing streams the phase of noise. With more than this, the analysis of a bias map takes some
+# of them for detectors by chance: a normalised correlation above 0.3 is no rarity in noise, so all hangs on the R0 that
+# it finds being too high for a detector.
+_UNLOCKED_NOISE: Final = 8.0
 
 
 @dataclass(frozen=True)
