@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(here).parts[0] in _OF_WHOLE_SITES:
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_sites_that_are_gone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collect the clients of a module's sites with it, and not in the midst of a test of another module.
+
+    A client that nobody needs any more closes its connections as it is collected; where it is part of a cycle, its
+    socket may be finalised before it, and warns.
+    """
+    yield
+    if request.path.relative_to(Path(__file__).parent).parts[0] in _OF_WHOLE_SITES:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)
