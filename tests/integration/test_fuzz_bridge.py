@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smurfq.core.messages import DATAGRAM_BYTES
+from tests.integration.live import WITHIN_S, eventually
 from tests.integration.wire import SLOT, BridgeSite
 
 TYPES = ("start", "stop", "log", "general", "data_file", "g3_file", "session_data", "session_log", "metadata")
@@ -71,12 +72,14 @@ def live(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def test_any_bytes_are_counted_and_good_messages_go_on_arriving(live: BridgeSite) -> None:
     live.begin("t1")
-    numbers = itertools.count()
+    numbers, sent = itertools.count(), 0
     junk, good = live.wire(script="fuzz"), live.wire(script="good")
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(DATAGRAMS, min_size=1, max_size=20))
     def throw(datagrams: list[bytes]) -> None:
+        nonlocal sent
+        sent += len(datagrams) + 1
         for datagram in datagrams:
             junk.raw(datagram[:DATAGRAM_BYTES])
         text = f"good {next(numbers)}"
@@ -86,9 +89,11 @@ def test_any_bytes_are_counted_and_good_messages_go_on_arriving(live: BridgeSite
 
     throw()
     assert live.processes[0].poll() is None
+    # The bridge tells its counters once in a while.
+    eventually(lambda: live.counters().received >= sent, WITHIN_S, "all that was sent is counted")
     counted = live.counters()
     assert (counted.failed, counted.kernel_dropped, counted.refused) == (0, 0, 0), live.log()
-    assert counted.received > 100
+    assert counted.malformed > 0
     assert "defect" not in live.log()
     assert len(live.log().splitlines()) < 100  # complaints are few, however much came
     json.dumps(live.records.read("t1").to_dict(), allow_nan=False).encode()

@@ -308,7 +308,7 @@ def test_a_failed_step_ends_the_chain_with_a_final_state(site: LiveSite) -> None
     last = chain(run.si(slot=SLOT, script=script), trial.si(slot=SLOT), trial.si(slot=SLOT)).apply_async()
     with pytest.raises(OperationFailedError):
         last.get(timeout=WITHIN_S, propagate=True)
-    assert last.parent.state == "FAILURE"
+    eventually(lambda: last.parent.state == "FAILURE", WITHIN_S, "the step between has its end too")
 
 
 def test_a_failed_member_of_a_chord_fails_its_body(site: LiveSite) -> None:
