@@ -52,7 +52,7 @@ def hold(*, slot: str | None, note: str, for_s: float | None, owner: str | None,
     click.echo(str(held.hold))
     if not held.confirmed:
         click.echo(
-            "smurfq: the worker did not confirm within 1 s; one more operation may start. "
+            "smurfq: the worker did not confirm in time; one more operation may start. "
             f"`smurfq status --slot {held.hold.slot}` shows it",
             err=True,
         )
