@@ -18,3 +18,13 @@ ABORT_DONE = "p50 1.012 s, p95 1.017"
 ROUTER_AWAY = "crossbar away for 20 s: the monitor exits, most messages are lost"
 MONITOR_RESTART = "a monitor's restart: 2.5 to 4.4 s of messages are lost, unsaid"
 BAD_DATAGRAMS = "a traceback each: 4.4 MB of log"
+
+# By fault of `make soak`, what the agents make of the like of it.
+FAULTS = {
+    "kill -9 an operation": "a function's: never again, its lock is held for ever",
+    "kill -9 a worker": "the script lives on, and a second is let in beside it",
+    "SIGTERM to a worker": "no end within 15 s",
+    "kill -9 the bridge": MONITOR_RESTART,
+    "SIGTERM to the bridge, away for a while": MONITOR_RESTART,
+    "Redis stopped, away, started": ROUTER_AWAY,
+}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from celery.result import AsyncResult
 
+from benchmarks import peer
 from smurfq.app import app
 from smurfq.errors import RecordNotFoundError
 from smurfq.store import patiently
@@ -191,18 +192,21 @@ def outcomes(evidence: Evidence) -> Counter[str]:
         counted[f"ended as {ended.state}, {outcome or 'without a record'}"] += 1
         if ended.record is not None and ended.record["complete"] is False:
             counted["said to be incomplete"] += 1
+    sent, missing = witness.messages(evidence)
+    counted["messages sent by operations that ended"] = sent
+    counted["of these not in the record"] = missing
     return counted
 
 
 def table(account: Account) -> str:
     """The account as a table."""
-    rows = ["| fault | times | median, s | longest, s |", "| --- | ---: | ---: | ---: |"]
+    rows = ["| fault | times | median, s | longest, s | socs on OCS |", "| --- | ---: | ---: | ---: | --- |"]
     for name in FAULTS:
         times = account.costs.get(name)
         if times is not None:
             count = sum(1 for done in account.faults if done.name == name and not done.did_nothing)
             cost = f"{statistics.median(times):.1f} | {max(times):.1f}" if times else "- | -"
-            rows.append(f"| {name} | {count} | {cost} |")
+            rows.append(f"| {name} | {count} | {cost} | {peer.FAULTS.get(name, '')} |")
     return "\n".join(rows)
 
 
