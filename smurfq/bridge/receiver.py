@@ -7,6 +7,7 @@ import errno
 import socket
 import struct
 import threading
+import time
 from typing import Protocol
 
 import psutil
@@ -18,6 +19,7 @@ from smurfq.store.bridge import Counters
 
 CHUNK_DATAGRAMS = 256
 _WAKE_S = 0.2  # how often a silent socket is left to look whether to stop
+_EMPTY_WITHIN_S = 1.0  # while messages keep coming, the socket never falls silent
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
 _TIMEVAL = struct.Struct("@ll")
@@ -79,7 +81,7 @@ class Receiver(threading.Thread):
         self._finishing = threading.Event()
 
     def finish(self) -> None:
-        """Stop receiving, at the latest after ``_WAKE_S``."""
+        """Stop receiving, at the latest after ``_WAKE_S`` and ``_EMPTY_WITHIN_S``."""
         self._finishing.set()
 
     def run(self) -> None:
@@ -87,7 +89,8 @@ class Receiver(threading.Thread):
         receiver = ManyReceiver(self._socket, CHUNK_DATAGRAMS)
         while not self._finishing.is_set():
             self._receive(receiver)
-        while self._receive(receiver):
+        until = time.monotonic() + _EMPTY_WITHIN_S
+        while self._receive(receiver) and time.monotonic() < until:
             pass
 
     def _receive(self, receiver: ManyReceiver) -> int:

@@ -194,7 +194,8 @@ def test_memory_is_bounded_in_an_outage_and_a_flood(tmp_path: Path) -> None:
         assert len(site.log_lines("Redis is away")) <= 3
 
 
-def test_a_bridge_started_again_while_messages_flow_says_what_was_missed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_bridge_started_again_while_messages_flow_says_what_was_missed(tmp_path: Path, number: int) -> None:
     with site_of(tmp_path) as (_, site):
         first = site.start()
         wire, sent = site.wire(SLOTS[0]), 0
@@ -211,8 +212,8 @@ def test_a_bridge_started_again_while_messages_flow_says_what_was_missed(tmp_pat
         thread.start()
         try:
             eventually(lambda: site.counters().applied > 200)
-            os.kill(first.pid, signal.SIGKILL)
-            first.wait()
+            os.kill(first.pid, number)
+            first.wait(WITHIN_S)
             eventually(lambda before=sent: sent > before + 100, WITHIN_S, "messages into the void")
             site.start()
             eventually(lambda before=sent: sent > before + 200, WITHIN_S, "messages to the second")
