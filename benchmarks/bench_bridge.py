@@ -52,7 +52,7 @@ class Site:
         client.delete(f"smurfq:running:{SLOT}")
         self.runs += 1
         task_id = f"bench-{self.runs}"
-        self.records.create(SessionRecord(task_id, op_name="run", slot=SLOT, submit_time=time.time()))
+        self.records.start(SessionRecord(task_id, op_name="run", slot=SLOT))
         running = Running(task_id, "run", SLOT, SLOT, socket.gethostname(), "bench", time.time())
         fence = Fence(client, 3600)
         fence.take_lease(SLOT, "bench", 3600.0)  # or the reaper gives the task up

@@ -53,7 +53,7 @@ def run_of(given: str) -> Run:
     """The run whose id begins with ``given``."""
     site = connection()
     with site.reached():
-        return Run(site.records.find(given), connection=site)
+        return Run(site.records.index.find(given), connection=site)
 
 
 def choose_slot(given: str | None, environ: Mapping[str, str], settings: Settings) -> str:

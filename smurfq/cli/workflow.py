@@ -237,7 +237,7 @@ def release(run_id: str, owner: str | None, force: bool, as_json: bool) -> None:
 def _run(given: str) -> WorkflowRun:
     site = connection()
     with site.reached():
-        return WorkflowRun(site.records.find(given), connection=site)
+        return WorkflowRun(site.records.index.find(given), connection=site)
 
 
 def _described(one: Definition) -> dict[str, object]:

@@ -126,7 +126,7 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
     running = _running(connection, slots)
     holds, locks = connection.holds.of(slots), connection.locks.of(slots)
     waiting = connection.queues.waiting_of(slots)
-    last = connection.records.newest_done(slots)
+    last = connection.records.last(slots)
     bridge = bridge_health(connection)
     return {
         slot: SlotStatus(

@@ -6,6 +6,9 @@ BRIDGE = "smurfq:bridge"  # hash: health and counters of the bridge
 BRIDGE_LATELY = "smurfq:bridge:lately"  # string: a bridge ran within the last minutes, and was not stopped
 BRIDGE_POSITIONS = "smurfq:bridge:positions"  # hash: where each publisher's numbering stands, by source
 HISTORY = "smurfq:history"  # sorted set: every record's id by the time it was submitted
+NOTHING = "smurfq:nothing"  # never there: written to with nothing, to see whether Redis takes writes
+IDS = "smurfq:ids"  # sorted set: every record's id, in the order of the letters
+LAST = "smurfq:last"  # hash: the id of the run that ended last, by slot
 WAITING = "smurfq:waiting"  # sorted set: ids submitted and not yet claimed, by time
 
 
@@ -72,6 +75,11 @@ def control(task_id: str) -> str:
 def history(slot: str) -> str:
     """Sorted set: the ids of a slot's records by the time they were submitted."""
     return f"smurfq:history:{slot}"
+
+
+def history_of(operation: str) -> str:
+    """Sorted set: the ids of an operation's records, of all slots, by the time they were submitted."""
+    return f"smurfq:history-of:{operation}"
 
 
 def newest(slot: str) -> str:

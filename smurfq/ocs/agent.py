@@ -71,7 +71,7 @@ class Agent:
         running = self.running(operation.lane)
         if running is not None and running.op_name == operation.name:
             return running.session_id
-        newest = self.connection.records.newest(self.slot, operation.name)
+        newest = self.connection.records.index.newest(self.slot, operation.name)
         if newest is not None and self._goes_on(newest):
             return newest
         waiting = self.connection.queues.waiting(self.slot)
@@ -79,7 +79,7 @@ class Agent:
 
     def last(self, operation: Operation) -> SessionRecord | None:
         """The record of the run of an operation that goes on, or else of the newest."""
-        found = self.active(operation) or self.connection.records.newest(self.slot, operation.name)
+        found = self.active(operation) or self.connection.records.index.newest(self.slot, operation.name)
         try:
             return self.record(found) if found is not None else None
         except RecordNotFoundError:

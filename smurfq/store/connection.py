@@ -13,6 +13,7 @@ from redis.connection import DefaultParser
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    MasterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -23,18 +24,22 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
+from smurfq.core import keys
 from smurfq.core.redis_url import SentinelUrl, is_sentinel, parse_sentinel, without_password
 from smurfq.errors import StoreUnavailableError
 
-__all__ = ["AWAY", "Client", "connect", "explain", "patiently", "require_access", "without_password"]
+__all__ = ["AWAY", "Client", "connect", "explain", "patiently", "require_access", "require_writes", "without_password"]
 
 
 class WritesRefusedError(ResponseError):
-    """Redis takes no writes now: too few replicas follow it (NOREPLICAS), or it cannot write to disk (MISCONF)."""
+    """Redis takes no writes now: NOREPLICAS, too few follow it; MISCONF, it cannot write to disk.
+
+    UNBLOCKED: it has become a replica while we waited for something to come.
+    """
 
 
 #: It takes no writes now, though it answers; says nothing against the command.
-REFUSES = (OutOfMemoryError, ReadOnlyError, WritesRefusedError)
+REFUSES = (OutOfMemoryError, ReadOnlyError, MasterDownError, WritesRefusedError)
 AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, *REFUSES, StoreUnavailableError)
 Client = redis.Redis
 T = TypeVar("T")
@@ -44,7 +49,8 @@ CONNECT_TIMEOUT_S: Final = 5.0
 _SENTINEL_TIMEOUT_S = 1.0
 _LONGEST_PAUSE_S = 1.0
 _SAY_EVERY_S = 30.0
-_REFUSALS = ("OOM", "READONLY", "NOREPLICAS", "MISCONF")  # also within a script's error, where they are text only
+_UNNAMED = ("NOREPLICAS", "MISCONF", "UNBLOCKED")
+_REFUSALS = ("OOM", "READONLY", *_UNNAMED)  # also within a script's error, where they are text only
 log = logging.getLogger("smurfq.store")
 
 
@@ -97,7 +103,7 @@ def replicas_to_wait_for(client: Client) -> int:
 
 def name_refusals() -> None:
     """Have redis-py raise ``WritesRefusedError`` where it has no class for an answer; for Celery's connections too."""
-    for code in ("NOREPLICAS", "MISCONF"):
+    for code in _UNNAMED:
         DefaultParser.EXCEPTION_CLASSES.setdefault(code, WritesRefusedError)
 
 
@@ -151,6 +157,11 @@ def require_access(url: str) -> None:
             raise StoreUnavailableError(explain(url, cause), url=without_password(url)) from cause
         except AWAY:
             pass
+
+
+def require_writes(client: Client) -> None:
+    """Nothing, if Redis takes writes now; one of ``AWAY`` is raised if not."""
+    client.setrange(keys.NOTHING, 0, "")  # leaves no key, and is refused as any other write is
 
 
 def patiently(

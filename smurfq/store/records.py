@@ -1,7 +1,7 @@
 """Session records in Redis: a hash for the header, a hash for the session data, a stream for all events.
 
 Writers append batches of events; a message costs its own size and not the record's. Readers fold the stream, or
-subscribe to it.
+subscribe to it. ``history`` knows which records there are.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from smurfq.core.jsonsafe import dumps, loads
 from smurfq.core.session import Event, Fold, SessionRecord
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.connection import Client
+from smurfq.store.history import History, fields_of
 from smurfq.store.streams import read_after, read_newest
 
 BATCHES_KEPT = 200_000
 _BLOCK_MS = 5_000
 _READ_COUNT = 500
-_NEWEST = 10  # records of a slot, of which the newest that is over is looked for
-_DONE = dumps("done")
 _LOOKED_BACK = 1000  # batches of other writers that may have come between a write and its retry
 
-# KEYS: record, events, waiting, data.  ARGV: seconds to live, task id, writer, batch, then the header.
+# KEYS: record, events, waiting, data, last of the slots.
+# ARGV: seconds to live, task id, writer, batch, then the header.
 _END = """
-if redis.call('HGET', KEYS[1], 'status') == '"done"' then return 0 end
+if redis.call('HEXISTS', KEYS[1], 'outcome') == 1 then return 0 end -- a status may be written late, over "done"
 redis.call('XADD', KEYS[2], '*', 'w', ARGV[3], 'n', '0', 'b', ARGV[4])
 for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('HINCRBY', KEYS[1], '_rev', 1)
@@ -37,6 +37,8 @@ redis.call('EXPIRE', KEYS[1], ARGV[1])
 redis.call('EXPIRE', KEYS[2], ARGV[1])
 redis.call('EXPIRE', KEYS[4], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[2])
+local slot = redis.call('HGET', KEYS[1], 'slot')
+if slot then redis.call('HSET', KEYS[5], string.sub(slot, 2, -2), ARGV[2]) end
 return 1
 """
 
@@ -67,28 +69,11 @@ class Records:
     def __init__(self, client: Client, expires_s: float) -> None:
         self.client = client
         self.expires_s = int(expires_s)
+        self.index = History(client, expires_s)
         self._end = client.register_script(_END)
 
-    def create(self, record: SessionRecord) -> None:
-        """Write down a record at the time of its submission, and that its message waits."""
-        at = record.submit_time or time.time()
-        with self.client.pipeline(transaction=True) as pipe:
-            header = {
-                name: value
-                for name, value in record.to_dict().items()
-                if name in ("op_name", "slot", "params", "status", "submit_time", "parent_id", "root_id", "simulated")
-                and value is not None
-            }
-            self._set_header(pipe, record.session_id, header)
-            for key in (keys.HISTORY, keys.history(record.slot)):
-                pipe.zadd(key, {record.session_id: at}, nx=True)
-                pipe.zremrangebyscore(key, "-inf", at - self.expires_s)
-            pipe.hset(keys.newest(record.slot), record.op_name, record.session_id)
-            pipe.zadd(keys.WAITING, {record.session_id: at}, nx=True)
-            pipe.execute()
-
     def start(self, record: SessionRecord) -> None:
-        """Write down that a record's task has been claimed by a worker; also of one that never passed ``create``."""
+        """Write down that a record's task has been claimed by a worker; also of one that was never admitted."""
         at = time.time()
         header = {
             name: value
@@ -98,14 +83,9 @@ class Records:
         event = {"k": "header", "t": at, "set": {"status": "starting", "worker": record.worker}}
         with self.client.pipeline(transaction=True) as pipe:
             self._set_header(pipe, record.session_id, header)
-            for key in (keys.HISTORY, keys.history(record.slot)):
-                pipe.zadd(key, {record.session_id: at}, nx=True)
+            self.index.queue(pipe, record.session_id, record.slot, record.op_name, at)
             self.queue(pipe, Batch(record.session_id, "claim", 0, [event]))
             pipe.execute()
-
-    def keep_message(self, task_id: str, message: Mapping[str, Any]) -> None:
-        """Keep the message that asks for a task, until the task is claimed."""
-        self.client.hset(keys.record(task_id), "_message", dumps(message))
 
     def lost_message(self, task_id: str) -> tuple[Any, int]:
         """The message that asks for a task which nobody has claimed, and how often it was asked for here by now."""
@@ -117,14 +97,6 @@ class Records:
     def still_waits(self, task_id: str) -> None:
         """Write down that a task's message waits from now on."""
         self.client.zadd(keys.WAITING, {task_id: time.time()})
-
-    def forget(self, record: SessionRecord) -> None:
-        """Undo ``create`` for a message that could not be sent."""
-        with self.client.pipeline(transaction=True) as pipe:
-            pipe.delete(keys.record(record.session_id))
-            for key in (keys.HISTORY, keys.history(record.slot), keys.WAITING):
-                pipe.zrem(key, record.session_id)
-            pipe.execute()
 
     def append(self, *batches: Batch) -> None:
         """Write batches of events, in one round trip."""
@@ -143,7 +115,7 @@ class Records:
         header = [text for name, value in event["set"].items() for text in (name, dumps(value))]
         return bool(
             self._end(
-                keys=[keys.record(task_id), keys.events(task_id), keys.WAITING, keys.data(task_id)],
+                keys=[keys.record(task_id), keys.events(task_id), keys.WAITING, keys.data(task_id), keys.LAST],
                 args=[self.expires_s, task_id, writer, dumps([event]), *header],
             )
         )
@@ -239,28 +211,13 @@ class Records:
 
     def slots_of(self, task_ids: Sequence[str]) -> set[str]:
         """The slots that any of several records is of."""
-        return {str(loads(text)) for text in self._field_of(task_ids, "slot") if text is not None}
+        return {str(loads(text)) for text in fields_of(self.client, task_ids, "slot") if text is not None}
 
-    def newest_done(self, slots: Sequence[str]) -> dict[str, SessionRecord]:
-        """The header of each slot's newest record that is over, where one is among its newest ten."""
-        with self.client.pipeline(transaction=False) as pipe:
-            for slot in slots:
-                pipe.zrevrange(keys.history(slot), 0, _NEWEST - 1)
-            newest: list[list[str]] = pipe.execute()
-        status = iter(self._field_of([task_id for ids in newest for task_id in ids], "status"))
-        done = {
-            slot: [task_id for task_id in ids if next(status) == _DONE] for slot, ids in zip(slots, newest, strict=True)
-        }
-        found = {slot: ids[0] for slot, ids in done.items() if ids}
+    def last(self, slots: Sequence[str]) -> dict[str, SessionRecord]:
+        """The header of the run that ended last on each of several slots, where one did and is known."""
+        found = self.index.last(slots)
         headers = self.known_headers(list(found.values()))
         return {slot: headers[task_id] for slot, task_id in found.items() if task_id in headers}
-
-    def _field_of(self, task_ids: Sequence[str], name: str) -> list[str | None]:
-        """The JSON text of one field of several headers."""
-        with self.client.pipeline(transaction=False) as pipe:
-            for task_id in task_ids:
-                pipe.hget(keys.record(task_id), name)
-            return pipe.execute()
 
     def data(self, task_id: str) -> dict[str, Any]:
         """The session data of a record, as it stands."""
@@ -321,34 +278,11 @@ class Records:
                 position = entry_id
                 yield Update(position, entry["w"], int(entry["n"]), loads(entry["b"]))
 
-    def history(self, slot: str | None = None, count: int = 20, before: float | None = None) -> list[SessionRecord]:
-        """The headers of the newest records, of one slot or of all, newest first; expired ones are left out."""
-        key = keys.history(slot) if slot else keys.HISTORY
-        newest = "+inf" if before is None else f"({before}"
-        ids: list[str] = self.client.zrevrangebyscore(key, newest, "-inf", start=0, num=count)  # type: ignore[assignment]
-        return list(self.known_headers(ids).values())
-
-    def newest(self, slot: str, operation: str) -> str | None:
-        """The id of the run of an operation that was submitted last for a slot; its record may have expired."""
-        found: Any = self.client.hget(keys.newest(slot), operation)
-        return None if found is None else str(found)
-
-    def find(self, start: str) -> str:
-        """The one id that begins with ``start``, as a person types it; the newest 1000 records are looked at.
-
-        Raises
-        ------
-        RecordNotFoundError
-            None or several do.
-        """
-        if self.exists(start):
-            return start
-        newest: list[str] = self.client.zrevrange(keys.HISTORY, 0, 999)  # type: ignore[assignment]
-        found = [task_id for task_id in newest if task_id.startswith(start)]
-        if len(found) == 1:
-            return found[0]
-        what = "no record's id begins" if not found else f"{len(found)} records' ids begin"
-        raise RecordNotFoundError(f"{what} with {start!r}; `smurfq history` lists them", got=start)
+    def history(
+        self, slot: str | None = None, count: int = 20, before: float | None = None, operation: str | None = None
+    ) -> list[SessionRecord]:
+        """The headers of the newest records, newest first; expired ones are left out. See ``History.ids``."""
+        return list(self.known_headers(self.index.ids(slot, operation, count, before)).values())
 
 
 def _values(fields: Mapping[str, str]) -> dict[str, Any]:
@@ -362,4 +296,6 @@ def _header(task_id: str, fields: Mapping[str, str]) -> SessionRecord:
             got=task_id,
         )
     values = _values({name: text for name, text in fields.items() if not name.startswith("_")})
+    if values.get("outcome"):
+        values["status"] = "done"  # whatever a process that is dead by now had sent before
     return SessionRecord.from_dict({"session_id": task_id, **values})

@@ -44,7 +44,7 @@ class Writer:
 
     def end(self, outcome: Outcome, error: dict[str, str] | None = None, slot: str = "crate1slot2") -> None:
         """End the run."""
-        self.write(session.ended(time.time(), outcome, error))
+        self._connection.records.end(self._id, "test-end", session.ended(time.time(), outcome, error))
         self._connection.redis.delete(keys.running(slot))
 
     def message(self, text: str) -> None:

@@ -507,11 +507,11 @@ def test_the_connection_of_this_process_is_the_environment_s(
         found = slot._connection
         assert found.settings == load(os.environ)
         assert Slot("crate1slot2")._connection is found
-        found.records.create(SessionRecord("an-id", op_name="test", slot="crate1slot3"))
+        found.records.start(SessionRecord("an-id", op_name="test", slot="crate1slot3"))
         assert client.record("an-id").op_name == "test"
         writer = Writer(found, "an-id")
         writer.end(Outcome.SUCCEEDED)
-        assert _kinds(list(client.follow("an-id"))) == ["done"]
+        assert _kinds(list(client.follow("an-id"))) == ["status", "done"]
         assert client.abort("an-id") == client.stop("an-id") == "over"
     finally:
         module._from_environment.cache_clear()

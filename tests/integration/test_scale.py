@@ -17,7 +17,6 @@ from smurfq.client.connection import Connection
 from smurfq.core import keys, session
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.reaper import MESSAGE_GONE_S, Reaper
-from smurfq.store import Batch
 from smurfq.store.connection import Client
 from tests.integration.live import bind
 
@@ -48,9 +47,8 @@ def round_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 def past(task_id: str, slot: str, at: float) -> None:
     """A record of a run that is over."""
-    app.records.create(SessionRecord(task_id, op_name="test", slot=slot, submit_time=at))
-    app.records.append(Batch(task_id, "w", 0, [session.ended(at, Outcome.SUCCEEDED)]))
-    app.store.zrem(keys.WAITING, task_id)
+    app.records.start(SessionRecord(task_id, op_name="test", slot=slot))
+    app.records.end(task_id, "w", session.ended(at, Outcome.SUCCEEDED))
 
 
 def test_the_status_of_all_slots_is_read_in_a_few_round_trips(

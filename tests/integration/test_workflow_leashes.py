@@ -128,7 +128,7 @@ def test_what_waits_starts_only_on_a_kept_leash(valkey: Client) -> None:
 
 
 def queued(at: Connection, run_id: str, slot: str) -> Writer:
-    at.records.create(SessionRecord(session_id=run_id, op_name="stream", slot=slot, submit_time=time.time()))
+    at.records.start(SessionRecord(session_id=run_id, op_name="stream", slot=slot))
     return Writer(at, run_id)
 
 

@@ -131,7 +131,7 @@ class BridgeSite:
     def begin(self, task_id: str, publisher: str = SLOT) -> None:
         """Let a task run under a publisher id, in place of what ran there."""
         now = time.time()
-        self.records.create(SessionRecord(task_id, op_name="run", slot=SLOT, submit_time=now))
+        self.records.start(SessionRecord(task_id, op_name="run", slot=SLOT))
         self.end(publisher)
         running = Running(task_id, "run", SLOT, publisher, HOST, "test", now)
         fence = Fence(self.client, 3600)

@@ -1,0 +1,128 @@
+"""Which session records there are: by time, of all slots, of a slot, of an operation; by how an id begins.
+
+What ran last on a slot is here too. Every look takes the time of what it finds, however many records there are. An
+index forgets an id ``expires_s`` after its submission, and goes whole when nothing was submitted for so long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from redis.client import Pipeline
+
+from smurfq.core import keys
+from smurfq.core.jsonsafe import loads
+from smurfq.errors import RecordNotFoundError
+from smurfq.store.connection import Client
+
+_PAGE = 200  # ids looked at in one round trip, where those of an operation are picked out of a slot's
+_AFTER_ANY = "\x7f"  # sorts behind all that an id may hold
+
+#: A Lua function that adds a record to all indexes, and drops from them what is too old: of the two that hold all
+#: records, so many at a time that an addition never takes long.
+ENTER = """
+local function enter(all, ids, of_slot, of_operation, newest, id, operation, when, oldest, life)
+  for _, index in ipairs({of_slot, of_operation}) do
+    redis.call('ZADD', index, 'NX', when, id)
+    redis.call('ZREMRANGEBYSCORE', index, '-inf', oldest)
+  end
+  redis.call('ZADD', all, 'NX', when, id)
+  redis.call('ZADD', ids, 0, id)
+  local old = redis.call('ZRANGEBYSCORE', all, '-inf', oldest, 'LIMIT', 0, 100)
+  if #old > 0 then
+    redis.call('ZREM', all, unpack(old))
+    redis.call('ZREM', ids, unpack(old))
+  end
+  redis.call('HSET', newest, operation, id)
+  for _, key in ipairs({all, ids, of_slot, of_operation, newest}) do redis.call('EXPIRE', key, life) end
+end
+"""
+_ENTER_ONE = (
+    ENTER
+    + """
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  enter(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+end
+"""
+)
+
+
+def index_keys(slot: str, operation: str) -> list[str]:
+    """The keys that ``enter`` of ``ENTER`` wants, in its order."""
+    return [keys.HISTORY, keys.IDS, keys.history(slot), keys.history_of(operation), keys.newest(slot)]
+
+
+class History:
+    """The indexes of a site's records."""
+
+    def __init__(self, client: Client, expires_s: float) -> None:
+        self._client = client
+        self._expires_s = int(expires_s)
+
+    def queue(self, pipe: Pipeline, task_id: str, slot: str, operation: str, at: float) -> None:
+        """Put the command into a pipeline that adds a record which began ``at`` (s since 1970), if it is not there."""
+        found = index_keys(slot, operation)
+        pipe.eval(_ENTER_ONE, len(found), *found, task_id, operation, at, at - self._expires_s, self._expires_s)
+
+    def ids(
+        self, slot: str | None = None, operation: str | None = None, count: int = 20, before: float | None = None
+    ) -> list[str]:
+        """The ids of the newest records, newest first: of a slot, of an operation, submitted ``before`` a time."""
+        if slot and operation:
+            return self._of_both(slot, operation, count, before)
+        key = keys.history(slot) if slot else keys.history_of(operation) if operation else keys.HISTORY
+        return self._page(key, 0, count, before)
+
+    def _of_both(self, slot: str, operation: str, count: int, before: float | None) -> list[str]:
+        found: list[str] = []
+        start = 0
+        while len(found) < count and (page := self._page(keys.history(slot), start, _PAGE, before)):
+            names = fields_of(self._client, page, "op_name")
+            found += [each for each, name in zip(page, names, strict=True) if name and loads(name) == operation]
+            start += len(page)
+        return found[:count]
+
+    def _page(self, key: str, start: int, count: int, before: float | None) -> list[str]:
+        newest = "+inf" if before is None else f"({before}"
+        return self._client.zrevrangebyscore(key, newest, "-inf", start=start, num=count)  # type: ignore[return-value]
+
+    def newest(self, slot: str, operation: str) -> str | None:
+        """The id of the run of an operation that was submitted last for a slot; its record may have expired."""
+        found: Any = self._client.hget(keys.newest(slot), operation)
+        return None if found is None else str(found)
+
+    def last(self, slots: Sequence[str]) -> dict[str, str]:
+        """The id of the run that ended last on each of several slots; its record may have expired."""
+        found: list[str | None] = self._client.hmget(keys.LAST, list(slots)) if slots else []  # type: ignore[assignment]
+        return {slot: task_id for slot, task_id in zip(slots, found, strict=True) if task_id is not None}
+
+    def find(self, start: str) -> str:
+        """The one id that begins with ``start``, as a person types it.
+
+        Raises
+        ------
+        RecordNotFoundError
+            None or several do.
+        """
+        if self._client.exists(keys.record(start)):
+            return start
+        bounds = (f"[{start}", f"[{start}{_AFTER_ANY}")
+        found: list[str] = self._client.zrangebylex(keys.IDS, *bounds, start=0, num=2)  # type: ignore[assignment]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise RecordNotFoundError(f"no record's id begins with {start!r}; `smurfq history` lists them", got=start)
+        raise RecordNotFoundError(
+            f"{self._client.zlexcount(keys.IDS, *bounds)} records' ids begin with {start!r}; type more of it, "
+            "`smurfq history` lists them",
+            got=start,
+        )
+
+
+def fields_of(client: Client, task_ids: Sequence[str], name: str) -> Iterator[str | None]:
+    """The JSON text of one field of several records' headers, in one round trip."""
+    with client.pipeline(transaction=False) as pipe:
+        for task_id in task_ids:
+            pipe.hget(keys.record(task_id), name)
+        yield from pipe.execute()
