@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -140,6 +141,17 @@ class SiteApp(Celery):  # type: ignore[misc]
                 command, destination=[node], reply=True, timeout=timeout_s, limit=1, connection=fresh
             )
         return answers[0].get(node) if answers else None
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Celery's backend says each try while Redis is away, with a traceback; its last line is enough."""
+    if record.exc_info and record.exc_info[1] is not None:
+        record.msg, record.args = f"{record.getMessage()} ({record.exc_info[1]})", ()
+        record.exc_info = record.exc_text = None
+    return True
+
+
+logging.getLogger("celery.backends.base").addFilter(_in_one_line)
 
 
 def _subscribe_later(_producer: Any, _task_id: str) -> None:

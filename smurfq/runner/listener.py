@@ -16,6 +16,7 @@ from smurfq.store.verbs import Request, Verbs
 logger = get_logger(__name__)
 
 _PAUSE_S = 0.5
+_PAUSE_AFTER_A_FAULT_S = 3.0
 
 
 class Listener:
@@ -72,6 +73,9 @@ class Listener:
             except AWAY as cause:
                 logger.debug("nothing can be asked of %s while Redis is away: %s", self._task_id, cause)
                 self._closing.wait(_PAUSE_S)
+            except Exception:  # without an ear the operation can be neither aborted nor keep its lease
+                logger.exception("listening to what is asked of %s failed; listening again", self._task_id)
+                self._closing.wait(_PAUSE_AFTER_A_FAULT_S)
 
     def _tick(self) -> None:
         now = time.monotonic()
