@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 
 import click
 from rich.text import Text
@@ -11,6 +12,7 @@ from smurfq.cli.options import connection, echo_json, json_option, run_of, slot_
 from smurfq.cli.render import history_table, moment, show_record, show_status, terminal
 from smurfq.client import Slots
 from smurfq.client.status import bridge_health, summary
+from smurfq.core import operations
 from smurfq.store.bridge import Health
 from smurfq.store.connection import without_password
 
@@ -64,26 +66,35 @@ def show(run_id: str, as_json: bool) -> None:
 
 @click.command()
 @slot_option
+@click.option("--operation", "-o", metavar="NAME", help="Only runs of this operation.")
+@click.option(
+    "--before",
+    metavar="TIME",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"]),
+    help="Only runs submitted before it, in this machine's time: 2026-11-23 or '2026-11-23 20:15'.",
+)
 @click.option("--count", "-n", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
 @json_option
-def history(slot: str | None, count: int, as_json: bool) -> None:
+def history(*, slot: str | None, operation: str | None, before: datetime | None, count: int, as_json: bool) -> None:
     """List the newest runs, of all slots or of one, newest first.
 
     \b
     Examples:
       smurfq history -n 50
+      smurfq history --slot crate1slot2 --operation take_iv --before 2026-11-23
       smurfq history --slot crate1slot2 --json | jq -r '.[] | select(.outcome == "failed").session_id'
     """
     site = connection()
     of_slot = slot_of(slot).slot if slot else None
+    named = operations.operation(operation).name if operation else None
     with site.reached():
-        records = site.records.history(of_slot, count)
+        records = site.records.history(of_slot, count, before.timestamp() if before else None, named)
     if as_json:
         echo_json([summary(record) for record in records])
     elif records:
         terminal().print(history_table(records))
     else:
-        click.echo("no runs yet")
+        click.echo("no such runs" if slot or operation or before else "no runs yet")
 
 
 def _bridge_text(bridge: Health | None) -> Text:

@@ -201,6 +201,14 @@ def test_show_and_history(cli: Cli, slot: Slot, connection: Connection) -> None:
     assert len(one) == 2
     assert first.id[:8] in one[1]
     assert len(json.loads(cli("history", "-n", "1", "--json").stdout)) == 1
+    (iv,) = json.loads(cli("history", "--operation", "take_iv", "--json").stdout)
+    assert iv["session_id"] == second.id
+    assert cli("history", "--slot", "2", "-o", "smurfq.take_iv").stdout == "no such runs\n"
+    assert cli("history", "--before", "2020-01-01 12:00").stdout == "no such runs\n"
+    assert len(json.loads(cli("history", "--before", "2100-01-01", "--json").stdout)) == 2
+    wrong = cli("history", "-o", "take_ivy")
+    assert wrong.exit_code == 2
+    assert "take_ivy" in wrong.stderr
 
 
 @pytest.mark.parametrize("command", ["show", "follow", "logs", "abort", "stop"])
