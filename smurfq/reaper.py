@@ -35,7 +35,8 @@ logger = get_logger(__name__)
 LANES: tuple[Lane, ...] = ("control", "state")
 WORKER_GONE_S = 30.0  # without a lease for this long, while Redis answers: its worker is gone
 MESSAGE_GONE_S = 15.0  # submitted this long ago, not claimed, and its message is in no queue
-LOOKED_AT = 2000  # of the waiting at a time: one whose message is lost is found within a few sweeps
+REST = 20  # times as long as a look at all that waits took, before the next one: else it may be all that is done
+LONGEST_REST_S = 30.0
 RESENDS = 3  # of a message that was lost; then its task is
 
 
@@ -46,7 +47,7 @@ class Reaper:
         self._app = app
         self._clock = clock
         self._unleased_since: dict[str, float] = {}
-        self._looked_at = 0  # of what waits, in this round
+        self._rests_until = 0.0
 
     def sweep(self) -> list[str]:
         """The ids of the tasks that were given up now: called every few seconds, by any process."""
@@ -178,24 +179,21 @@ class Reaper:
 
     def _sweep_waiting(self) -> list[str]:
         """Give up what was submitted, is claimed by nobody, and has no message any more."""
-        oldest = time.time() - MESSAGE_GONE_S
-        late = self._late(oldest)
+        started = self._clock()
+        if started < self._rests_until:
+            return []
+        gone = self._without_message(time.time() - MESSAGE_GONE_S)
+        self._rests_until = self._clock() + min(REST * (self._clock() - started), LONGEST_REST_S)
+        return [done for task_id in gone for done in self._try(task_id, partial(self._give_up, task_id))]
+
+    def _without_message(self, oldest: float) -> list[str]:
+        """Ids of what was submitted before ``oldest``, is not claimed, and whose message is in no queue."""
+        late: list[str] = self._app.store.zrangebyscore(keys.WAITING, "-inf", oldest)  # type: ignore[assignment]
         if not late:
             return []
         slots = self._app.records.slots_of(late)
         with_message = self._app.waiting.ids_of(slots) | self._app.waiting.unacknowledged(since=oldest)
-        gone = [task_id for task_id in late if task_id not in with_message]
-        return [done for task_id in gone for done in self._try(task_id, partial(self._give_up, task_id))]
-
-    def _late(self, oldest: float) -> list[str]:
-        """Ids of what was submitted before ``oldest`` and not claimed: of many a part, the next time the next."""
-        part: Callable[..., Any] = partial(self._app.store.zrangebyscore, keys.WAITING, "-inf", oldest, num=LOOKED_AT)
-        late: list[str] = part(start=self._looked_at)
-        if not late and self._looked_at:
-            self._looked_at = 0
-            late = part(start=0)
-        self._looked_at += len(late)
-        return late
+        return [task_id for task_id in late if task_id not in with_message]
 
     def _give_up(self, task_id: str) -> bool:
         """Whether a task without a message was given up; its message is sent again where that is possible."""

@@ -34,6 +34,17 @@ redis.call('RPUSH', KEYS[2], ARGV[1])
 return 1
 """
 
+# KEYS: the lists of a slot.  The ids in their messages, which are many times as long; kombu writes them so.
+_IDS = """
+local found = {}
+for _, key in ipairs(KEYS) do
+  for _, text in ipairs(redis.call('LRANGE', key, 0, -1)) do
+    for id in string.gmatch(text, '"correlation_id": ?"([^"]*)"') do found[#found + 1] = id end
+  end
+end
+return found
+"""
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -57,6 +68,7 @@ class Queues:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._to_front = client.register_script(_TO_FRONT)
+        self._ids = client.register_script(_IDS)
 
     def length(self, queue: str) -> int:
         """How many messages wait in a queue."""
@@ -81,13 +93,11 @@ class Queues:
         }
 
     def ids_of(self, slots: Iterable[str]) -> set[str]:
-        """The task ids of all that waits for any of several slots."""
-        return {
-            _parse(text, "", NORMAL_PRIORITY, "").task_id
-            for _, lists in self._read(slots)
-            for texts in lists
-            for text in texts
-        }
+        """The task ids of all that waits for any of several slots, each slot's at one moment."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for slot in slots:
+                self._ids(keys=[key for key, _, _ in _lists_of(slot)], client=pipe)
+            return {task_id for ids in pipe.execute() for task_id in ids}
 
     def _read(self, slots: Iterable[str]) -> Iterator[tuple[str, list[list[str]]]]:
         """The lists of each slot, as they are at one moment."""

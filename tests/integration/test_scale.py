@@ -118,18 +118,34 @@ def test_a_sweep_takes_a_few_round_trips_and_reads_only_the_lists_of_what_is_lat
     assert count[0] <= 10
 
 
-def test_a_lost_message_is_found_behind_many_that_wait(
+def test_looking_at_all_that_waits_leaves_most_of_the_time_to_others(
     connection: Connection, valkey: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reaper, "LOOKED_AT", 5)
-    waiting = [app.submit("test", slot=SLOTS[0]).id for _ in range(17)]
-    lost = app.submit("test", slot=SLOTS[1]).id
-    for message in app.waiting.waiting(SLOTS[1]):
-        app.waiting.remove(message)
-    long_ago = time.time() - 10 * MESSAGE_GONE_S
-    valkey.zadd(keys.WAITING, {task_id: long_ago + place for place, task_id in enumerate([*waiting, lost])})
-    sweeper = Reaper(app)
-    for _ in range(4):  # five at a time
-        assert app.waiting.waiting(SLOTS[1]) == []
-        assert sweeper.sweep() == []
-    assert [message.task_id for message in app.waiting.waiting(SLOTS[1])] == [lost]
+    now = [0.0]
+    slots_of = app.records.slots_of
+
+    def slowly(late: Any) -> set[str]:
+        now[0] += 1.0
+        return slots_of(late)
+
+    def lose() -> None:
+        for message in app.waiting.waiting(SLOTS[1]):
+            app.waiting.remove(message)
+        waiting = [app.submit("test", slot=SLOTS[0]).id for _ in range(5)]
+        lost = app.submit("test", slot=SLOTS[1]).id
+        for message in app.waiting.waiting(SLOTS[1]):
+            app.waiting.remove(message)
+        valkey.zadd(keys.WAITING, dict.fromkeys([*waiting, lost], time.time() - MESSAGE_GONE_S - 1))
+
+    monkeypatch.setattr(app.records, "slots_of", slowly)
+    sweeper = Reaper(app, lambda: now[0])
+    lose()
+    assert sweeper.sweep() == []
+    assert len(app.waiting.waiting(SLOTS[1])) == 1, "found and sent again"
+    lose()
+    now[0] += reaper.REST - 0.5
+    assert sweeper.sweep() == []
+    assert app.waiting.waiting(SLOTS[1]) == []
+    now[0] += 1.0
+    assert sweeper.sweep() == []
+    assert len(app.waiting.waiting(SLOTS[1])) > 0
