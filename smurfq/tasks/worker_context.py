@@ -34,6 +34,7 @@ class WorkerContext:
         kept_s = app.settings.redis.result_expires_days * 86400
         self.begun = Begun(begun_folder(app.settings.state_dir, slot), kept_s)
         self.about: dict[str, Any] = {}  # what the worker says of itself
+        self._said: dict[str, str] = {}  # and has said
         self.held = False  # whether its queue is
         self.loaded: float | None = None  # when pysmurf and sodetlib were (s since 1970)
         self.told_to_stop: list[int] = []  # signals that came before Celery listened to them
@@ -48,12 +49,23 @@ class WorkerContext:
         return self._app.fence.take_lease(self.leased, self.token, self._app.settings.worker.lease_ttl_s)
 
     def say_alive(self) -> None:
-        """Write down what the worker says of itself; it vanishes soon after the last time."""
+        """Write down what the worker says of itself; it vanishes soon after the last time.
+
+        Hundreds of workers say so each second, and all goes into Redis's file: said again is only what is new, or one
+        thing, which fails where Redis takes no writes.
+        """
+        key = keys.worker(self.publisher)
         about: dict[Any, Any] = {name: dumps(value) for name, value in {**self.about, "held": self.held}.items()}
-        with self._app.store.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.worker(self.publisher), mapping=about)
-            pipe.expire(keys.worker(self.publisher), _ALIVE_FOR_S)
-            pipe.execute()
+        news: dict[Any, Any] = dict(about.items() - self._said.items()) or {"held": about["held"]}
+        with self._app.store.pipeline(transaction=False) as pipe:
+            pipe.expire(key, _ALIVE_FOR_S)
+            pipe.hset(key, mapping=news)
+            still_there, _ = pipe.execute()
+            if not still_there:
+                pipe.hset(key, mapping=about)
+                pipe.expire(key, _ALIVE_FOR_S)
+                pipe.execute()
+        self._said = about
 
     def keep_lease(self, supervisor: Supervisor) -> None:
         """Renew the lease during an operation; without it the operation must not go on."""

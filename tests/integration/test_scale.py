@@ -15,9 +15,11 @@ from smurfq.app import app
 from smurfq.client import Slots
 from smurfq.client.connection import Connection
 from smurfq.core import keys, session
+from smurfq.core.jsonsafe import dumps
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.reaper import MESSAGE_GONE_S, Reaper
 from smurfq.store.connection import Client
+from smurfq.tasks.worker_context import WorkerContext
 from tests.integration.live import bind
 
 SLOTS = tuple(f"crate{crate}slot{slot}" for crate in range(1, 51) for slot in range(1, 8))
@@ -116,6 +118,26 @@ def test_a_sweep_takes_a_few_round_trips_and_reads_only_the_lists_of_what_is_lat
     with round_trips(monkeypatch) as count:
         assert sweeper.sweep() == []
     assert count[0] <= 10
+
+
+def test_a_worker_says_again_only_what_is_new(connection: Connection, valkey: Client) -> None:
+    context = WorkerContext(app, SLOTS[0], "control", "token")
+    context.about = {"host": "smurf-srv", "pid": 12, "versions": {"pysmurf": "x" * 1000}}
+    key = keys.worker(SLOTS[0])
+    full = {"host": '"smurf-srv"', "pid": "12", "versions": dumps(context.about["versions"]), "held": "false"}
+    context.say_alive()
+    assert valkey.hgetall(key) == full
+    assert valkey.ttl(key) > 0
+    before = valkey.info("stats")["total_net_input_bytes"]  # type: ignore[index]
+    context.say_alive()
+    assert valkey.info("stats")["total_net_input_bytes"] - before < 1000  # type: ignore[index]
+    context.held = True
+    context.say_alive()
+    assert valkey.hgetall(key) == {**full, "held": "true"}
+    valkey.delete(key)  # as after an outage
+    context.say_alive()
+    assert valkey.hgetall(key) == {**full, "held": "true"}
+    assert valkey.ttl(key) > 0
 
 
 def test_looking_at_all_that_waits_leaves_most_of_the_time_to_others(
