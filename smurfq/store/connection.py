@@ -63,6 +63,7 @@ def connect(url: str, *, retries: int = 2) -> Client:
     name_refusals()
     options: dict[str, Any] = {
         "decode_responses": True,
+        "encoding_errors": "surrogateescape",  # what lies in a queue may be no text
         "socket_timeout": SOCKET_TIMEOUT_S,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_keepalive": True,

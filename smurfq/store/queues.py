@@ -70,12 +70,18 @@ class Queues:
         self._to_front = client.register_script(_TO_FRONT)
         self._ids = client.register_script(_IDS)
 
-    def length(self, queue: str) -> int:
-        """How many messages wait in a queue."""
+    def waiting_in(self, queue: str) -> list[Waiting]:
+        """All that waits in one of a slot's queues, in the order in which it will be served."""
+        lists = _lists(queue)
         with self._client.pipeline(transaction=False) as pipe:
-            for key, _ in _lists(queue):
-                pipe.llen(key)
-            return sum(pipe.execute())
+            for key, _ in lists:
+                pipe.lrange(key, 0, -1)
+            found = pipe.execute()
+        return [
+            _parse(text, key, priority, queue)
+            for (key, priority), texts in zip(lists, found, strict=True)
+            for text in reversed(texts)
+        ]
 
     def waiting(self, slot: str) -> list[Waiting]:
         """All that waits for a slot, in the order in which it will be served; emergencies first."""

@@ -316,8 +316,11 @@ class OperationTask(Task):  # type: ignore[misc]
         patiently(lambda: self.app.records.append(batch))
 
     def _look_for_emergency(self, supervisor: Supervisor) -> None:
-        waiting = self.app.waiting.length(queue_name(worker_of(self.app).slot, "emergency"))
-        if waiting:
+        slot = worker_of(self.app).slot
+        ids = [waiting.task_id for waiting in self.app.waiting.waiting_in(queue_name(slot, "emergency"))]
+        # Nothing may end for junk, or for a copy of what has run: what was submitted is written down.
+        known = self.app.records.known_headers(ids).values() if ids else ()
+        if any(record.status == "queued" and record.slot == slot for record in known):
             supervisor.ask_abort(
                 by="smurfq",
                 reason="an emergency operation waits",

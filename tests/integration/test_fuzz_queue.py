@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+import re
 import uuid
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,10 +20,12 @@ from smurfq import tasks
 from smurfq.app import app
 from smurfq.client import Slot
 from smurfq.config import load
+from smurfq.core import keys
 from smurfq.core.operations import OPERATIONS
 from smurfq.errors import ParameterError, RequestError
 from smurfq.ocs import ERROR, OCSClient
-from tests.integration.live import WITHIN_S, LiveSite, eventually
+from smurfq.tasks import run
+from tests.integration.live import WITHIN_S, Gate, LiveSite, eventually
 
 SERVED, UNSERVED = "crate1slot1", "crate1slot4"
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -135,12 +140,26 @@ def message(payload: bytes = GOOD_BODY, headers: Any = None, **changed: Any) -> 
     return json.dumps({name: value for name, value in whole.items() if value is not None})
 
 
-def of_test(**headers: Any) -> dict[str, Any]:
-    return {"lang": "py", "task": "smurfq.test", "id": str(uuid.uuid4()), **headers}
+def of_test(name: str = "test", **headers: Any) -> dict[str, Any]:
+    return {"lang": "py", "task": f"smurfq.{name}", "id": str(uuid.uuid4()), **headers}
 
 
 def body(args: Any = (), kwargs: Any = None, embed: Any = None) -> bytes:
     return json.dumps([args, {"slot": SERVED} if kwargs is None else kwargs, embed or {}]).encode()
+
+
+NO_TEXT = b"\x84\xff{"
+
+
+def step(**changed: Any) -> dict[str, Any]:
+    return {"task": "smurfq.test", "args": [], "kwargs": {}, "options": {}, "subtask_type": None, **changed}
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 JUNK: dict[str, str] = {
@@ -174,19 +193,31 @@ JUNK: dict[str, str] = {
     "errbacks that are none": message(body(embed={"errbacks": [5]})),
     "a chain that is none": message(body(embed={"chain": 5})),
     "a chord that is none": message(body(embed={"chord": 3})),
+    "a step of a chain with a path for an id": message(body(embed={"chain": [step(options={"task_id": "../x"})]})),
+    "a canvas without its steps": message(body(embed={"callbacks": [step(subtask_type="chain")]})),
+    "Celery's first protocol": message(json.dumps({"task": "smurfq.test", "id": "../x", "args": 5}).encode(), {}),
+    "nested headers": message(headers=of_test(x=nested(800))),
+    "nested keywords": message(body(kwargs={"slot": SERVED, "kwargs": nested(800)})),
+    "nested out of reach": message().replace('"lang": "py"', '"lang": ' + "[" * 50_000 + "]" * 50_000),
+    "half a character": message(body(kwargs={"slot": SERVED, "\ud800": "\udfff"}), of_test(argsrepr="\ud800")),
+    "an integer of thousands of digits": message(b'[[], {"slot": "crate1slot1", "x": ' + b"9" * 5000 + b"}, {}]"),
+    "a number beyond floats": message(body(kwargs={"slot": SERVED, "duration": 10**400}), of_test("take_noise")),
+    "an encoding that is none": message(content_encoding=5),
+    "a name without end": message(headers=of_test("a" * 100_000)),
+    "stamps that are none": message(headers=of_test(stamped_headers=5, stamps=7)),
 }
 
 
 def test_a_slot_serves_on_whatever_lies_in_its_queue(site: LiveSite) -> None:
     pid, slot = site.worker_pid(SERVED), Slot(SERVED, load(site.environ))
-    app.store.lpush(f"{UNSERVED}\x06\x165", *JUNK.values())
+    app.store.lpush(f"{UNSERVED}\x06\x165", *JUNK.values(), NO_TEXT)
     waiting = Slot(UNSERVED, app.settings).status().waiting  # what cannot be read is shown as well
     app.store.delete(f"{UNSERVED}\x06\x165")
-    assert len(waiting) == len(JUNK)
+    assert len(waiting) == len(JUNK) + 1
     assert all(isinstance(item.task_id, str) for item in waiting)
     dropped = site.log(f"worker-{SERVED}").count("was dropped")
 
-    app.store.lpush(f"{SERVED}\x06\x165", *JUNK.values())
+    app.store.lpush(f"{SERVED}\x06\x165", *JUNK.values(), NO_TEXT)
     record = slot.submit("test").wait(WITHIN_S)
     assert record.success, record.error
     assert site.worker_pid(SERVED) == pid, site.log(f"worker-{SERVED}")[-5000:]
@@ -194,15 +225,65 @@ def test_a_slot_serves_on_whatever_lies_in_its_queue(site: LiveSite) -> None:
     eventually(lambda: app.store.hlen("unacked") == 0, what="nothing is left to be taken again")
 
 
-def test_whoever_waits_for_a_message_that_cannot_be_read_is_told(site: LiveSite) -> None:
-    bare = Celery(broker=app.settings.redis_url, backend=app.settings.redis_url)
-    try:
-        sent = app.AsyncResult("named-1")
-        app.store.lpush(f"{SERVED}\x06\x165", message(body(embed={"chain": 5}), headers=of_test(id=sent.id)))
-        with pytest.raises(ParameterError, match="'chain' of a task must be a list of signatures; got 5"):
-            sent.get(timeout=WITHIN_S)
-    finally:
-        bare.close()
+def test_nothing_is_ended_for_junk_or_a_copy_in_the_emergency_queue(site: LiveSite) -> None:
+    has_run = app.submit("test", slot=SERVED, emergency=True)
+    assert has_run.get(timeout=WITHIN_S)["success"]
+    copy = message(headers=of_test(id=has_run.id))
+    elsewhere = message(body(kwargs={"slot": UNSERVED}))
+    gate = Gate(site, "in-peace", "print('in peace')")
+    task = run.delay(slot=SERVED, script=gate.script)
+    eventually(lambda: app.records.read(task.id).log, what="it runs")
+    app.store.lpush(f"{SERVED}.emergency", *JUNK.values(), NO_TEXT, copy, elsewhere)
+    for _ in range(2):  # as often as it looks for emergencies
+        await_renewal(SERVED)
+    gate.open()
+    assert "in peace" in task.get(timeout=WITHIN_S)["log"]
+    eventually(lambda: app.store.llen(f"{SERVED}.emergency") == 0, what="the junk is dropped")
+
+
+def await_renewal(slot: str) -> None:
+    """Return once the lease of a slot has been renewed."""
+    before = app.store.pttl(keys.lease(slot))
+    while (now := app.store.pttl(keys.lease(slot))) <= before:  # type: ignore[operator]
+        before = now
+        time.sleep(0.02)
+
+
+UNREADABLE: dict[str, tuple[str, Callable[[str], str]]] = {
+    "no signatures": (
+        "'chain' of a task must be a list of signatures; got 5",
+        lambda task_id: message(body(embed={"chain": 5}), of_test(id=task_id)),
+    ),
+    "a pickle": (
+        "a task must be application/json, not compressed; got 'application/x-python-serialize'",
+        lambda task_id: message(b"\x80N.", of_test(id=task_id), content_type="application/x-python-serialize"),
+    ),
+    "compressed": (
+        "not compressed; got 'application/json, compressed as application/x-gzip'",
+        lambda task_id: message(zlib.compress(GOOD_BODY), of_test(id=task_id, compression="application/x-gzip")),
+    ),
+    "an ETA": (
+        "the option 'eta' must be absent, since a message that waits for its time could be run twice; got '2099",
+        lambda task_id: message(headers=of_test(id=task_id, eta="2099-01-01T00:00:00+00:00")),
+    ),
+    "no result": (
+        "the option 'ignore_result' must be false, since the record of every operation is kept",
+        lambda task_id: message(headers=of_test(id=task_id, ignore_result=True)),
+    ),
+    "nested": (
+        "must not be nested more than 100 levels deep",
+        lambda task_id: message(headers=of_test(id=task_id, x=nested(500))),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_whoever_waits_for_a_message_that_cannot_be_read_is_told(site: LiveSite, case: str) -> None:
+    told, made = UNREADABLE[case]
+    sent = app.AsyncResult(str(uuid.uuid4()))
+    app.store.lpush(f"{SERVED}\x06\x165", made(sent.id))
+    with pytest.raises(ParameterError, match=re.escape(told)):
+        sent.get(timeout=WITHIN_S)
 
 
 def test_the_worker_checks_what_a_foreign_producer_sends(site: LiveSite) -> None:

@@ -87,7 +87,7 @@ class Load(threading.Thread):
 
     def _is_hungry(self, slot: str) -> bool:
         try:
-            return app.waiting.length(slot) < self._waiting_per_slot
+            return len(app.waiting.waiting_in(slot)) < self._waiting_per_slot
         except AWAY:
             return slot not in self._site.simulated  # it is tried, and refused
 

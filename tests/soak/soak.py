@@ -114,7 +114,7 @@ def gather(site: SoakSite, load: Load, faults: Faults, say: Callable[[str], None
 
 def await_ends(site: SoakSite, load: Load) -> None:
     """Return once all has ended, or all time for that is over."""
-    waiting = {slot: patiently(lambda slot=slot: app.waiting.length(slot)) for slot in site.slots}
+    waiting = {slot: patiently(lambda slot=slot: len(app.waiting.waiting_in(slot))) for slot in site.slots}
     each_s = {slot: _EACH_ON_A_CARD_S if slot in site.simulated else _EACH_TAKES_S for slot in site.slots}
     deadline = time.monotonic() + FINAL_WITHIN_S + max(waiting[slot] * each_s[slot] for slot in site.slots)
     open_ = [task_id for task_id, asked in load.submitted.items() if not asked.refused]
