@@ -121,7 +121,9 @@ def operations_page() -> str:
         "in the stages of an abort; `limits.operations` of the site sets another one, by operation. "
         "*Process*: goes on until `smurfq stop`, and then ends with success; `stop` of anything else is an abort.",
         "`kwargs` goes to the sodetlib function. What has a parameter of its own may not stand in `kwargs` with "
-        "another value. `null` for a parameter is its default.",
+        "another value. `null` for a parameter is its default. Some of sodetlib's own keywords are checked too, where "
+        "it would die in the middle; a name that it does not take at all is refused by the worker, before the card is "
+        "touched.",
         "Feeds are Redis streams of blocks `{block_name, timestamp, slot, data}`; "
         "see [how to read them](../how-to/read-results-from-python.md#feeds).",
     ]
@@ -283,6 +285,12 @@ def _operation(item: Mapping[str, Any]) -> Iterator[str]:
                 (f"`{one['name']}`", _default(one), one["allowed"], one["doc"] + _also(item, one["name"]))
                 for one in item["parameters"]
             ],
+        )
+    if item["keywords"]:
+        yield "Of sodetlib's own keywords, which `kwargs` may have, these are checked:"
+        yield _table(
+            ("keyword", "allowed", "meaning"),
+            [(f"`{one['name']}`", one["allowed"], one["doc"]) for one in item["keywords"]],
         )
     yield f"Leaves as session data: {_LEAVES[item['name']]}."
     if item["feed"]:

@@ -204,6 +204,12 @@ def _show_operation(item: dict[str, Any]) -> None:
         table.add_row(parameter["name"], Text(default), Text(parameter["allowed"]), Text(parameter["doc"]))
     if item["parameters"]:
         terminal().print(table)
+    if item["keywords"]:
+        click.echo("\nin kwargs, beside sodetlib's others:")
+        table = Table("keyword", "allowed", "meaning", box=None, pad_edge=False)
+        for keyword in item["keywords"]:
+            table.add_row(keyword["name"], Text(keyword["allowed"]), Text(keyword["doc"]))
+        terminal().print(table)
 
 
 COMMANDS = [submit, run, list_operations]

@@ -60,7 +60,8 @@ class Operation:
     ``time_limit_s`` is None where it may run until it is stopped, or where the site's own limit holds
     (``run``); a ``duration`` asked for comes on top of it (``time_limit_for``). ``repeatable``: doing it once
     more, after a run that nobody saw the end of, leaves the card as doing it once does. ``process``: ends in
-    good order at ``stop``.
+    good order at ``stop``. ``keywords`` are those in ``kwargs`` that make sodetlib die in the middle where they are
+    not what it takes for granted; it may be given others too.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Operation:
     time_limit_s: float | None = 3600.0
     repeatable: bool = False
     process: bool = False
+    keywords: tuple[Parameter, ...] = ()
 
     @property
     def task_name(self) -> str:
@@ -99,6 +101,15 @@ _TAG = Parameter("tag", "tag", None, "becomes sodetlib's g3_tag and wins over kw
 _BANDS = Parameter("bands", "bands", None, "the bands to work on; else the active ones", "bands")
 _BGS = Parameter("bgs", "bgs", None, "the bias groups to work on; else all")
 _RFRAC_RANGE = Parameter("rfrac_range", "range", (0.2, 0.9), "which fraction of R_n counts as biased")
+_HIGH_CURRENT_WAIT = Parameter("hcm_wait_time", "wait", doc="how long to wait in high current mode")
+_ANALYSIS = Parameter("analysis_kwargs", "kwargs", None, "passed through to the analysis")
+_STEP_KEYWORDS = (
+    Parameter("bgs", "bgs", None, "the bias groups to step; else the active ones"),
+    Parameter("step_duration", "seconds", doc="how long a step is"),
+    Parameter("nsteps", "count", doc="how many steps"),
+    _HIGH_CURRENT_WAIT,
+    _ANALYSIS,
+)
 _BIASED_FIELDS = (
     *_each("biased_bg", NUM_BIAS_GROUPS),
     "biased_total",
@@ -148,6 +159,12 @@ _TABLE: tuple[Operation, ...] = (
         feed_fields=_quantiles("white_noise_level"),
         time_limit_s=900.0,
         repeatable=True,
+        keywords=(
+            Parameter("nperseg", "several", doc="samples of a segment of the spectrum; else a 50th of all, as 2^n"),
+            Parameter("freq_spacing", "above_0", None, "of the spectrum, Hz; instead of nperseg"),
+            Parameter("wl_f_range", "range", doc="where the noise is white, Hz"),
+            Parameter("nperdecade", "several", doc="bins a decade below it, in which the knee is sought"),
+        ),
     ),
     Operation(
         "take_bgmap",
@@ -155,6 +172,7 @@ _TABLE: tuple[Operation, ...] = (
         "Finds out which bias group every channel belongs to.",
         (_KWARGS, _TAG),
         time_limit_s=1800.0,
+        keywords=_STEP_KEYWORDS,
     ),
     Operation(
         "take_iv",
@@ -164,6 +182,16 @@ _TABLE: tuple[Operation, ...] = (
         feed="iv_results",
         feed_fields=_quantiles("Rn", "p_sat"),
         time_limit_s=3600.0,
+        keywords=(
+            Parameter("bias_groups", "bgs", None, "the bias groups to sweep; else the active ones"),
+            Parameter("biases", "volts", None, "the bias points; instead of bias_high, bias_low and bias_step"),
+            Parameter("bias_step", "above_0", doc="from one bias point to the next, V"),
+            Parameter("wait_time", "seconds", doc="how long to stay at a bias point"),
+            Parameter("overbias_wait", "wait", doc="how long to stay at the overbias"),
+            Parameter("cool_wait", "wait", doc="how long to cool at the first bias point"),
+            Parameter("serial_wait_time", "wait", doc="how long to wait between bias groups"),
+            _ANALYSIS,
+        ),
     ),
     Operation(
         "take_bias_steps",
@@ -173,6 +201,7 @@ _TABLE: tuple[Operation, ...] = (
         feed="bias_step_results",
         feed_fields=_BIASED_FIELDS,
         time_limit_s=3600.0,
+        keywords=_STEP_KEYWORDS,
     ),
     Operation(
         "take_bias_waves",
@@ -182,6 +211,13 @@ _TABLE: tuple[Operation, ...] = (
         feed="bias_wave_results",
         feed_fields=_BIASED_FIELDS,
         time_limit_s=3600.0,
+        keywords=(
+            Parameter("bgs", "bgs", None, "the bias groups to wave; else the active ones"),
+            Parameter("freqs_wave", "frequencies", doc="of the waves"),
+            Parameter("duration", "seconds", doc="how long a wave is"),
+            _HIGH_CURRENT_WAIT,
+            _ANALYSIS,
+        ),
     ),
     Operation(
         "overbias_tes",
@@ -193,6 +229,10 @@ _TABLE: tuple[Operation, ...] = (
         ),
         time_limit_s=900.0,
         repeatable=True,
+        keywords=(
+            Parameter("biases", "volts", None, "the voltages to end at, by bias group; else cool_voltage"),
+            Parameter("cool_wait", "wait", None, "how long to cool there"),
+        ),
     ),
     Operation(
         "set_biases",
@@ -225,6 +265,10 @@ _TABLE: tuple[Operation, ...] = (
             _KWARGS,
         ),
         time_limit_s=900.0,
+        keywords=(
+            Parameter("bias_groups", "bgs", None, "the bias groups to bias; else the active ones"),
+            Parameter("Rn_range", "range", doc="of the detectors that count, ohm"),
+        ),
     ),
     Operation(
         "all_off",
@@ -251,6 +295,12 @@ _TABLE: tuple[Operation, ...] = (
         ),
         time_limit_s=None,
         process=True,
+        keywords=(
+            Parameter("filter_wait_time", "wait", doc="how long the filter settles before anything is written"),
+            Parameter("filter_cutoff", "above_0", None, "of the filter, Hz; else the device configuration's"),
+            Parameter("filter_order", "count", None, "of the filter; else the device configuration's"),
+            Parameter("downsample_factor", "factor", None, "else the device configuration's"),
+        ),
     ),
     Operation(
         "check_state",
@@ -315,7 +365,7 @@ def operation(name: str) -> Operation:
     """
     found = _KNOWN.get(name.removeprefix(TASK_PREFIX)) if isinstance(name, str) else None
     if found is None:
-        hint = _nearest(str(name).removeprefix(TASK_PREFIX), OPERATIONS)
+        hint = nearest(str(name).removeprefix(TASK_PREFIX), OPERATIONS)
         raise UnknownOperationError(f"no operation is called {name!r}{hint}", got=name, known=list(OPERATIONS))
     return found
 
@@ -365,6 +415,7 @@ def describe() -> list[dict[str, Any]]:
             "lane": item.lane,
             "summary": item.summary,
             "parameters": [_describe_parameter(parameter) for parameter in item.parameters],
+            "keywords": [{"name": one.name, "allowed": one.allowed, "doc": one.doc} for one in item.keywords],
             "feed": item.feed,
             "feed_fields": list(item.feed_fields),
             "time_limit_s": item.time_limit_s,
@@ -389,7 +440,7 @@ def _refuse_unknown(wanted: Operation, params: Mapping[str, Any]) -> None:
     known = [parameter.name for parameter in wanted.parameters]
     for name in params:
         if name not in known:
-            hint = _nearest(str(name), known) if known else "; it takes none"
+            hint = nearest(str(name), known) if known else "; it takes none"
             raise ParameterError(
                 f"{wanted.name} has no parameter {name!r}{hint}",
                 operation=wanted.name,
@@ -402,7 +453,8 @@ def _checked(wanted: Operation, parameter: Parameter, value: Any) -> Any:
     try:
         return KINDS[parameter.kind].check(native(value))
     except (ValueError, TypeError, OverflowError, RecursionError) as cause:
-        raise _error(wanted, parameter, value, f"must be {parameter.allowed}; got {_shown(value)}") from cause
+        why = f" ({cause})" if str(cause) else ""
+        raise _error(wanted, parameter, value, f"must be {parameter.allowed}; got {_shown(value)}{why}") from cause
 
 
 def _check_together(wanted: Operation, checked: Mapping[str, Any]) -> None:
@@ -415,6 +467,24 @@ def _check_together(wanted: Operation, checked: Mapping[str, Any]) -> None:
             raise _error(wanted, parameter, bias, f"must be a number, or one for each of {of}; got {len(bias)} of them")
     for keyword, value in (checked.get("kwargs") or {}).items():
         _check_keyword(wanted, checked, keyword, value)
+        _check_value(wanted, keyword, value)
+
+
+def _check_value(wanted: Operation, keyword: str, value: Any) -> None:
+    """Refuse a value of one of the operation's ``keywords`` that sodetlib would stumble over."""
+    known = next((one for one in wanted.keywords if one.name == keyword), None)
+    if known is None or (value is None and not known.required):
+        return
+    try:
+        KINDS[known.kind].check(value)
+    except (ValueError, TypeError, OverflowError) as cause:
+        raise ParameterError(
+            f"{wanted.name}: {keyword} in kwargs must be {known.allowed}; got {_shown(value)}",
+            operation=wanted.name,
+            parameter="kwargs",
+            got=_shown(value),
+            allowed=known.allowed,
+        ) from cause
 
 
 def _check_keyword(wanted: Operation, checked: Mapping[str, Any], keyword: str, value: Any) -> None:
@@ -456,11 +526,15 @@ def _error(wanted: Operation, parameter: Parameter, value: Any, why: str) -> Par
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep, or an integer of thousands of digits
+        text = f"<{type(value).__name__}, too large to be shown>"
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to add to an error about an unknown name: the one that was probably meant, or all there are."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"

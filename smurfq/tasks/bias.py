@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smurfq.core.parameters import NUM_BIAS_GROUPS
-from smurfq.errors import OperationFailedError
+from smurfq.errors import OperationFailedError, ParameterError
 from smurfq.runner.session import Session
 from smurfq.smurf_control import open_slot, sodetlib_function
 from smurfq.tasks.earlier import check_earlier
@@ -18,9 +18,17 @@ _READ_BACK_V = 1e-4  # a pair of DACs has steps of 3.8e-5 V
 
 @operation
 def overbias_tes(session: Session, *, bgs: list[int] | None = None, kwargs: dict[str, Any] | None = None) -> None:
-    """Drive the detectors normal by a high bias for a moment."""
+    """Drive the detectors normal by a high bias for a moment.
+
+    Raises
+    ------
+    ParameterError
+        There are too few ``biases`` in ``kwargs``: sodetlib would find that out with the detectors driven normal.
+    """
+    wanted = keywords(session.op_name, kwargs, bias_groups=bgs)
     with open_slot(session, load_tune=False) as (control, config):
-        sodetlib_function("util.overbias_dets")(control, config, **keywords(kwargs, bias_groups=bgs))
+        _check_one_for_each(wanted.get("biases"), bgs or config.dev.exp["active_bgs"])
+        sodetlib_function("util.overbias_dets")(control, config, **wanted)
 
 
 @operation
@@ -63,7 +71,7 @@ def bias_dets(
     with open_slot(session, load_tune=False) as (control, config):
         check_earlier(session.op_name, session.slot, config, "take_iv")
         biases = sodetlib_function("operations.bias_dets.bias_to_rfrac")(
-            control, config, **keywords(kwargs, rfrac=rfrac)
+            control, config, **keywords(session.op_name, kwargs, rfrac=rfrac)
         )
         session.data["biases"] = biases.tolist()
 
@@ -76,6 +84,17 @@ def all_off(session: Session, *, disable_amps: bool = True, disable_tones: bool 
             control.all_off()
         if disable_amps:
             control.C.write_ps_en(0)
+
+
+def _check_one_for_each(biases: list[float] | None, groups: Sequence[int]) -> None:
+    if biases is not None and len(biases) <= max(groups):
+        raise ParameterError(
+            f"overbias_tes: biases in kwargs must have a voltage for each bias group from 0 to {max(groups)}, by its "
+            f"number; got {len(biases)} of them",
+            operation="overbias_tes",
+            parameter="kwargs",
+            got=len(biases),
+        )
 
 
 def _set(session: Session, wanted_v: Mapping[int, float]) -> None:

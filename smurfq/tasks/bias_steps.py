@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smurfq.core.results import bgmap_results, bias_results
 from smurfq.runner.session import Session
 from smurfq.smurf_control import open_slot, sodetlib_function
 from smurfq.tasks.analysis import is_analysed
+from smurfq.tasks.earlier import check_earlier
 from smurfq.tasks.keywords import keywords
 from smurfq.tasks.task import operation
 
@@ -16,7 +17,7 @@ from smurfq.tasks.task import operation
 @operation
 def take_bgmap(session: Session, *, kwargs: dict[str, Any] | None = None, tag: str | None = None) -> None:
     """Find out which bias group every channel belongs to."""
-    wanted = {"show_plots": False, **keywords(kwargs, g3_tag=tag)}
+    wanted = {"show_plots": False, **keywords(session.op_name, kwargs, g3_tag=tag)}
     with open_slot(session) as (control, config):
         analysis = sodetlib_function("operations.bias_steps.take_bgmap")(control, config, **wanted)
     if is_analysed(session, analysis, "R0"):
@@ -31,12 +32,18 @@ def take_bias_steps(
     rfrac_range: Sequence[float] = (0.2, 0.9),
     tag: str | None = None,
 ) -> None:
-    """Measure resistance and responsivity of every detector by small steps of its bias."""
+    """Measure resistance and responsivity of every detector by small steps of its bias.
+
+    Raises
+    ------
+    OperationFailedError
+        There is no bias group map yet.
+    """
     _measure(
         session,
         "operations.bias_steps.take_bias_steps",
         "bias_step_results",
-        keywords(kwargs, g3_tag=tag),
+        keywords(session.op_name, kwargs, g3_tag=tag),
         rfrac_range,
     )
 
@@ -49,12 +56,18 @@ def take_bias_waves(
     rfrac_range: Sequence[float] = (0.2, 0.9),
     tag: str | None = None,
 ) -> None:
-    """Measure resistance and responsivity of every detector by a small sine on its bias."""
+    """Measure resistance and responsivity of every detector by a small sine on its bias.
+
+    Raises
+    ------
+    OperationFailedError
+        There is no bias group map yet.
+    """
     _measure(
         session,
         "operations.bias_wave.take_bias_waves",
         "bias_wave_results",
-        keywords(kwargs, g3_tag=tag),
+        keywords(session.op_name, kwargs, g3_tag=tag),
         rfrac_range,
     )
 
@@ -67,6 +80,8 @@ def _measure(
     rfrac_range: Sequence[float],
 ) -> None:
     with open_slot(session) as (control, config):
+        if _goes_by_the_last_map(wanted):
+            check_earlier(session.op_name, session.slot, config, "take_bgmap")
         analysis = sodetlib_function(function)(control, config, **wanted)
     if not is_analysed(session, analysis, "R0"):
         return
@@ -80,3 +95,10 @@ def _measure(
     )
     session.data.update(results.data)
     session.feed(feed, results.feed)
+
+
+def _goes_by_the_last_map(wanted: Mapping[str, Any]) -> bool:
+    """Whether the analysis asked for needs the bias group map that the device configuration names."""
+    analysis = wanted.get("analysis_kwargs") or {}
+    brought = analysis.get("create_bg_map") or analysis.get("bg_map_file") is not None
+    return bool(wanted.get("run_analysis", True)) and not brought

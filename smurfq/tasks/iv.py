@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from smurfq.core.results import iv_results
+from smurfq.errors import ParameterError
 from smurfq.runner.session import Session
 from smurfq.smurf_control import open_slot, sodetlib_function
 from smurfq.tasks.analysis import is_analysed
 from smurfq.tasks.earlier import check_earlier
 from smurfq.tasks.keywords import keywords
 from smurfq.tasks.task import operation
+
+_LEAST_POINTS: Final = 11
 
 
 @operation
@@ -19,14 +22,40 @@ def take_iv(session: Session, *, kwargs: dict[str, Any] | None = None, tag: str 
 
     Raises
     ------
+    ParameterError
+        It would have too few bias points to be analysed: sodetlib would find that out when the curve is taken.
     OperationFailedError
-        There is no bias group map yet: sodetlib would find that out when the curve is taken.
+        There is no bias group map yet: sodetlib would find that out then too.
     """
+    wanted = keywords(session.op_name, kwargs, g3_tag=tag)
+    if (biases := wanted.get("biases")) is not None:
+        wanted["biases"] = [float(bias) for bias in biases]  # sodetlib divides them in place
     with open_slot(session) as (control, config):
         check_earlier(session.op_name, session.slot, config, "take_bgmap")
-        analysis = sodetlib_function("operations.iv.take_iv")(control, config, **keywords(kwargs, g3_tag=tag))
+        _check_points({**config.dev.exp["iv_defaults"], **wanted})
+        analysis = sodetlib_function("operations.iv.take_iv")(control, config, **wanted)
     if not is_analysed(session, analysis, "R_n"):
         return
     results = iv_results(analysis.filepath, analysis.R_n, analysis.p_sat)
     session.data.update(results.data)
     session.feed("iv_results", results.feed)
+
+
+def _check_points(wanted: dict[str, Any]) -> None:
+    """Return if an IV has as many bias points as sodetlib's ``compute_si`` takes the running mean of, or needs none."""
+    iv = sodetlib_function("operations.iv.IVConfig")(**wanted)
+    least = _LEAST_POINTS if iv.run_analysis else 1
+    if len(iv.biases) < least:
+        of = (
+            "in biases"
+            if wanted.get("biases") is not None
+            else f"from bias_high {iv.bias_high:g} V down to bias_low {iv.bias_low:g} V by bias_step {iv.bias_step:g} V"
+        )
+        raise ParameterError(
+            f"take_iv: its analysis needs {least} bias points or more; got {len(iv.biases)}, {of}. Give a smaller "
+            "bias_step in kwargs, or run_analysis: false",
+            operation="take_iv",
+            parameter="kwargs",
+            got=len(iv.biases),
+            allowed=f"{least} bias points or more",
+        )

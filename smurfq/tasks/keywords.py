@@ -1,15 +1,79 @@
-"""The keyword arguments of a sodetlib function, made of an operation's parameters."""
+"""The keyword arguments of a sodetlib function, made of an operation's parameters.
+
+Some of sodetlib's functions find out only in the middle, with the biases up and a stream open, that they were given
+a name that nothing takes. Which names are taken, the installed sodetlib says.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from smurfq.core.operations import nearest
+from smurfq.errors import ParameterError
+from smurfq.smurf_control import sodetlib_function
+
+# What takes the keywords of an operation; where it passes on those that it does not know, what takes those too.
+_TAKEN_BY: Final = {
+    "uxm_setup": ("operations.uxm_setup.uxm_setup",),
+    "uxm_relock": ("operations.uxm_relock.uxm_relock",),
+    "take_noise": ("noise.take_noise", "util.get_asd", "util.calc_psd", "noise.welch"),
+    "take_bgmap": ("operations.bias_steps.BgMapConfig",),
+    "take_iv": ("operations.iv.IVConfig",),
+    "take_bias_steps": ("operations.bias_steps.BiasStepConfig",),
+    "take_bias_waves": ("operations.bias_wave.take_bias_waves",),
+    "overbias_tes": ("util.overbias_dets",),
+    "bias_dets": ("operations.bias_dets.bias_to_rfrac",),
+    "stream": ("stream.stream_g3_on",),
+}
+_ANALYSED_BY: Final = {
+    "take_bgmap": "operations.bias_steps.BiasStepAnalysis",
+    "take_iv": "operations.iv.analyze_iv",
+    "take_bias_steps": "operations.bias_steps.BiasStepAnalysis",
+    "take_bias_waves": "operations.bias_wave.BiasWaveAnalysis",
+}
+_GIVEN_BY_SODETLIB: Final = frozenset({"S", "cfg", "self", "iva", "am", "aman", "x", "fs"})
 
 
-def keywords(kwargs: Mapping[str, Any] | None, *, g3_tag: str | None = None, **own: Any) -> dict[str, Any]:
+def keywords(
+    op_name: str, kwargs: Mapping[str, Any] | None, *, g3_tag: str | None = None, **own: Any
+) -> dict[str, Any]:
     """``kwargs`` with the operation's own parameters on top, as far as those are given.
 
     The operations table has refused ``kwargs`` that contradict a parameter; only ``tag`` may, and wins.
+
+    Raises
+    ------
+    ParameterError
+        Nothing in sodetlib takes one of the names in ``kwargs``, or in its ``analysis_kwargs``.
     """
+    asked = kwargs or {}
+    _check_names(op_name, "kwargs", asked, map(sodetlib_function, _TAKEN_BY[op_name]))
+    if (analysis := asked.get("analysis_kwargs")) and op_name in _ANALYSED_BY:
+        found = sodetlib_function(_ANALYSED_BY[op_name])
+        analyse = getattr(found, "run_analysis", found)
+        _check_names(op_name, "analysis_kwargs", analysis, [analyse], without={"save"} if analyse is not found else ())
     given = {name: value for name, value in {**own, "g3_tag": g3_tag}.items() if value is not None}
-    return {**(kwargs or {}), **given}
+    return {**asked, **given}
+
+
+def _check_names(
+    op_name: str,
+    what: str,
+    given: Mapping[str, Any],
+    functions: Iterable[Callable[..., Any]],
+    without: Iterable[str] = (),
+) -> None:
+    """Refuse names that none of ``functions`` takes, or that sodetlib gives itself."""
+    taken = {name: None for function in functions for name in inspect.signature(function).parameters}
+    known = [name for name in taken if name not in _GIVEN_BY_SODETLIB and name not in without]
+    for name in given:
+        if name not in known:
+            raise ParameterError(
+                f"{op_name}: sodetlib takes no {name!r} in {what}{nearest(name, known)}",
+                operation=op_name,
+                parameter="kwargs",
+                got=name,
+                known=known,
+            )

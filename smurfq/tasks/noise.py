@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
 from smurfq.core.results import noise_results
+from smurfq.core.spectra import KNEE_BELOW_HZ, least_duration_s
+from smurfq.errors import OperationFailedError, ParameterError
 from smurfq.runner.session import Session
 from smurfq.smurf_control import open_slot, sodetlib_function
 from smurfq.tasks.gaps import check_gaps
@@ -12,6 +16,7 @@ from smurfq.tasks.keywords import keywords
 from smurfq.tasks.task import operation
 
 _WHITE_NOISE = 0  # the column of noise_pars: white noise level, index, knee
+_MORE_S: Final = 1.0  # by which a stream may be longer than was asked
 
 
 @operation
@@ -22,15 +27,50 @@ def take_noise(
 
     Raises
     ------
+    ParameterError
+        The stream would be too short for a spectrum with what is sought in it.
     OperationFailedError
-        The stream has gaps.
+        The stream has gaps, or was a little too short after all.
     """
+    wanted = keywords(session.op_name, kwargs, acq_time=duration, g3_tag=tag)
     with open_slot(session) as (control, config):
-        stream, found = sodetlib_function("noise.take_noise")(
-            control, config, **keywords(kwargs, acq_time=duration, g3_tag=tag)
-        )
+        rate_hz = control.get_flux_ramp_freq() * 1000 / config.dev.exp["downsample_factor"]
+        with _long_enough(duration, rate_hz, wanted):
+            stream, found = sodetlib_function("noise.take_noise")(control, config, **wanted)
     check_gaps(session, stream)
     results = noise_results(found["noise_pars"][:, _WHITE_NOISE])
     session.data["noise"] = {"band_medians": found["band_medians"]}
     session.data.update(results.data)
     session.feed("noise_results", results.feed)
+
+
+@contextmanager
+def _long_enough(duration_s: float, rate_hz: float, wanted: Mapping[str, Any]) -> Iterator[None]:
+    """Refuse what is too short for certain, and explain an error in the block where it may well have been that.
+
+    A stream begins before its time is counted, and ends after it.
+    """
+    least_s = least_duration_s(rate_hz, wanted)
+    if least_s is None or duration_s + _MORE_S < least_s:
+        raise ParameterError(
+            _too_short(duration_s, rate_hz, least_s),
+            operation="take_noise",
+            parameter="duration",
+            got=duration_s,
+            allowed=least_s,
+        )
+    try:
+        yield
+    except (ValueError, IndexError) as cause:
+        if duration_s > least_s + _MORE_S:
+            raise
+        raise OperationFailedError(_too_short(duration_s, rate_hz, least_s), least_s=least_s) from cause
+
+
+def _too_short(duration_s: float, rate_hz: float, least_s: float | None) -> str:
+    needs = "no duration would do with the kwargs given" if least_s is None else f"{least_s:.1f} s would do"
+    return (
+        f"take_noise: duration is too short; got {duration_s:g} s, {needs}. At {rate_hz:g} Hz the spectrum would have "
+        f"no frequency below {KNEE_BELOW_HZ:g} Hz, where the knee is sought, or none in wl_f_range, where the noise is "
+        "white: sodetlib cuts the stream into about 50 segments. A larger nperseg in kwargs makes do with less"
+    )

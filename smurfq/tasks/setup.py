@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from smurfq.core.jsonsafe import dumps
@@ -28,8 +28,9 @@ def uxm_setup(session: Session, *, bands: list[int] | None = None, kwargs: dict[
     OperationFailedError
         sodetlib reported failure; ``data['summary']`` says how far it came.
     """
+    wanted = keywords(session.op_name, kwargs, bands=bands)
     with open_slot(session, load_tune=False) as (control, config), untuned_unless_done(session):
-        _summary(session, control, config, **keywords(kwargs, bands=bands))
+        _summary(session, control, config, **wanted)
         session.header(tunefile=config.dev.exp.get("tunefile"))
 
 
@@ -45,8 +46,11 @@ def uxm_relock(session: Session, *, bands: list[int] | None = None, kwargs: dict
     OperationFailedError
         sodetlib reported failure; ``data['summary']`` says how far it came.
     """
-    with open_slot(session) as (control, config), untuned_unless_done(session):
-        summary = _summary(session, control, config, **keywords(kwargs, bands=bands))
+    wanted = keywords(session.op_name, kwargs, bands=bands)
+    with open_slot(session) as (control, config):
+        _check_tuned(session, control, bands or config.dev.exp["active_bands"])
+        with untuned_unless_done(session):
+            summary = _summary(session, control, config, **wanted)
         tracking = summary["tracking_setup_results"]
         threshold = float(config.dev.exp.get("good_threshold_relock", GOOD_THRESHOLD))
         session.header(tunefile=config.dev.exp.get("tunefile"))
@@ -54,6 +58,20 @@ def uxm_relock(session: Session, *, bands: list[int] | None = None, kwargs: dict
     session.data.update(results.data)
     session.feed("tracking_results", results.feed)
     _note_bgmap(session, summary.get("bg_map"))
+
+
+def _check_tuned(session: Session, control: Any, bands: Iterable[int]) -> None:
+    """Return if the tune has all these bands: sodetlib would find that out with the slot turned off."""
+    tuned = [int(band) for band, found in control.freq_resp.items() if "resonances" in found]
+    missing = [int(band) for band in bands if band not in tuned]
+    if missing:
+        raise OperationFailedError(
+            f"{session.op_name} on {session.slot}: the tune has no band {', '.join(map(str, missing))}; it has "
+            f"{', '.join(map(str, tuned)) or 'none'} ({control.tune_file}). Give bands that it has, or run uxm_setup",
+            slot=session.slot,
+            bands=missing,
+            needs="uxm_setup",
+        )
 
 
 def _summary(session: Session, control: Any, config: Any, **given: Any) -> Mapping[str, Any]:

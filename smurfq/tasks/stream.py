@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from smurfq.errors import OperationFailedError
+from smurfq.errors import OperationFailedError, ParameterError
 from smurfq.runner.session import Session
 from smurfq.smurf_control import open_slot, sodetlib_function
 from smurfq.tasks.keywords import keywords
@@ -31,11 +31,14 @@ def stream(
 
     Raises
     ------
+    ParameterError
+        The filter asked for cannot be made at the slot's flux ramp rate.
     OperationFailedError
         The streamer opened no file.
     """
-    wanted = keywords(kwargs, stream_type=stream_type, subtype=subtype, tag=tag)
+    wanted = keywords(session.op_name, kwargs, stream_type=stream_type, subtype=subtype, tag=tag)
     with open_slot(session, load_tune=load_tune) as (control, config):
+        _check_filter(wanted.get("filter_cutoff"), control.get_flux_ramp_freq() * 1000)
         session.data.update(stream_id=config.stream_id, stream_on=False)
         session.stage("stream_on")
         try:
@@ -52,6 +55,17 @@ def stream(
             session.stage("stream_off")
             sodetlib_function("stream.stream_g3_off")(control, emulator=wanted.get("emulator", False))
             session.data.update(stream_on=False, last_updated=time.time())
+
+
+def _check_filter(cutoff_hz: float | None, ramp_hz: float) -> None:
+    if cutoff_hz is not None and cutoff_hz >= ramp_hz / 2:
+        raise ParameterError(
+            f"stream: filter_cutoff in kwargs must be below {ramp_hz / 2:g} Hz, half the flux ramp rate; got "
+            f"{cutoff_hz:g} Hz",
+            operation="stream",
+            parameter="kwargs",
+            got=cutoff_hz,
+        )
 
 
 def _keep_on(session: Session, duration_s: float | None) -> None:

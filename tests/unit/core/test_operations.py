@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -347,3 +349,40 @@ def test_the_table_describes_itself_in_json() -> None:
 def test_the_table_needs_no_numpy() -> None:
     code = "import sys, smurfq.core.operations as o, smurfq.core.results; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "said"),
+    [
+        ("take_iv", {"wait_time": 0}, "take_iv: wait_time in kwargs must be a number of seconds above 0; got 0"),
+        ("take_iv", {"cool_wait": -1}, "cool_wait in kwargs must be a number of seconds from 0; got -1"),
+        ("take_iv", {"cool_wait": None}, "cool_wait in kwargs must be a number of seconds from 0; got None"),
+        ("take_iv", {"bias_step": -0.1}, "bias_step in kwargs must be a number above 0"),
+        ("take_iv", {"bias_groups": [12]}, "bias_groups in kwargs must be a bias group 0-11"),
+        ("take_iv", {"biases": []}, "biases in kwargs must be a list of voltages, or null"),
+        ("take_iv", {"analysis_kwargs": [1]}, "analysis_kwargs in kwargs must be a JSON object"),
+        ("take_bgmap", {"bgs": []}, "bgs in kwargs must be a bias group"),
+        ("take_bias_steps", {"nsteps": 2.5}, "nsteps in kwargs must be a whole number from 0"),
+        ("take_bias_steps", {"hcm_wait_time": "3"}, "hcm_wait_time in kwargs must be a number of seconds from 0"),
+        ("take_bias_waves", {"freqs_wave": []}, "freqs_wave in kwargs must be a frequency above 0 Hz"),
+        ("take_bias_waves", {"freqs_wave": [23, 0]}, "freqs_wave in kwargs must be a frequency above 0 Hz"),
+        ("take_bias_waves", {"duration": -1}, "duration in kwargs must be a number of seconds above 0"),
+        ("overbias_tes", {"biases": 3.0}, "biases in kwargs must be a list of voltages"),
+        ("take_noise", {"nperseg": 1}, "nperseg in kwargs must be a whole number from 2"),
+        ("take_noise", {"wl_f_range": [30, 10]}, "wl_f_range in kwargs must be an ascending pair"),
+        ("stream", {"downsample_factor": 0}, "downsample_factor in kwargs must be a whole number from 1"),
+    ],
+)
+def test_keywords_that_sodetlib_would_stumble_over_are_refused(name: str, kwargs: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError, match=re.escape(said)):
+        check(name, {"kwargs": kwargs})
+
+
+def test_keywords_are_passed_on_as_they_were_given() -> None:
+    for name, kwargs in (
+        ("take_iv", {"bias_groups": 3, "biases": None, "cool_wait": 0, "anything": {"else": 1}}),
+        ("take_noise", {"nperseg": 512.0, "freq_spacing": None}),
+        ("take_bias_waves", {"freqs_wave": 23, "bgs": None}),
+        ("stream", {"filter_cutoff": None, "downsample_factor": 4}),
+    ):
+        assert check(name, {"kwargs": kwargs})["kwargs"] == kwargs

@@ -9,8 +9,7 @@ import pytest
 
 from smurfq.errors import OperationAbortedError, OperationFailedError
 from smurfq.tasks.analysis import is_analysed
-from smurfq.tasks.keywords import keywords
-from smurfq.tasks.setup import _left_by, _note_bgmap, _summary_of_success, _without_resonators
+from smurfq.tasks.setup import _check_tuned, _left_by, _note_bgmap, _summary_of_success, _without_resonators
 from smurfq.tasks.task import BODIES
 
 
@@ -18,16 +17,6 @@ def test_test_leaves_its_data(recorded: Any) -> None:
     session = recorded("test")
     BODIES["test"](session.session)
     assert session.record().data == {"test": 10}
-
-
-def test_own_parameters_win_over_kwargs_and_those_not_given_are_left_to_sodetlib() -> None:
-    assert keywords({"nperseg": 5, "g3_tag": "x"}, g3_tag="y", acq_time=3.0, bands=None) == {
-        "nperseg": 5,
-        "g3_tag": "y",
-        "acq_time": 3.0,
-    }
-    assert keywords(None, g3_tag=None) == {}
-    assert keywords({"g3_tag": "x"}, g3_tag=None) == {"g3_tag": "x"}
 
 
 def test_a_setup_that_reports_failure_fails_and_keeps_its_summary(recorded: Any) -> None:
@@ -103,3 +92,12 @@ def test_a_setup_that_raises_keeps_its_summary() -> None:
 def test_bands_in_which_nothing_was_found_are_told_apart_from_those_that_were_not_searched() -> None:
     responses = {0: {"lock_status": {}}, 1: {"find_freq": {"resonance": []}}, 2: {"find_freq": {"resonance": [5.1]}}}
     assert _without_resonators(SimpleNamespace(freq_resp=responses)) == [1]
+
+
+def test_a_band_that_the_tune_lacks_is_named_before_anything_is_turned_off(recorded: Any) -> None:
+    session = recorded("uxm_relock").session
+    control = SimpleNamespace(freq_resp={0: {"resonances": {}}, 4: {"lock_status": {}}}, tune_file="/a/tune.npy")
+    _check_tuned(session, control, [0])
+    with pytest.raises(OperationFailedError, match=r"the tune has no band 4, 7; it has 0 \(/a/tune.npy\)") as raised:
+        _check_tuned(session, control, [0, 4, 7])
+    assert (raised.value.fields["bands"], raised.value.fields["needs"]) == ([4, 7], "uxm_setup")
