@@ -19,9 +19,10 @@ import pytest
 
 from smurfq.core.session import SessionRecord
 from tests.integration.live import ROOT, eventually
+from tests.integration.sim import radiosite
 from tests.integration.sim.simsite import SLOTS, SimSite
 
-pytestmark = [pytest.mark.sorunlib, pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.sorunlib, pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(1800)]
 if importlib.util.find_spec("sorunlib") is None:
     pytest.skip("needs sorunlib: pip install 'smurfq[sorunlib]'", allow_module_level=True)
 
@@ -75,7 +76,7 @@ class Schedules:
             },
             capture_output=True,
             text=True,
-            timeout=800,
+            timeout=1500,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -179,3 +180,26 @@ def test_a_worker_that_is_killed_does_not_hold_the_schedule_up(schedules: Schedu
     assert told["noise"]["clients"] == [f"pysmurf-controller-{USED[0]}"]
     assert schedules.newest("take_noise", USED[0]).success
     assert not schedules.newest("take_noise", USED[1]).success
+
+
+def test_sorunlib_sets_up_and_relocks_a_band(schedules: Schedules) -> None:
+    site, band = schedules.site, radiosite.BAND
+    for slot in USED:
+        radiosite.make_quick(site, slot)
+        radiosite.set_device(site, slot, active_bands=[band])
+    told = schedules.run("""
+run.smurf.uxm_setup()
+tell("set up")
+run.smurf.uxm_relock()
+tell("relocked")
+""")
+    assert both(told["set up"])
+    assert both(told["relocked"])
+    for slot in USED:
+        setup, relock = (schedules.newest(operation, slot) for operation in ("uxm_setup", "uxm_relock"))
+        assert setup.success
+        assert relock.success
+        assert relock.tunefile == setup.tunefile
+        assert relock.data["all_det_num"][band] == len(radiosite.tune_of(setup, band)[0])
+        assert relock.data["all_det_num"][band] >= relock.data["good_det_num"][band] > 0
+        assert relock.data["all_det_num"].count(0) == 7
