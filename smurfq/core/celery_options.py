@@ -7,25 +7,34 @@ from datetime import datetime
 from typing import Any, Final
 
 from smurfq.core.parameters import is_number
+from smurfq.core.task_id import is_task_id
 from smurfq.errors import ParameterError
 
 _Check = Callable[[Any], bool]
+_STEPS: Final[Mapping[str, tuple[str, ...]]] = {"chain": ("tasks",), "group": ("tasks",), "chord": ("header", "body")}
 
 
 def is_signature(value: Any) -> bool:
-    """Whether ``value`` is a Celery signature, as an object or as JSON has it."""
+    """Whether ``value`` is a Celery signature, as an object or as JSON has it; of a canvas, with all its steps."""
     return (
         isinstance(value, Mapping)
         and isinstance(value.get("task"), str)
         and isinstance(value.get("args"), list | tuple)
         and isinstance(value.get("kwargs"), Mapping)
         and isinstance(value.get("options"), Mapping)
+        and (value["options"].get("task_id") is None or is_task_id(value["options"]["task_id"]))
+        and all(_are_steps(value["kwargs"].get(name)) for name in _STEPS.get(str(value.get("subtask_type")), ()))
     )
 
 
 def are_signatures(value: Any) -> bool:
     """Whether ``value`` is a list of signatures."""
     return isinstance(value, list | tuple) and all(map(is_signature, value))
+
+
+def _are_steps(value: Any) -> bool:
+    """Whether ``value`` is a step of a canvas, or several."""
+    return is_signature(value) or are_signatures(value)
 
 
 _SIGNATURES: Final = "a Celery signature, or a list of them"
@@ -60,6 +69,31 @@ def check_options(name: str, kwargs: Any, options: Mapping[str, Any]) -> None:
     for option in _TEXTS:
         if options.get(option) is not None and not isinstance(options[option], str):
             raise _error(name, option, "text", options[option])
+
+
+def check_headers(headers: Mapping[str, Any]) -> None:
+    """Return if what a message says of its task beside name, id and parameters is what Celery takes it for.
+
+    Raises
+    ------
+    ParameterError
+        It is not, or the message is to be kept until its time has come.
+    """
+    name = str(headers.get("task"))
+    limits = headers.get("timelimit")
+    if limits is not None and not (isinstance(limits, list) and len(limits) == 2):
+        raise _error(name, "timelimit", "a list of two, the hard and the soft limit", limits)
+    hard, soft = limits or (None, None)
+    options = {"group_id": headers.get("group"), "time_limit": hard, "soft_time_limit": soft}
+    check_options(name, None, {**headers, **options, "headers": None})
+    if headers.get("eta") is not None:
+        raise _error(name, "eta", "absent, since a message that waits for its time could be run twice", headers["eta"])
+    if headers.get("expires") is not None and not _is_time(headers["expires"]):
+        raise _error(name, "expires", "a time, as in '2026-11-23T20:00:00+00:00'", headers["expires"])
+    if headers.get("ignore_result"):
+        raise _error(name, "ignore_result", "false, since the record of every operation is kept", True)
+    if headers.get("stamped_headers") or headers.get("stamps"):
+        raise _error(name, "stamped_headers", "absent, as smurfq does not heed stamps", headers.get("stamped_headers"))
 
 
 def _is_time(value: Any) -> bool:

@@ -12,15 +12,21 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+_SURROGATE = "\\ud"  # how JSON text spells each of them, a pair's too
+
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 
 def dumps(value: Any) -> str:
-    """``value`` as JSON text, without white space; never fails for want of a type: the last resort is ``repr``."""
+    """``value`` as JSON text, without white space; never fails for want of a type: the last resort is ``repr``.
+
+    Half a surrogate pair is no character, and what Redis's Lua and most other readers refuse; it becomes U+FFFD.
+    """
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError):
-        return json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
+        text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
+    return json.dumps(plain(value), separators=(",", ":"), allow_nan=False) if _SURROGATE in text else text
 
 
 def loads(text: str | bytes) -> Any:
@@ -30,14 +36,16 @@ def loads(text: str | bytes) -> Any:
 
 def plain(value: Any) -> JSON:
     """``value`` made of JSON's own types: NaN and infinity ``None``, arrays lists, keys strings."""
-    if value is None or isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _characters(value)
+    if value is None or isinstance(value, bool):
+        return value
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {_characters(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, set | frozenset):
@@ -45,14 +53,30 @@ def plain(value: Any) -> JSON:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, PurePath):
-        return str(value)
+        return _characters(str(value))
     if callable(to_list := getattr(value, "tolist", None)):  # numpy scalars and arrays, without importing numpy
         listed = to_list()
         if type(listed) is not type(value):
             return plain(listed)
     if isinstance(value, complex):
         return {"real": plain(value.real), "imag": plain(value.imag)}
-    return repr(value)
+    return _characters(repr(value))
+
+
+def nested_deeper(value: Any, levels: int) -> bool:
+    """Whether there are more than so many lists and tables around what is innermost in ``value``."""
+    layer = [value]
+    for _ in range(levels + 1):
+        containers = [item for item in layer if isinstance(item, Mapping | list | tuple)]
+        if not containers:
+            return False
+        layer = [inner for item in containers for inner in (item.values() if isinstance(item, Mapping) else item)]
+    return True
+
+
+def _characters(text: str) -> str:
+    """``text`` without what is half a character."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _no_number(_token: str) -> None:

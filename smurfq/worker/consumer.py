@@ -22,6 +22,7 @@ logger = get_logger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _SAY_EVERY_S = 30.0
+_SHOWN_CHARS = 500
 
 
 class SlotConsumer(Consumer):  # type: ignore[misc]
@@ -42,11 +43,17 @@ class SlotConsumer(Consumer):  # type: ignore[misc]
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """What is done with each message, and with those that cannot be read; see ``Consumer``."""
-        return tolerant_handler(super().create_task_handler(*args, **kwargs), self._refuse)
+        return tolerant_handler(super().create_task_handler(*args, **kwargs), self._refuse, self._give_back)
+
+    def _give_back(self) -> None:
+        """Give the place back in the pool that a task has taken which is not in it."""
+        if (semaphore := getattr(self.controller, "semaphore", None)) is not None:
+            semaphore.release()
 
     def _refuse(self, task_id: str, cause: Exception) -> None:
         """Tell whoever waits for a task that its message could not be read; what runs or has ended is not meant."""
-        error = ParameterError(f"the message of the task {task_id} could not be read: {cause}", session_id=task_id)
+        why = str(cause)[:_SHOWN_CHARS]
+        error = ParameterError(f"the message of the task {task_id} could not be read: {why}", session_id=task_id)
         try:
             if self.app.records.exists(task_id):
                 if self.app.records.header(task_id).status != "queued":

@@ -10,15 +10,20 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.utils.log import get_logger
+from celery.worker.state import reserved_requests, task_ready
 from kombu.exceptions import OperationalError
 from redis.exceptions import DataError
 
-from smurfq.core.celery_options import are_signatures, is_signature
+from smurfq.core.celery_options import are_signatures, check_headers, is_signature
+from smurfq.core.jsonsafe import nested_deeper
 from smurfq.core.task_id import ALLOWED, is_task_id
 from smurfq.store.connection import AWAY
 
 logger = get_logger(__name__)
 
+_JSON = "application/json"
+_DEEPEST = 100  # a parameter has half of it at most
+_LONGEST_NAME = 200
 _SHOWN_CHARS = 200
 _NO_MESSAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, DataError)
 
@@ -35,53 +40,81 @@ def tolerant_channel(channel: type[Any]) -> type[Any]:
             try:
                 return super()._brpop_read(**options)
             except _NO_MESSAGE as cause:
-                logger.error("what lay in a queue of this worker is no message, and was dropped: %r", cause)
+                logger.error("what lay in a queue of this worker is no message, and was dropped: %.200r", cause)
                 return True
+
+        class Message(channel.Message):  # type: ignore[misc, name-defined]
+            """A message that stays compressed: some bytes can become more than a machine's memory."""
+
+            def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:
+                headers = payload.get("headers")
+                if isinstance(headers, dict) and (compression := headers.pop("compression", None)):
+                    payload["content-type"] = f"{payload.get('content-type')}, compressed as {compression}"
+                super().__init__(payload, channel, **options)
 
     Tolerant.__name__ = f"Tolerant{channel.__name__}"
     return Tolerant
 
 
-def tolerant_handler(handle: Callable[[Any], Any], refuse: Callable[[str, Exception], None]) -> Callable[[Any], Any]:
+def tolerant_handler(
+    handle: Callable[[Any], Any], refuse: Callable[[str, Exception], None], give_back: Callable[[], None]
+) -> Callable[[Any], Any]:
     """Celery's handler of messages, which drops those that it cannot handle.
 
-    ``refuse`` is told the id of such a message, if it has one, and what is wrong with it.
+    ``refuse`` is told the id of such a message, if it has one, and what is wrong with it. ``give_back`` is called where
+    the message had the worker's only place already: Celery itself would keep it for what never starts.
     """
 
     def on_task_received(message: Any) -> Any:
+        reserved = list(reserved_requests)
         try:
             _check(message)
             return handle(message)
         except (*AWAY, OSError, OperationalError):
             raise
         except Exception as cause:  # noqa: BLE001 the worker's rim: whoever wrote it must not end the worker
-            shown = f"headers {message.headers!r}, body {message.body!r}"[:_SHOWN_CHARS]
-            logger.error("a message could not be read, and was dropped: %r; %s", cause, shown)
+            logger.error("a message could not be read, and was dropped: %.200r; %s", cause, _shown(message))
             task_id = message.headers.get("id") if isinstance(message.headers, dict) else None
             if is_task_id(task_id):
                 refuse(str(task_id), cause)
             message.reject()
+            for request in [one for one in reserved_requests if one not in reserved]:
+                task_ready(request)
+                give_back()
             return None
 
     return on_task_received
 
 
-def _check(message: Any) -> None:
-    """Refuse what would end the worker, or its process, further on.
+def _shown(message: Any) -> str:
+    try:
+        return f"headers {message.headers!r}, body {message.body[:_SHOWN_CHARS]!r}"[:_SHOWN_CHARS]
+    except (TypeError, RecursionError):
+        return "it is nested too deep to be shown, or has no text"
 
-    The id becomes part of keys, of a file's name and of an environment. What follows after the task is used when the
-    operation has ended and the slot is still locked.
+
+def _check(message: Any) -> None:
+    """Refuse what would end the worker, or its process, or keep its only place, further on.
+
+    The id becomes part of keys, of a file's name and of an environment; headers and parameters are handed to another
+    process, which Python cannot do where they are nested deep. What follows after the task is used when the operation
+    has ended and the slot is still locked.
     """
     headers = message.headers
     if not isinstance(headers, dict) or not isinstance(headers.get("task"), str):
-        return  # Celery drops these itself
+        raise ValueError("a task's name and id must be in the headers of its message (Celery's protocol 2)")
+    if len(headers["task"]) > _LONGEST_NAME:
+        raise ValueError(f"the name of a task has {_LONGEST_NAME} characters at most; got {len(headers['task'])}")
     if not is_task_id(headers.get("id")):
         raise ValueError(f"the id of a task must be {ALLOWED}; got {headers.get('id')!r}")
-    if message.content_type != "application/json":
-        return  # Celery drops these too, unread
+    if message.content_type != _JSON:
+        raise ValueError(f"a task must be {_JSON}, not compressed; got {message.content_type!r}")
+    check_headers(headers)
     args, kwargs, embed = message.payload
     if not (isinstance(args, list) and isinstance(kwargs, dict) and isinstance(embed, dict)):
         raise ValueError("the body of a task must be a list of arguments, a table of keywords, and a table")
+    if nested_deeper([headers, message.properties, args, kwargs], _DEEPEST):
+        raise ValueError(f"headers and parameters of a task must not be nested more than {_DEEPEST} levels deep")
     for name in ("callbacks", "errbacks", "chain"):
         steps = embed.get(name)
         if steps is not None and not are_signatures(steps):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 import re
+import time
 import uuid
 import zlib
 from collections.abc import Callable

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smurfq.core.jsonsafe import dumps, loads, plain
+from smurfq.core.jsonsafe import dumps, loads, nested_deeper, plain
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -74,3 +74,22 @@ def test_the_last_resort_is_repr() -> None:
             return "<odd>"
 
     assert dumps([Odd()]) == '["<odd>"]'
+
+
+@pytest.mark.parametrize("value", ["a\ud800", {"\udfff": 1}, ["\ud83d", "\ude00"], {"x": [{"y": "\udc80"}]}])
+def test_half_a_character_becomes_the_one_for_what_is_unknown(value: object) -> None:
+    """Redis's Lua refuses it, and so does every encoder to UTF-8."""
+    text = dumps(value)
+    assert "\\ufffd" in text
+    assert "\\ud" not in text
+    json.dumps(loads(text), ensure_ascii=False).encode()
+
+
+def test_characters_beyond_the_first_plane_stay() -> None:
+    assert loads(dumps({"\U0001f600": "\ud83d\ude00 \\udev"})) == {"\U0001f600": "\U0001f600 \\udev"}
+
+
+@pytest.mark.parametrize(("value", "levels"), [(1, 0), ([], 1), ([[1], 2], 2), ({"a": ({"b": 1},)}, 3)])
+def test_how_deep_a_value_is_nested(value: object, levels: int) -> None:
+    assert not nested_deeper(value, levels)
+    assert levels == 0 or nested_deeper(value, levels - 1)

@@ -188,6 +188,8 @@ def test_what_is_allowed_goes_on_the_wire_as_json(
     assert json.loads(json.dumps(checked, allow_nan=False)) == checked
 
 
+ENDLESS: dict[str, object] = {}
+ENDLESS["itself"] = ENDLESS
 BAD = [
     ("uxm_setup", "bands", 8),
     ("uxm_setup", "bands", -1),
@@ -245,6 +247,16 @@ BAD = [
     ("run", "log", 1),
     ("run", "log", " "),
     ("run", "log", "run.log"),
+    ("take_noise", "duration", 10**400),
+    pytest.param("take_noise", "duration", 10**5000, id="thousands of digits"),
+    ("take_noise", "tag", "half\ud800"),
+    ("take_noise", "tag", "\x1b[2J"),
+    ("take_noise", "kwargs", {"a\udfff": 1}),
+    ("take_noise", "kwargs", {"a": ["\0"]}),
+    ("take_noise", "kwargs", {"a": 2**63}),
+    ("take_noise", "kwargs", ENDLESS),
+    ("run", "script", "/data/\udcff.py"),
+    ("run", "args", ["\udcff"]),
 ]
 
 
