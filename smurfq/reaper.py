@@ -26,7 +26,7 @@ from smurfq.runner import processes
 from smurfq.runner.leftovers import end_leftovers
 from smurfq.runner.lock import lock_path
 from smurfq.store import Batch
-from smurfq.store.connection import AWAY
+from smurfq.store.connection import AWAY, require_writes
 from smurfq.store.fence import Running
 from smurfq.store.leashes import Leashes
 
@@ -52,6 +52,7 @@ class Reaper:
     def sweep(self) -> list[str]:
         """The ids of the tasks that were given up now: called every few seconds, by any process."""
         try:
+            require_writes(self._app.store)
             return [*self._sweep_running(), *self._sweep_waiting()]
         except AWAY:
             self._unleased_since.clear()  # nobody could renew a lease
@@ -114,7 +115,6 @@ class Reaper:
         """Give the task the end that its record has, or ``lost``."""
         if self.conclude_ended(running):
             return
-        request = _request_of(running)
         left = "the card may not be in the state it should be in"
         if running.slot == WORKFLOWS:
             Leashes(self._app.store).end(running.task_id, f"its workflow {running.task_id[:8]} is lost")
@@ -128,7 +128,19 @@ class Reaper:
             session_id=running.task_id,
         )
         logger.error("%s", error)
-        self._app.end_unrun(request, error, Outcome.LOST)
+        self.conclude(running, error, Outcome.LOST)
+
+    def conclude(self, running: Running, error: Exception, outcome: Outcome) -> bool:
+        """Whether a task has got this end: what its dead process had sent last may come through only now.
+
+        The record's end, which can be written once, decides.
+        """
+        known = self._app.records.exists(running.task_id)
+        if known and not self._app.write_end(running.task_id, outcome, error):
+            self.conclude_ended(running)
+            return False
+        self._app.end_unrun(_request_of(running), error, outcome)
+        return True
 
     def conclude_ended(self, running: Running) -> bool:
         """Whether a task had ended, in Celery or in its record alone; then both say so, and its chord is told.

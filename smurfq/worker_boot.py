@@ -33,7 +33,7 @@ from smurfq.operation_environment import environment, publisher_warning
 from smurfq.reaper import Reaper
 from smurfq.runner import processes
 from smurfq.store import patiently
-from smurfq.store.connection import Said, require_access
+from smurfq.store.connection import AWAY, Said, require_access
 from smurfq.store.durability import warn_of_losses
 from smurfq.tasks.task import runner_of
 from smurfq.tasks.worker_context import WorkerContext
@@ -83,7 +83,7 @@ def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: li
     app.worker_context = context
     if not _take_lease(context, told_to_stop):
         return 0
-    lost = patiently(lambda: Reaper(app).reap(context.publisher, by=context.token))
+    lost = patiently(lambda: Reaper(app).reap(context.publisher, by=context.token), on_wait=_Waiting(told_to_stop))
     if lost is not None:
         logger.warning("%s[%s], which a worker before this one ran, is over", lost.op_name, lost.task_id)
     return _celery(app, context)
@@ -136,8 +136,11 @@ def _celery(application: SmurfqApp, context: WorkerContext) -> int:
         quiet=True,
     )
     worker.start()
-    application.fence.release_lease(context.leased, context.token)
-    application.store.delete(keys.worker(context.publisher))
+    try:
+        application.fence.release_lease(context.leased, context.token)
+        application.store.delete(keys.worker(context.publisher))
+    except AWAY as cause:
+        logger.warning("the lease of %s is not given back but expires, Redis is away: %s", context.leased, cause)
     return int(worker.exitcode or 0)
 
 

@@ -19,7 +19,7 @@ def end_leftovers(session_id: str, lock: Path, within_s: float = 5.0) -> list[in
     """Kill every process on this host that an operation which is over has left behind; their ids."""
     killed: set[int] = set()
     deadline = time.monotonic() + within_s
-    while (left := _leftovers(session_id, lock)) and time.monotonic() < deadline:
+    while (left := leftovers(session_id, lock)) and time.monotonic() < deadline:
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -28,7 +28,8 @@ def end_leftovers(session_id: str, lock: Path, within_s: float = 5.0) -> list[in
     return sorted(killed)
 
 
-def _leftovers(session_id: str, lock: Path) -> list[int]:
+def leftovers(session_id: str, lock: Path) -> list[int]:
+    """The processes on this host, but for this one, that belong to an operation or have the card's lock open."""
     marker = f"{SESSION_VARIABLE}={session_id}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

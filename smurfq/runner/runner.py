@@ -61,6 +61,7 @@ class Job:
     on_start: Callable[[int], None] = field(default=lambda pid: None)
     on_progress: Callable[[str], None] = field(default=lambda text: None)
     every_second: Callable[[Supervisor], None] = field(default=lambda supervisor: None)
+    once: Mapping[int, Callable[[Supervisor], None]] = field(default_factory=dict)  # see ``Supervisor``
 
 
 class Runner:
@@ -129,8 +130,7 @@ class Runner:
             job.on_start(spare.pid)
             scribe.add(_begun(job, started, output.path))
             ending = supervisor.run(_wire_job(job), [output.write_end, *job.locks])
-            listener.close()
-            self._after(job, ending, scribe.add)
+            self._after(job, ending, scribe)
         finally:
             listener.close()
             scribe.close()
@@ -148,6 +148,7 @@ class Runner:
             time_limit_s=job.time_limit_s,
             abort_grace_s=abort_grace_s,
             kill_grace_s=kill_grace_s,
+            once=job.once,
         )
 
     def _log_file(self, job: Job, at: float) -> Path:
@@ -156,8 +157,12 @@ class Runner:
             remove_old_logs(path.parents[1], at - _DAY_S * self._settings.redis.result_expires_days)
         return path
 
-    def _after(self, job: Job, ending: Ending, add: Callable[[Event], None]) -> None:
-        """Say what was left behind; leave the card safe if the operation could not do so itself."""
+    def _after(self, job: Job, ending: Ending, scribe: Scribe) -> None:
+        """Say what was left behind; leave the card safe if the operation could not do so itself.
+
+        Nothing here waits for Redis: a card must not stay as it was left for as long as that is away.
+        """
+        add = scribe.add
         if ending.left_behind:
             text = f"ended processes that {job.op_name} had left behind: {', '.join(ending.left_behind)}"
             add(events.message(text, time.time()))
@@ -166,7 +171,7 @@ class Runner:
             add(events.header(time.time(), degraded=True, error=describe_error(error) if error else None))
             add(events.message(str(error), time.time()))
         if job.card and (ending.stage is Stage.KILLED or ending.result is None):
-            findings = self.make_safe(job, killed=self._last_stage(job))
+            findings = self.make_safe(job, killed={"killed": job.op_name, "stage": scribe.last_stage})
             add(events.data_set({MAKE_SAFE: findings}, time.time()))
             add(events.message(f"the card: {findings.get('text') or findings}", time.time()))
 
@@ -199,12 +204,6 @@ class Runner:
         if ending.result is None or not ending.result["ok"]:
             found["error"] = (ending.result or {}).get("message") or processes.exit_words(ending.exit_code, ending.oom)
         return found
-
-    def _last_stage(self, job: Job) -> dict[str, Any]:
-        """The operation of a job and the stage of it that began last."""
-        stages = patiently(lambda: self._app.records.read(job.task_id).stages)
-        own = [name for name, _ in stages if not name.startswith("abort: ")]
-        return {"killed": job.op_name, "stage": own[-1] if own else None}
 
     def _finish(self, job: Job, ending: Ending) -> dict[str, Any]:
         error = _error(job, ending)

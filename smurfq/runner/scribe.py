@@ -57,6 +57,7 @@ class Scribe:
         self._next_snapshot = self._next_progress = 0.0
         self._closing = threading.Event()
         self.dropped = 0
+        self.last_stage: str | None = None  # of the operation's own
         self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
 
     def start(self) -> None:
@@ -65,6 +66,8 @@ class Scribe:
 
     def add(self, event: Event) -> None:
         """Write an event soon; the pieces of the log go first when too much waits for Redis."""
+        if event["k"] == "stage" and not event["name"].startswith("abort: "):
+            self.last_stage = event["name"]
         if self._events.qsize() >= EVENTS_KEPT and event["k"] == "log":
             self.dropped += 1
             return

@@ -43,7 +43,10 @@ class Ending:
 
 
 class Supervisor:
-    """Watches one operation, from its job to its last process."""
+    """Watches one operation, from its job to its last process.
+
+    ``once``: by file descriptor, what is called when it is readable for the first time.
+    """
 
     def __init__(
         self,
@@ -54,8 +57,10 @@ class Supervisor:
         time_limit_s: float | None,
         abort_grace_s: float,
         kill_grace_s: float,
+        once: Mapping[int, Callable[[Supervisor], None]] | None = None,
     ) -> None:
         self._spare = spare
+        self._once = once or {}
         self._output = output
         self._add = add
         self._abort_grace_s = abort_grace_s
@@ -150,6 +155,8 @@ class Supervisor:
             selector.register(self._spare.sock, selectors.EVENT_READ, "frames")
             selector.register(self._output.fileno, selectors.EVENT_READ, "output")
             selector.register(self._wake_read, selectors.EVENT_READ, "wake")
+            for descriptor in self._once:
+                selector.register(descriptor, selectors.EVENT_READ, "once")
             while True:
                 self._heed()
                 for key, _ in selector.select(self._patience_s()):
@@ -162,6 +169,9 @@ class Supervisor:
                     elif key.data == "wake":
                         with contextlib.suppress(BlockingIOError):
                             os.read(self._wake_read, 1024)
+                    elif key.data == "once":
+                        selector.unregister(key.fd)
+                        self._once[key.fd](self)
                 self._output.flush()
                 if self._result_at is not None and time.monotonic() > self._result_at + _EXIT_WITHIN_S:
                     return

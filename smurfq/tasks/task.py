@@ -192,6 +192,10 @@ class OperationTask(Task):  # type: ignore[misc]
         limits = self.app.settings.limits
         return limits.abort_grace_s, limits.kill_grace_s
 
+    def _shutdown_grace_s(self) -> float:
+        """Its time to end by itself when its worker is stopped, in seconds."""
+        return self.app.settings.limits.shutdown_grace_s
+
     def _leash(self) -> Leash | None:
         """The leash that the operation is on, if a workflow started it."""
         leash_id = getattr(self.request, HEADER, None)
@@ -260,6 +264,12 @@ class OperationTask(Task):  # type: ignore[misc]
             if leash is not None:
                 leash.heed(supervisor, is_process=table.process, close_within_s=close_s)
 
+        def worker_stops(supervisor: Supervisor) -> None:
+            reason = "the worker is being stopped"
+            if table.process:
+                supervisor.ask_stop(by="smurfq", reason=reason)
+            supervisor.ask_abort(by="smurfq", reason=reason, delay_s=self._shutdown_grace_s())
+
         job = Job(
             task_id=running.task_id,
             op_name=table.name,
@@ -276,6 +286,7 @@ class OperationTask(Task):  # type: ignore[misc]
             on_start=on_start,
             on_progress=functools.partial(self._show_progress, running.task_id, self.request.hostname),
             every_second=every_second,
+            once={worker.stop_fd: worker_stops},
         )
         self._make_safe_first(job)
         self._warn_of_edits(job)

@@ -36,6 +36,10 @@ class WorkflowTask(OperationTask):
         limits = self.app.settings.limits
         return limits.abort_grace_s, limits.clean_workflow_s
 
+    def _shutdown_grace_s(self) -> float:
+        """None: it may have hours to go, and has to end what it started."""
+        return 0.0
+
     def _time_limit_s(self, table: operations.Operation) -> float | None:
         asked = [limit for limit in (self.request.timelimit or ()) if limit]
         limits = [limit for limit in (self.app.settings.time_limit_s(table.name, None), *asked) if limit is not None]

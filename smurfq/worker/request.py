@@ -6,7 +6,7 @@ import signal as signals
 import time
 from typing import Any
 
-from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
+from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import WorkerLostError
 from celery import states
 from celery.platforms import signals as signal_numbers
@@ -24,16 +24,16 @@ from smurfq.store import patiently
 from smurfq.store.connection import AWAY
 from smurfq.store.fence import Running
 from smurfq.store.verbs import Request as Asked
+from smurfq.worker import shutdown
 
 logger = get_logger(__name__)
-
-_GIVE_UP_AFTER_S = 60.0
 
 
 class SlotRequest(Request):  # type: ignore[misc]
     """Celery's request, for operations."""
 
     _app: SmurfqApp
+    _already_cancelled: bool
 
     @property
     def time_limits(self) -> tuple[None, None]:
@@ -57,31 +57,38 @@ class SlotRequest(Request):  # type: ignore[misc]
         )
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
-        """End the operation at once: the worker is being stopped cold."""
-        self._ask_abort(by="celery", reason="the worker is being stopped at once", grace_s=0.0)
+        """End the operation at once: the worker is being stopped cold.
+
+        Its pool child is killed first, which may be about to say another end of it, or to queue the step after it.
+        """
+        if self._already_cancelled:
+            return
+        self._already_cancelled = True
+        shutdown.stop(self._app)
+        child = processes.identity(self.worker_pid) if self.worker_pid else None
+        processes.kill_groups([child] if child else [])
         self._bury(
             OperationAbortedError(
                 f"{self.name}[{self.id}] was killed: its worker was stopped at once (SIGQUIT)", session_id=self.id
             ),
             Outcome.ABORTED,
         )
-        self._already_cancelled = True
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         """Handle the failure of a task; one whose pool child is gone takes its operation's processes with it."""
         exc = exc_info.exception
         exc = exc.exc if isinstance(exc, ExceptionWithTraceback) else exc
-        if isinstance(exc, WorkerLostError | SystemExit | KeyboardInterrupt) and not self._already_cancelled:
-            error = OperationDiedError(
-                f"{self.name}[{self.id}]: the worker's process that watched it is gone ({exc}); the operation was "
-                "killed, and the card may not be in the state it should be in",
-                session_id=self.id,
-            )
-            if self._bury(error, Outcome.FAILED, store=False):
-                task_ready(self)  # all that Celery's own would do for one that has not failed
-                return None
-            exc_info = _info(error)
-        return super().on_failure(exc_info, send_failed_event, return_ok)
+        if not isinstance(exc, WorkerLostError | SystemExit | KeyboardInterrupt):
+            return super().on_failure(exc_info, send_failed_event, return_ok)
+        error = OperationDiedError(
+            f"{self.name}[{self.id}]: the worker's process that watched it is gone ({exc}); the operation was "
+            "killed, and the card may not be in the state it should be in",
+            session_id=self.id,
+        )
+        task_ready(self)
+        if not self._already_cancelled and self._bury(error, Outcome.FAILED):
+            self.send_event("task-failed", exception=repr(error), traceback=None)
+        return None
 
     def _ask_abort(self, **what: Any) -> None:
         try:
@@ -89,37 +96,37 @@ class SlotRequest(Request):  # type: ignore[misc]
         except AWAY as cause:
             logger.error("cannot ask %s[%s] to abort, Redis is away: %s", self.name, self.id, cause)
 
-    def _bury(self, error: Exception, outcome: Outcome, *, store: bool = True) -> bool:
-        """Kill what is left of the operation, write its end, and note that the card may be unsafe.
+    def _bury(self, error: Exception, outcome: Outcome) -> bool:
+        """Kill what is left of an operation whose pool child is gone; whether it got this end.
 
-        Returns whether it had ended before: then its end stays as it is.
+        It may have ended before. Or it had not begun: then its message is sent again.
         """
+        end_leftovers(self.id, self._app.worker_context.lock)  # whether Redis answers or not
         try:
-            running = patiently(self._find_running, give_up_after_s=_GIVE_UP_AFTER_S)
+            running = patiently(self._find_running)
             if running is None:
-                return self._app.backend.get_state(self.id) in states.READY_STATES
-            processes.kill_groups(running.processes[1:])  # the first is the pool child, which Celery ends
-            end_leftovers(self.id, self._app.worker_context.lock)
-            if Reaper(self._app).conclude_ended(running):
-                self._app.fence.finished(running.publisher, self.id)
-                return True
-            self._app.fence.mark_dirty(running.publisher, str(error))
-            self._app.write_end(self.id, outcome, error)
-            if store:
-                self._app.backend.mark_as_failure(self.id, error, request=self._context)
+                return self._bury_unclaimed(error)
+            processes.kill_groups(running.processes)
+            reaper = Reaper(self._app)
+            buried = False
+            if not reaper.conclude_ended(running):
+                self._app.fence.mark_dirty(running.publisher, str(error))
+                buried = reaper.conclude(running, error, outcome)
             self._app.fence.finished(running.publisher, self.id)
         except AWAY as cause:
             logger.error("cannot write the end of %s[%s], Redis is away: %s", self.name, self.id, cause)
-        return False
+            return False
+        return buried
+
+    def _bury_unclaimed(self, error: Exception) -> bool:
+        """The same for one that was never claimed, or is over: without a record nobody would send it again."""
+        ended = self._app.backend.get_state(self.id) in states.READY_STATES
+        if ended or self._app.records.exists(self.id):
+            return False
+        self._app.backend.mark_as_failure(self.id, error, request=self._context)
+        return True
 
     def _find_running(self) -> Running | None:
         context = self._app.worker_context
         running = self._app.fence.running(context.publisher)
         return running if running is not None and running.task_id == self.id else None
-
-
-def _info(error: Exception) -> ExceptionInfo:
-    try:
-        raise error
-    except type(error):
-        return ExceptionInfo()

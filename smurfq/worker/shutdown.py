@@ -1,28 +1,39 @@
-"""What happens to a running operation when its worker is stopped, and to the chain of one that Celery revoked."""
+"""What happens when a worker is stopped, whether Redis answers or not; and to the chain of one that Celery revoked."""
 
 from __future__ import annotations
 
+import logging
+import os
+import threading
+import time
 from typing import Any
 
+import psutil
 from celery import signals
 from celery.exceptions import TaskRevokedError
 from celery.utils.log import get_logger
+from celery.worker import state
+from redis.exceptions import RedisError
 
 from smurfq.app import SmurfqApp
-from smurfq.core import operations
 from smurfq.core.session import Outcome
 from smurfq.errors import OperationAbortedError
-from smurfq.store.connection import AWAY
-from smurfq.store.verbs import Request
+from smurfq.runner.leftovers import end_leftovers, leftovers
+from smurfq.store.connection import connect as connect_redis
+from smurfq.store.connection import explain, require_writes
 
 logger = get_logger(__name__)
+
+WITHOUT_REDIS_EXIT = 69  # EX_UNAVAILABLE
+PATIENCE_S = 10.0  # of a worker that has nothing more to do than to write to a Redis that is away
+_LOOK_EVERY_S = 0.5
 
 
 def connect(app: SmurfqApp) -> None:
     """Have Celery's signals lead here."""
 
     def stopping(**_kwargs: Any) -> None:
-        end_what_runs(app)
+        stop(app)
 
     def revoked(sender: Any = None, request: Any = None, expired: bool = False, **_kwargs: Any) -> None:
         fail_revoked(app, request, expired=expired)
@@ -31,22 +42,55 @@ def connect(app: SmurfqApp) -> None:
     signals.task_revoked.connect(revoked, weak=False)
 
 
-def end_what_runs(app: SmurfqApp) -> None:
-    """Ask what runs to end: a process at once, in good order; anything else after its time to end by itself."""
-    try:
-        running = app.fence.running(app.worker_context.publisher)
-        if running is None:
-            return
-        if operations.operation(running.op_name).process:
-            app.verbs.ask(running.task_id, Request("stop", by="smurfq", reason="the worker is being stopped"))
-        is_workflow = running.op_name == operations.WORKFLOW.name  # it takes hours, and has to end what it started
-        grace_s = 0.0 if is_workflow else app.settings.limits.shutdown_grace_s
-        app.verbs.ask(
-            running.task_id,
-            Request("abort", by="smurfq", reason="the worker is being stopped", delay_s=grace_s),
-        )
-    except AWAY as cause:
-        logger.error("cannot ask what runs to end, Redis is away: %s", cause)
+def stop(app: SmurfqApp) -> None:
+    """Have what runs end, and then this worker, in bounded time even where Redis never comes back."""
+    if app.worker_context.stop():
+        threading.Thread(target=_leave_in_time, args=(app,), name="leaving", daemon=True).start()
+
+
+def _leave_in_time(app: SmurfqApp) -> None:
+    """End this process once all that it can still do is to wait for Redis; else Celery ends it before.
+
+    Celery, kombu and what writes the results here wait for Redis for as long as it is away.
+    """
+    client = connect_redis(app.settings.redis_url, retries=0)
+    away_since: float | None = None
+    while True:
+        asked = time.monotonic()
+        try:
+            require_writes(client)
+            away_since = None
+        except RedisError as cause:
+            away_since = asked if away_since is None else away_since
+            if time.monotonic() - away_since >= PATIENCE_S and not _operation_lives(app):
+                _leave(app, cause)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _operation_lives(app: SmurfqApp) -> bool:
+    """Whether what ran has not yet come to its end, by itself or in the stages of an abort, or is being made safe."""
+    pool = {child.pid for child in psutil.Process().children()}
+    return any(pid not in pool for task_id in _active() for pid in leftovers(task_id, app.worker_context.lock))
+
+
+def _leave(app: SmurfqApp, cause: Exception) -> None:
+    active = _active()
+    logger.critical(
+        "%s; told to stop, this worker ends without it: %s",
+        explain(app.settings.redis_url, cause),
+        f"{', '.join(active)} will be lost, as no end can be written" if active else "nothing ran",
+    )
+    for child in psutil.Process().children():
+        child.kill()
+    for task_id in active:
+        end_leftovers(task_id, app.worker_context.lock)
+    logging.shutdown()
+    os._exit(WITHOUT_REDIS_EXIT)
+
+
+def _active() -> list[str]:
+    """The ids of the tasks that this worker's pool has and has not ended."""
+    return [request.id for request in tuple(state.active_requests)]
 
 
 def fail_revoked(app: SmurfqApp, request: Any, *, expired: bool) -> None:

@@ -20,7 +20,7 @@ from smurfq.core.session import Outcome, SessionRecord
 from smurfq.errors import OperationFailedError, OperationLostError
 from smurfq.reaper import MESSAGE_GONE_S, RESENDS, WORKER_GONE_S, Reaper
 from smurfq.store import Batch
-from smurfq.store.connection import Client
+from smurfq.store.connection import REFUSES, Client
 from smurfq.store.fence import Running
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
@@ -101,6 +101,41 @@ def test_a_lease_that_comes_back_starts_the_wait_anew(clock: Clock) -> None:
     assert reaper.sweep() == []
     clock.now = 2 * WORKER_GONE_S + 1
     assert reaper.sweep() == [running.task_id]
+
+
+@pytest.mark.parametrize(("setting", "value"), [("min-replicas-to-write", 1), ("maxmemory", 1)])
+def test_one_whose_worker_cannot_renew_its_lease_is_left_alone(clock: Clock, setting: str, value: int) -> None:
+    """While Redis takes no writes it still answers: as if the worker were gone."""
+    running = left_running("reaper-14")
+    reaper = Reaper(app, clock)
+    reaper.sweep()
+    app.store.config_set(setting, value)
+    try:
+        clock.now = 10 * WORKER_GONE_S
+        with pytest.raises(REFUSES):
+            reaper.sweep()
+    finally:
+        app.store.config_set(setting, 0)
+    assert reaper.sweep() == []
+    assert app.fence.running(SLOT) == running
+
+
+def test_a_success_that_came_through_late_is_kept(clock: Clock) -> None:
+    """What a dead process had sent last, Redis may read after what was asked since."""
+
+    class Slow(Reaper):
+        def conclude_ended(self, running: Running) -> bool:
+            ended = super().conclude_ended(running)
+            app.write_end(running.task_id, Outcome.SUCCEEDED)
+            app.records.append(Batch(running.task_id, "worker", 1, [session.header(0.0, status="stopping")]))
+            return ended
+
+    running = left_running("reaper-15")
+    Slow(app, clock).reap(SLOT)
+    assert AsyncResult(running.task_id, app=app).state == "SUCCESS"
+    record = app.records.read(running.task_id)
+    assert (record.status, record.outcome) == ("done", "succeeded")
+    assert not app.write_end(running.task_id, Outcome.LOST)
 
 
 def test_a_success_that_was_written_and_not_stored_is_kept(clock: Clock) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -18,7 +19,8 @@ from smurfq.errors import OperationAbortedError, OperationDiedError, OperationLo
 from smurfq.reaper import Reaper
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import WITHIN_S, LiveSite, eventually
+from smurfq.worker.shutdown import WITHOUT_REDIS_EXIT
+from tests.integration.live import STOP_WITHIN_S, WITHIN_S, LiveSite, eventually
 
 SLOT = "crate1slot3"
 LONG = """
@@ -44,9 +46,9 @@ def record_of(task: Any) -> SessionRecord:
     return app.records.read(task.id)
 
 
-def started(site: LiveSite) -> tuple[Any, list[int]]:
+def started(site: LiveSite, slot: str = SLOT) -> tuple[Any, list[int]]:
     """A long task that runs, and the processes of its operation."""
-    task = run.delay(slot=SLOT, script=site.script("long.py", LONG))
+    task = run.delay(slot=slot, script=site.script("long.py", LONG))
     log = eventually(lambda: record_of(task).log, what="it runs")
     return task, [int(pid) for pid in log.split()]
 
@@ -134,8 +136,38 @@ def test_sigquit_ends_what_runs_at_once_with_a_final_state(site: LiveSite) -> No
     eventually(first.ready, what="it ends")
     eventually(last.ready, what="the rest of the chain ends")
     assert (first.state, last.state) == ("FAILURE", "FAILURE")
+    with pytest.raises(OperationAbortedError, match="stopped at once"):
+        first.get()
     assert record_of(first).outcome == "aborted"
     all_gone(pids[:1])
+
+
+def test_a_worker_that_is_stopped_while_redis_is_away_ends_in_time(site: LiveSite) -> None:
+    """Without an end for what it ran, which is found lost once Redis is back; and without leaving anything running."""
+    other = "crate1slot4"
+    workers = {slot: site.start_worker(slot, wait=False) for slot in (SLOT, other)}
+    for slot in workers:
+        site.await_worker(slot)
+    tasks, pids = zip(*[started(site, slot) for slot in workers], strict=True)
+    families = [p.pid for worker in workers.values() for p in psutil.Process(worker.pid).children(recursive=True)]
+    site.valkey.stop()
+    try:
+        workers[SLOT].send_signal(signal.SIGTERM)
+        workers[other].send_signal(signal.SIGQUIT)
+        codes = {worker.wait(STOP_WITHIN_S) for worker in workers.values()}
+        assert codes == {WITHOUT_REDIS_EXIT}
+        all_gone([*families, *pids[0], *pids[1]])
+    finally:
+        site.start_valkey()
+    for slot, task in zip(workers, tasks, strict=True):
+        assert f"{task.id} will be lost" in site.log(f"worker-{slot}")
+        again = site.start_worker(slot)
+        with pytest.raises(OperationLostError):
+            task.get(timeout=WITHIN_S)
+        assert record_of(task).outcome == "lost"
+        site.stop(again)
+    log = Path(record_of(tasks[0]).to_dict()["log_file"]).read_text()
+    assert "cleaned up" in log, "it was asked before it was killed"
 
 
 def test_a_second_worker_stands_by_and_takes_over(site: LiveSite, worker: Any) -> None:
