@@ -11,6 +11,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.util import get_temp_dir
 from types import FrameType
 
 from smurfq.core.slot import Lane
@@ -46,6 +47,7 @@ class Lanes:
 
     def run(self) -> int:
         """The exit code of them all, once every lane has ended because it was told to."""
+        get_temp_dir()  # this process removes it at its end; each lane would make one of its own and leave it behind
         wake_read, wake_write = os.pipe()
         os.set_blocking(wake_write, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)

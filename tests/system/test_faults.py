@@ -249,9 +249,9 @@ def test_redis_away_for_a_while_costs_nothing(site: LiveSite, worker: Any) -> No
     assert queued.get(timeout=WITHIN_S)["success"]
 
 
-def test_one_worker_may_serve_several_slots(site: LiveSite) -> None:
-    """A lane that is killed is started again while those of the other slots go on."""
-    process = site.start_worker(SLOT, "worker-both", wait=False, slots=[SLOT, "crate1slot4"])
+def test_one_worker_may_serve_several_slots(site: LiveSite, tmp_path: Path) -> None:
+    """A lane that is killed is started again while those of the other slots go on; nothing is left of any."""
+    process = site.start_worker(SLOT, "worker-both", wait=False, slots=[SLOT, "crate1slot4"], TMPDIR=str(tmp_path))
     site.await_worker(SLOT, "worker-both")
     site.await_worker("crate1slot4", "worker-both")
     gate = site.gate("wait")
@@ -263,3 +263,4 @@ def test_one_worker_may_serve_several_slots(site: LiveSite) -> None:
     gate.open()
     assert other.get(timeout=WITHIN_S)["success"]
     assert site.stop(process) == 0
+    assert list(tmp_path.iterdir()) == []
