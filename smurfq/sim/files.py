@@ -20,7 +20,7 @@ from smurfq.sim.options import Folders
 from smurfq.sim.radio.chain import ATTENUATION, TONE_POWER, delays_of
 from smurfq.sim.radio.settings import SUB_BAND_MHZ, TURNS_AT_FULL_SCALE
 from smurfq.sim.registers import NUM_BANDS, band_center_mhz, sub_band_of
-from smurfq.sim.tones import Tones
+from smurfq.sim.tones import Scans, Tones
 from smurfq.sim.waveforms import NUM_BIAS_GROUPS
 
 _TUNED_AT: Final = 1_700_000_000  # in the names, which pysmurf sorts by time: a tune of the slot's own wins
@@ -57,10 +57,12 @@ def write_site(folders: Folders, slots: Iterable[str]) -> None:
     (folders.config / "sys_config.yml").write_text(yaml.safe_dump(system, sort_keys=False))
 
 
-def write_slot(folders: Folders, slot: str, tones: Tones, bias_group: Mapping[tuple[int, int], int]) -> Path:
+def write_slot(
+    folders: Folders, slot: str, tones: Tones, bias_group: Mapping[tuple[int, int], int], scans: Scans
+) -> Path:
     """Write a slot's tune and channel assignments, and its device configuration unless it has one; the tune's path.
 
-    ``bias_group`` tells the bias group of (band, channel).
+    ``bias_group`` tells the bias group of (band, channel), ``scans`` what was swept of its resonator.
     """
     tune_dir = folders.smurf_data / "tune" / slot
     tune_dir.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,7 @@ def write_slot(folders: Folders, slot: str, tones: Tones, bias_group: Mapping[tu
         ]
         path = tune_dir / f"{_TUNED_AT}_channel_assignment_b{band}.txt"
         np.savetxt(path, np.array(rows).reshape(-1, 4), fmt="%.4f,%i,%i,%i")
-        tune[band] = _tuned_band(band, rows, tones, str(path))
+        tune[band] = _tuned_band(band, rows, tones, scans, str(path))
     np.save(tune_file, np.array(tune, dtype=object), allow_pickle=True)
     _write_device(folders, slot, _tuned_device(str(tune_file)))
     return tune_file
@@ -165,10 +167,11 @@ def _tune_band() -> dict[str, Any]:
     }
 
 
-def _tuned_band(band: int, rows: list[list[Any]], tones: Tones, assignment: str) -> dict[str, Any]:
+def _tuned_band(band: int, rows: list[list[Any]], tones: Tones, scans: Scans, assignment: str) -> dict[str, Any]:
     resonances = {}
     for number, (frequency, sub_band, channel, _group) in enumerate(rows):
         eta = complex(tones.eta[band, channel])
+        swept_mhz, response = scans.get((band, channel), (None, None))  # None is pysmurf's own word for it
         resonances[number] = {
             "freq": np.float64(frequency),  # pysmurf's relock compares a list with it, as numpy does
             "eta": eta,
@@ -181,6 +184,8 @@ def _tuned_band(band: int, rows: list[list[Any]], tones: Tones, assignment: str)
             "subband": sub_band,
             "channel": channel,
             "offset": float(tones.center_mhz[band, channel]),
+            "freq_eta_scan": swept_mhz,
+            "resp_eta_scan": response,
         }
     found = np.array([row[0] for row in rows]) - band_center_mhz(band)
     return {

@@ -25,7 +25,7 @@ from smurfq.sim.radio.resonators import resonators_of
 from smurfq.sim.registers import NUM_BANDS
 from smurfq.sim.slot import SimSlot
 from smurfq.sim.stream import SlotStream, StreamThread
-from smurfq.sim.tones import Tones, tuned
+from smurfq.sim.tones import Tones, scans_of, tuned
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ def _prepare(options: Options, slot: str) -> Prepared:
         return Prepared(detectors, bands, None)
     tones = tuned(bands, detectors)
     where = zip(detectors.band.tolist(), detectors.channel.tolist(), strict=True)
-    write_slot(options.folders, slot, tones, dict(zip(where, detectors.bias_group.tolist(), strict=True)))
+    groups = dict(zip(where, detectors.bias_group.tolist(), strict=True))
+    write_slot(options.folders, slot, tones, groups, scans_of(bands, tones, detectors))
     return Prepared(detectors, bands, tones)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +21,11 @@ from smurfq.sim.radio.settings import BandSettings
 from smurfq.sim.registers import CHANNELS_PER_BAND, NUM_BANDS, band_center_mhz, sub_band_mhz
 from smurfq.sim.wiring import FLUX_RAMP_HZ
 
+Scans = Mapping[tuple[int, int], tuple[Floats, Complex]]
+"""What a setup has swept of each resonator, by (band, channel): frequencies (MHz) and the transmission there."""
+
 _ETA_STEP_MHZ: Final = 0.005
+_SWEPT_MHZ: Final = np.arange(-0.3, 0.3, 0.002)  # around a resonator, as pysmurf's setup_notches does
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,20 @@ def tuned(models: Sequence[BandModel], detectors: Detectors) -> Tones:
         tones.center_mhz[band, channel] = np.round(bottom - model.sub_band_mhz[channel], 6)
         tones.eta[band] = model.eta(_settings(band, tones), still, quiet=True)
     return tones
+
+
+def scans_of(models: Sequence[BandModel], tones: Tones, detectors: Detectors) -> Scans:
+    """What a setup would have swept of the resonators that have a tone."""
+    found = {}
+    for model in models:
+        band, center_mhz = model.band, tones.center_mhz[model.band]
+        on = np.flatnonzero(tones.power[band])
+        offsets = np.zeros((CHANNELS_PER_BAND, _SWEPT_MHZ.size))
+        offsets[on] = center_mhz[on, None] + _SWEPT_MHZ
+        swept = model.sweep(offsets, TONE_POWER, _settings(band, tones), np.zeros(len(detectors)))
+        for channel in on.tolist():
+            found[band, channel] = (model.sub_band_mhz[channel] + offsets[channel], swept[channel])
+    return found
 
 
 def _settings(band: int, tones: Tones) -> BandSettings:

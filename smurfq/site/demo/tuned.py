@@ -38,9 +38,9 @@ def _band(band: ExpectedBand, delay_us: float | None, relock: Mapping[str, Any])
     number = band.band
     yield Row(
         f"band {number}: delay",
-        "nothing" if delay_us is None else f"{delay_us:.3f} us",
-        f"{band.delay_us:.3f} us",
-        f"{_DELAY_BOUND_US:g} us",
+        "nothing" if delay_us is None else f"{delay_us:.3f} µs",
+        f"{band.delay_us:.3f} µs",
+        f"{_DELAY_BOUND_US:g} µs",
         delay_us is not None and abs(delay_us - band.delay_us) <= _DELAY_BOUND_US,
     )
     on, good = (_of_band(relock.get(key), number) for key in ("all_det_num", "good_det_num"))

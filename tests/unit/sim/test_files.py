@@ -36,7 +36,7 @@ def test_a_tune_has_every_tone_where_its_register_has_it(tmp_path: Path) -> None
     folders = Folders.below(tmp_path)
     write_site(folders, SLOTS)
     tones = tones_at(BANDS, CHANNELS)
-    path = write_slot(folders, SLOTS[0], tones, {(0, 3): 11, (7, 500): -1})
+    path = write_slot(folders, SLOTS[0], tones, {(0, 3): 11, (7, 500): -1}, {})
     tune = np.load(path, allow_pickle=True).item()
     assert [len(tune[band]["resonances"]) for band in range(8)] == [2, 0, 0, 0, 0, 0, 0, 1]
     resonance = tune[7]["resonances"][0]
@@ -56,5 +56,5 @@ def test_what_operations_have_noted_in_the_device_configuration_stays(tmp_path: 
     write_site(folders, SLOTS)
     device = folders.config / "device_crate1slot2.yml"
     device.write_text("kept")
-    write_slot(folders, SLOTS[0], tones_at(BANDS, CHANNELS), {})
+    write_slot(folders, SLOTS[0], tones_at(BANDS, CHANNELS), {}, {})
     assert device.read_text() == "kept"

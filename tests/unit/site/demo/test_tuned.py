@@ -24,7 +24,7 @@ def test_what_is_true_agrees() -> None:
     assert wrong(*found()) == set()
     shown = {row.what: (row.found, row.held) for row in compare_tune(*found(), BANDS)}
     assert shown["band 0: resonators with a tone"] == ("201", "200 to 202")
-    assert shown["band 1: delay"] == ("2.489 us", "2.490 us")
+    assert shown["band 1: delay"] == ("2.489 µs", "2.490 µs")
 
 
 @pytest.mark.parametrize(
