@@ -14,6 +14,7 @@ from typing import Any
 from smurfq.core import session as events
 from smurfq.core.session import Event
 from smurfq.errors import OperationFailedError
+from smurfq.runner.room import room
 
 LIVE_BYTES = 8 * 1024 * 1024  # of one operation; the file has the rest
 FLUSH_EVERY_S = 0.2
@@ -25,6 +26,12 @@ class Output:
     """The read end of an operation's stdout and stderr.
 
     ``log`` is as the operation ``run`` has it: True (file and worker's log), a path (that file), False (nothing kept).
+    A full disk ends the file, not the operation.
+
+    Raises
+    ------
+    OperationFailedError
+        The path that was asked for cannot be written to.
     """
 
     def __init__(
@@ -33,7 +40,7 @@ class Output:
         self.path = None if log is False else Path(log) if isinstance(log, str) else file
         self._log_line = log_line if log is True else None
         self._add = add
-        self._file = self._open()
+        self._file = self._open(asked_for=isinstance(log, str))
         self.fileno, self.write_end = os.pipe()
         os.set_blocking(self.fileno, False)
         self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
@@ -42,18 +49,26 @@ class Output:
         self._next_flush = 0.0
         self._line = ""
 
-    def _open(self) -> Any:
+    def _open(self, *, asked_for: bool) -> Any:
         if self.path is None:
             return None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return self.path.open("ab", buffering=0)
         except OSError as cause:
+            if not asked_for:  # what turns a card off must run on a full disk too
+                self._lacks("there is no file", cause)
+                return None
             raise OperationFailedError(
                 f"cannot log to {self.path}: {cause.strerror}; nothing was run. Is the folder there, and writable for "
-                "the worker's user?",
+                f"the worker's user? {room(self.path.parent)}",
                 log=str(self.path),
             ) from cause
+
+    def _lacks(self, what: str, cause: OSError) -> None:
+        where = room(self.path.parent) if self.path else ""
+        text = f"WARNING: {what} {self.path}: {cause.strerror}, {where}; what is not in it is in the record only"
+        self._add(events.message(text, time.time()))
 
     def close_write_end(self) -> None:
         """Close our copy of the write end, once the operation has its own."""
@@ -105,7 +120,7 @@ class Output:
         self._show(self._decode(chunk), len(chunk))
 
     def _keep(self, chunk: bytes) -> None:
-        """Write to the file; a full disk ends the file, not the operation."""
+        """Write to the file, for as long as that can be done."""
         if self._file is None:
             return
         try:
@@ -113,8 +128,7 @@ class Output:
         except OSError as cause:
             self._file.close()
             self._file = None
-            text = f"WARNING: {self.path} is incomplete: {cause.strerror}; the end of the output is in the record only"
-            self._add(events.message(text, time.time()))
+            self._lacks("incomplete is", cause)
 
     def _show(self, text: str, size: int) -> None:
         if not text:

@@ -23,6 +23,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from smurfq.config import Settings
@@ -30,6 +31,7 @@ from smurfq.core.jsonsafe import plain
 from smurfq.errors import OperationAbortedError
 from smurfq.runner import wire
 from smurfq.runner.leftovers import SESSION_VARIABLE
+from smurfq.runner.room import room_for
 from smurfq.runner.session import Session
 
 Body = Callable[..., Any]
@@ -130,7 +132,7 @@ def _run(
             threading._shutdown()  # type: ignore[attr-defined]
             atexit._run_exitfuncs()
     except BaseException as error:  # noqa: BLE001 - a process's rim: whatever it was goes into the record
-        result = {"k": "result", "ok": False, **_describe(error)}
+        result = {"k": "result", "ok": False, **_describe(error, settings)}
         traceback.print_exc()
     signal.signal(ABORT_SIGNAL, signal.SIG_IGN)
     session.data.send_changes()
@@ -186,11 +188,13 @@ def _is_abort(error: BaseException) -> bool:
     return isinstance(error, AbortSignal | OperationAbortedError) or type(error).__name__ == _SODETLIB_ABORT
 
 
-def _describe(error: BaseException) -> dict[str, Any]:
+def _describe(error: BaseException, settings: Settings) -> dict[str, Any]:
+    folders = (settings.state_dir, settings.smurf.timestreams_dir, settings.smurf.smurf_data_dir, Path())
+    full = room_for(error, folders)
     return {
         "aborted": _is_abort(error),
         "type": type(error).__name__,
-        "message": str(error) or type(error).__name__,
+        "message": (str(error) or type(error).__name__) + (f"; {full}: make room" if full else ""),
         "fields": plain(getattr(error, "fields", {})),
         "traceback": "".join(traceback.format_exception(error))[-16_384:],
     }

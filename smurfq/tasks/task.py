@@ -26,10 +26,17 @@ from smurfq.core.scripts import check_log, check_script
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import queue_name
 from smurfq.core.submission import OWNER
-from smurfq.errors import OperationAbortedError, OperationLostError, ParameterError, SmurfqError
+from smurfq.errors import (
+    OperationAbortedError,
+    OperationFailedError,
+    OperationLostError,
+    ParameterError,
+    SmurfqError,
+)
 from smurfq.reaper import Reaper
 from smurfq.runner import lock, processes
 from smurfq.runner.process import Body
+from smurfq.runner.room import room
 from smurfq.runner.runner import Job, Runner
 from smurfq.runner.supervisor import Supervisor
 from smurfq.store import Batch, patiently
@@ -142,11 +149,7 @@ class OperationTask(Task):  # type: ignore[misc]
             check_log(self._params["log"], self.app.settings.log_folders)
         if (leash := self._leash()) is not None:
             leash.require(f"{operation.name} on {slot}")
-        if self._lock is not None:  # of an operation that ended, but whose task Celery could not bring to its end
-            os.close(self._lock)
-            self._lock = None
-        self._lock = lock.acquire(worker.lock, self.app.settings.worker.lock_wait_s)
-        self._require_first_time(worker, task_id)
+        self._take_card(worker, task_id)
 
     def _refuse_slot(self, worker: WorkerContext, slot: str, task_id: str) -> NoReturn:
         """End a message that came through the queue of another slot; one with a record has its own in the right one."""
@@ -158,21 +161,50 @@ class OperationTask(Task):  # type: ignore[misc]
             slot=slot,
         )
 
-    def _require_first_time(self, worker: WorkerContext, task_id: str) -> None:
-        """Return if this try of the task was never begun on this host, whatever Redis has forgotten.
+    def _take_card(self, worker: WorkerContext, task_id: str) -> None:
+        """Lock the card, and note on this host that this try of the task begins.
 
         Raises
         ------
+        SlotBusyError
+            Something that an operation left behind holds it.
         OperationLostError
-            It was.
+            It was begun before, whatever Redis has forgotten.
+        OperationFailedError
+            The state folder cannot be written to.
         """
-        if not worker.begun.note(task_id, self.request.retries):
+        if self._lock is not None:  # of an operation that ended, but whose task Celery could not bring to its end
+            os.close(self._lock)
+            self._lock = None
+        try:
+            self._lock = lock.acquire(worker.lock, self.app.settings.worker.lock_wait_s)
+            first = self._note_begin(worker, task_id)
+        except SmurfqError:
+            raise
+        except OSError as cause:
+            raise OperationFailedError(
+                f"{self.name} on {worker.slot}: cannot write to {room(self.app.settings.state_dir.absolute())}: "
+                f"{cause.strerror}; nothing was run. Make room there, or give it to the worker's user",
+                slot=worker.slot,
+                session_id=task_id,
+            ) from cause
+        if not first:
             raise OperationLostError(
                 f"{self.name} on {worker.slot} is lost: it was begun before, which Redis has forgotten (killed, or "
                 "another one now?), and it is not run again; what it did, the log file of its first run tells",
                 slot=worker.slot,
                 session_id=task_id,
             )
+
+    def _note_begin(self, worker: WorkerContext, task_id: str) -> bool:
+        """Whether this try of the task was not begun before on this host; an emergency is not kept by a full disk."""
+        try:
+            return worker.begun.note(task_id, self.request.retries)
+        except OSError as cause:
+            if (self.request.delivery_info or {}).get("routing_key") != queue_name(worker.slot, "emergency"):
+                raise
+            logger.error("%s[%s] is run although that cannot be noted: %s", self.name, task_id, cause)
+            return True
 
     def _slot_of(self, kwargs: Any) -> str:
         """The slot that a message is for."""

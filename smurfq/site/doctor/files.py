@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from smurfq.core.slot import SlotId
 from smurfq.operation_environment import environment
+from smurfq.runner.room import is_low, room
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
-
-_LOW_BYTES = 1 << 30
 
 
 def check(examined: Examined) -> Iterator[Finding]:
     """Examine the folders that the settings name."""
     yield _state_dir(examined.settings.state_dir.absolute())
+    yield from _data_dirs((examined.settings.smurf.timestreams_dir, examined.settings.smurf.smurf_data_dir))
     yield from _scripts(examined.settings.scripts.folders)
     yield from _config_dir(examined)
 
@@ -27,12 +26,19 @@ def _state_dir(path: Path) -> Finding:
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
         return fail("state folder", f"{path} cannot be written to", "give it to smurfq's user, or set SMURFQ_STATE_DIR")
-    free = shutil.disk_usage(there).free
-    if free < _LOW_BYTES:
+    if is_low(path):
         return warn(
-            "state folder", f"{path}: only {free >> 20} MB are free", "make room; logs and Valkey's data are there"
+            "state folder", room(path), "make room; locks, notes, logs and the embedded Valkey's data are there"
         )
-    return ok("state folder", f"{path}, {free >> 30} GB free")
+    return ok("state folder", room(path))
+
+
+def _data_dirs(folders: tuple[Path, ...]) -> Iterator[Finding]:
+    """Where operations write their data; a folder that is not on this machine is not missed."""
+    for folder in folders:
+        if folder.is_dir():
+            todo = "make room; what an operation writes there fails"
+            yield warn("data folder", room(folder), todo) if is_low(folder) else ok("data folder", room(folder))
 
 
 def _scripts(folders: tuple[Path, ...]) -> Iterator[Finding]:

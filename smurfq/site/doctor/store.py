@@ -6,16 +6,18 @@ import ipaddress
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
 from smurfq.core.redis_url import is_sentinel
+from smurfq.runner.room import is_low, room
 from smurfq.site.doctor import sentinels
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 from smurfq.store import connect, durability
-from smurfq.store.connection import Client, explain, without_password
+from smurfq.store.connection import Client, explain, takes_no_writes, without_password
 
 _OLDEST = (6, 2)
 _CLOCKS_DIFFER_S = 1.0
@@ -30,7 +32,8 @@ def check(examined: Examined) -> Iterator[Finding]:
         try:
             info: dict[str, Any] = client.info()
         except (RedisError, OSError) as error:
-            yield fail("redis", explain(url, error), _start(examined))
+            todo = "make room on its disk, or mend it" if takes_no_writes(error) else _start(examined)
+            yield fail("redis", explain(url, error), todo)
             return
         examined.redis_answers = True
         yield _version(shown, info)
@@ -40,6 +43,8 @@ def check(examined: Examined) -> Iterator[Finding]:
         yield _clock(client)
         if is_sentinel(url):
             yield from sentinels.check(url, client, info)
+        else:
+            yield from _disk(client, url)
     if not is_sentinel(url):
         yield from _password(url)
 
@@ -103,6 +108,18 @@ def _clock(client: Client) -> Finding:
             "set both by NTP or PTP",
         )
     return ok("clock", f"this machine's and Redis's clock agree within {max(abs(differs_s), 0.001):.3f} s")
+
+
+def _disk(client: Client, url: str) -> Iterator[Finding]:
+    """Where Redis writes, if that is this machine and nearly full."""
+    if not _is_loopback(urlsplit(url).hostname or ""):
+        return
+    try:
+        folder = Path(str(client.config_get("dir")["dir"]))
+    except (RedisError, KeyError):
+        return
+    if folder.is_dir() and is_low(folder):  # it may run in a container
+        yield warn("redis disk", room(folder), "make room: Redis takes no writes once it is full")
 
 
 def _password(url: str) -> Iterator[Finding]:
