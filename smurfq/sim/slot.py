@@ -20,6 +20,7 @@ from smurfq.core.slot import SlotId
 from smurfq.errors import StreamError
 from smurfq.sim import registers as r
 from smurfq.sim.cryocard import HEMT_GATE_DAC, Cryocard
+from smurfq.sim.dac_registers import DacRegisters
 from smurfq.sim.dacs import SlowDacs
 from smurfq.sim.faults import Faults
 from smurfq.sim.physics.tes import Floats
@@ -196,8 +197,12 @@ class SimSlot:
 
     def change(self, changes: Mapping[str, Value]) -> None:
         """Change registers that were not put, and tell those who watch."""
-        self._values.update(changes)
+        self.keep(changes)
         self._on_change(list(changes))
+
+    def keep(self, changes: Mapping[str, Value]) -> None:
+        """Change registers and tell nobody."""
+        self._values.update(changes)
 
     def show(self, names: Iterable[str]) -> None:
         """Tell those who watch registers what they hold, changed or not."""
@@ -230,8 +235,6 @@ class SimSlot:
     def _all_handlers(self) -> dict[str, Handler]:
         found: dict[str, Handler] = {
             r.CARD_WRITE: self._put_card,
-            r.DAC_DATA + "Array": self._put_dacs,
-            r.DAC_CONTROL + "Array": self._put_controls,
             r.MASK: lambda value, _now: self._set(r.NUM_CHANNELS, int(np.size(value))),
             r.INTERNAL_FACTOR: lambda _value, _now: self._set(r.FACTOR, self._values[r.INTERNAL_FACTOR]),
             r.ENABLE_STREAMING: lambda value, now: self._to_stream(lambda stream: stream.enable(bool(value), now)),
@@ -239,17 +242,9 @@ class SimSlot:
             r.PROCESSOR + "Unwrapper:reset": lambda *_: self._to_stream(lambda stream: stream.reset_unwrapper()),
             r.PROCESSOR + "Filter:reset": lambda *_: self._to_stream(lambda stream: stream.reset_filter()),
             r.RESTART_LINK: self._restart_link,
+            **DacRegisters(self, self.dacs).handlers(),
             **self.radio.handlers(),
-            r.PLAYBACK + "TimerSize": lambda value, now: self.dacs.set_timer(int(value), now),
-            r.PLAYBACK + "EnableCh": lambda value, now: self._put_playback(int(value), now),
-            r.PLAYBACK + "Continuous": lambda value, now: self.dacs.set_continuous(bool(value), now),
         }
-        for number in range(1, r.NUM_DACS + 1):
-            found[r.dac_register(number)] = partial(self._put_dac, number)
-            found[f"{r.DAC_CONTROL}[{number}]"] = partial(self._put_control, number)
-        for table in range(2):
-            found[f"{r.TABLES}Lut[{table}]:MemArray"] = partial(self._put_table, table)
-            found[f"{r.PLAYBACK}DacAxilAddr[{table}]"] = partial(self._put_address, table)
         for band in range(r.NUM_BANDS):
             found[r.band_register(band, "CryoChannels:setAmplitudeScales")] = partial(self._put_amplitudes, band)
         return found
@@ -273,41 +268,6 @@ class SimSlot:
             self._set(r.CARD_READ, reply)
         if self._card.relays != before:
             self.dacs.set_relays(self._card.relays, now)
-
-    def _put_dac(self, number: int, bits: Any, now: float) -> None:
-        self.dacs.set_dac(number, int(bits), now)
-        self._show_dacs(r.DAC_DATA + "Array")
-
-    def _put_dacs(self, _bits: Any, now: float) -> None:
-        self.dacs.set_dacs(self._array(r.DAC_DATA + "Array"), now)
-        self._show_dacs(*(r.dac_register(number) for number in range(1, r.NUM_DACS + 1)))
-
-    def _put_playback(self, tables: int, now: float) -> None:
-        self.dacs.enable(tables, now)
-        self._show_dacs(r.DAC_DATA + "Array", *(r.dac_register(number) for number in range(1, r.NUM_DACS + 1)))
-
-    def _show_dacs(self, *names: str) -> None:
-        """Bring the registers of the DACs, of which there are two kinds, into agreement with what stands on them."""
-        bits = self.dacs.dacs
-        self._values[r.DAC_DATA + "Array"] = bits.astype(np.int32)
-        for number in range(1, r.NUM_DACS + 1):
-            self._values[r.dac_register(number)] = int(bits[number - 1])
-        self._on_change(names)
-
-    def _put_control(self, number: int, value: Any, _now: float) -> None:
-        controls = self._array(r.DAC_CONTROL + "Array").copy()
-        controls[number - 1] = int(value)
-        self._set(r.DAC_CONTROL + "Array", controls)
-
-    def _put_controls(self, _value: Any, _now: float) -> None:
-        for number, value in enumerate(self._array(r.DAC_CONTROL + "Array").tolist(), start=1):
-            self._set(f"{r.DAC_CONTROL}[{number}]", int(value))
-
-    def _put_address(self, table: int, dac: Any, now: float) -> None:
-        self.dacs.address(table, int(dac), now)
-
-    def _put_table(self, table: int, _bits: Any, now: float) -> None:
-        self.dacs.load_table(table, self._array(f"{r.TABLES}Lut[{table}]:MemArray"), now)
 
     def _put_amplitudes(self, band: int, amplitude: Any, _now: float) -> None:
         name = r.band_register(band, "CryoChannels:amplitudeScaleArray")

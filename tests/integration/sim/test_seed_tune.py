@@ -35,7 +35,7 @@ def test_a_fit_of_the_tune_gives_back_the_resonators(tmp_path: Path) -> None:
         q_i, at_mhz, kind = (truth[name][rows] for name in ("q_i", "frequency_mhz", "kind"))
     good = kind == "good"
     assert good.sum() > 12
-    # The upper bands are mixed up by 2 GHz before the card sees them, which the fit takes back; widths stay as they are.
+    # The upper bands are mixed up by 2 GHz on their way, which the fit takes back; widths stay as they are.
     fitted_mhz = found["model_params"]["f_0"] + np.where(found["bands"] > 3, 2000.0, 0.0)
     assert np.abs(fitted_mhz - at_mhz)[good].max() < 0.1  # within what the SQUID moves it over
     expected = q_i * (found["model_params"]["f_0"] / fitted_mhz)
