@@ -211,6 +211,11 @@ def data_set(values: Mapping[str, Any], time: float) -> Event:
     return {"k": "data", "t": time, "set": dict(values)}
 
 
+def data_shown(values: Mapping[str, Any], time: float) -> Event:
+    """An event that is not kept: keys of the session data set, as a clock's is that is written each second."""
+    return {"k": "data", "t": time, "set": dict(values), "kept": False}
+
+
 def data_removed(keys: Iterable[str], time: float) -> Event:
     """An event: keys of the session data removed."""
     return {"k": "data", "t": time, "remove": list(keys)}

@@ -44,6 +44,14 @@ class SessionData(dict[str, Any]):
         super().update(values)
         self._send(values)
 
+    def observe(self, values: Mapping[str, Any], *, clock: str) -> None:
+        """Set what is read again and again: only what has changed is told, and the time ``clock`` is only shown."""
+        super().update(values)
+        changed = {k: v for k, v in values.items() if k != clock and (k not in self._sent or self._sent[k] != plain(v))}
+        self._send(changed)
+        self._sent[clock] = plain(values[clock])
+        self._emit(events.data_shown({clock: self._sent[clock]}, time.time()))
+
     def __ior__(self, other: Any) -> SessionData:  # type: ignore[override,misc]
         self.update(other)
         return self

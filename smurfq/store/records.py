@@ -26,11 +26,15 @@ _BLOCK_MS = 5_000
 _READ_COUNT = 500
 _LOOKED_BACK = 1000  # batches of other writers that may have come between a write and its retry
 
-# KEYS: record, events, waiting, data, last of the slots.
+# KEYS: record, events, waiting, data, last of the slots, a name for a moment.
 # ARGV: seconds to live, task id, writer, batch, then the header.
 _END = """
 if redis.call('HEXISTS', KEYS[1], 'outcome') == 1 then return 0 end -- a status may be written late, over "done"
 redis.call('XADD', KEYS[2], '*', 'w', ARGV[3], 'n', '0', 'b', ARGV[4])
+if redis.call('XLEN', KEYS[2]) < 1000 then -- a stream has room for more, which a copy has not: some 3 kB less
+  redis.call('COPY', KEYS[2], KEYS[6], 'REPLACE')
+  redis.call('RENAME', KEYS[6], KEYS[2])
+end
 for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('HINCRBY', KEYS[1], '_rev', 1)
 redis.call('EXPIRE', KEYS[1], ARGV[1])
@@ -113,22 +117,16 @@ class Records:
     def end(self, task_id: str, writer: str, event: Event) -> bool:
         """Write how a run ended; false, and nothing is written, where its end was written before."""
         header = [text for name, value in event["set"].items() for text in (name, dumps(value))]
-        return bool(
-            self._end(
-                keys=[keys.record(task_id), keys.events(task_id), keys.WAITING, keys.data(task_id), keys.LAST],
-                args=[self.expires_s, task_id, writer, dumps([event]), *header],
-            )
-        )
+        events = keys.events(task_id)
+        names = [keys.record(task_id), events, keys.WAITING, keys.data(task_id), keys.LAST, f"{events}:copy"]
+        return bool(self._end(keys=names, args=[self.expires_s, task_id, writer, dumps([event]), *header]))
 
     def queue(self, pipe: Pipeline, batch: Batch) -> None:
         """Put the commands that write ``batch`` into a pipeline."""
         task_id = batch.task_id
-        pipe.xadd(
-            keys.events(task_id),
-            {"w": batch.writer, "n": batch.number, "b": dumps(batch.events)},
-            maxlen=BATCHES_KEPT,
-            approximate=True,
-        )
+        if kept := [event for event in batch.events if event.get("kept", True)]:
+            fields: dict[Any, Any] = {"w": batch.writer, "n": batch.number, "b": dumps(kept)}
+            pipe.xadd(keys.events(task_id), fields, maxlen=BATCHES_KEPT, approximate=True)
         header: dict[str, Any] = {}
         messages = 0
         data_touched = False

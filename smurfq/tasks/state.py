@@ -43,7 +43,7 @@ def _poll(session: Session, read: Callable[[], dict[str, Any]], poll_interval_s:
         started = time.monotonic()
         state = read()
         _set_degraded(session, None)
-        session.data.update(state)
+        session.data.observe(state, clock="last_update")
         session.feed("state_results", {name: state[name] for name in _FEED_FIELDS})
         if once or session.wait(max(0.0, poll_interval_s - (time.monotonic() - started))):
             return

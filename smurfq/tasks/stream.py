@@ -75,4 +75,4 @@ def _keep_on(session: Session, duration_s: float | None) -> None:
         left_s = _UPDATE_S if duration_s is None else duration_s - (time.monotonic() - started)
         if left_s <= 0 or session.wait(min(_UPDATE_S, left_s)):
             return
-        session.data["last_updated"] = time.time()
+        session.data.observe({"last_updated": time.time()}, clock="last_updated")

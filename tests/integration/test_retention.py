@@ -14,10 +14,12 @@ from smurfq.store import Batch, Records
 from smurfq.store.connection import Client
 from smurfq.store.feeds import Feeds
 from smurfq.store.fence import Running
+from smurfq.store.records import Update
 from smurfq.store.verbs import Request
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from tests.integration.live import WITHIN_S, LiveSite, bind, eventually
+from tests.integration.records import beside
 
 SLOT = "crate1slot2"
 KEPT_S = 1000
@@ -110,3 +112,32 @@ def test_the_first_run_of_a_day_removes_the_logs_of_expired_records(site: LiveSi
     record = run.delay(slot=slot, script=site.script("one.py", "print('one')")).get(timeout=WITHIN_S)
     assert Path(record["log_file"]).read_text() == "one\n"
     assert [path.stem for path in logs.glob("*/120000_test_*.log")] == ["120000_test_young"]
+
+
+def test_a_clock_in_the_data_leaves_nothing_in_the_events(valkey: Client) -> None:
+    """A stream writes the time each second, for hours."""
+    records = Records(valkey, 100)
+    records.start(SessionRecord("one", op_name="stream", slot=SLOT))
+    records.append(Batch("one", "w", 0, [session.data_set({"stream_on": True}, 1.0)]))
+    before = valkey.xlen(keys.events("one"))
+    for number in range(1, 50):
+        records.append(Batch("one", "w", number, [session.data_shown({"last_updated": float(number)}, number)]))
+    assert valkey.xlen(keys.events("one")) == before
+    assert records.read("one").data == {"stream_on": True, "last_updated": 49.0}
+
+
+def test_a_record_that_is_over_takes_the_room_that_it_needs(valkey: Client) -> None:
+    records = Records(valkey, 100)
+    records.start(SessionRecord("one", op_name="test", slot=SLOT))
+    records.append(Batch("one", "w", 0, [session.message("hello", 1.0)]))
+    events = valkey.xrange(keys.events("one"))
+    room = valkey.memory_usage(keys.events("one"))
+    followed: list[Update | None] = []
+    with beside(lambda: followed.append(next(records.subscribe("one", events[-1][0])))):
+        eventually(lambda: any("b" in client["flags"] for client in valkey.client_list()), what="somebody follows")
+        assert records.end("one", "end", session.ended(2.0, Outcome.SUCCEEDED))
+    assert valkey.memory_usage(keys.events("one")) < room / 2  # type: ignore[operator]
+    assert valkey.xrange(keys.events("one"))[:-1] == events
+    assert [update.writer for update in followed if update] == ["end"], "who waited for its end is told"
+    assert 0 < valkey.ttl(keys.events("one")) <= 100
+    assert valkey.keys("*:copy") == []

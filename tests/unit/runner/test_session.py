@@ -45,6 +45,19 @@ def seen() -> Iterator[Seen]:
     made.flag.close()
 
 
+def test_of_what_is_observed_again_only_changes_flow_out(seen: Seen) -> None:
+    data = seen.session.data
+    for at, mask in ((1.0, np.array([1, 2])), (2.0, np.array([1, 2])), (3.0, np.array([1, 2, 3]))):
+        data.observe({"mask": mask, "tag": None, "last_update": at}, clock="last_update")
+    told = [event["set"] for event in seen.events if event.get("kept", True)]
+    assert told == [{"mask": [1, 2], "tag": None}, {"mask": [1, 2, 3]}]
+    assert [event["set"] for event in seen.events if "kept" in event] == [{"last_update": at} for at in (1.0, 2.0, 3.0)]
+    assert data["last_update"] == 3.0
+    before = len(seen.events)
+    data.send_changes()
+    assert len(seen.events) == before
+
+
 def test_items_flow_out_as_they_are_set(seen: Seen) -> None:
     data = seen.session.data
     data["Rn"] = np.array([1.0, np.nan])
