@@ -11,6 +11,7 @@ from typing import IO, Any
 import click
 
 from smurfq.cli.options import choose_slot, connection, echo_json, json_option
+from smurfq.cli.telling import tell
 from smurfq.client import Submission, submit_all
 from smurfq.client.status import summary
 
@@ -47,8 +48,8 @@ def batch(file: str, owner: str | None, as_json: bool) -> None:
         echo_json([summary(record) for record in records])
         return
     for record in records:
-        click.echo(f"{record.op_name} {record.session_id} on {record.slot}")
-    click.echo(f"{len(records)} queued; `smurfq watch` shows them")
+        tell(f"{record.op_name} {record.session_id} on {record.slot}")
+    tell(f"{len(records)} queued; `smurfq watch` shows them")
 
 
 def _lines(file: IO[Any]) -> Iterator[Submission]:

@@ -9,6 +9,7 @@ import click
 
 from smurfq.cli.exit_codes import ExitCode
 from smurfq.cli.options import echo_json, json_option
+from smurfq.cli.telling import tell
 from smurfq.site.doctor import examine
 from smurfq.site.doctor.finding import Finding
 
@@ -33,16 +34,16 @@ def doctor(as_json: bool) -> None:
     if as_json:
         echo_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})
     else:
-        click.echo(f"{len(findings)} checks: {len(failed)} failed, {len(warned)} warnings")
+        tell(f"{len(findings)} checks: {len(failed)} failed, {len(warned)} warnings")
     if failed:
         raise click.exceptions.Exit(ExitCode.ERROR)
 
 
 def _show(finding: Finding) -> None:
     level = click.style(f"{finding.level:<4}", fg=_STYLE[finding.level], bold=True)
-    click.echo(f"{level} {finding.name}: {finding.found}")
+    tell(f"{level} {finding.name}: {finding.found}")
     if finding.todo:
-        click.echo(f"     -> {finding.todo}")
+        tell(f"     -> {finding.todo}")
 
 
 COMMANDS: list[click.Command] = [doctor]

@@ -17,6 +17,7 @@ from smurfq.cli.options import (
     slot_of,
     slot_option,
 )
+from smurfq.cli.telling import tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import Answer, Run, Slots
 from smurfq.client.waiting import short
@@ -116,7 +117,7 @@ def emergency_off(*, slot: str | None, every: bool, by: str | None, reason: str,
             _tell(run, "asked", "queued before all else", as_json=as_json, wait=False)
         else:
             codes.append(follow_to_end(run, as_json=as_json))
-        click.echo(f"{name} stays held; `smurfq release --slot {name}` releases it", err=True)
+        tell(f"{name} stays held; `smurfq release --slot {name}` releases it", err=True)
     sys.exit(next((code for code in codes if code), ExitCode.SUCCEEDED))
 
 
@@ -138,9 +139,9 @@ def _tell(run: Run, answer: Answer, asked: str, *, as_json: bool, wait: bool) ->
         echo_json({"session_id": run.id, "answer": answer, "status": record.status, "outcome": record.outcome})
         return
     what = f"{record.op_name} {short(run.id)} on {record.slot}"
-    click.echo(f"{what} {_SAID.get(answer, asked)}{f'; it ended as {record.outcome}' if record.done else ''}")
+    tell(f"{what} {_SAID.get(answer, asked)}{f'; it ended as {record.outcome}' if record.done else ''}")
     if not record.done:
-        click.echo(f"`smurfq follow {short(run.id)}` shows how it ends")
+        tell(f"`smurfq follow {short(run.id)}` shows how it ends")
 
 
 COMMANDS = [stop, abort, emergency_off]

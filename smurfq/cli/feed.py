@@ -9,6 +9,7 @@ from rich.table import Table
 
 from smurfq.cli.options import connection, echo_json, json_option, slot_of
 from smurfq.cli.render import terminal
+from smurfq.cli.telling import tell
 from smurfq.core.operations import OPERATIONS
 from smurfq.store.feeds import Block, Feeds
 
@@ -76,9 +77,9 @@ def _write(block: Block, *, as_json: bool) -> None:
     if as_json:
         echo_json(block.to_dict())
         return
-    click.echo(f"{_when(block)}  {block.slot}  {block.block_name}")
+    tell(f"{_when(block)}  {block.slot}  {block.block_name}")
     for field, value in block.data.items():
-        click.echo(f"    {field:<28} {_number(value)}")
+        tell(f"    {field:<28} {_number(value)}")
 
 
 def _when(block: Block) -> str:

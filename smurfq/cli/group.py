@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import click
 
 from smurfq.cli.exit_codes import ExitCode, of_error
+from smurfq.cli.telling import tell
 from smurfq.errors import SmurfqError
 
 # A module is imported only when one of its commands is asked for; each lists its commands in ``COMMANDS``.
@@ -67,20 +68,20 @@ class SmurfqGroup(click.Group):
         except SmurfqError as error:
             if ctx.params.get("debug"):
                 raise
-            click.echo(f"smurfq: {error}", err=True)
+            tell(f"smurfq: {error}", err=True)
             raise click.exceptions.Exit(of_error(error)) from error
         except (click.exceptions.ClickException, click.exceptions.Exit, click.exceptions.Abort, BrokenPipeError):
             raise
         except OSError as error:
             if ctx.params.get("debug"):
                 raise
-            click.echo(f"smurfq: {error}", err=True)
+            tell(f"smurfq: {error}", err=True)
             raise click.exceptions.Exit(ExitCode.ERROR) from error
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
             name = type(error).__name__
-            click.echo(
+            tell(
                 f"smurfq: {name}: {error}\n"
                 f"This is a defect of smurfq; `smurfq --debug {' '.join(sys.argv[1:])}` tells where.",
                 err=True,

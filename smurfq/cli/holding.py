@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from smurfq.cli.options import echo_json, json_option, slot_of, slot_option
+from smurfq.cli.telling import tell
 
 _UNITS_S = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?")
@@ -49,9 +50,9 @@ def hold(*, slot: str | None, note: str, for_s: float | None, owner: str | None,
     if as_json:
         echo_json({**asdict(held.hold), "confirmed": held.confirmed})
         return
-    click.echo(str(held.hold))
+    tell(str(held.hold))
     if not held.confirmed:
-        click.echo(
+        tell(
             "smurfq: the worker did not confirm in time; one more operation may start. "
             f"`smurfq status --slot {held.hold.slot}` shows it",
             err=True,
@@ -75,7 +76,7 @@ def release(slot: str | None, owner: str | None, force: bool, as_json: bool) -> 
     if as_json:
         echo_json({"slot": chosen.slot, "released": released})
     else:
-        click.echo(f"{chosen.slot} is released" if released else f"{chosen.slot} was not held")
+        tell(f"{chosen.slot} is released" if released else f"{chosen.slot} was not held")
 
 
 COMMANDS = [hold, release]

@@ -8,6 +8,7 @@ import click
 
 from smurfq.cli.holding import TimeSpan
 from smurfq.cli.options import connection, echo_json, json_option, slot_of, slot_option
+from smurfq.cli.telling import tell
 from smurfq.core.submission import OWNER
 
 _owner_option = click.option("--owner", metavar="NAME", help="Whose it is. [default: SMURFQ_OWNER, else user@host]")
@@ -38,9 +39,9 @@ def lock(*, slot: str | None, note: str, for_s: float | None, owner: str | None,
     if as_json:
         echo_json({**asdict(put), "others_waiting": [item.task_id for item in others]})
         return
-    click.echo(str(put))
+    tell(str(put))
     if others:
-        click.echo(
+        tell(
             f"smurfq: {len(others)} of others wait there already and will still run; `smurfq queue list --slot "
             f"{put.slot}` shows them, `smurfq hold` stops them",
             err=True,
@@ -65,9 +66,9 @@ def unlock(slot: str | None, owner: str | None, force: bool, as_json: bool) -> N
     if as_json:
         echo_json({"slot": chosen.slot, "unlocked": unlocked})
     elif unlocked and before is not None and force:
-        click.echo(f"{chosen.slot} is unlocked; it was {before.owner}'s")
+        tell(f"{chosen.slot} is unlocked; it was {before.owner}'s")
     else:
-        click.echo(f"{chosen.slot} is unlocked" if unlocked else f"{chosen.slot} was not locked")
+        tell(f"{chosen.slot} is unlocked" if unlocked else f"{chosen.slot} was not locked")
 
 
 COMMANDS = [lock, unlock]

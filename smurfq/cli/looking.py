@@ -10,6 +10,7 @@ from rich.text import Text
 
 from smurfq.cli.options import connection, echo_json, json_option, run_of, slot_of, slot_option
 from smurfq.cli.render import history_table, moment, show_record, show_status, terminal
+from smurfq.cli.telling import clean, tell
 from smurfq.client import Slots
 from smurfq.client.status import bridge_health, summary
 from smurfq.core import operations
@@ -94,14 +95,14 @@ def history(*, slot: str | None, operation: str | None, before: datetime | None,
     elif records:
         terminal().print(history_table(records))
     else:
-        click.echo("no such runs" if slot or operation or before else "no runs yet")
+        tell("no such runs" if slot or operation or before else "no runs yet")
 
 
 def _bridge_text(bridge: Health | None) -> Text:
     if bridge is None:
         return Text("bridge  not alive: messages of publishers are lost; `smurfq bridge` starts it", "bold red")
     counts = bridge.counters
-    text = Text(f"bridge  alive at {bridge.address} since {moment(bridge.started)}, ")
+    text = Text(clean(f"bridge  alive at {bridge.address} since {moment(bridge.started)}, "))
     text.append(f"{counts.received} received, {counts.applied} applied")
     for name in ("malformed", "unknown_id", "lost", "buffered", "buffered_dropped", "kernel_dropped"):
         number = getattr(counts, name)

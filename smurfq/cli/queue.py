@@ -15,6 +15,7 @@ from smurfq.cli.options import (
     slot_option,
 )
 from smurfq.cli.render import queue_table, terminal
+from smurfq.cli.telling import tell
 from smurfq.client import Slots
 from smurfq.client.status import waiting_dict
 from smurfq.client.waiting import short
@@ -47,7 +48,7 @@ def list_waiting(slot: str | None, as_json: bool) -> None:
             console.print(name, style="bold")
             console.print(queue_table(waiting))
     if not any(found.values()):
-        click.echo("nothing waits")
+        tell("nothing waits")
 
 
 @queue.command()
@@ -76,7 +77,7 @@ def _tell(run_id: str, done: str, *, as_json: bool) -> None:
     if as_json:
         echo_json({"session_id": run_id, "done": done})
     else:
-        click.echo(f"{short(run_id)} {done}")
+        tell(f"{short(run_id)} {done}")
 
 
 COMMANDS = [queue]

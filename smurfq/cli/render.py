@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smurfq.cli.telling import clean
 from smurfq.client import RunStatus, SlotStatus
 from smurfq.client.waiting import plain_name, short
 from smurfq.core import stages
@@ -21,7 +21,6 @@ from smurfq.core.session import SessionRecord
 from smurfq.core.submission import OWNER
 from smurfq.store.queues import Waiting
 
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DATA_CHARS = 4_000
 _LOG_LINES = 10
 _ERROR_CHARS = 100
@@ -33,12 +32,7 @@ _STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yell
 def terminal(file: TextIO | None = None) -> Console:
     """Where people read: lines are never broken, and tables only where a terminal is too narrow for them."""
     seen = (file or sys.stdout).isatty()
-    return Console(file=file, highlight=False, soft_wrap=True, width=None if seen else _WIDE)
-
-
-def clean(text: str) -> str:
-    """``text`` that does nothing to a terminal: what a script printed may hold any control sequence."""
-    return _CONTROL.sub("", str(text).replace("\r\n", "\n"))
+    return Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if seen else _WIDE)
 
 
 def duration(seconds: float) -> str:
@@ -107,7 +101,9 @@ def data_text(record: SessionRecord) -> str:
 
 def show_record(console: Console, record: SessionRecord) -> None:
     """Print a whole record."""
-    console.print(Text.assemble((record.op_name, "bold"), " on ", (record.slot, "bold"), "  ", outcome(record)))
+    console.print(
+        Text.assemble((clean(record.op_name), "bold"), " on ", (clean(record.slot), "bold"), "  ", outcome(record))
+    )
     for name, value in _facts(record):
         console.print(Text.assemble((f"{name:<12}", "dim"), clean(value)))
     _print_lines(console, "stages", (f"{moment(at)}  {name}" for name, at in record.stages))
@@ -140,7 +136,7 @@ def show_status(console: Console, status: SlotStatus) -> None:
         last = status.last
         console.print(
             Text.assemble(
-                f"  last: {last.op_name} {short(last.session_id)} ",
+                f"  last: {clean(last.op_name)} {short(last.session_id)} ",
                 outcome(last),
                 f" at {moment(last.end_time)}, took {took(last)}",
             )
@@ -155,7 +151,7 @@ def history_table(records: Iterable[SessionRecord]) -> Table:
             short(record.session_id),
             moment(record.submit_time),
             record.slot,
-            record.op_name,
+            clean(record.op_name),
             outcome(record),
             took(record),
             Text(_brief(error_text(record)), "red", overflow="ellipsis", no_wrap=True),
@@ -172,7 +168,7 @@ def queue_table(waiting: Iterable[Waiting]) -> Table:
             str(place),
             short(item.task_id),
             item.queue,
-            plain_name(item.op_name),
+            clean(plain_name(item.op_name)),
             priority_name(item.priority),
             Text(clean(item.headers.get(OWNER) or "-")),
             Text(clean(json.dumps(given)) if given else "", overflow="ellipsis", no_wrap=True),
@@ -240,12 +236,14 @@ def _worker_text(status: SlotStatus) -> str:
     if about.get("simulated"):
         parts.append("SIMULATED SLOT")
     text = f"  ({', '.join(parts)})" if parts and status.alive else ""
-    return text if status.workers[1].alive else f"{text}  no state worker"
+    return clean(text if status.workers[1].alive else f"{text}  no state worker")
 
 
 def _running_text(run: RunStatus) -> Text:
     record = run.record
-    text = Text.assemble("  runs: ", (record.op_name, "bold"), f" {short(record.session_id)} ", (record.status, "cyan"))
+    text = Text.assemble(
+        "  runs: ", (clean(record.op_name), "bold"), f" {short(record.session_id)} ", (record.status, "cyan")
+    )
     if run.elapsed_s is not None:
         text.append(f" since {duration(run.elapsed_s)}")
     if run.stage:

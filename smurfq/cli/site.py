@@ -90,7 +90,7 @@ def flower(persistent: bool) -> None:
 
 def show_site(settings: Settings, state: State, entries: Sequence[Entry], slots: Sequence[str]) -> None:
     """Write what runs where, and what to try next."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     title = "smurfq is up" if state == "ready" else "smurfq is up, but not all of it is ready"
     table = Table(title=title, title_justify="left", title_style="bold")
     for heading in ("what", "state", "process", "where"):

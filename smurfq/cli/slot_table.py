@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from rich.console import Group
 from rich.text import Text
 
-from smurfq.cli.render import clean, duration
+from smurfq.cli.render import duration
 from smurfq.cli.slot_rows import Row
+from smurfq.cli.telling import clean
 from smurfq.client.waiting import short
 
 MIN_WIDTH = 60

@@ -21,6 +21,7 @@ from smurfq.cli.options import (
 )
 from smurfq.cli.render import terminal
 from smurfq.cli.status_lines import why_queued
+from smurfq.cli.telling import tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import Priority, Run
 from smurfq.client.status import summary
@@ -170,7 +171,7 @@ def list_operations(name: str | None, as_json: bool) -> None:
         _show_operation(table[0])
     else:
         for item in table:
-            click.echo(f"{item['name']:<17} {item['summary']}")
+            tell(f"{item['name']:<17} {item['summary']}")
 
 
 def _log_value(text: str) -> bool | str:
@@ -192,12 +193,12 @@ def _tell_queued(run: Run, *, as_json: bool) -> None:
     if as_json:
         echo_json(summary(record))
         return
-    click.echo(f"{record.op_name} {run.id} on {record.slot}: {why_queued(connection(), record)}")
-    click.echo(f"`smurfq follow {short(run.id)}` shows it")
+    tell(f"{record.op_name} {run.id} on {record.slot}: {why_queued(connection(), record)}")
+    tell(f"`smurfq follow {short(run.id)}` shows it")
 
 
 def _show_operation(item: dict[str, Any]) -> None:
-    click.echo(f"{item['name']}: {item['summary']}")
+    tell(f"{item['name']}: {item['summary']}")
     table = Table("parameter", "default", "allowed", "meaning", box=None, pad_edge=False)
     for parameter in item["parameters"]:
         default = "(required)" if parameter["required"] else dumps(parameter["default"])
@@ -205,7 +206,7 @@ def _show_operation(item: dict[str, Any]) -> None:
     if item["parameters"]:
         terminal().print(table)
     if item["keywords"]:
-        click.echo("\nin kwargs, beside sodetlib's others:")
+        tell("\nin kwargs, beside sodetlib's others:")
         table = Table("keyword", "allowed", "meaning", box=None, pad_edge=False)
         for keyword in item["keywords"]:
             table.add_row(keyword["name"], Text(keyword["allowed"]), Text(keyword["doc"]))

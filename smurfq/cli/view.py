@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TextIO
 
-import click
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
@@ -16,7 +15,8 @@ from rich.text import Text
 
 from smurfq.cli.exit_codes import ExitCode, of_record
 from smurfq.cli.options import echo_json
-from smurfq.cli.render import clean, duration, final_lines, terminal
+from smurfq.cli.render import duration, final_lines, terminal
+from smurfq.cli.telling import clean, tell
 from smurfq.client import (
     DataUpdate,
     DoneUpdate,
@@ -62,7 +62,7 @@ def follow_to_end(
         return of_record(watch(run, console, output=output, timeout_s=timeout_s))
     except KeyboardInterrupt:
         cut = short(run.id)
-        click.echo(
+        tell(
             f"\nNo longer following; {cut} goes on. `smurfq follow {cut}` shows it again, "
             f"`smurfq abort {cut}` ends it.",
             err=True,

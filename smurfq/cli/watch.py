@@ -16,6 +16,7 @@ from smurfq.cli.options import choose_slot, connection, echo_json, json_option
 from smurfq.cli.render import terminal
 from smurfq.cli.slot_rows import Row, Rows
 from smurfq.cli.slot_table import plain_line, table
+from smurfq.cli.telling import tell
 from smurfq.errors import StoreUnavailableError
 
 _SIMULATED = "SIMULATED SITE: no real card is touched"
@@ -92,7 +93,7 @@ def _changes(read: Callable[[], Sequence[Row]], every_s: float, *, as_json: bool
             found = read()
         except StoreUnavailableError as error:
             if not away:
-                click.echo(f"smurfq: {error}; trying again", err=True)
+                tell(f"smurfq: {error}; trying again", err=True)
             away, found = True, []
         else:
             away = False
@@ -108,7 +109,7 @@ def _tell(row: Row, *, as_json: bool) -> None:
     if as_json:
         echo_json({"time": now, **row.to_dict()})
     else:
-        click.echo(f"{time.strftime('%H:%M:%S', time.localtime(now))} {plain_line(row)}")
+        tell(f"{time.strftime('%H:%M:%S', time.localtime(now))} {plain_line(row)}")
 
 
 COMMANDS = [watch]

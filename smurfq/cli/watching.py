@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from smurfq.cli.exit_codes import ExitCode
 from smurfq.cli.options import echo_json, json_option, run_of, timeout_option
+from smurfq.cli.telling import clean, tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import LogUpdate, Run
 from smurfq.client.waiting import short
@@ -59,11 +59,12 @@ def logs(run_id: str, follow_on: bool, as_json: bool) -> None:
         echo_json({"session_id": run.id, "log_file": record.log_file, "whole": here, "log": text})
     elif here and file:
         with file.open(errors="replace") as source:
-            shutil.copyfileobj(source, sys.stdout)
+            for line in source:  # into a file or a pipe as it is
+                sys.stdout.write(clean(line) if sys.stdout.isatty() else line)
     else:
-        click.echo(record.log, nl=False)
+        tell(record.log, nl=False)
         where = f"the whole log is in {file}, not on this machine" if file else "there is no log file"
-        click.echo(f"smurfq: the end of the log as the record keeps it; {where}", err=True)
+        tell(f"smurfq: the end of the log as the record keeps it; {where}", err=True)
 
 
 def _follow_log(run: Run, *, as_json: bool) -> ExitCode:
@@ -73,9 +74,9 @@ def _follow_log(run: Run, *, as_json: bool) -> ExitCode:
                 if as_json:
                     echo_json(update.to_dict())
                 else:
-                    click.echo(update.text, nl=False)
+                    tell(update.text, nl=False)
     except KeyboardInterrupt:
-        click.echo(f"\nNo longer following; {short(run.id)} goes on.", err=True)
+        tell(f"\nNo longer following; {short(run.id)} goes on.", err=True)
         return ExitCode.INTERRUPTED
     return ExitCode.SUCCEEDED
 

@@ -21,7 +21,8 @@ from smurfq.cli.options import (
     reason_option,
     timeout_option,
 )
-from smurfq.cli.render import clean, duration, moment, terminal
+from smurfq.cli.render import duration, moment, terminal
+from smurfq.cli.telling import clean, tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import Priority
 from smurfq.client.waiting import short
@@ -55,10 +56,10 @@ def list_workflows(count: int, as_json: bool) -> None:
         return
     for one in available():
         given = ", ".join(f"{each.name}{'' if each.required else f'={each.default!r}'}" for each in one.parameters)
-        click.echo(f"{one.name:<17} {one.summary}{f' ({given})' if given else ''}")
+        tell(f"{one.name:<17} {one.summary}{f' ({given})' if given else ''}")
     if not runs:
         return
-    click.echo()
+    tell()
     table = Table("id", "submitted", "workflow", "state", "step", "slots", "took", box=None, pad_edge=False)
     for status in runs:
         step = status.steps[-1] if status.steps else None
@@ -130,8 +131,8 @@ def submit(
     if as_json:
         echo_json(run.status().to_dict())
         return
-    click.echo(f"workflow {run.status().name} {run.id} is queued")
-    click.echo(f"`smurfq workflow show {short(run.id)}` shows its steps, `smurfq watch` the slots")
+    tell(f"workflow {run.status().name} {run.id} is queued")
+    tell(f"`smurfq workflow show {short(run.id)}` shows its steps, `smurfq watch` the slots")
 
 
 @workflow.command()
@@ -197,7 +198,7 @@ def abort(*, run_id: str, by: str | None, reason: str, wait: bool, as_json: bool
         return
     said = {"removed": "had not started; it was taken out of its queue", "over": "was over before"}
     ended = f"; it ended as {record.outcome}" if record.done else ""
-    click.echo(f"{name} {short(run.id)} {said.get(answer, 'asked to abort')}{ended}")
+    tell(f"{name} {short(run.id)} {said.get(answer, 'asked to abort')}{ended}")
 
 
 @workflow.command()
@@ -215,7 +216,7 @@ def hold(*, run_id: str, note: str, for_s: float | None, owner: str | None, forc
     if as_json:
         echo_json({"session_id": run.id, "owner": put.owner, "note": put.note, "since": put.since, "until": put.until})
     else:
-        click.echo(f"{name} {short(run.id)} is held before its next step by {put.owner}{put.until_words()}")
+        tell(f"{name} {short(run.id)} is held before its next step by {put.owner}{put.until_words()}")
 
 
 @workflow.command()
@@ -231,7 +232,7 @@ def release(run_id: str, owner: str | None, force: bool, as_json: bool) -> None:
     if as_json:
         echo_json({"session_id": run.id, "released": released})
     else:
-        click.echo(f"{name} {short(run.id)} {'goes on' if released else 'was not held'}")
+        tell(f"{name} {short(run.id)} {'goes on' if released else 'was not held'}")
 
 
 def _run(given: str) -> WorkflowRun:

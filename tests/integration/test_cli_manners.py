@@ -297,3 +297,32 @@ def test_what_is_no_workflow_is_told_as_such(cli: Cli, slot: Slot) -> None:
         result = cli("workflow", command, run.id)
         assert result.exit_code == 2
         assert "is no workflow" in result.stderr
+
+
+HOSTILE = "[/x][bold]\x1b[2J\x1b]0;title\x07\x9b31m\u202ebackwards\ud800\r\nnext"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status",),
+        ("watch", "--once"),
+        ("queue", "list"),
+        ("submit", "test"),
+        ("submit", "test", "--owner", "bob"),
+    ],
+)
+def test_nothing_that_others_wrote_does_anything_to_a_terminal(
+    cli: Cli, slot: Slot, valkey: Client, arguments: tuple[str, ...]
+) -> None:
+    """Notes, owners, and what lies in a queue, whoever put it there past all checks."""
+    slot.lock(owner="bob", note=HOSTILE)
+    slot.hold(note=HOSTILE)
+    headers = {"task": f"smurfq.{HOSTILE}", "id": HOSTILE, "smurfq_owner": HOSTILE}
+    junk = json.dumps({"body": "", "headers": headers, "properties": {}})
+    valkey.lpush(f"{ONE}\x06\x165", junk, b"\xff\xfe")
+    result = cli(*arguments, *(() if arguments[0] in ("status", "watch") else ("--slot", ONE)))
+    assert "title" in result.output, result.output
+    for sign in "\x1b\x07\x9b\u202e\ud800\r":
+        assert sign not in result.output, result.output
+    assert "defect" not in result.output
