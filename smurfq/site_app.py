@@ -144,14 +144,15 @@ class SiteApp(Celery):  # type: ignore[misc]
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """Celery's backend says each try while Redis is away, with a traceback; its last line is enough."""
+    """What tells of a try while Redis is away, without its traceback: the last line of that is enough."""
     if record.exc_info and record.exc_info[1] is not None:
         record.msg, record.args = f"{record.getMessage()} ({record.exc_info[1]})", ()
         record.exc_info = record.exc_text = None
     return True
 
 
-logging.getLogger("celery.backends.base").addFilter(_in_one_line)
+for _name in ("celery.backends.base", "kombu.transport.redis"):
+    logging.getLogger(_name).addFilter(_in_one_line)
 
 
 def _subscribe_later(_producer: Any, _task_id: str) -> None:

@@ -6,8 +6,10 @@ Its memory may have run out, or it may be a replica: a message taken then could 
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any
 
+from celery.exceptions import CPendingDeprecationWarning
 from celery.states import FAILURE
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
@@ -23,6 +25,8 @@ logger = get_logger(__name__)
 _LOOK_EVERY_S = 0.5
 _SAY_EVERY_S = 30.0
 _SHOWN_CHARS = 500
+# At each lost connection Celery says in eight lines what it would make of one some day.
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning, module=r"celery\.worker\.consumer")
 
 
 class SlotConsumer(Consumer):  # type: ignore[misc]
