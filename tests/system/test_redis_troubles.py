@@ -106,6 +106,7 @@ def away(site: LiveSite) -> Iterator[None]:
 def test_it_is_said_lived_through_and_costs_nothing(site: LiveSite, trouble: Any, said: str) -> None:
     """While an operation publishes and ends, and the next step of its chain is to be queued."""
     end = site.folder / f"end-{trouble.__name__}"
+    end.unlink(missing_ok=True)  # of a first try
     logs = {name: len(site.log(name)) for name in ("bridge", f"worker-{SLOT}")}
     last = chain(
         run.si(slot=SLOT, script=site.script("long.py", SCRIPT), args=[str(end)]), trial.si(slot=SLOT)
