@@ -68,7 +68,9 @@ class Redis(Section):
     result_expires_days: PositiveFloat = 30.0
     """How long records, results and the log files of operations are kept."""
     feed_expires_days: PositiveFloat = 365.0
-    """How long the blocks of feeds are kept, of each feed the newest 100,000 at most."""
+    """How long the blocks of feeds are kept."""
+    feed_blocks: Annotated[int, Field(ge=1000)] = 100_000
+    """How many blocks of each feed are kept at most, of all slots together; about."""
 
 
 class Bridge(Section):

@@ -111,13 +111,13 @@ class Runner:
         OperationError
             It failed, died, was aborted or ran past its time limit; the record tells the rest.
         """
-        started = time.time()
+        started, settings = time.time(), self._settings.redis
         scribe = Scribe(
             job.task_id,
             job.op_name,
             self._records,
             self._app.snapshots,
-            Feeds(self._app.store, _DAY_S * self._settings.redis.feed_expires_days),
+            Feeds(self._app.store, _DAY_S * settings.feed_expires_days, settings.feed_blocks),
             job.on_progress,
         )
         output = Output(job.log, self._log_file(job, started), scribe.add, logger.info)

@@ -14,6 +14,7 @@ from smurfq.store.connection import Client
 from smurfq.store.streams import read_after, read_newest
 
 BLOCKS_KEPT: Final = 100_000
+_PAGE: Final = 1000
 _BLOCK_MS: Final = 5_000
 
 
@@ -38,17 +39,18 @@ class Block:
 
 
 class Feeds:
-    """The feeds of a site. ``expires_s`` is how long a block is kept; readers need not know it."""
+    """The feeds of a site. ``expires_s`` and ``kept`` are for writers: how long a block is kept, and how many are."""
 
-    def __init__(self, client: Client, expires_s: float = math.inf) -> None:
+    def __init__(self, client: Client, expires_s: float = math.inf, kept: int = BLOCKS_KEPT) -> None:
         self._client = client
         self._expires_s = expires_s
+        self._kept = kept
 
     def append(self, name: str, slot: str, timestamp: float, data: Mapping[str, Any]) -> str:
         """The position at which a block was added to feed ``name``; what is too old, or too many, is dropped."""
         fields: dict[Any, Any] = {"slot": slot, "timestamp": dumps(timestamp), "data": dumps(data)}
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.xadd(keys.feed(name), fields, maxlen=BLOCKS_KEPT, approximate=True)
+            pipe.xadd(keys.feed(name), fields, maxlen=self._kept, approximate=True)
             pipe.hset(keys.feed_last(name), slot, dumps({"timestamp": timestamp, "data": dict(data)}))
             if self._expires_s < math.inf:
                 oldest_ms = int(1000 * (time.time() - self._expires_s))
@@ -64,10 +66,19 @@ class Feeds:
         return [Block(name, slot=slot, **loads(text)) for slot, text in sorted(found.items())]
 
     def latest(self, name: str, count: int = 1, slot: str | None = None) -> list[Block]:
-        """The newest ``count`` blocks of a feed, newest first; of one slot, those among its newest 1000."""
-        found = read_newest(self._client, keys.feed(name), count if slot is None else 1000)
-        blocks = [_block(name, position, fields) for position, fields in found]
-        return [block for block in blocks if slot in (None, block.slot)][:count]
+        """The newest ``count`` blocks of a feed, of all slots or of one, newest first."""
+        if slot is not None and not self._client.hexists(keys.feed_last(name), slot):
+            return []
+        found: list[Block] = []
+        end = "+"
+        while len(found) < count:
+            entries = read_newest(self._client, keys.feed(name), count if slot is None else _PAGE, end)
+            if not entries:
+                break
+            blocks = [_block(name, position, fields) for position, fields in entries]
+            found += [block for block in blocks if slot in (None, block.slot)]
+            end = f"({entries[-1][0]}"
+        return found[:count]
 
     def subscribe(self, name: str, position: str = "$", block_ms: int = _BLOCK_MS) -> Iterator[Block | None]:
         """The blocks after ``position`` as they come (by default: from now on); None when none came for long.

@@ -19,7 +19,7 @@ def read_after(client: Client, key: str, position: str, *, count: int, block_ms:
     return [entry for _, entries in answer for entry in entries]  # RESP2: [[key, entries]]
 
 
-def read_newest(client: Client, key: str, count: int) -> list[Entry]:
-    """The newest ``count`` entries of a stream, newest first."""
-    answer: Any = client.xrevrange(key, count=count)
+def read_newest(client: Client, key: str, count: int, end: str = "+") -> list[Entry]:
+    """The newest ``count`` entries of a stream up to ``end``, newest first."""
+    answer: Any = client.xrevrange(key, end, count=count)
     return list(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from smurfq.core import keys
 from smurfq.store.connection import Client
 from smurfq.store.feeds import Feeds
 
@@ -21,6 +22,22 @@ def test_blocks_come_back_newest_first_by_slot(valkey: Client) -> None:
         "slot": "crate1slot2",
         "data": {"Rn_q50": 2, "p_sat_q50": None},
     }
+
+
+def test_the_newest_of_a_slot_are_found_behind_many_of_others(valkey: Client) -> None:
+    feeds = Feeds(valkey, kept=3000)
+    block = {"slot": "crate1slot3", "timestamp": "2.0", "data": "{}"}
+    for number in range(3):
+        feeds.append("iv_results", "crate1slot2", float(number), {"n": number})
+        with valkey.pipeline() as pipe:
+            for _ in range(1100):
+                pipe.xadd(keys.feed("iv_results"), block)  # type: ignore[arg-type]
+            pipe.execute()
+    assert [block.data["n"] for block in feeds.latest("iv_results", 2, "crate1slot2")] == [2, 1]
+    assert [block.data["n"] for block in feeds.latest("iv_results", 5, "crate1slot2")] == [2, 1, 0]
+    assert feeds.latest("iv_results", 5, "crate1slot4") == []
+    feeds.append("iv_results", "crate1slot2", 3.0, {"n": 3})
+    assert 3000 <= valkey.xlen(keys.feed("iv_results")) < 3200, "about as many as are kept"
 
 
 def test_a_subscriber_gets_every_block_from_then_on(valkey: Client) -> None:
