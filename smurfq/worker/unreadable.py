@@ -1,4 +1,4 @@
-"""What lies in a slot's queue and is no message is dropped, and said; the worker and what it runs go on.
+"""What lies in a slot's queue, or comes as a remote command, and is no message is dropped, and said.
 
 kombu and Celery end the worker over such a message, with the operation that runs; what they had noted as taken they
 put back, so that the next worker ends over it too.
@@ -42,6 +42,15 @@ def tolerant_channel(channel: type[Any]) -> type[Any]:
             except _NO_MESSAGE as cause:
                 logger.error("what lay in a queue of this worker is no message, and was dropped: %.200r", cause)
                 return True
+
+        def _receive_one(self, client: Any) -> Any:
+            try:
+                return super()._receive_one(client)
+            except _NO_MESSAGE as cause:
+                if client.connection is None:  # it is closed, and nothing was read
+                    raise
+                logger.error("what came as a remote command or an event is no message, and was dropped: %.200r", cause)
+                return None
 
         class Message(channel.Message):  # type: ignore[misc, name-defined]
             """A message that stays compressed: some bytes can become more than a machine's memory."""

@@ -249,6 +249,36 @@ def await_renewal(slot: str) -> None:
         time.sleep(0.02)
 
 
+COMMANDS = (
+    b"hello",
+    b"\xff\xfe",
+    b"5",
+    b"[]",
+    b"{}",
+    b"[" * 50_000 + b"]" * 50_000,
+    message(b"{}").encode(),
+    message(b"[]", {}).encode(),
+    message(json.dumps({"method": "ping", "arguments": 5, "reply_to": 5}).encode(), {}).encode(),
+    message(json.dumps({"method": "revoke", "arguments": {"task_id": [[1]]}}).encode(), {}).encode(),
+    message(b"{}").replace('"headers": {', '"headers": 5, "none": {').encode(),
+    message(b"\x80N.", {}, content_type="application/x-python-serialize").encode(),
+)
+
+
+def test_what_is_no_remote_command_ends_no_worker(site: LiveSite) -> None:
+    pids = [site.worker_pid(SERVED, lane) for lane in ("control", "state")]
+
+    def both_answer() -> bool:  # Celery listens anew after each command that it could not make out
+        return len(app.control.ping(destination=[f"smurf@{SERVED}", f"state@{SERVED}"], timeout=5.0, limit=2)) == 2
+
+    eventually(both_answer, what="remote commands are answered")
+    for text in COMMANDS:
+        app.store.publish("/0.celery.pidbox", text)
+    eventually(both_answer, what="remote commands are answered")
+    assert Slot(SERVED, load(site.environ)).submit("test").wait(WITHIN_S).success
+    assert [site.worker_pid(SERVED, lane) for lane in ("control", "state")] == pids
+
+
 UNREADABLE: dict[str, tuple[str, Callable[[str], str]]] = {
     "no signatures": (
         "'chain' of a task must be a list of signatures; got 5",
