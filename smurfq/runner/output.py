@@ -58,6 +58,7 @@ class Output:
         except OSError as cause:
             if not asked_for:  # what turns a card off must run on a full disk too
                 self._lacks("there is no file", cause)
+                self.path = None
                 return None
             raise OperationFailedError(
                 f"cannot log to {self.path}: {cause.strerror}; nothing was run. Is the folder there, and writable for "
