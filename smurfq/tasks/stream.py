@@ -34,13 +34,14 @@ def stream(
     ParameterError
         The filter asked for cannot be made at the slot's flux ramp rate.
     OperationFailedError
-        The streamer opened no file.
+        The streamer opened no file, or had another or none open at the end.
     """
     wanted = keywords(session.op_name, kwargs, stream_type=stream_type, subtype=subtype, tag=tag)
     with open_slot(session, load_tune=load_tune) as (control, config):
         _check_filter(wanted.get("filter_cutoff"), control.get_flux_ramp_freq() * 1000)
         session.data.update(stream_id=config.stream_id, stream_on=False)
         session.stage("stream_on")
+        at_end = 0
         try:
             sid = int(sodetlib_function("stream.stream_g3_on")(control, **wanted))
             if not sid:
@@ -53,8 +54,15 @@ def stream(
             _keep_on(session, duration)
         finally:
             session.stage("stream_off")
-            sodetlib_function("stream.stream_g3_off")(control, emulator=wanted.get("emulator", False))
+            at_end = int(sodetlib_function("stream.stream_g3_off")(control, emulator=wanted.get("emulator", False)))
             session.data.update(stream_on=False, last_updated=time.time())
+        if at_end != sid:
+            raise OperationFailedError(
+                f"the streamer of {session.slot} began with session {sid} and had "
+                f"{at_end or 'no file open'} at the end: the stream was closed meanwhile, by its server's end or by "
+                "somebody else; what was streamed until then may be on disk",
+                slot=session.slot,
+            )
 
 
 def _check_filter(cutoff_hz: float | None, ramp_hz: float) -> None:

@@ -105,6 +105,19 @@ def test_a_stream_with_gaps_is_not_trusted(faulty: SimSite) -> None:
     assert 100 < record.data["missing_samples"] < 3000
 
 
+def test_a_server_that_dies_and_comes_back_in_the_middle_of_a_stream_is_told(faulty: SimSite) -> None:
+    stream = faulty.slot().submit("stream")
+    faulty.in_stage(stream, "streaming")
+    faulty.simulator.kill()
+    faulty.simulator.wait()
+    faulty.simulator = faulty.start_simulator()
+    faulty.slot().stop()
+    record = stream.wait(LONG_S)
+    assert record.outcome == "failed"
+    assert f"began with session {record.data['sid']} and had no file open at the end" in record.error["message"]
+    faulty.succeeded("stream", duration=0.5)
+
+
 def test_a_locked_up_card_comes_back_by_a_restart_of_its_link(faulty: SimSite) -> None:
     faulty.fault(SLOT, locked_up=True)
     record = faulty.run("zero_biases")
