@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def logs(run_id: str, follow_on: bool, as_json: bool) -> None:
         sys.exit(_follow_log(run, as_json=as_json))
     record = run.record()
     file = Path(record.log_file) if record.log_file else None
-    here = file is not None and file.is_file()
+    here = file is not None and os.path.isfile(file) and os.access(file, os.R_OK)  # noqa: PTH113 - Path's may raise
     if as_json:
         text = file.read_text(errors="replace") if here and file else record.log
         echo_json({"session_id": run.id, "log_file": record.log_file, "whole": here, "log": text})
@@ -63,7 +64,7 @@ def logs(run_id: str, follow_on: bool, as_json: bool) -> None:
                 sys.stdout.write(clean(line) if sys.stdout.isatty() else line)
     else:
         tell(record.log, nl=False)
-        where = f"the whole log is in {file}, not on this machine" if file else "there is no log file"
+        where = f"the whole log is in {file}, which cannot be read here" if file else "there is no log file"
         tell(f"smurfq: the end of the log as the record keeps it; {where}", err=True)
 
 

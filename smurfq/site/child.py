@@ -37,6 +37,7 @@ class Service:
     ready: Callable[[int], bool]
     stop_s: float  # how long it may take to end in good order
     environ: Mapping[str, str] = field(default_factory=dict)
+    withheld: Sequence[str] = ()  # variables that are not for it, nor for the scripts that it runs
     essential: bool = False  # without it the others are of no use
 
 
@@ -81,11 +82,14 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.service.environ},
+                env={**self._inherited(), "PYTHONUNBUFFERED": "1", **self.service.environ},
                 start_new_session=True,
                 preexec_fn=_ends_with(os.getpid()),  # noqa: PLW1509 - this process has no other threads
             )
         self.started_at = time.monotonic()
+
+    def _inherited(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name not in self.service.withheld}
 
     def ready(self) -> bool:
         """Whether the service can be used now."""

@@ -29,6 +29,7 @@ def start(settings: Settings, environ: Mapping[str, str], arguments: Sequence[st
     StartError
         It did not come up; what it said was handed to ``say``.
     """
+    journal.make_state_dir(settings.state_dir)
     log_path = settings.log_dir / "up.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log, log_path.open(encoding="utf-8", errors="replace") as lines:

@@ -59,6 +59,11 @@ def journal_path(state_dir: Path) -> Path:
     return state_dir / "up.json"
 
 
+def make_state_dir(state_dir: Path) -> None:
+    """Make the state folder, if it is not there: for its owner only, since parameters, logs and records are in it."""
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def read(state_dir: Path) -> Journal | None:
     """The journal of the site that is, or was, up there; None if there is none."""
     try:
@@ -124,7 +129,7 @@ def only_one(state_dir: Path) -> Iterator[None]:
     StartError
         Another one does, or has.
     """
-    state_dir.mkdir(parents=True, exist_ok=True)
+    make_state_dir(state_dir)
     descriptor = os.open(state_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

@@ -26,6 +26,7 @@ BRIDGE = "bridge"
 FLOWER = "flower"
 _LANES: tuple[Lane, ...] = ("control", "state")
 _ANSWERS_WITHIN_S = 2.0
+_FLOWERS = ("SMURFQ_FLOWER_PASSWORD", "FLOWER_BASIC_AUTH")
 
 
 def valkey_service(settings: Settings) -> Service:
@@ -78,6 +79,7 @@ def worker_service(settings: Settings, slots: Sequence[str]) -> Service:
     return Service(
         name=f"worker {slots[0]}" if len(slots) == 1 else "workers",
         command=[*_module("smurfq.worker_boot"), *(word for slot in slots for word in ("--slot", slot))],
+        withheld=_FLOWERS,
         where=f"queues {', '.join(slots)}, and .state of each"
         if len(slots) > 1
         else f"queues {slots[0]}, .state of it",
@@ -100,6 +102,7 @@ def workflows_service(settings: Settings) -> Service:
     return Service(
         name="workflows",
         command=_module("smurfq.workflow_boot"),
+        withheld=_FLOWERS,
         where=f"queue {WORKFLOWS}, {len(seats)} at once",
         waits_for="its leases and its sign of life",
         ready=ready,

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from smurfq.config import load
 from smurfq.errors import StartError
+from smurfq.site import services
 from smurfq.site import watched as watching
 from smurfq.site.child import Child, Service
 from smurfq.site.ports import free_port, require_free
@@ -47,6 +50,18 @@ def child(tmp_path: Path) -> Iterator[Callable[..., Child]]:
     yield make
     for one in started:
         one.kill()
+
+
+def test_what_is_not_for_it_is_not_in_its_environment(tmp_path, monkeypatch):
+    """Flower's password is not for what runs other people's scripts."""
+    monkeypatch.setenv("SMURFQ_FLOWER_PASSWORD", "hunter2")
+    slots = services.worker_service(load({"SMURFQ_STATE_DIR": str(tmp_path)}), ["crate1slot2"])
+    command = [sys.executable, "-c", "import os; print(dict(os.environ))"]
+    for withheld in (slots.withheld, ()):
+        one = Child(replace(service(command), withheld=withheld), tmp_path / "logs")
+        one.start()
+        wait_until(lambda one=one: one.exit_code == 0)
+        assert ("hunter2" in one.log_tail()[-1]) is (withheld == ())
 
 
 def test_its_log_tail_is_of_its_last_start(child):

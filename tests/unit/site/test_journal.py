@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 
 import pytest
 
@@ -42,3 +43,12 @@ def test_only_one_at_a_time(tmp_path):
             pass
     with journal.only_one(tmp_path / "state"):
         pass
+
+
+def test_a_state_folder_is_for_its_owner_only_unless_it_was_there(tmp_path):
+    new, there = tmp_path / "a" / "state", tmp_path / "there"
+    there.mkdir(mode=0o750)
+    for folder in (new, there):
+        with journal.only_one(folder):
+            pass
+    assert (stat.S_IMODE(new.stat().st_mode), stat.S_IMODE(there.stat().st_mode)) == (0o700, 0o750)
