@@ -17,6 +17,7 @@ from smurfq.errors import StartError
 
 _PASSWORD_BYTES = 18
 _DATABASE = "flower.db"
+_TASKS_KEPT = 10_000  # 8 kB and 30 us a page each; of Flower's own 100,000, 800 MB and three seconds
 
 
 def password_path(settings: Settings) -> Path:
@@ -79,6 +80,7 @@ def run(settings: Settings, *, persistent: bool = False) -> None:
     options.persistent = persistent
     options.db = str(settings.state_dir.absolute() / _DATABASE)
     options.purge_offline_workers = 3600
+    options.max_tasks = _TASKS_KEPT
     command.apply_env_options()
     command.extract_settings()
     command.setup_logging()
