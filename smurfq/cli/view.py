@@ -32,6 +32,7 @@ from smurfq.client import (
 )
 from smurfq.client.waiting import short
 from smurfq.core import stages
+from smurfq.core.operations import WORKFLOW
 from smurfq.core.session import SessionRecord
 
 _KEYS_SHOWN = 6
@@ -42,13 +43,14 @@ def follow_to_end(
     *,
     as_json: bool = False,
     output: bool = False,
+    data: bool = True,
     timeout_s: float | None = None,
     stream: TextIO | None = None,
 ) -> ExitCode:
     """Show a run until it is over; the exit code that its outcome has.
 
     With ``as_json`` every update is a line of JSON; with ``output`` the operation's stdout and stderr are
-    shown too. Ctrl-C ends the view and not the run, and says so.
+    shown too; its session data at the end unless ``data`` is false. Ctrl-C ends the view and not the run, and says so.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def follow_to_end(
         if as_json:
             return of_record(_json_lines(run.follow(timeout_s)))
         console = terminal(stream)
-        return of_record(watch(run, console, output=output, timeout_s=timeout_s))
+        return of_record(watch(run, console, output=output, data=data, timeout_s=timeout_s))
     except KeyboardInterrupt:
         cut = short(run.id)
         tell(
@@ -106,7 +108,11 @@ class View:
     def title(self) -> Text:
         """The first line: what runs where."""
         record = self.record
-        text = Text.assemble((record.op_name, "bold"), " on ", (record.slot, "bold"), "  ", (record.session_id, "dim"))
+        if record.op_name == WORKFLOW.name:
+            what = Text.assemble("workflow ", (clean(str(record.params.get("workflow"))), "bold"))
+        else:
+            what = Text.assemble((record.op_name, "bold"), " on ", (record.slot, "bold"))
+        text = what + Text(f"  {record.session_id}", "dim")
         if record.simulated:
             text.append("  SIMULATED SLOT", "bold yellow")
         return text
@@ -173,7 +179,7 @@ class View:
         self._keys.update(dict.fromkeys(update.values))
         for key in update.removed:
             self._keys.pop(key, None)
-        if new:
+        if new and self.record.op_name != WORKFLOW.name:  # whose data are its steps, told as stages
             yield _line(update.time, f"data {_listed(dict.fromkeys(new))}", "blue")
 
     def _take_output(self, text: str) -> Iterator[Text]:

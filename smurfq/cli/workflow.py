@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from smurfq.cli.exit_codes import ExitCode
 from smurfq.cli.holding import TimeSpan
 from smurfq.cli.options import (
     by_option,
@@ -127,7 +128,7 @@ def submit(
         connection=site,
     )
     if follow:
-        sys.exit(follow_to_end(run, as_json=as_json, timeout_s=timeout))
+        sys.exit(_follow(run, as_json=as_json, timeout_s=timeout))
     if as_json:
         echo_json(run.status().to_dict())
         return
@@ -157,10 +158,7 @@ def show(run_id: str, as_json: bool) -> None:
     )
     if status.hold:
         console.print(Text(f"  {clean(str(status.hold))}", "yellow"))
-    for slot, why in status.dropped.items():
-        console.print(Text(f"  {slot} dropped: {clean(why)}", "red"))
-    for step in status.steps:
-        _show_step(step)
+    _show_steps(status)
     if record.error:
         console.print(Text(clean(f"{record.error.get('type')}: {record.error.get('message')}"), "red"))
 
@@ -173,7 +171,7 @@ def follow(run_id: str, timeout: float | None, as_json: bool) -> None:
     """Show a workflow until it is over; its outcome is the exit code. Ctrl-C ends the view, not the workflow."""
     run = _run(run_id)
     run.status()  # refuses what is no workflow
-    sys.exit(follow_to_end(run, as_json=as_json, timeout_s=timeout))
+    sys.exit(_follow(run, as_json=as_json, timeout_s=timeout))
 
 
 @workflow.command()
@@ -251,6 +249,21 @@ def _state(status: WorkflowStatus) -> Text:
 
 def _took(start: float | None, end: float | None) -> str:
     return "-" if start is None else duration((end or time.time()) - start)
+
+
+def _follow(run: WorkflowRun, *, as_json: bool, timeout_s: float | None) -> ExitCode:
+    """Show a run until it is over, and then its steps; its exit code."""
+    code = follow_to_end(run, as_json=as_json, data=False, timeout_s=timeout_s)
+    if not as_json and code != ExitCode.INTERRUPTED:
+        _show_steps(run.status())
+    return code
+
+
+def _show_steps(status: WorkflowStatus) -> None:
+    for slot, why in status.dropped.items():
+        terminal().print(Text(f"  {slot} dropped: {clean(why)}", "red"))
+    for step in status.steps:
+        _show_step(step)
 
 
 def _show_step(step: StepStatus) -> None:

@@ -17,6 +17,7 @@ from smurfq.smurf_control.making_safe import make_safe
 from smurfq.smurf_control.opening import open_slot
 from smurfq.smurf_control.paths import apply_paths
 from smurfq.smurf_control.registers import card_answers, restart_link
+from smurfq.smurf_control.scripts import script_connects_ahead
 from smurfq.smurf_control.state import read_state
 from smurfq.smurf_control.untuning import AMPLIFIERS_STAGE, untune, untuned_unless_done
 
@@ -31,6 +32,7 @@ __all__ = [
     "preload",
     "read_state",
     "restart_link",
+    "script_connects_ahead",
     "sodetlib_function",
     "untune",
     "untuned_unless_done",

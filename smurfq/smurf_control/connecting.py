@@ -35,10 +35,13 @@ def names_file(settings: Settings, slot: str, op_name: str) -> Path:
 
 
 class ConnectedAhead:
-    """The registers that earlier runs of a session's operation used, being connected from now on."""
+    """The registers that earlier runs of a session's operation used, being connected from now on.
 
-    def __init__(self, session: SessionProtocol) -> None:
-        self._file = names_file(session.settings, session.slot, session.op_name)
+    ``name`` is what their names are kept under, the operation's unless given.
+    """
+
+    def __init__(self, session: SessionProtocol, name: str | None = None) -> None:
+        self._file = names_file(session.settings, session.slot, name or session.op_name)
         self._prefix = f"{epics_root(session.slot)}:"
         self._unused_runs: dict[str, int] = {}
         self._channels: dict[str, Any] = {}
@@ -68,6 +71,14 @@ class ConnectedAhead:
             left = {name for name in waiting if not epics.ca.isConnected(self._channels[name])}
             if left != waiting:
                 waiting, heard = left, time.monotonic()
+
+    def remember_of(self, *controls: Any) -> None:
+        """``remember`` what each SmurfControl of ``controls`` has touched."""
+        touched: dict[str, Any] = {}
+        for control in controls:
+            card = (control.C.readpv, control.C.writepv)
+            touched |= {**control._pv_cache, **{register.pvname: register for register in card}}
+        self.remember(touched)
 
     def remember(self, touched: Mapping[str, Any]) -> None:
         """Keep the names of ``touched``, registers by name as pysmurf has them, for the runs to come.

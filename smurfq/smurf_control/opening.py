@@ -83,8 +83,7 @@ def open_slot(
             slot=session.slot,
         ) from cause
     finally:
-        card = (control.C.readpv, control.C.writepv)
-        ahead.remember({**control._pv_cache, **{register.pvname: register for register in card}})
+        ahead.remember_of(control)
 
 
 def _log_once(publisher: Any) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import yaml
+from click.testing import CliRunner
 
+from smurfq.cli import main
 from smurfq.client import Run
 from smurfq.core.session import SessionRecord
+from smurfq.workflows import WorkflowRun
 from tests.integration.live import ROOT, eventually
 from tests.integration.sim.simsite import SimSite
 
@@ -142,3 +145,37 @@ def tune_of(record: SessionRecord, band: int = BAND) -> tuple[np.ndarray[Any, An
     assert record.tunefile is not None
     found = np.load(record.tunefile, allow_pickle=True).item()[band]["resonances"].values()
     return np.array([one["freq"] for one in found]), np.array([one["channel"] for one in found])
+
+
+def step_done(site: SimSite, workflow: WorkflowRun, operation: str, slot: str) -> SessionRecord:
+    """The record of a slot's run in a workflow's step, once it has succeeded."""
+
+    def started() -> str | None:
+        status = workflow.status()
+        assert not status.dropped, status.dropped
+        ids = next((step.ids for step in status.steps if step.name == operation), {})
+        assert ids or not status.record.done, status.record.error
+        return ids.get(slot)
+
+    record = site.slot(slot).run(eventually(started, WITHIN_S, f"{operation} is sent", every_s=0.3)).wait(WITHIN_S)
+    assert record.outcome == "succeeded", (record.error, record.log[-3000:])
+    assert (record.simulated, record.complete, record.degraded) == (True, True, False), record.messages
+    return record
+
+
+def assert_succeeded(site: SimSite, workflow: WorkflowRun, *steps: str, name: str, slot: str) -> None:
+    """A workflow of one slot ends well, and its record and the command line tell so, step by step."""
+    environ = {**site.live.environ, "COLUMNS": "200"}
+    followed = CliRunner(env=environ).invoke(main, ["workflow", "follow", workflow.id, "--timeout", str(WITHIN_S)])
+    assert followed.exit_code == 0, followed.output
+    first, *lines = followed.output.splitlines()
+    assert first.split() == ["workflow", name, workflow.id, "SIMULATED", "SLOT"]
+    for number, step in enumerate(steps, start=1):
+        assert any(line.endswith(f"stage {number} {step}") for line in lines), followed.output
+        assert any(f"{step}: 1 of 1 succeeded in" in line for line in lines), followed.output
+        assert any(line.split()[:3] == [str(number), step, "done"] for line in lines), followed.output
+    assert sum(line.split()[:2] == [slot, "succeeded"] for line in lines) == len(steps)
+    assert not any("data" in line for line in lines), followed.output
+    status = workflow.status()
+    assert (status.name, status.state, status.targets, status.dropped) == (name, "succeeded", [slot], {})
+    assert [step.name for step in status.steps] == list(steps)

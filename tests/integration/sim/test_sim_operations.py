@@ -30,6 +30,24 @@ IV = {
 }
 BGMAP = {"nsteps": 6, "hcm_wait_time": 0.5}
 STEPS = {"nsteps": 8, "hcm_wait_time": 0.5, "show_plots": False}
+SCRIPT = """
+import os, time
+import epics
+import sodetlib
+from sodetlib.det_config import DetConfig
+
+assert epics.ca.libca is None  # a script may still set EPICS' variables, or fork
+config = DetConfig()
+config.load_config_files(slot=int(os.environ["SLOT"]))
+began = time.monotonic()
+S = config.get_smurf_control()
+late = f"{S.epics_root}:AMCc:SmurfProcessor:Downsampler:InternalFactor"
+sodetlib.set_session_data(S, "connected", late in next(iter(epics.ca._cache.values())))
+S.get_downsample_factor()
+for band in range(8):
+    S.get_att_uc(band), S.get_att_dc(band), S.get_band_delay_us(band), S.get_feedback_gain(band)
+sodetlib.set_session_data(S, "took_s", time.monotonic() - began)
+"""
 
 
 def quantile(record: Any, name: str, percent: int) -> float:
@@ -214,3 +232,23 @@ def test_the_shipped_observation_and_shutdown_run_as_workflows(sim_site: SimSite
     assert (stream.params["subtype"], stream.params["tag"], stream.data["stream_on"]) == ("cmb", "night", False)
     read = sim_site.read()
     assert (read["streaming"], read["open"], read["biases"]) == (0, 0, [0.0] * 12)
+
+
+def test_what_sodetlib_would_die_of_in_the_middle_is_refused_before(sim_site: SimSite) -> None:
+    before = set(Path(sim_site.options.folders.timestreams).rglob("*.g3"))
+    for operation, params, said in (
+        ("take_noise", {"duration": 2.0}, "take_noise: duration is too short; got 2 s, 5.7 s would do. At 200 Hz"),
+        ("take_bias_waves", {"kwargs": {"frequency": 23}}, "sodetlib takes no 'frequency' in kwargs"),
+        ("stream", {"kwargs": {"filter_cutoff": 2500}}, "filter_cutoff in kwargs must be below 2000 Hz"),
+    ):
+        record = sim_site.run(operation, **params)
+        assert (record.outcome, record.error["raised"]) == ("failed", "ParameterError"), record.error
+        assert said in record.error["message"]
+    assert set(Path(sim_site.options.folders.timestreams).rglob("*.g3")) == before
+
+
+def test_a_script_finds_the_registers_connected_that_it_used_before(sim_site: SimSite) -> None:
+    path = sim_site.live.script("reads.py", SCRIPT)
+    first, second = (sim_site.succeeded("run", script=path).data for _ in range(2))
+    assert (first["connected"], second["connected"]) == (False, True)
+    print(f"took {first['took_s']:.3f} s, then {second['took_s']:.3f} s")

@@ -1,6 +1,7 @@
 """`uxm_relock` and people's own scripts by the unmodified libraries, on cards as a setup leaves them.
 
-The relock runs on one slot while those on another fail and are aborted: what takes minutes waits for nothing.
+The shipped workflow ``morning_relock`` runs on one slot while relocks on another fail and are aborted: what
+takes minutes waits for nothing.
 """
 
 from __future__ import annotations
@@ -13,18 +14,39 @@ from typing import Any
 import numpy as np
 import pytest
 
+from smurfq import workflows
 from smurfq.app import app
 from smurfq.client import Run
+from smurfq.client.connection import Connection
 from smurfq.store.feeds import Feeds
+from smurfq.workflows import WorkflowRun
 from tests.integration.live import ROOT, eventually
 from tests.integration.sim import radiosite
-from tests.integration.sim.radiosite import BAND, DETECTORS, IMPATIENT, SCAN_S, WITHIN_S, Reader, in_stage, says, stages
+from tests.integration.sim.radiosite import (
+    BAND,
+    DETECTORS,
+    IMPATIENT,
+    QUICK_IV,
+    SCAN_S,
+    WITHIN_S,
+    Reader,
+    in_stage,
+    says,
+    stages,
+)
 from tests.integration.sim.simsite import SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 
 RELOCKED, ABORTED, SCRIPTED = SLOTS
 RELOCK_STAGES = ["setup_amps", "load_tune", "tracking_setup", "noise", "bg_map", "end"]
+MORNING = {
+    "bands": [BAND],
+    "rfrac": 0.5,
+    "noise_s": 10.0,
+    "iv_kwargs": QUICK_IV,
+    "noise_kwargs": {"nperseg": 512, "show_plot": False},
+}
 EVERYTHING = f"""
 import os
 import numpy as np
@@ -79,6 +101,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimSite]:
     made = SimSite(tmp_path_factory.mktemp("relock") / "site", **DETECTORS)
     try:
         shutil.copy(ROOT / "examples" / "scripts" / "tune_band.py", made.live.scripts)
+        made.live._start("workflows", "-m", "smurfq.workflow_boot", SMURFQ_WORKFLOWS_AT_ONCE="1")
         made.live.start_worker(RELOCKED, slots=SLOTS, **IMPATIENT)
         yield made
     finally:
@@ -94,9 +117,9 @@ def reader(site: SimSite) -> Iterator[Reader]:
 
 
 @pytest.fixture(scope="module")
-def relock(site: SimSite) -> Run:
-    """A relock, submitted; others may run on other slots meanwhile."""
-    return site.slot(RELOCKED).submit("uxm_relock", bands=[BAND])
+def morning(site: SimSite) -> WorkflowRun:
+    """A whole morning relock, submitted; relocks may run on other slots meanwhile."""
+    return workflows.submit("morning_relock", MORNING, slots=[RELOCKED], connection=Connection(site.settings))
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +135,7 @@ def scripts(site: SimSite) -> dict[str, Run]:
 
 
 @pytest.fixture(autouse=True)
-def _under_way(relock: Run, scripts: dict[str, Run]) -> None:
+def _under_way(morning: WorkflowRun, scripts: dict[str, Run]) -> None:
     """Both are submitted before the first test, whichever that is."""
 
 
@@ -130,6 +153,8 @@ def aborted(reader: Reader, run: Run, *, amplifiers: bool) -> None:
     [
         ("load_tune", {"scans_stall": True}, True),
         ("tracking_setup", {"no_captures": True}, True),
+        ("noise", {}, True),
+        ("bg_map", {}, True),
         ("setup_amps", {"stuck_amplifiers": ["hemt1"]}, False),
     ],
 )
@@ -173,11 +198,8 @@ def test_a_scan_that_stalls_fails_the_relock_and_keeps_its_summary(site: SimSite
     assert [name for name, _ in record.data["summary"]["timestamps"]] == ["setup_amps", "load_tune"]
 
 
-def test_a_relock_locks_what_is_there_and_counts_it(site: SimSite, relock: Run) -> None:
-    record = relock.wait(WITHIN_S)
-    assert record.outcome == "succeeded", (record.error, record.log[-3000:])
-    assert record.complete
-    assert not record.degraded
+def test_a_relock_locks_what_is_there_and_counts_it(site: SimSite, morning: WorkflowRun) -> None:
+    record = radiosite.step_done(site, morning, "uxm_relock", RELOCKED)
     assert stages(record) == RELOCK_STAGES
     assert "Relocking tune: Band 0" in [text for _, text in record.messages]
     data = record.data
@@ -192,7 +214,17 @@ def test_a_relock_locks_what_is_there_and_counts_it(site: SimSite, relock: Run) 
     block = Feeds(app.store).latest("tracking_results", slot=RELOCKED)[0].data
     assert (block["alldet_band0"], block["gooddet_band0"]) == (tuned.sum(), good.sum())
     assert [block[f"alarm_band{band}"] for band in range(8)] == [0, *[1] * 7]
-    assert site.read(RELOCKED)["session_id"] == 0
+
+
+def test_a_morning_relock_is_told_to_its_end(site: SimSite, morning: WorkflowRun) -> None:
+    steps = ("zero_biases", "uxm_relock", "take_iv", "bias_dets", "take_noise")
+    radiosite.assert_succeeded(site, morning, *steps, name="morning_relock", slot=RELOCKED)
+    noise = radiosite.step_done(site, morning, "take_noise", RELOCKED).data["quantiles"]["white_noise_level"]
+    level = dict(zip(noise["labels"], noise["values"], strict=True))
+    assert 10 < level["white_noise_level_q50"] < 200
+    read = site.read(RELOCKED)
+    assert read["session_id"] == 0
+    assert any(4 < volts < 8 for volts in read["biases"])
 
 
 def test_a_persons_own_script_may_use_all_of_pysmurf(site: SimSite, scripts: dict[str, Run]) -> None:

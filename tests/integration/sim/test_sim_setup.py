@@ -1,6 +1,7 @@
-"""`uxm_setup` by the unmodified libraries on cards that were never set up: a whole chain, failures, aborts.
+"""`uxm_setup` by the unmodified libraries on cards that were never set up: a whole cold start, failures, aborts.
 
-The chain runs on one slot while the others fail and are aborted: what takes minutes waits for nothing.
+The shipped workflow ``cold_start`` runs on one slot while setups on others fail and are aborted: what takes minutes
+waits for nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from smurfq import workflows
 from smurfq.client import Run
 from smurfq.client.connection import Connection
 from smurfq.core.session import SessionRecord
-from smurfq.site.demo.workflow import Step, submit
-from tests.integration.live import eventually
+from smurfq.workflows import WorkflowRun
 from tests.integration.sim import radiosite
 from tests.integration.sim.radiosite import (
     BAND,
@@ -40,31 +41,26 @@ CHAIN, FAILING, ABORTED = SLOTS
 SETUP_STAGES = ["setup_amps", "estimate_attens", "setup_phase_delay", "setup_tune", "setup_tracking", "noise", "end"]
 SETUP = {"bands": [BAND], "kwargs": {"show_plots": False}}
 WITHOUT_DELAY = {"bands": [BAND], "kwargs": {"show_plots": False, "skip_phase_delay": True}}
-STEPS = (
-    Step("uxm_setup", "", SETUP),
-    Step("take_bgmap", "", {"kwargs": QUICK_BGMAP}),
-    Step("take_iv", "", {"kwargs": QUICK_IV}),
-    Step("bias_dets", "", {"rfrac": 0.5}),
-    Step("take_noise", "", {"duration": 8.0, "kwargs": {"nperseg": 512, "show_plot": False}}),
-    Step("stream", "", {"duration": 2.0, "tag": "cmb"}),
-)
+COLD_START = {
+    "bands": [BAND],
+    "rfrac": 0.5,
+    "noise_s": 10.0,
+    "setup_kwargs": {"show_plots": False},
+    "bgmap_kwargs": QUICK_BGMAP,
+    "iv_kwargs": QUICK_IV,
+    "noise_kwargs": {"nperseg": 512, "show_plot": False},
+}
 
 
 class ColdSite(SimSite):
-    """A simulated site whose cards were never set up, and the chain that is under way on the first of them."""
+    """A simulated site whose cards were never set up, and the cold start that is under way on the first of them."""
 
-    chain: dict[str, str]
+    cold_start: WorkflowRun
     readers: dict[str, Reader]
 
-    def chained(self, operation: str) -> SessionRecord:
-        """The record of the chain's operation, once it has succeeded."""
-        connection, run_id = Connection(self.settings), self.chain[operation]
-        eventually(lambda: connection.records.exists(run_id), WITHIN_S, f"{operation} is sent", every_s=0.3)
-        record = Run(run_id, connection=connection).wait(WITHIN_S)
-        assert record.outcome == "succeeded", (record.error, record.log[-3000:])
-        assert record.simulated
-        assert record.complete
-        return record
+    def done(self, operation: str) -> SessionRecord:
+        """The record of the cold start's operation, once it has succeeded."""
+        return radiosite.step_done(self, self.cold_start, operation, CHAIN)
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +71,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ColdSite]:
     try:
         for slot in SLOTS:
             radiosite.make_quick(made, slot)
+        made.live._start("workflows", "-m", "smurfq.workflow_boot", SMURFQ_WORKFLOWS_AT_ONCE="1")
         made.live.start_worker(CHAIN, slots=SLOTS, **IMPATIENT)
         made.readers = {slot: Reader(made, slot) for slot in (FAILING, ABORTED)}
-        ids = submit(Connection(made.settings), CHAIN, STEPS)
-        made.chain = {step.operation: run_id for step, run_id in zip(STEPS, ids, strict=True)}
+        at = Connection(made.settings)
+        made.cold_start = workflows.submit("cold_start", COLD_START, slots=[CHAIN], connection=at)
         yield made
     finally:
         for reader in getattr(made, "readers", {}).values():
@@ -167,6 +164,7 @@ def test_an_abort_while_gates_are_searched_turns_the_amplifiers_off(site: ColdSi
         ("setup_phase_delay", {"no_captures": True}),
         ("setup_tune", {}),
         ("setup_tracking", {"no_captures": True}),
+        ("noise", {}),
     ],
 )
 def test_an_abort_in_any_stage_leaves_the_slot_untuned(site: ColdSite, stage: str, held_by: dict[str, bool]) -> None:
@@ -179,7 +177,7 @@ def test_an_abort_in_any_stage_leaves_the_slot_untuned(site: ColdSite, stage: st
 
 
 def test_the_setup_finds_what_the_model_holds(site: ColdSite) -> None:
-    record = site.chained("uxm_setup")
+    record = site.done("uxm_setup")
     assert stages(record) == SETUP_STAGES
     texts = [text for _, text in record.messages]
     for text in ("Starting setup_amps", "Find Freq: band 0", "Setup Notches: band 0"):
@@ -206,34 +204,39 @@ def test_the_setup_finds_what_the_model_holds(site: ColdSite) -> None:
 
 
 def test_what_follows_a_setup_works_on_the_tune_that_it_left(site: ColdSite) -> None:
-    tune = site.chained("uxm_setup")
+    tune = site.done("uxm_setup")
     truth, resonators = site.truth(CHAIN), site.resonators(CHAIN)
-    bgmap = site.chained("take_bgmap")
+    bgmap = site.done("take_bgmap")
     wired = np.flatnonzero((truth["band"] == BAND) & truth["responsive"])
     wired = wired[np.isin(wired, resonators["detector"][resonators["kind"] == "good"])]
     groups = np.bincount(truth["bias_group"][wired], minlength=12)
     assert bgmap.data["nchans_per_bg"][:12] == groups.tolist()
 
-    iv = site.chained("take_iv")
+    iv = site.done("take_iv")
     assert iv.tunefile == tune.tunefile
     measured = dict(zip(iv.data["quantiles"]["Rn"]["labels"], iv.data["quantiles"]["Rn"]["values"], strict=True))
     assert measured["Rn_q50"] == pytest.approx(np.nanmedian(truth["R_n"][wired]), rel=0.01)
 
-    biases = np.array(site.chained("bias_dets").data["biases"])
+    biases = np.array(site.done("bias_dets").data["biases"])
     assert ((biases > 4) & (biases < 8))[groups > 0].all()
 
-    noise = site.chained("take_noise").data["quantiles"]["white_noise_level"]
+    noise = site.done("take_noise").data["quantiles"]["white_noise_level"]
     level = dict(zip(noise["labels"], noise["values"], strict=True))["white_noise_level_q50"]
     assert level == pytest.approx(np.median(truth["white_noise_pa"][wired]), rel=0.3)
 
-    stream = site.chained("stream")
+    stream = site.succeeded("stream", CHAIN, duration=2.0, tag="cmb")
     files = list(Path(site.options.folders.timestreams).rglob(f"{stream.data['sid']}_*.g3"))
     assert files
     assert all(path.stat().st_size for path in files)
 
 
+def test_a_cold_start_is_told_to_its_end(site: ColdSite) -> None:
+    steps = ("uxm_setup", "take_bgmap", "take_iv", "bias_dets", "take_noise")
+    radiosite.assert_succeeded(site, site.cold_start, *steps, name="cold_start", slot=CHAIN)
+
+
 def test_the_registers_of_the_setup_are_known_for_the_next_one(site: ColdSite) -> None:
-    site.chained("uxm_setup")
+    site.done("uxm_setup")
     names = (site.settings.state_dir.absolute() / "registers" / CHAIN / "uxm_setup.json").read_text()
     assert f"SysgenCryo:Base[{BAND}]:CryoChannels:runSerialGradientDescent" in names
     assert "smurf_server_s2:" in names
