@@ -139,3 +139,10 @@ def test_debug_shows_where_an_error_is_from() -> None:
     result = CliRunner().invoke(_failing_group(RequestError("no")), ["--debug", "any"])
     assert isinstance(result.exception, RequestError)
     assert CliRunner().invoke(_failing_group(RequestError("no")), ["any"]).stderr == "smurfq: no\n"
+
+
+@pytest.mark.parametrize(("typed", "told"), [("sumbit", "'sumbit'; did you mean 'submit'?"), ("xyzzy", "'xyzzy'\n")])
+def test_the_nearest_of_a_misspelt_command_is_told(typed: str, told: str) -> None:
+    result = CliRunner().invoke(main, [typed])
+    assert result.exit_code == 2
+    assert f"there is no command {told}" in result.stderr
