@@ -49,10 +49,11 @@ class SentinelSite(LiveSite):
 
 
 class Nothing:
-    """What ``LiveSite`` stops in place of a Valkey of its own."""
+    """What ``LiveSite`` looks at in place of a Valkey of its own."""
 
-    def stop(self) -> None:
-        """Do nothing."""
+    def is_running(self) -> bool:
+        """It does not."""
+        return False
 
 
 @pytest.fixture(scope="module")
