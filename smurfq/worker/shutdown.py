@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 from celery import signals
@@ -73,24 +74,27 @@ def _operation_lives(app: SmurfqApp) -> bool:
     return any(pid not in pool for task_id in _active() for pid in leftovers(task_id, app.worker_context.lock))
 
 
-def _leave(app: SmurfqApp, cause: Exception) -> None:
-    active = _active()
-    logger.critical(
-        "%s; told to stop, this worker ends without it: %s",
-        explain(app.settings.redis_url, cause),
-        f"{', '.join(active)} will be lost, as no end can be written" if active else "nothing ran",
-    )
-    for child in psutil.Process().children():
-        child.kill()
-    for task_id in active:
-        end_leftovers(task_id, app.worker_context.lock)
-    logging.shutdown()
-    os._exit(WITHOUT_REDIS_EXIT)
+def _leave(app: SmurfqApp, cause: Exception) -> NoReturn:
+    try:
+        active = _active()
+        logger.critical(
+            "%s; told to stop, this worker ends without it: %s",
+            explain(app.settings.redis_url, cause),
+            f"{', '.join(active)} will be lost, as no end can be written" if active else "nothing ran",
+        )
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        for task_id in active:
+            end_leftovers(task_id, app.worker_context.lock)
+        logging.shutdown()
+    finally:
+        os._exit(WITHOUT_REDIS_EXIT)
 
 
 def _active() -> list[str]:
-    """The ids of the tasks that this worker's pool has and has not ended."""
-    return [request.id for request in tuple(state.active_requests)]
+    """The ids of the tasks that this worker has taken and not ended: of one at most."""
+    return list(state.requests)
 
 
 def fail_revoked(app: SmurfqApp, request: Any, *, expired: bool) -> None:
