@@ -6,9 +6,8 @@ there it is checked, routed by its slot, and written down before it is queued.
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,11 +21,11 @@ from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 
 from smurfq.celery_settings import celery_settings
+from smurfq.checking import Checked, check_canvas, check_request
 from smurfq.core import operations, submission
 from smurfq.core.celery_options import check_options
-from smurfq.core.priorities import priority_number
 from smurfq.core.session import Outcome, SessionRecord
-from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name
+from smurfq.core.slot import publisher_id, queue_name
 from smurfq.core.submission import handed_on, operations_in
 from smurfq.core.task_id import ALLOWED as TASK_ID_ALLOWED
 from smurfq.core.task_id import is_task_id
@@ -34,30 +33,18 @@ from smurfq.errors import (
     DuplicateError,
     ParameterError,
     RequestError,
-    UnknownSlotError,
-    UnsupportedOptionError,
 )
 from smurfq.outbox import Message, Outbox
 from smurfq.site_app import SiteApp
 from smurfq.store import patiently
-from smurfq.store.admission import Item, LockCheck, Unique
+from smurfq.store.admission import Item, LockCheck
 from smurfq.store.connection import AWAY
 from smurfq.store.queues import list_key
 
 logger = get_logger(__name__)
 
 _batch: ContextVar[list[_Formed] | None] = ContextVar("_batch", default=None)
-_TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_REFUSED_OPTIONS = {
-    "eta": "a message that waits for its time could be run twice; submit when the time has come",
-    "countdown": "a message that waits for its time could be run twice; submit when the time has come",
-    "queue": "the queue follows from the parameter 'slot'",
-    "exchange": "the queue follows from the parameter 'slot'",
-    "routing_key": "the queue follows from the parameter 'slot'",
-    "ignore_result": "the record of every operation is kept",
-}
 _OWN_MEANS = ("producer", "publisher", "connection")  # Celery's ways to bring along what sends a message
-_UNIQUE: Mapping[Any, Unique] = {None: "", False: "", True: "waiting", "waiting": "waiting", "running": "running"}
 
 
 class SmurfqApp(SiteApp):
@@ -123,9 +110,9 @@ class SmurfqApp(SiteApp):
         try:
             linked = {"chain": chain, "chord": chord, "link": link, "link_error": link_error}
             check_options(name, kwargs, {**options, **linked})
-            checked = self._check(name, args, kwargs, options)
+            checked = check_request(self.settings, self.owner, name, args, kwargs, options)
             later = [*operations_in(chain), *operations_in(chord), *operations_in(link)]
-            checks = self._check_canvas(checked, later)
+            checks = check_canvas(self.settings, checked, later)
             said = checked.said(time.time())
             result, outbox = self._formed(
                 name,
@@ -183,7 +170,7 @@ class SmurfqApp(SiteApp):
         with super().producer_or_acquire() as acquired, self.batch():
             yield acquired
 
-    def _formed(self, name: str, checked: _Checked, **options: Any) -> tuple[AsyncResult, Outbox]:
+    def _formed(self, name: str, checked: Checked, **options: Any) -> tuple[AsyncResult, Outbox]:
         """The handle of a task, and the message that Celery would have sent for it."""
         for means in _OWN_MEANS:
             options.pop(means, None)
@@ -205,7 +192,7 @@ class SmurfqApp(SiteApp):
         """What a producer must have; nothing is sent through it."""
         return self.connection_for_write()
 
-    def _item(self, task_id: str, checked: _Checked, outbox: Outbox, options: Mapping[str, Any]) -> Item:
+    def _item(self, task_id: str, checked: Checked, outbox: Outbox, options: Mapping[str, Any]) -> Item:
         record = SessionRecord(
             session_id=task_id,
             op_name=checked.operation.name,
@@ -275,129 +262,15 @@ class SmurfqApp(SiteApp):
         again = Message.from_kept(message)
         self.store.lpush(list_key(again.queue, again.priority), again.text())
 
-    def _check(self, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> _Checked:
-        """What is asked for, checked; takes out of ``options`` what is not Celery's, and what is not allowed."""
-        operation = operations.operation(name)
-        for option, why in _REFUSED_OPTIONS.items():
-            if options.pop(option, None):
-                raise UnsupportedOptionError(f"{name}: the option {option!r} is not allowed: {why}", option=option)
-        params = dict(kwargs or {})
-        slot = self._slot(operation, params)
-        headers = options.get("headers") or {}
-        lane: Lane = "emergency" if headers.get(submission.LANE) == "emergency" else operation.lane
-        asked = options.get("priority")
-        options["priority"] = priority_number(headers.get(submission.PRIORITY) if asked is None else asked, name)
-        unique = options.pop("unique", None)
-        if not isinstance(unique, bool | str | None) or unique not in _UNIQUE:
-            raise ParameterError(
-                f"{name}: unique must be true, false, 'waiting' or 'running'; got {unique!r}",
-                operation=operation.name,
-                parameter="unique",
-                got=unique,
-            )
-        return _Checked(
-            operation,
-            slot,
-            lane,
-            operations.check(operation.name, params),
-            previous_steps(operation.name, args),
-            unique=_UNIQUE[unique],
-            owner=str(options.pop("owner", None) or headers.get(submission.OWNER) or self.owner),
-            accepted=headers.get(submission.ACCEPTED),
-            priority=options["priority"],
-        )
-
-    def _slot(self, operation: operations.Operation, params: dict[str, Any]) -> str:
-        """The slot that ``params`` name, taken out of them; a workflow runs beside the slots, on those it names."""
-        if operation is operations.WORKFLOW:
-            for slot in operations.check(operation.name, {"slots": params.get("slots")}, partial=True).get("slots", ()):
-                self.settings.check_slot(slot)
-            params.pop("slot", None)
-            return WORKFLOWS
-        if "slot" not in params:
-            known = ", ".join(self.settings.slots)
-            raise UnknownSlotError(f"{operation.task_name} needs the keyword 'slot', one of {known}")
-        return self.settings.check_slot(params.pop("slot"))
-
-    def _check_canvas(self, first: _Checked, later: Iterable[Mapping[str, Any]]) -> list[LockCheck]:
-        """The slots whose locks a submission must pass; its later steps are checked with the first."""
-        steps = [first]
-        if first.accepted is None:
-            for step in later:
-                options = {name: value for name, value in (step.get("options") or {}).items() if value is not None}
-                options.setdefault("owner", first.owner)
-                steps.append(self._check(str(step.get("task")), None, step.get("kwargs"), options))
-        return [LockCheck(step.slot, step.owner, step.accepted) for step in steps if step.lane == "control"]
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """A request that may be queued."""
-
-    operation: operations.Operation
-    slot: str
-    lane: Lane
-    params: dict[str, Any]
-    args: list[Any]
-    unique: Unique
-    owner: str
-    accepted: float | None
-    priority: int
-
-    def said(self, now: float) -> dict[str, Any]:
-        """What its later steps say of themselves too."""
-        return {
-            submission.OWNER: self.owner,
-            submission.PRIORITY: self.priority,
-            submission.ACCEPTED: now if self.accepted is None else self.accepted,
-        }
-
 
 @dataclass(frozen=True)
 class _Formed:
     """A submission that is ready to be queued."""
 
-    checked: _Checked
+    checked: Checked
     item: Item
     checks: list[LockCheck]
     events: list[tuple[Any, dict[str, Any]]]
-
-
-def previous_steps(operation: str, args: Any) -> list[Any]:
-    """The positional arguments of an operation, cut to references.
-
-    The only one there may be is what Celery puts there itself: the record of the step before in a chain, the records
-    of a chord's members, or the id of the task whose failure an operation answers. They are cut so that a chain does
-    not carry its records about.
-
-    Raises
-    ------
-    ParameterError
-        There is another: parameters go by keyword.
-    """
-    args = [value for value in args or () if value is not None]
-    if len(args) > 1 or (args and not _is_record(args[0])):
-        raise ParameterError(
-            f"{operation}: parameters go by keyword, as in slot='crate1slot2'; got the positional {args!r}",
-            operation=operation,
-        )
-    return [_reference(args[0])] if args else []
-
-
-def _is_record(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(_is_record(item) for item in value)
-    if isinstance(value, str):
-        return _TASK_ID.fullmatch(value) is not None
-    return isinstance(value, dict) and "session_id" in value
-
-
-def _reference(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_reference(item) for item in value]
-    if isinstance(value, dict):
-        return {name: value.get(name) for name in ("session_id", "op_name", "slot", "outcome")}
-    return {"session_id": value}
 
 
 app = SmurfqApp("smurfq")

@@ -20,8 +20,9 @@ from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 
 from smurfq import identity, operation_environment, smurf_control
-from smurfq.app import SmurfqApp, app, previous_steps
+from smurfq.app import SmurfqApp, app
 from smurfq.core import operations, session
+from smurfq.core.previous_steps import previous_steps
 from smurfq.core.scripts import check_log, check_script
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import queue_name

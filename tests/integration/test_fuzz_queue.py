@@ -122,6 +122,29 @@ def test_an_option_that_a_worker_would_stumble_over_is_refused(site: LiveSite, o
     assert queued() == 0
 
 
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("accepted", ["now", {"a": 1}, [1], True])
+def test_a_canvas_says_when_it_was_accepted_as_a_number(site: LiveSite, accepted: Any) -> None:
+    with pytest.raises(ParameterError, match="smurfq_accepted must be a time in seconds since 1970, or absent; got"):
+        app.send_task("smurfq.test", kwargs={"slot": UNSERVED}, headers={"smurfq_accepted": accepted})
+    assert queued() == 0
+
+
+@pytest.mark.parametrize("args", [[nested(5000)], [[1]], [nested(30)], ["x"], [{}], [1, 2]])
+def test_a_positional_argument_is_refused(site: LiveSite, args: Any) -> None:
+    with pytest.raises(
+        ParameterError, match="test: parameters go by keyword, as in slot='crate1slot2'; got the positi"
+    ):
+        app.send_task("smurfq.test", args=args, kwargs={"slot": UNSERVED})
+    assert queued() == 0
+
+
 def message(payload: bytes = GOOD_BODY, headers: Any = None, **changed: Any) -> str:
     """A message as it lies in the queue, good but for what is changed; a field that is None is left out."""
     whole = {
@@ -153,13 +176,6 @@ NO_TEXT = b"\x84\xff{"
 
 def step(**changed: Any) -> dict[str, Any]:
     return {"task": "smurfq.test", "args": [], "kwargs": {}, "options": {}, "subtask_type": None, **changed}
-
-
-def nested(levels: int) -> Any:
-    value: Any = 1
-    for _ in range(levels):
-        value = [value]
-    return value
 
 
 JUNK: dict[str, str] = {

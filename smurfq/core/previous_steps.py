@@ -1,0 +1,49 @@
+"""What a step of a canvas is given of the steps before it: references to their records, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from typing import Any
+
+from smurfq.errors import ParameterError
+
+_GROUPS_IN_GROUPS = 20
+_TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def previous_steps(operation: str, args: Any) -> list[Any]:
+    """The positional arguments of an operation, cut to references.
+
+    The only one there may be is what Celery puts there itself: the record of the step before in a chain, the records
+    of a chord's members, or the id of the task whose failure an operation answers. They are cut so that a chain does
+    not carry its records about.
+
+    Raises
+    ------
+    ParameterError
+        There is another: parameters go by keyword.
+    """
+    args = [value for value in args or () if value is not None]
+    if len(args) > 1 or (args and not _is_record(args[0])):
+        raise ParameterError(
+            f"{operation}: parameters go by keyword, as in slot='crate1slot2'; got the positional {reprlib.repr(args)}",
+            operation=operation,
+        )
+    return [_reference(args[0])] if args else []
+
+
+def _is_record(value: Any, levels: int = _GROUPS_IN_GROUPS) -> bool:
+    if isinstance(value, list):
+        return levels > 0 and all(_is_record(item, levels - 1) for item in value)
+    if isinstance(value, str):
+        return _TASK_ID.fullmatch(value) is not None
+    return isinstance(value, dict) and "session_id" in value
+
+
+def _reference(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_reference(item) for item in value]
+    if isinstance(value, dict):
+        return {name: value.get(name) for name in ("session_id", "op_name", "slot", "outcome")}
+    return {"session_id": value}
