@@ -101,7 +101,7 @@ class Reaper:
         if running.host == socket.gethostname():
             self._kill(running)
         self._conclude(running)
-        self._app.fence.finished(publisher, running.task_id)
+        self._app.fence.finished(running)
         return running
 
     def _kill(self, running: Running) -> None:

@@ -146,6 +146,7 @@ class Applier(threading.Thread):
         while True:
             if running is None:
                 running = self._patience(lambda: self._tasks.look_up(publishers))
+            now = time.time()  # looking up may have waited for Redis
             taken = self._attribute(arrived, running, now)
             if text:
                 taken.tell(text, now, [self._tasks.get(run.task_id) for run in running.values()])

@@ -14,7 +14,7 @@ from smurfq.core.publication import publication
 from smurfq.core.sequence import Step
 from smurfq.core.session import Event
 from smurfq.store.connection import Client
-from smurfq.store.fence import Running, parse_running
+from smurfq.store.fence import Ran, Running, parse_ran, parse_running
 
 TASKS_KEPT = 500
 _DROPS_KEPT = 1000
@@ -83,10 +83,10 @@ class Tasks:
         self._tasks: OrderedDict[str, Task] = OrderedDict()
         self._running: dict[str, Running] = {}
         self._texts: dict[str, str] = {}  # as Redis had them when asked last; empty where nothing ran
-        self._previous: dict[str, Running] = {}
+        self._ran: dict[str, list[Ran]] = {}  # lately, the newest first
 
     def look_up(self, publishers: Iterable[str]) -> dict[str, Running]:
-        """What runs now under each of the publisher ids; two round trips at most, one when no task is new.
+        """What runs now under each of the publisher ids; three round trips at most, one when no task is new.
 
         The answer may be out of date as soon as it is there: what is written by it is written on condition, see
         ``expected``.
@@ -95,16 +95,26 @@ class Tasks:
         if not names:
             return {}
         texts: list[str | None] = self._client.mget([keys.running(name) for name in names])  # type: ignore[assignment]
+        changed = [name for name, text in zip(names, texts, strict=True) if self._texts.get(name) != (text or "")]
+        self._read_ran(changed)
         self._texts.update((name, text or "") for name, text in zip(names, texts, strict=True))
         found = {name: running for name, text in zip(names, texts, strict=True) if (running := parse_running(text))}
-        self._load([running.task_id for running in found.values() if running.task_id not in self._tasks])
-        for name, running in found.items():
+        wanted = [running.task_id for running in found.values()]
+        wanted += [ran.task_id for name in changed for ran in self._ran[name]]
+        self._load([task_id for task_id in wanted if task_id not in self._tasks])
+        for running in found.values():
             self._tasks.move_to_end(running.task_id)
-            last = self._running.get(name)
-            if last is not None and last.task_id != running.task_id:
-                self._previous[name] = last
-            self._running[name] = running
+        self._running.update(found)
         return found
+
+    def _read_ran(self, publishers: list[str]) -> None:
+        if not publishers:
+            return
+        with self._client.pipeline(transaction=False) as pipe:
+            for name in publishers:
+                pipe.lrange(keys.lately(name), 0, -1)
+            for name, texts in zip(publishers, pipe.execute(), strict=True):
+                self._ran[name] = [parse_ran(text) for text in texts]
 
     def known(self, publishers: Iterable[str]) -> dict[str, Running] | None:
         """What ran under each of the publisher ids when it was looked up last; None if one never was. No round trip."""
@@ -128,17 +138,17 @@ class Tasks:
     def owner(self, message: Message, running: Running | None, now: float) -> Task | None:
         """The task to which ``message`` belongs when ``running`` runs under its id; None if it belongs to none.
 
-        A message that waited while Redis was away may be older than what runs now. Where both times are by one
-        host's clock, it goes to the task that ran then. A task begun after ``now`` says that the clock was set back
-        since, and that times say nothing.
+        A message that waited, for Redis or behind many others, may be older than what runs now. Where both times are
+        by one host's clock, it goes to the task that ran then. A task begun after ``now`` says that the clock was set
+        back since, and that times say nothing.
         """
-        if running is None:
-            return None
-        if message.time >= running.started or message.host != running.host or running.started > now:
+        if running is not None and (
+            message.time >= running.started or message.host != running.host or running.started > now
+        ):
             return self._tasks[running.task_id]
-        previous = self._previous.get(message.id)
-        if previous is not None and message.time >= previous.started:
-            return self._tasks.get(previous.task_id)
+        for ran in self._ran.get(message.id, ()):
+            if ran.started <= message.time <= ran.ended and message.host == ran.host:
+                return self._tasks.get(ran.task_id)
         return None
 
     def get(self, task_id: str) -> Task | None:

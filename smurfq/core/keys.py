@@ -42,6 +42,11 @@ def running(publisher: str) -> str:
     return f"smurfq:running:{publisher}"
 
 
+def lately(publisher: str) -> str:
+    """List: what ran under this publisher id lately, the newest first, each with when it began and ended (JSON)."""
+    return f"smurfq:lately:{publisher}"
+
+
 def dirty(publisher: str) -> str:
     """String: why the card of this publisher id was left in an unknown state."""
     return f"smurfq:dirty:{publisher}"

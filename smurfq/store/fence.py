@@ -5,6 +5,7 @@ Celery gives neither "never twice" nor "never two at once" (``docs/decisions/000
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -40,12 +41,24 @@ redis.call('PUBLISH', KEYS[1], ARGV[3])
 return {'ok', ''}
 """
 
-# KEYS: running.  ARGV: how this task's text begins, new text ('' deletes).  Changes it only while it is this task's.
-# The text is not taken apart here: Lua's JSON refuses what Python's takes, and the slot would be taken for ever.
+# The text is not taken apart by these: Lua's JSON refuses what Python's takes, and the slot would be taken for ever.
+# KEYS: running.  ARGV: how this task's text begins, new text.  Changes it only while it is this task's.
 _CHANGE_RUNNING = """
 local text = redis.call('GETRANGE', KEYS[1], 0, string.len(ARGV[1]) - 1)
 if text ~= ARGV[1] then return 0 end
-if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+
+# KEYS: running, lately.  ARGV: how this task's text begins, what ran, how many are kept, seconds to live.
+# Memory may have run out: then what ran is not noted, but the slot is free.
+_FINISHED = """
+local text = redis.call('GETRANGE', KEYS[1], 0, string.len(ARGV[1]) - 1)
+if text ~= ARGV[1] then return 0 end
+redis.pcall('LPUSH', KEYS[2], ARGV[2])
+redis.call('LTRIM', KEYS[2], 0, ARGV[3] - 1)
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+redis.call('DEL', KEYS[1])
 return 1
 """
 
@@ -75,6 +88,7 @@ return 0
 _NOBODYS = -1
 _GIVEN_UP = "nobody: it was given up"
 _WAIT_MS = 1000
+_RAN_KEPT = 16
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,16 @@ class Running:
     started: float  # s since 1970
     request: dict[str, Any] = field(default_factory=dict)
     processes: list[list[float]] = field(default_factory=list)  # [pid, start time of the process in clock ticks]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What ran under a publisher id until a while ago; times by its host's clock, s since 1970."""
+
+    task_id: str
+    host: str
+    started: float
+    ended: float
 
 
 @dataclass(frozen=True)
@@ -119,6 +143,7 @@ class Fence:
         self._expires_s = int(expires_s)
         self._replicas = replicas_to_wait_for(client)
         self._change_running = client.register_script(_CHANGE_RUNNING)
+        self._finished = client.register_script(_FINISHED)
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
 
@@ -177,9 +202,15 @@ class Fence:
             )
         )
 
-    def finished(self, publisher: str, task_id: str) -> bool:
+    def finished(self, running: Running) -> bool:
         """Write down that nothing runs there any more; false if it was not this task that ran."""
-        return bool(self._change_running(keys=[keys.running(publisher)], args=[_beginning(task_id), ""]))
+        ran = Ran(running.task_id, running.host, running.started, time.time())
+        return bool(
+            self._finished(
+                keys=[keys.running(running.publisher), keys.lately(running.publisher)],
+                args=[_beginning(running.task_id), dumps(asdict(ran)), _RAN_KEPT, self._expires_s],
+            )
+        )
 
     def mark_dirty(self, publisher: str, reason: str) -> None:
         """Write down that a card was left in an unknown state; the next operation makes it safe first."""
@@ -235,6 +266,11 @@ class Fence:
 def _beginning(task_id: str) -> str:
     """How the text of a ``Running`` of this task begins: the id is its first field."""
     return f'{{"task_id":{dumps(task_id)},'
+
+
+def parse_ran(text: str) -> Ran:
+    """The ``Ran`` that Redis holds as ``text``."""
+    return Ran(**loads(text))
 
 
 def parse_running(text: str | None) -> Running | None:

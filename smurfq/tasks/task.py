@@ -394,7 +394,7 @@ class OperationTask(Task):  # type: ignore[misc]
         if descriptor is not None:
             os.close(descriptor)
         if running is not None:
-            patiently(lambda: self.app.fence.finished(running.publisher, running.task_id))
+            patiently(lambda: self.app.fence.finished(running))
         runner_of(self.app).prepare()
 
 

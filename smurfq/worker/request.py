@@ -112,7 +112,7 @@ class SlotRequest(Request):  # type: ignore[misc]
             if not reaper.conclude_ended(running):
                 self._app.fence.mark_dirty(running.publisher, str(error))
                 buried = reaper.conclude(running, error, outcome)
-            self._app.fence.finished(running.publisher, self.id)
+            self._app.fence.finished(running)
         except AWAY as cause:
             logger.error("cannot write the end of %s[%s], Redis is away: %s", self.name, self.id, cause)
             return False

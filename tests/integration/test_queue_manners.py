@@ -191,7 +191,7 @@ def test_it_may_be_asked_again_once_it_no_longer_waits(
         with pytest.raises(DuplicateError, match="running there already"):
             slot.submit("test", unique="running")
         assert slot.submit("test", unique=True).abort() == "removed"
-        connection.fence.finished(ONE, first.id)
+        connection.fence.finished(running)
         app.write_end(first.id, Outcome.SUCCEEDED)
     elif how == "lost":
         connection.queues.remove(item)

@@ -48,7 +48,7 @@ def live_through(task_id: str) -> None:
     app.write_end(task_id, Outcome.SUCCEEDED)
     app.backend.mark_as_done(task_id, app.records.read(task_id).to_dict())
     app.verbs.forget(task_id)
-    app.fence.finished(SLOT, task_id)
+    app.fence.finished(running)
 
 
 def test_an_old_record_goes_with_all_its_keys_and_from_every_index(short_lived: Client) -> None:

@@ -46,6 +46,7 @@ def test_messages_reach_a_subscriber_the_record_and_celerys_metadata(live: Bridg
     wire = live.wire()
     wire.send("session_data", {"datafile": "/a.npy"})
     updates = live.records.subscribe("t1")
+    assert next(updates).events[0]["set"]["status"] == "starting"  # type: ignore[union-attr]
     assert next(updates).events[0]["set"] == {"datafile": "/a.npy"}  # type: ignore[union-attr]
     wire.say("one", "two")
     wire.raw(wire.datagram("session_data", {"x": "@"}).replace(b'"@"', b"NaN"))
@@ -121,6 +122,27 @@ def test_publishers_of_one_script_do_not_look_like_losses(live: BridgeSite) -> N
         for wire in wires[: 1 + number % 3]:
             wire.say(str(number))
     assert live.drain().lost == 0
+
+
+def test_a_bridge_that_is_behind_gives_each_message_to_the_task_that_had_sent_it(live: BridgeSite) -> None:
+    (bridge,) = live.processes
+    wire = live.wire()
+    wire.paced = False
+    pause(bridge.pid)
+    wire.say("of t1")
+    live.begin("t2")
+    wire.say("of t2")
+    live.end()
+    wire.say("of nobody")
+    live.begin("t3")
+    wire.say("of t3")
+    live.end()
+    bridge.send_signal(signal.SIGCONT)
+    live.drain()
+    assert {name: live.texts(name) for name in ("t1", "t2", "t3")} == {
+        name: [f"of {name}"] for name in ("t1", "t2", "t3")
+    }
+    eventually(lambda: live.counters().idle == 1)
 
 
 def test_each_message_goes_to_the_task_that_ran_when_it_was_sent(live: BridgeSite) -> None:

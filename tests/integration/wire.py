@@ -139,8 +139,10 @@ class BridgeSite:
         assert fence.claim(running, "smurfq.run", 0, "test", '{"status": "STARTED"}').ok
 
     def end(self, publisher: str = SLOT) -> None:
-        """Let nothing run under a publisher id."""
-        self.client.delete(f"smurfq:running:{publisher}")
+        """Let nothing run under a publisher id, as after an operation that has ended."""
+        fence = Fence(self.client, 3600)
+        if (running := fence.running(publisher)) is not None:
+            assert fence.finished(running)
 
     def wire(self, publisher: str = SLOT, script: str = "wire") -> Wire:
         """A new source of datagrams."""
