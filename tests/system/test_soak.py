@@ -19,6 +19,9 @@ FAULTS = [
     "connections cut",
     "published twice",
     "copied into another",
+    "takes no writes",
+    "junk in",
+    "junk flooding",
 ]
 
 
