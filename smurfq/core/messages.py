@@ -10,7 +10,7 @@ import math
 from json import JSONDecoder
 from typing import Any, NamedTuple
 
-from smurfq.core.jsonsafe import dumps
+from smurfq.core.jsonsafe import dumps, nested_deeper, plain
 from smurfq.errors import MessageError
 
 DATAGRAM_BYTES = 65_507  # the most that UDP over IPv4 carries
@@ -99,33 +99,9 @@ def _decode(datagram: bytes) -> Any:
     except ValueError as cause:  # not JSON, or a whole number of thousands of digits
         raise _error(f"expected JSON ({cause})", datagram) from cause
     # Fewer brackets than that cannot be too deep, which spares nearly every message the walk.
-    if datagram.count(b"[") + datagram.count(b"{") > MAX_DEPTH and _too_deep(value):
+    if datagram.count(b"[") + datagram.count(b"{") > MAX_DEPTH and nested_deeper(value, MAX_DEPTH):
         raise _error(f"expected JSON nested at most {MAX_DEPTH} deep, got deeper", datagram)
-    return _without_surrogates(value) if b"\\ud" in datagram or b"\\uD" in datagram else value
-
-
-def _too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if type(item) is dict else item)
-            if type(child) is dict or type(child) is list
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _without_surrogates(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_without_surrogates(item) for item in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
-    return value
+    return plain(value) if b"\\ud" in datagram or b"\\uD" in datagram else value
 
 
 def _text(value: dict[str, Any], name: str, datagram: bytes) -> str:
