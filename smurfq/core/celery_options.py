@@ -92,8 +92,11 @@ def check_headers(headers: Mapping[str, Any]) -> None:
         raise _error(name, "expires", "a time, as in '2026-11-23T20:00:00+00:00'", headers["expires"])
     if headers.get("ignore_result"):
         raise _error(name, "ignore_result", "false, since the record of every operation is kept", True)
-    if headers.get("stamped_headers") or headers.get("stamps"):
-        raise _error(name, "stamped_headers", "absent, as smurfq does not heed stamps", headers.get("stamped_headers"))
+    stamped, stamps = headers.get("stamped_headers") or [], headers.get("stamps") or {}
+    if not isinstance(stamped, list) or not all(isinstance(stamp, str) for stamp in stamped):
+        raise _error(name, "stamped_headers", "a list of names", stamped)
+    if not isinstance(stamps, Mapping):
+        raise _error(name, "stamps", "a table", stamps)
 
 
 def _is_time(value: Any) -> bool:

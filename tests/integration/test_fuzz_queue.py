@@ -220,7 +220,8 @@ JUNK: dict[str, str] = {
     "a number beyond floats": message(body(kwargs={"slot": SERVED, "duration": 10**400}), of_test("take_noise")),
     "an encoding that is none": message(content_encoding=5),
     "a name without end": message(headers=of_test("a" * 100_000)),
-    "stamps that are none": message(headers=of_test(stamped_headers=5, stamps=7)),
+    "stamps that are none": message(headers=of_test(stamped_headers=["a"], stamps=7)),
+    "stamped headers that are none": message(headers=of_test(stamped_headers=5)),
 }
 
 
@@ -321,6 +322,14 @@ UNREADABLE: dict[str, tuple[str, Callable[[str], str]]] = {
         lambda task_id: message(headers=of_test(id=task_id, x=nested(500))),
     ),
 }
+
+
+def test_what_celery_adds_to_a_message_is_taken(site: LiveSite) -> None:
+    """Stamps, an expiry, limits and a shadow, as Celery's own producers write them."""
+    options = {"expires": 600, "time_limit": 600, "soft_time_limit": 500, "shadow": "smurfq.mine"}
+    signature = app.signature("smurfq.test", kwargs={"slot": SERVED}, options=options)
+    signature.stamp(night="n-1")
+    assert signature.apply_async().get(timeout=WITHIN_S)["outcome"] == "succeeded"
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
