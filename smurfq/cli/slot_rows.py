@@ -14,7 +14,7 @@ from smurfq.core.session import Outcome, SessionRecord
 from smurfq.errors import RecordNotFoundError, RequestError
 from smurfq.workflows import WorkflowRun, WorkflowStatus
 
-_EARLIER = 50  # runs of a slot that are looked through for one of the same operation
+_EARLIER = 20  # runs of an operation on a slot that are looked through for one that succeeded
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class Rows:
             return asked
         earlier = (
             one.end_time - one.start_time
-            for one in self._connection.records.history(record.slot, _EARLIER)
-            if one.op_name == record.op_name and one.outcome == Outcome.SUCCEEDED and one.end_time and one.start_time
+            for one in self._connection.records.history(record.slot, _EARLIER, operation=record.op_name)
+            if one.outcome == Outcome.SUCCEEDED and one.end_time and one.start_time
         )
         took = next(earlier, None)
         return asked if took is None else max(took, asked or 0.0)
