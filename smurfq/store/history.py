@@ -16,7 +16,7 @@ from smurfq.core.jsonsafe import loads
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.connection import Client
 
-_PAGE = 200  # ids looked at in one round trip, where those of an operation are picked out of a slot's
+_PAGES = (20, 500)  # ids looked at in one round trip, at first and at most, to pick an operation's out of a slot's
 _AFTER_ANY = "\x7f"  # sorts behind all that an id may hold
 
 #: A Lua function that adds a record to all indexes, and drops from them what is too old: of the two that hold all
@@ -76,11 +76,11 @@ class History:
 
     def _of_both(self, slot: str, operation: str, count: int, before: float | None) -> list[str]:
         found: list[str] = []
-        start = 0
-        while len(found) < count and (page := self._page(keys.history(slot), start, _PAGE, before)):
+        start, (size, most) = 0, _PAGES
+        while len(found) < count and (page := self._page(keys.history(slot), start, size, before)):
             names = fields_of(self._client, page, "op_name")
             found += [each for each, name in zip(page, names, strict=True) if name and loads(name) == operation]
-            start += len(page)
+            start, size = start + len(page), min(2 * size, most)
         return found[:count]
 
     def _page(self, key: str, start: int, count: int, before: float | None) -> list[str]:
