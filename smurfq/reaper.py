@@ -23,6 +23,7 @@ from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.errors import OperationLostError, RecordNotFoundError
 from smurfq.runner import processes
+from smurfq.runner.ends import Ends
 from smurfq.runner.leftovers import end_leftovers
 from smurfq.runner.lock import lock_path
 from smurfq.store import Batch
@@ -148,6 +149,8 @@ class Reaper:
         Its worker may have died at any moment after the end; what follows in its chain must not fail for that.
         """
         request = _request_of(running)
+        if running.host == socket.gethostname():
+            Ends(self._app.settings).write(running.task_id, self._app.records)
         state = self._app.backend.get_state(running.task_id)
         if state in states.READY_STATES:
             self._count_in_chord(request, state)

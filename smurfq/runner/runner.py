@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from celery.utils import uuid
 from celery.utils.log import get_logger
 
 from smurfq.app import SmurfqApp
@@ -24,6 +25,7 @@ from smurfq.errors import (
 )
 from smurfq.runner import process, processes
 from smurfq.runner.abort import Stage, Why
+from smurfq.runner.ends import Ends
 from smurfq.runner.listener import Listener
 from smurfq.runner.old_logs import remove_old_logs
 from smurfq.runner.output import Output, log_file
@@ -71,6 +73,7 @@ class Runner:
         self._app = app
         self._resolve = resolve
         self._spare: Spare | None = None
+        self._ends = Ends(app.settings)
 
     @property
     def _settings(self) -> Settings:
@@ -131,6 +134,7 @@ class Runner:
             scribe.add(_begun(job, started, output.path))
             ending = supervisor.run(_wire_job(job), [output.write_end, *job.locks])
             self._after(job, ending, scribe)
+            self._ends.keep(job.task_id, scribe.unwritten(), _end(job, ending, complete=False))
         finally:
             listener.close()
             scribe.close()
@@ -206,12 +210,10 @@ class Runner:
         return found
 
     def _finish(self, job: Job, ending: Ending) -> dict[str, Any]:
-        error = _error(job, ending)
-        more: dict[str, Any] = {"complete": self._all_came(job)}
-        outcome = Outcome.SUCCEEDED
-        if error is not None:
-            outcome = Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
-        written = patiently(lambda: self._app.write_end(job.task_id, outcome, error, **more))
+        error, complete = _error(job, ending), self._all_came(job)
+        end, writer = _end(job, ending, complete=complete), f"end-{uuid()}"
+        written = patiently(lambda: self._app.records.end(job.task_id, writer, end))
+        self._ends.forget(job.task_id)
         if not written and error is None:
             raise OperationError(
                 f"{job.op_name} on {job.slot} finished, but had been given up before as lost", slot=job.slot
@@ -244,6 +246,15 @@ def _wire_job(job: Job) -> dict[str, Any]:
 def _begun(job: Job, started: float, log: Path | None) -> Event:
     more = {"log_file": str(log)} if log is not None else {}
     return events.header(started, status="running", start_time=started, **more)
+
+
+def _end(job: Job, ending: Ending, *, complete: bool) -> Event:
+    error = _error(job, ending)
+    outcome = Outcome.SUCCEEDED
+    if error is not None:
+        outcome = Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
+    described = describe_error(error) if error is not None else None
+    return events.ended(time.time(), outcome, described, complete=complete)
 
 
 def _error(job: Job, ending: Ending) -> OperationError | None:

@@ -50,7 +50,8 @@ class Scribe:
         self._snapshots = snapshots
         self._feeds = feeds
         self._on_progress = on_progress
-        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._events: queue.Queue[Any] = queue.Queue()
+        self._writing: Batch | None = None
         self._writer = f"worker-{os.getpid()}-{time.monotonic_ns():x}"
         self._number = 0
         self._snapshot_due = False
@@ -72,6 +73,20 @@ class Scribe:
             self.dropped += 1
             return
         self._events.put(event)
+
+    def unwritten(self) -> list[Batch]:
+        """What may not be in the record yet, in the batches in which it is being written; nothing is added any more."""
+        with self._events.mutex:
+            waiting = [event for event in self._events.queue if event is not _CLOSE]
+        writing = self._writing
+        batches = [waiting[first : first + EVENTS_A_BATCH] for first in range(0, len(waiting), EVENTS_A_BATCH)]
+        return [
+            *([writing] if writing is not None else []),
+            *(
+                Batch(self._task_id, self._writer, number, [event for event in batch if event["k"] != "feed"])
+                for number, batch in enumerate(batches, self._number + 1)
+            ),
+        ]
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Whether all that was added is written; waits for Redis for as long as ``timeout_s``."""
@@ -124,7 +139,9 @@ class Scribe:
             for event in feeds:
                 self._feeds.append(event["name"], event["slot"], event["t"], event["data"])
 
+        self._writing = written
         patiently(write, on_wait=lambda cause: logger.debug("the record waits for Redis: %s", cause))
+        self._writing = None
         self._snapshot_due = True
 
     def _show(self, *, last: bool) -> None:

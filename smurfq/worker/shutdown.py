@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from smurfq.app import SmurfqApp
 from smurfq.core.session import Outcome
 from smurfq.errors import OperationAbortedError
+from smurfq.runner.ends import Ends
 from smurfq.runner.leftovers import end_leftovers, leftovers
 from smurfq.store.connection import connect as connect_redis
 from smurfq.store.connection import explain, require_writes
@@ -76,11 +77,17 @@ def _operation_lives(app: SmurfqApp) -> bool:
 
 def _leave(app: SmurfqApp, cause: Exception) -> NoReturn:
     try:
-        active = _active()
+        active, ends = _active(), Ends(app.settings)
+        told = [
+            f"{task_id} has come to its end, which the next worker of this host writes"
+            if ends.has(task_id)
+            else f"{task_id} will be lost, as no end can be written"
+            for task_id in active
+        ]
         logger.critical(
             "%s; told to stop, this worker ends without it: %s",
             explain(app.settings.redis_url, cause),
-            f"{', '.join(active)} will be lost, as no end can be written" if active else "nothing ran",
+            ", ".join(told) or "nothing ran",
         )
         for child in psutil.Process().children():
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -143,7 +143,7 @@ def test_sigquit_ends_what_runs_at_once_with_a_final_state(site: LiveSite) -> No
 
 
 def test_a_worker_that_is_stopped_while_redis_is_away_ends_in_time(site: LiveSite) -> None:
-    """Without an end for what it ran, which is found lost once Redis is back; and without leaving anything running."""
+    """Nothing is left running. How it ended is kept for Redis; what came to no end is found lost."""
     other = "crate1slot4"
     workers = {slot: site.start_worker(slot, wait=False) for slot in (SLOT, other)}
     for slot in workers:
@@ -159,15 +159,46 @@ def test_a_worker_that_is_stopped_while_redis_is_away_ends_in_time(site: LiveSit
         all_gone([*families, *pids[0], *pids[1]])
     finally:
         site.start_valkey()
-    for slot, task in zip(workers, tasks, strict=True):
-        assert f"{task.id} will be lost" in site.log(f"worker-{slot}")
+    for slot, task, outcome, error, said in (
+        (SLOT, tasks[0], "aborted", OperationAbortedError, "has come to its end"),
+        (other, tasks[1], "lost", OperationLostError, "will be lost"),
+    ):
+        assert f"{task.id} {said}" in site.log(f"worker-{slot}")
         again = site.start_worker(slot)
-        with pytest.raises(OperationLostError):
+        with pytest.raises(error):
             task.get(timeout=WITHIN_S)
-        assert record_of(task).outcome == "lost"
+        assert record_of(task).outcome == outcome
         site.stop(again)
-    log = Path(record_of(tasks[0]).to_dict()["log_file"]).read_text()
-    assert "cleaned up" in log, "it was asked before it was killed"
+    assert "cleaned up" in record_of(tasks[0]).log, "it was asked before it was killed"
+
+
+def test_what_ends_while_redis_is_away_is_not_lost_with_its_worker(site: LiveSite) -> None:
+    worker = site.start_worker(SLOT)
+    gate = site.gate("ends", "print('the value', flush=True)")
+    steps = chain(run.si(slot=SLOT, script=gate.script), trial.si(slot=SLOT)).apply_async()
+    task = steps.parent
+    eventually(lambda: "waits" in record_of(task).log, what="it runs")
+    family = [worker.pid, *(p.pid for p in psutil.Process(worker.pid).children(recursive=True))]
+    site.valkey.stop()
+    try:
+        gate.open()
+        kept = app.settings.state_dir / "ends" / f"{task.id}.json"
+        eventually(kept.exists, what="its end is kept")
+        worker.kill()
+        worker.wait()
+        all_gone(family)
+    finally:
+        site.start_valkey()
+    again = site.start_worker(SLOT)
+    assert task.get(timeout=WITHIN_S)["outcome"] == "succeeded"
+    record = record_of(task)
+    assert record.log.split("\n")[:2] == ["waits", "the value"]
+    assert (record.success, record.complete) == (True, False)
+    assert not kept.exists()
+    with pytest.raises(OperationLostError, match="never queued"):
+        steps.get(timeout=WITHIN_S)
+    assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"]
+    assert site.stop(again) == 0
 
 
 def test_a_second_worker_stands_by_and_takes_over(site: LiveSite, worker: Any) -> None:
