@@ -15,8 +15,11 @@ SESSION_VARIABLE = "SMURF_SESSION_ID"  # in the environment of an operation and 
 _POLL_S = 0.02
 
 
-def end_leftovers(session_id: str, lock: Path, within_s: float = 5.0) -> list[int]:
-    """Kill every process on this host that an operation which is over has left behind; their ids."""
+def end_leftovers(session_id: str, lock: Path | None, within_s: float = 5.0) -> list[int]:
+    """Kill every process on this host that an operation which is over has left behind; their ids.
+
+    ``lock`` is that of its card, if nobody has it by right.
+    """
     killed: set[int] = set()
     deadline = time.monotonic() + within_s
     while (left := leftovers(session_id, lock)) and time.monotonic() < deadline:
@@ -28,7 +31,7 @@ def end_leftovers(session_id: str, lock: Path, within_s: float = 5.0) -> list[in
     return sorted(killed)
 
 
-def leftovers(session_id: str, lock: Path) -> list[int]:
+def leftovers(session_id: str, lock: Path | None) -> list[int]:
     """The processes on this host, but for this one, that belong to an operation or have the card's lock open."""
     marker = f"{SESSION_VARIABLE}={session_id}".encode()
     found = []
@@ -37,7 +40,8 @@ def leftovers(session_id: str, lock: Path) -> list[int]:
         if pid == os.getpid():
             continue
         with contextlib.suppress(OSError):  # gone, or another user's
-            if marker in (folder / "environ").read_bytes().split(b"\0") or _has_open(folder, str(lock)):
+            marked = marker in (folder / "environ").read_bytes().split(b"\0")
+            if marked or (lock is not None and _has_open(folder, str(lock))):
                 found.append(pid)
     return found
 

@@ -212,6 +212,11 @@ class Fence:
             )
         )
 
+    def last_ran(self, publisher: str) -> Ran | None:
+        """What ran last under a publisher id, if it is known."""
+        text: Any = self._client.lindex(keys.lately(publisher), 0)
+        return parse_ran(text) if text else None
+
     def mark_dirty(self, publisher: str, reason: str) -> None:
         """Write down that a card was left in an unknown state; the next operation makes it safe first."""
         self._client.set(keys.dirty(publisher), reason)

@@ -36,6 +36,7 @@ from smurfq.errors import (
 )
 from smurfq.reaper import Reaper
 from smurfq.runner import lock, processes
+from smurfq.runner.leftovers import end_leftovers
 from smurfq.runner.process import Body
 from smurfq.runner.room import room
 from smurfq.runner.runner import Job, Runner
@@ -271,11 +272,26 @@ class OperationTask(Task):  # type: ignore[misc]
         if answer.answer == "claimed" and answer.detail == who:
             pass  # our own claim: the answer to it was lost with the connection
         elif not answer.ok:
+            if answer.answer == "final":
+                self._end_unbegun(task_id, answer.detail)
             what = "left to the worker that took over" if answer.answer == "unleased" else "a copy, passed over"
             logger.warning("%s[%s]: %s: %s %s", self.name, task_id, what, answer.answer, answer.detail)
             raise Ignore  # one that nobody has claimed is sent again by the reaper
         self._running = running
         patiently(lambda: self.app.records.start(record))
+
+    def _end_unbegun(self, task_id: str, state: str) -> None:
+        """Have the record say so too, where Celery gave a task its end before it began.
+
+        Celery fails the body of a chord with a member of it; it may have been sent before.
+        """
+        known = patiently(lambda: self.app.records.known_headers([task_id])).get(task_id)
+        if known is None or known.status != "queued" or state == "SUCCESS":
+            return
+        error = patiently(lambda: self.app.backend.get_result(task_id))
+        outcome = Outcome.ABORTED if state == "REVOKED" else Outcome.FAILED
+        cause = error if isinstance(error, BaseException) else None
+        patiently(lambda: self.app.write_end(task_id, outcome, cause))
 
     def perform(self) -> dict[str, Any]:
         """The record of the finished operation; see ``Runner.run``."""
@@ -335,9 +351,15 @@ class OperationTask(Task):  # type: ignore[misc]
         return min(limits) if limits else None
 
     def _make_safe_first(self, job: Job) -> None:
-        """Leave the card safe after a worker that died in the middle of an operation."""
+        """Leave the card safe after a worker that died in the middle of an operation, and nothing of that alive.
+
+        Its processes were looked for when it was given up; a soak has seen one of them overlooked, which drove on.
+        """
         reason = patiently(lambda: self.app.fence.take_dirty(job.publisher))
         if reason:
+            ran = patiently(lambda: self.app.fence.last_ran(job.publisher))
+            if ran is not None and ran.host == socket.gethostname():
+                end_leftovers(ran.task_id, lock=None)
             findings = runner_of(self.app).make_safe(job)
             text = f"{reason}; the card: {findings.get('text') or findings}"
             self._note(job, "make-safe", f"the card was left unsafe: {text}")

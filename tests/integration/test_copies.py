@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery.exceptions import ChordError
 from celery.result import AsyncResult
 
 from smurfq.app import app
@@ -66,6 +67,20 @@ def test_a_copy_in_another_slots_queue_leaves_the_first_to_its_own(site: LiveSit
     assert app.records.header(task.id).status == "queued"
     assert app.waiting.remove(message)
     app.fail_waiting(message)
+
+
+def test_what_celery_has_failed_before_it_began_has_its_end_in_the_record(
+    site: LiveSite, journal: Path, busy: Gate
+) -> None:
+    """As the body of a chord, one of whose members fails while the body is being sent."""
+    task, _ = submit(site, journal, SLOT)
+    app.backend.mark_as_failure(task.id, ChordError("a member failed"))
+    busy.open()
+    passed_by(SLOT)
+    record = app.records.read(task.id)
+    assert (record.status, record.outcome) == ("done", "failed")
+    assert "a member failed" in record.error["message"]
+    assert not journal.exists()
 
 
 def test_what_redis_has_forgotten_is_not_run_again(site: LiveSite, journal: Path, busy: Gate) -> None:

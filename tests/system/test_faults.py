@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from smurfq.app import app
 from smurfq.core.session import SessionRecord
 from smurfq.errors import OperationAbortedError, OperationDiedError, OperationLostError
 from smurfq.reaper import Reaper
+from smurfq.runner.leftovers import SESSION_VARIABLE
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.worker.shutdown import WITHOUT_REDIS_EXIT
@@ -92,7 +94,9 @@ def test_a_killed_lane_leaves_its_operation_lost_and_its_chain_ended(site: LiveS
     eventually(last.ready, what="the rest of the chain ends")
     assert last.state == "FAILURE"
     assert not alive(pids[0])
-    assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"], "the lane is started again"
+    with subprocess.Popen(["sleep", "300"], env={**os.environ, SESSION_VARIABLE: first.id}) as overlooked:
+        assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"], "the lane is started again"
+        assert overlooked.wait(WITHIN_S) == -signal.SIGKILL
     assert site.worker_pid(SLOT) != lane
 
 
