@@ -94,7 +94,7 @@ def test_a_killed_lane_leaves_its_operation_lost_and_its_chain_ended(site: LiveS
     eventually(last.ready, what="the rest of the chain ends")
     assert last.state == "FAILURE"
     assert not alive(pids[0])
-    with subprocess.Popen(["sleep", "300"], env={**os.environ, SESSION_VARIABLE: first.id}) as overlooked:
+    with subprocess.Popen(["sleep", "90"], env={**os.environ, SESSION_VARIABLE: first.id}) as overlooked:
         assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"], "the lane is started again"
         assert overlooked.wait(WITHIN_S) == -signal.SIGKILL
     assert site.worker_pid(SLOT) != lane
