@@ -13,6 +13,7 @@ from pathlib import Path
 
 SESSION_VARIABLE = "SMURF_SESSION_ID"  # in the environment of an operation and of all that it starts
 _POLL_S = 0.02
+_LOOKS = 2
 
 
 def end_leftovers(session_id: str, lock: Path | None, within_s: float = 5.0) -> list[int]:
@@ -22,7 +23,10 @@ def end_leftovers(session_id: str, lock: Path | None, within_s: float = 5.0) -> 
     """
     killed: set[int] = set()
     deadline = time.monotonic() + within_s
-    while (left := leftovers(session_id, lock)) and time.monotonic() < deadline:
+    looks = 0  # that found nothing: a second one costs little, and what is overlooked drives the card on
+    while looks < _LOOKS and time.monotonic() < deadline:
+        left = leftovers(session_id, lock)
+        looks = 0 if left else looks + 1
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
