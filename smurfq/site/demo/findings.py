@@ -13,6 +13,10 @@ from typing import Any, Final
 SHOWN: Final = (10, 50, 90)  # percent
 BIASED: Final = (0.2, 0.9)  # of R_n: what take_bias_steps counts as biased unless told otherwise
 
+# Where the noise of a channel without a detector happens to look like steps, sodetlib puts it on a bias line: one of
+# some hundred such channels in one of some ten maps.
+_BY_CHANCE: Final = 3
+
 _R_N_BOUND: Final = 0.01
 _P_SAT_BOUND: Final = 0.03  # an IV of 0.1 V steps places the point of 0.9 R_n no better
 _RFRAC_BOUND: Final = 0.04  # absolute; sodetlib takes the Joule power as constant in a step, which is 3 % of R
@@ -82,8 +86,9 @@ def _groups(data: Mapping[str, Any], expected: Expected) -> Iterator[Row]:
         "exact",
         expected.resonators <= total + without <= most,
     )
-    yield Row("detectors on a bias line", f"{total}", f"{held}", "exact", total == held)
-    agreeing = sum(one == other for one, other in zip(groups, expected.per_bias_group, strict=False))
+    few = range(_BY_CHANCE + 1)
+    yield Row("detectors on a bias line", f"{total}", f"{held}", f"+{_BY_CHANCE}", total - held in few)
+    agreeing = sum(one - other in few for one, other in zip(groups, expected.per_bias_group, strict=False))
     lines = len(expected.per_bias_group)
     yield Row("bias lines with all of theirs", f"{agreeing}", f"{lines}", "exact", agreeing == lines)
 

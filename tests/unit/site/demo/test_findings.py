@@ -89,6 +89,8 @@ def test_what_is_beside_the_truth_does_not(data, wrong):
         ([3, 1, 2], {"detectors on a bias line", "bias lines with all of theirs"}),
         ([2, 3, 1], {"bias lines with all of theirs"}),
         ([3, 2, 0], {"resonators"}),
+        ([7, 2, -3], {"detectors on a bias line", "bias lines with all of theirs"}),
+        ([4, 2, 0], set()),
     ],
 )
 def test_a_detector_in_the_wrong_place_is_found(counts, wrong):
