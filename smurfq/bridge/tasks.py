@@ -99,11 +99,8 @@ class Tasks:
         self._read_ran(changed)
         self._texts.update((name, text or "") for name, text in zip(names, texts, strict=True))
         found = {name: running for name, text in zip(names, texts, strict=True) if (running := parse_running(text))}
-        wanted = [running.task_id for running in found.values()]
-        wanted += [ran.task_id for name in changed for ran in self._ran[name]]
-        self._load([task_id for task_id in wanted if task_id not in self._tasks])
-        for running in found.values():
-            self._tasks.move_to_end(running.task_id)
+        ran = [ran.task_id for name in changed for ran in reversed(self._ran[name])]
+        self._keep([*ran, *(running.task_id for running in found.values())])
         self._running.update(found)
         return found
 
@@ -155,6 +152,14 @@ class Tasks:
         """What is known of a task; None if no message of it has been seen."""
         return self._tasks.get(task_id)
 
+    def _keep(self, task_ids: list[str]) -> None:
+        """Know these tasks, however many, and of the others those that were asked for last."""
+        self._load([task_id for task_id in task_ids if task_id not in self._tasks])
+        for task_id in task_ids:
+            self._tasks.move_to_end(task_id)
+        while len(self._tasks) > max(TASKS_KEPT, len(task_ids)):
+            self._tasks.popitem(last=False)
+
     def _load(self, task_ids: list[str]) -> None:
         """Begin with what an earlier bridge may have written of these tasks."""
         if not task_ids:
@@ -168,8 +173,6 @@ class Tasks:
             lost = int(loads(answers[2 * index] or "0"))
             known = answers[2 * index + 1]
             self._tasks[task_id] = Task(task_id, lost, lost, timestamps=loads(known) if known else None)
-        while len(self._tasks) > TASKS_KEPT:
-            self._tasks.popitem(last=False)
 
 
 class Drops:
