@@ -40,8 +40,13 @@ def _slot(status: SlotStatus) -> Iterator[Finding]:
         yield fail(name, f"no worker serves {status.slot}{waiting}", start)
     elif dead:
         yield warn(name, "its state lane is not served: check_state does not run", start)
+    elif "host" not in (about := status.workers[0].about) or "pid" not in about:
+        yield warn(
+            name,
+            "it holds the slot's lease, but has not described itself within 5 s: it hangs, or Redis did",
+            f"run doctor again; if this stays, restart it: systemctl restart smurfq-worker@{status.slot}",
+        )
     else:
-        about = status.workers[0].about
-        yield ok(name, f"alive on {about.get('host', 'a host that it does not name')}, process {about.get('pid', '?')}")
+        yield ok(name, f"alive on {about['host']}, process {about['pid']}")
     if status.hold is not None:
         yield warn(f"hold {status.slot}", str(status.hold), f"`smurfq release --slot {status.slot}` when it may go on")
