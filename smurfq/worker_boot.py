@@ -27,6 +27,7 @@ from smurfq import __version__, smurf_control
 from smurfq.app import SmurfqApp, app
 from smurfq.config import Settings
 from smurfq.core import keys
+from smurfq.core.private_files import make_folder
 from smurfq.core.slot import WORKFLOWS, Lane, queue_name, worker_name
 from smurfq.errors import SmurfqError
 from smurfq.operation_environment import environment, publisher_warning
@@ -179,7 +180,7 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = LANES) -> int:
     if settings.simulated:
         logger.warning("SIMULATED: %s is not hardware", ", ".join(slots))
     warn_of_losses(settings.redis_url)
-    settings.log_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.state_dir.absolute())
     loaded = _preload(settings)
     # A collection writes to all that it looks at, and in a fork that means a copy. It passes by what is frozen.
     gc.collect()
