@@ -23,7 +23,7 @@ from smurfq.store.connection import require_access
 from smurfq.tasks.task import BODIES
 from smurfq.tasks.worker_context import WorkerContext
 from smurfq.worker.lanes import Lanes
-from smurfq.worker_boot import Loaded, new_token, serve_as
+from smurfq.worker_boot import Loaded, new_token, refuse_guess, serve_as
 from smurfq.workflows.body import run_workflow
 
 logger = logging.getLogger("smurfq.worker")
@@ -41,6 +41,7 @@ def run() -> int:
     # Workflows are few and long: none waits for the fork of its process, which else would stand by for each seat.
     app.settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"spare": False})})
     require_access(settings.redis_url)
+    refuse_guess(settings)
     make_folder(settings.state_dir.absolute())
     BODIES[WORKFLOW.name] = run_workflow
     seats = workflow_seats(settings.workflows.at_once)

@@ -13,6 +13,7 @@ from smurfq.errors import SmurfqError
 from smurfq.runner import lock
 from smurfq.runner.begun import Begun, begun_folder
 from smurfq.runner.supervisor import Supervisor
+from smurfq.store.site_identity import identity_of, identity_text
 
 _ALIVE_FOR_S = 5
 
@@ -76,10 +77,11 @@ class WorkerContext:
         about: dict[Any, Any] = {name: dumps(value) for name, value in {**self.about, "held": self.held}.items()}
         news: dict[Any, Any] = dict(about.items() - self._said.items()) or {"held": about["held"]}
         changed = [word for field in news.items() for word in field]
-        if not self._app.store.eval(_RENEW, 1, key, _ALIVE_FOR_S, len(about), *changed):
+        if not self._said or not self._app.store.eval(_RENEW, 1, key, _ALIVE_FOR_S, len(about), *changed):
             with self._app.store.pipeline(transaction=True) as pipe:
                 pipe.hset(key, mapping=about)
                 pipe.expire(key, _ALIVE_FOR_S)
+                pipe.set(keys.SITE, identity_text(identity_of(self._app.settings, os.environ)))
                 pipe.execute()
         self._said = about
 
