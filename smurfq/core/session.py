@@ -183,6 +183,8 @@ class Fold:
             case "file":
                 record.files.append(event["file"])
                 del record.files[:-FILES_KEPT]
+            case "file_found":
+                self._change_file(event["path"], event["set"])
             case "metadata":
                 record.metadata.update(event["set"])
             case "stage":
@@ -191,6 +193,11 @@ class Fold:
                 self._set_header(event["set"])
             case _:
                 pass  # written by a later version of smurfq
+
+    def _change_file(self, path: str, change: Mapping[str, Any]) -> None:
+        for file in self.record.files:
+            if file.get("path") == path:
+                file.update(change)
 
     def _add_log(self, text: str) -> None:
         self._log.append(text)
@@ -260,6 +267,11 @@ def log_text(text: str, time: float) -> Event:
 def file_registered(file: Mapping[str, Any], time: float) -> Event:
     """An event: a file that the publisher registered."""
     return {"k": "file", "t": time, "file": dict(file)}
+
+
+def file_found(path: str, change: Mapping[str, Any], time: float) -> Event:
+    """An event: a registered file was looked for; ``change`` has its true ``path``, or that it is ``missing``."""
+    return {"k": "file_found", "t": time, "path": path, "set": dict(change)}
 
 
 def metadata(values: Mapping[str, Mapping[str, Any]], time: float) -> Event:

@@ -129,7 +129,7 @@ class Records:
             fields: dict[Any, Any] = {"w": batch.writer, "n": batch.number, "b": dumps(kept)}
             pipe.xadd(keys.events(task_id), fields, maxlen=BATCHES_KEPT, approximate=True)
         header: dict[str, Any] = {}
-        messages = 0
+        messages = files = 0
         data_touched = False
         for event in batch.events:
             kind = event["k"]
@@ -137,11 +137,15 @@ class Records:
                 header.update(event["set"])
             elif kind == "message":
                 messages += 1
+            elif kind == "file":
+                files += 1
             elif kind == "data":
                 data_touched = True
         self._queue_data(pipe, task_id, batch.events if data_touched else ())
         if messages:
             pipe.hincrby(keys.record(task_id), "messages_total", messages)
+        if files:
+            pipe.hincrby(keys.record(task_id), "_files", files)
         pipe.hincrby(keys.record(task_id), "_rev", 1)
         self._set_header(pipe, task_id, header)
         pipe.expire(keys.events(task_id), self.expires_s)
@@ -221,6 +225,12 @@ class Records:
     def data(self, task_id: str) -> dict[str, Any]:
         """The session data of a record, as it stands."""
         return _values(self.client.hgetall(keys.data(task_id)))  # type: ignore[arg-type]
+
+    def files(self, task_id: str) -> list[dict[str, Any]]:
+        """The files of a record; its events are read only where there are any."""
+        if not self.client.hexists(keys.record(task_id), "_files"):
+            return []
+        return self.read(task_id).files
 
     def read(self, task_id: str) -> SessionRecord:
         """The whole record, as it stands.
