@@ -201,7 +201,6 @@ class SmurfqApp(SiteApp):
             submit_time=time.time(),
             parent_id=options.get("parent_id"),
             root_id=options.get("root_id"),
-            simulated=self.settings.simulated,
             submitted_by=checked.owner,
         )
         (message,) = outbox.messages

@@ -19,7 +19,7 @@ from celery.utils.log import get_logger
 from smurfq import errors
 from smurfq.app import SmurfqApp
 from smurfq.core import keys, operations, session
-from smurfq.core.session import Outcome, SessionRecord
+from smurfq.core.session import Outcome, SessionHeader
 from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.errors import OperationLostError, RecordNotFoundError
 from smurfq.runner import processes
@@ -173,7 +173,7 @@ class Reaper:
         backend.client.delete(backend.get_key_for_group(request.group, ".c"))  # the dead worker's claim to send it
         backend.on_chord_part_return(request, state, backend.get_result(request.id))
 
-    def _store_written_end(self, record: SessionRecord, request: Any) -> None:
+    def _store_written_end(self, record: SessionHeader, request: Any) -> None:
         """The worker died after it had written the record's end and before Celery had stored it."""
         backend = self._app.backend
         task_id = record.session_id
@@ -186,7 +186,7 @@ class Reaper:
             return
         backend.mark_as_failure(task_id, _error_of(record), request=request)
 
-    def _record(self, task_id: str) -> SessionRecord | None:
+    def _record(self, task_id: str) -> SessionHeader | None:
         try:
             return self._app.records.header(task_id)
         except RecordNotFoundError:
@@ -235,7 +235,7 @@ class Reaper:
         self._app.end_unrun(Context(id=task_id, task=name), error, Outcome.LOST)
         return True
 
-    def _send_again(self, record: SessionRecord) -> bool:
+    def _send_again(self, record: SessionHeader) -> bool:
         """Whether a lost message was sent again: one that a worker took from Redis when it was killed, for example."""
         task_id = record.session_id
         message, times = self._app.records.lost_message(task_id)
@@ -253,7 +253,7 @@ def _request_of(running: Running) -> Context:
     return Context({**running.request, "id": running.task_id})
 
 
-def _lost_step(record: SessionRecord) -> OperationLostError:
+def _lost_step(record: SessionHeader) -> OperationLostError:
     return OperationLostError(
         f"the step after {record.op_name} on {record.slot} was never queued: the worker died between the two",
         slot=record.slot,
@@ -261,7 +261,7 @@ def _lost_step(record: SessionRecord) -> OperationLostError:
     )
 
 
-def _error_of(record: SessionRecord) -> Exception:
+def _error_of(record: SessionHeader) -> Exception:
     """The error that a record tells of."""
     told = dict(record.error or {})
     kind = getattr(errors, str(told.pop("type", "")), errors.OperationFailedError)

@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
     TIMED_OUT = 6  # the time to wait is over; the operation goes on
     UNAVAILABLE = 7  # Redis or the bridge does not answer
     REFUSED = 8  # the slot is held by somebody else, or busy
-    NOT_FOUND = 9  # no record is known by this id
+    NOT_FOUND = 9  # no record is known by this id, or no site is up here
     INTERRUPTED = 130  # Ctrl-C; a run that was followed goes on
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
+from smurfq.cli.telling import tell
 from smurfq.client import Run, Slot
 from smurfq.client.connection import Connection
-from smurfq.config import Settings, load
+from smurfq.config import FILE_VARIABLE, Settings, load, names_no_site
 from smurfq.core.jsonsafe import dumps
+from smurfq.core.redis_url import without_password
 from smurfq.core.slot import SlotId
 
 _CONNECTION = "smurfq.connection"
@@ -38,9 +40,20 @@ def connection() -> Connection:
     """The connection to the site that this process's environment describes; one a command."""
     meta = click.get_current_context().meta
     if _CONNECTION not in meta:
-        meta[_CONNECTION] = Connection(load(os.environ))
+        meta[_CONNECTION] = made = Connection(load(os.environ), named_by=os.environ)
+        if names_no_site(os.environ):
+            _say_which_site(made)
     found: Connection = meta[_CONNECTION]
     return found
+
+
+def _say_which_site(made: Connection) -> None:
+    """Say on stderr which site answers at the default address, since nothing here names one."""
+    with made.reached():
+        found = made.handles and made.site
+    if found is not None:
+        address = without_password(made.settings.redis_url)
+        tell(f"smurfq: {FILE_VARIABLE} is not set; {address} answers: {found}", err=True)
 
 
 def slot_of(given: str | None) -> Slot:

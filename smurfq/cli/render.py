@@ -17,7 +17,7 @@ from smurfq.client import RunStatus, SlotStatus
 from smurfq.client.waiting import plain_name, short
 from smurfq.core import stages
 from smurfq.core.priorities import priority_name
-from smurfq.core.session import SessionRecord
+from smurfq.core.session import SessionHeader, SessionRecord
 from smurfq.core.submission import OWNER
 from smurfq.store.queues import Waiting
 
@@ -55,19 +55,19 @@ def moment(at: float | None) -> str:
     return time.strftime("%H:%M:%S" if shown[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", shown)
 
 
-def outcome(record: SessionRecord) -> Text:
+def outcome(record: SessionHeader) -> Text:
     """How a run ended, or its status while it has not."""
     return Text(record.outcome, _STYLE.get(record.outcome, "")) if record.outcome else Text(record.status, "cyan")
 
 
-def took(record: SessionRecord) -> str:
+def took(record: SessionHeader) -> str:
     """How long a run took, or has taken so far."""
     if record.start_time is None:
         return "-"
     return duration((record.end_time or time.time()) - record.start_time)
 
 
-def error_text(record: SessionRecord) -> str:
+def error_text(record: SessionHeader) -> str:
     """What went wrong, in a line or two; empty where nothing did."""
     if not record.error:
         return ""
@@ -143,7 +143,7 @@ def show_status(console: Console, status: SlotStatus) -> None:
         )
 
 
-def history_table(records: Iterable[SessionRecord]) -> Table:
+def history_table(records: Iterable[SessionHeader]) -> Table:
     """Records as a table, one a line."""
     table = Table("id", "submitted", "slot", "operation", "outcome", "took", "error", box=None, pad_edge=False)
     for record in records:

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from smurfq.cli.demo import demo
-from smurfq.config import Settings, load
+from smurfq.cli.exit_codes import ExitCode
+from smurfq.cli.telling import tell
+from smurfq.config import FILE_VARIABLE, Settings, load, names_no_site
 from smurfq.site import detached, simulation
 from smurfq.site.journal import Entry, State
 from smurfq.site.up import Site
@@ -70,8 +72,14 @@ def down() -> None:
     settings = load(os.environ)
     if detached.end(settings, click.echo):
         click.echo("all is stopped")
+        return
+    folder = settings.state_dir.absolute()
+    if names_no_site(os.environ) and not folder.exists():
+        text = f"no site is known here: {FILE_VARIABLE} is not set, and {folder} is not there. Nothing was stopped"
     else:
-        click.echo(f"nothing is up in {settings.state_dir.absolute()}")
+        text = f"nothing is up in {folder}. Nothing was stopped"
+    tell(f"smurfq: {text}; go to where it was started, or set {FILE_VARIABLE} or SMURFQ_STATE_DIR", err=True)
+    raise click.exceptions.Exit(ExitCode.NOT_FOUND)
 
 
 @click.command()

@@ -10,7 +10,7 @@ from smurfq.client.connection import Connection
 from smurfq.client.slots import Slots
 from smurfq.client.status import RunStatus, SlotStatus
 from smurfq.core import stages
-from smurfq.core.session import Outcome, SessionRecord
+from smurfq.core.session import Outcome, SessionHeader
 from smurfq.errors import RecordNotFoundError, RequestError
 from smurfq.workflows import WorkflowRun, WorkflowStatus
 
@@ -97,13 +97,13 @@ class Rows:
             "message": run.message,
         }
 
-    def _expected_s(self, record: SessionRecord) -> float | None:
+    def _expected_s(self, record: SessionHeader) -> float | None:
         """What the run may take: as long as the newest one of its kind there that succeeded; at least its duration."""
         if record.session_id not in self._expected:
             self._expected[record.session_id] = self._earlier_s(record)
         return self._expected[record.session_id]
 
-    def _earlier_s(self, record: SessionRecord) -> float | None:
+    def _earlier_s(self, record: SessionHeader) -> float | None:
         duration = record.params.get("duration")
         asked = float(duration) if isinstance(duration, int | float) else None
         if record.op_name == "stream":
@@ -116,7 +116,7 @@ class Rows:
         took = next(earlier, None)
         return asked if took is None else max(took, asked or 0.0)
 
-    def _workflow(self, record: SessionRecord, known: dict[str, WorkflowStatus | None]) -> dict[str, Any]:
+    def _workflow(self, record: SessionHeader, known: dict[str, WorkflowStatus | None]) -> dict[str, Any]:
         parent = record.parent_id
         if not parent:
             return {}

@@ -33,7 +33,7 @@ from smurfq.client import (
 from smurfq.client.waiting import short
 from smurfq.core import stages
 from smurfq.core.operations import WORKFLOW
-from smurfq.core.session import SessionRecord
+from smurfq.core.session import SessionHeader, SessionRecord
 
 _KEYS_SHOWN = 6
 
@@ -77,25 +77,29 @@ def watch(
 ) -> SessionRecord:
     """The final record of a run, which is shown on ``console`` until then; its session data too unless told not to."""
     view = View(run.header(), output=output)
+    final: SessionRecord | None = None
     console.print(view.title())
     if not console.is_terminal:
         for update in run.follow(timeout_s):
             for line in view.take(update):
                 console.print(line)
+            final = update.record if isinstance(update, DoneUpdate) else None
     else:
         with Live(get_renderable=view.last_line, console=console, refresh_per_second=8, transient=True):
             for update in run.follow(timeout_s):
                 for line in view.take(update):
                     console.print(line)
-    for line in final_lines(view.record, data=data):
+                final = update.record if isinstance(update, DoneUpdate) else None
+    assert final is not None, "a follower ends with DoneUpdate or raises"
+    for line in final_lines(final, data=data):
         console.print(line)
-    return view.record
+    return final
 
 
 class View:
     """What is shown of a run: lines from updates, and where it stands."""
 
-    def __init__(self, record: SessionRecord, *, output: bool) -> None:
+    def __init__(self, record: SessionHeader, *, output: bool) -> None:
         # What happened before is told again, from the beginning: the status then was the first one.
         self.record = replace(record, status="queued", degraded=False)
         self._output = output
@@ -163,12 +167,14 @@ class View:
         return line
 
     def _take_status(self, update: StatusUpdate) -> Iterator[Text]:
-        before, was_degraded = self.record.status, self.record.degraded
+        before, was_degraded, was_simulated = self.record.status, self.record.degraded, self.record.simulated
         for name in ("status", "start_time", "degraded", "simulated"):
             if name in update.fields:
                 setattr(self.record, name, update.fields[name])
         if update.status and update.status != before:
             yield _line(update.time, update.status, "cyan")
+        if self.record.simulated and not was_simulated:
+            yield _line(update.time, "SIMULATED SLOT", "bold yellow")
         if self.record.degraded and not was_degraded:
             yield _line(update.time, "degraded: something is wrong although the run goes on", "red")
 

@@ -275,7 +275,7 @@ def _show_step(step: StepStatus) -> None:
     )
     for slot in sorted({*step.ids, *step.slots}):
         report = step.slots.get(slot)
-        outcome = str(report.outcome) if report else "runs"
+        outcome = str(report.outcome) if report else step.undecided.get(slot, "waiting")
         took = duration(report.took_s) if report and report.took_s is not None else ""
         line = Text(f"      {slot:<13} ")
         line.append(f"{outcome:<10}", _STATE_STYLE.get(outcome, ""))

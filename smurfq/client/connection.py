@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
 from smurfq import identity
-from smurfq.config import Settings, load
+from smurfq.config import FILE_VARIABLE, Settings, load, names_no_site
 from smurfq.errors import StoreUnavailableError
 from smurfq.identity import whoami
 from smurfq.store import Records
@@ -22,6 +22,7 @@ from smurfq.store.handles import Handles
 from smurfq.store.holds import Holds
 from smurfq.store.locks import Locks
 from smurfq.store.queues import Queues
+from smurfq.store.site_identity import SiteIdentity, require_same_site
 from smurfq.store.verbs import Verbs
 
 __all__ = ["Connection", "connection_of", "whoami"]
@@ -33,14 +34,30 @@ if TYPE_CHECKING:
 class Connection:
     """The parts of a site that a client uses. Safe to share between threads, not to take over a fork."""
 
-    def __init__(self, settings: Settings, *, environment: bool = False) -> None:
+    site: SiteIdentity | None = None  # which one answered, where that was compared
+
+    def __init__(
+        self, settings: Settings, *, environment: bool = False, named_by: Mapping[str, str] | None = None
+    ) -> None:
         self.settings = settings
         self._environment = environment
+        self._named_by = named_by
 
     @cached_property
     def handles(self) -> Handles:
-        """All that the site keeps in Redis."""
-        return Handles(self.settings)
+        """All that the site keeps in Redis.
+
+        Raises
+        ------
+        ConfigError
+            Redis serves another site than this process means; ``named_by`` are the variables that name the site.
+        """
+        made = Handles(self.settings)
+        if self.settings.site or (self._named_by is not None and names_no_site(self._named_by)):
+            named_by = {FILE_VARIABLE: "the settings"} if self._named_by is None else self._named_by
+            with suppress(*AWAY, NoPermissionError):  # whatever is asked next says so
+                self.site = require_same_site(made.redis, self.settings, named_by)
+        return made
 
     @property
     def redis(self) -> Client:
@@ -89,11 +106,12 @@ class Connection:
         from smurfq.app import SmurfqApp, app  # noqa: PLC0415
         from smurfq.celery_settings import celery_settings  # noqa: PLC0415
 
+        handles = self.handles
         if self._environment:
             return app
         made = SmurfqApp("smurfq", set_as_current=False)
         made.settings = self.settings
-        made.handles = self.handles
+        made.handles = handles
         made.add_defaults(lambda: celery_settings(self.settings))
         return made
 
@@ -149,7 +167,7 @@ class Connection:
 
 @cache
 def _from_environment() -> Connection:
-    return Connection(load(os.environ), environment=True)
+    return Connection(load(os.environ), environment=True, named_by=os.environ)
 
 
 def connection_of(settings: Settings | None) -> Connection:

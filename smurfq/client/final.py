@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from smurfq import errors
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
-from smurfq.core.session import Outcome, SessionRecord
+from smurfq.core.session import Outcome, SessionHeader, SessionRecord
 from smurfq.errors import OperationAbortedError, OperationError, OperationFailedError, OperationLostError
 from smurfq.store.connection import Client
+
+T = TypeVar("T", bound=SessionHeader)
 
 _STATE = re.compile(r'"status": ?"([A-Z]+)"')
 FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
@@ -35,13 +37,13 @@ def final_meta(client: Client, task_id: str) -> dict[str, Any] | None:
     return meta if meta and meta.get("status") in FINAL_STATES else None
 
 
-def ended_by_meta(record: SessionRecord, meta: dict[str, Any]) -> SessionRecord:
+def ended_by_meta(record: T, meta: dict[str, Any]) -> T:
     """``record``, ended as Celery's final metadata says: revoked, or failed before a worker wrote it down."""
     result = meta.get("result")
     state = meta["status"]
     if state == "SUCCESS":
         if isinstance(result, dict) and result.get("session_id") == record.session_id:
-            return SessionRecord.from_dict(result)
+            return type(record).from_dict(result)
         record.outcome = str(Outcome.SUCCEEDED)
     else:
         kind, message = _failure(result)

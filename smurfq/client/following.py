@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from smurfq.client.connection import Connection
 from smurfq.client.final import FINAL_STATES, ended_by_meta, final_meta, state_of
@@ -11,13 +12,14 @@ from smurfq.client.updates import DoneUpdate, QueueUpdate, RecordUpdate, StoreUp
 from smurfq.client.waiting import plain_name, short, why_waiting
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
-from smurfq.core.session import Event, SessionRecord
+from smurfq.core.session import Event, SessionHeader, SessionRecord
 from smurfq.errors import RecordNotFoundError, WaitTimeoutError
 from smurfq.store.connection import AWAY
 
 _LOOK_ROUND_S = 1.0  # how long nothing must come before the queue and Celery's metadata are looked at
 _SETTLE_S = 0.3  # how long a record may lag behind Celery's final metadata
 _LONGEST_PAUSE_S = 1.0
+T = TypeVar("T", bound=SessionHeader)
 
 
 def read_record(connection: Connection, task_id: str) -> SessionRecord:
@@ -28,22 +30,22 @@ def read_record(connection: Connection, task_id: str) -> SessionRecord:
     RecordNotFoundError
         No record is known by this id.
     """
-    return _read(connection, task_id, connection.records.read)
+    return _read(connection, task_id, connection.records.read, SessionRecord)
 
 
-def read_header(connection: Connection, task_id: str) -> SessionRecord:
-    """The record without its messages, data, files, stages and log: cheap, whatever its size; else as above."""
-    return _read(connection, task_id, connection.records.header)
+def read_header(connection: Connection, task_id: str) -> SessionHeader:
+    """The record's header: cheap, whatever the record's size; else as above."""
+    return _read(connection, task_id, connection.records.header, SessionHeader)
 
 
-def _read(connection: Connection, task_id: str, read: Callable[[str], SessionRecord]) -> SessionRecord:
+def _read(connection: Connection, task_id: str, read: Callable[[str], T], kind: type[T]) -> T:
     try:
         record = read(task_id)
     except RecordNotFoundError:
         meta = final_meta(connection.redis, task_id)
         if meta is None:
             raise
-        return ended_by_meta(SessionRecord(session_id=task_id), meta)
+        return ended_by_meta(kind(session_id=task_id), meta)
     if not record.done and (meta := final_meta(connection.redis, task_id)) is not None:
         return ended_by_meta(record, meta)
     return record

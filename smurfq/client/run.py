@@ -12,7 +12,7 @@ from smurfq.client.following import Follower, read_header, read_record
 from smurfq.client.updates import DoneUpdate, RecordUpdate
 from smurfq.client.waiting import plain_name, short
 from smurfq.config import Settings
-from smurfq.core.session import SessionRecord
+from smurfq.core.session import SessionHeader, SessionRecord
 from smurfq.errors import OperationAbortedError, RequestError
 from smurfq.store.queues import Waiting
 from smurfq.store.verbs import Request, Verb
@@ -49,8 +49,8 @@ class Run:
         with self._connection.reached():
             return read_record(self._connection, self.id)
 
-    def header(self) -> SessionRecord:
-        """The record without its messages, data, files, stages and log: cheap, whatever its size.
+    def header(self) -> SessionHeader:
+        """The record's header, without its messages, data, files, stages and log: cheap, whatever its size.
 
         Raises
         ------

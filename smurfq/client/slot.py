@@ -14,7 +14,7 @@ from smurfq.client.updates import RecordUpdate
 from smurfq.client.waiting import is_served
 from smurfq.config import Settings
 from smurfq.core.priorities import Priority
-from smurfq.core.session import SessionRecord
+from smurfq.core.session import SessionHeader, SessionRecord
 from smurfq.errors import RequestError
 from smurfq.store.holds import Hold
 from smurfq.store.locks import Lock
@@ -225,8 +225,8 @@ class Slot:
         """Make a waiting run the next to be served; see ``Run.move_to_front``."""
         self.run(run_id).move_to_front()
 
-    def history(self, count: int = 20) -> list[SessionRecord]:
-        """The headers of the slot's newest records, newest first."""
+    def history(self, count: int = 20) -> list[SessionHeader]:
+        """The headers of the slot's newest records, newest first; ``record`` reads the rest of one."""
         with self._connection.reached():
             return self._connection.records.history(self.slot, count)
 

@@ -13,7 +13,7 @@ from smurfq.client.waiting import plain_name
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
 from smurfq.core.priorities import priority_name
-from smurfq.core.session import Event, SessionRecord
+from smurfq.core.session import BULK_FIELDS, Event, SessionHeader
 from smurfq.core.slot import Lane, publisher_id, queue_name
 from smurfq.core.submission import OWNER
 from smurfq.errors import RecordNotFoundError
@@ -40,7 +40,7 @@ class RunStatus:
     """A run that goes on now. ``stage`` and ``message`` are the newest ones."""
 
     lane: Lane
-    record: SessionRecord
+    record: SessionHeader
     stage: str | None
     message: str | None
     elapsed_s: float | None
@@ -72,7 +72,7 @@ class SlotStatus:
     hold: Hold | None
     running: tuple[RunStatus, ...]
     waiting: tuple[Waiting, ...]
-    last: SessionRecord | None
+    last: SessionHeader | None
     bridge: Health | None
     lock: Lock | None = None
 
@@ -109,10 +109,9 @@ def waiting_dict(item: Waiting) -> dict[str, Any]:
     }
 
 
-def summary(record: SessionRecord) -> dict[str, Any]:
-    """A record's header as a JSON object: all but its messages, data, files, stages and log."""
-    bulk = ("messages", "data", "files", "stages", "log")
-    return {name: value for name, value in record.to_dict().items() if name not in bulk}
+def summary(record: SessionHeader) -> dict[str, Any]:
+    """A record's header as a JSON object: all but its messages, data, files, metadata, stages and log."""
+    return {name: value for name, value in record.to_dict().items() if name not in BULK_FIELDS}
 
 
 def slot_status(connection: Connection, slot: str) -> SlotStatus:
@@ -162,7 +161,7 @@ def _workers(connection: Connection, slots: Sequence[str]) -> dict[str, tuple[Wo
     return {slot: tuple(worker(slot, lane) for lane in _LANES) for slot in slots}
 
 
-def running_now(connection: Connection, slot: str, lane: Lane) -> SessionRecord | None:
+def running_now(connection: Connection, slot: str, lane: Lane) -> SessionHeader | None:
     """The header of what runs on a lane now.
 
     A worker ends the record first and then notes that nothing runs any more: what is done does not run.
@@ -194,7 +193,7 @@ def _running(connection: Connection, slots: Sequence[str]) -> dict[str, tuple[Ru
     return found
 
 
-def _run_status(lane: Lane, record: SessionRecord, recent: list[Event]) -> RunStatus:
+def _run_status(lane: Lane, record: SessionHeader, recent: list[Event]) -> RunStatus:
     stages = [event["name"] for event in recent if event["k"] == "stage"]
     messages = [event["text"] for event in recent if event["k"] == "message"]
     return RunStatus(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smurfq.client.connection import Connection
-from smurfq.core.session import SessionRecord
+from smurfq.core.session import SessionHeader
 from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.store.fence import Running
 from smurfq.store.holds import Hold
@@ -51,7 +51,7 @@ class WaitReason:
         return ", ".join(named) + (f" and {more} more" if more else "")
 
 
-def why_waiting(connection: Connection, record: SessionRecord) -> WaitReason:
+def why_waiting(connection: Connection, record: SessionHeader) -> WaitReason:
     """What a queued run waits for, as things stand."""
     waiting = connection.queues.waiting(record.slot)
     mine = next((item for item in waiting if item.task_id == record.session_id), None)

@@ -4,7 +4,7 @@
 ``reference`` lists all. Nothing here reads the process's own environment; the rim does, and hands it over.
 """
 
-from smurfq.config.loading import PREFIX, load, variables
+from smurfq.config.loading import FILE_VARIABLE, PREFIX, load, names_no_site, variables
 from smurfq.config.sections import Settings
 
-__all__ = ["PREFIX", "Settings", "load", "variables"]
+__all__ = ["FILE_VARIABLE", "PREFIX", "Settings", "load", "names_no_site", "variables"]

@@ -18,8 +18,9 @@ from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError
 
 PREFIX = "SMURFQ_"
-_FILE_VARIABLE = "SMURFQ_CONFIG"
+FILE_VARIABLE = "SMURFQ_CONFIG"
 _SLOTS_VARIABLE = "SMURFQ_SLOTS"
+_NAMES_A_SITE = (FILE_VARIABLE, "SMURFQ_REDIS_URL", "SMURFQ_REDIS_EMBEDDED_PORT", "SMURFQ_SITE")
 Values = dict[str, Any]
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
         The file cannot be read, or a key or variable is unknown (the nearest known one is named), ill-typed
         or contradicts another.
     """
-    path = site_file or (Path(environ[_FILE_VARIABLE]) if environ.get(_FILE_VARIABLE) else None)
+    path = site_file or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
     values: Values = {}
     if path is not None:
         read = _read_toml(path)
@@ -44,16 +45,21 @@ def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
         values = from_file.model_dump(exclude_unset=True)
     paths = variable_paths()
     for variable in sorted(environ):
-        if variable.startswith(PREFIX) and variable not in (_FILE_VARIABLE, ""):
+        if variable.startswith(PREFIX) and variable not in (FILE_VARIABLE, ""):
             _overlay(values, variable, environ[variable], paths)
     settings = Settings.model_validate(values)
     _refuse_contradictions(settings, str(path) if path else "the environment")
     return settings
 
 
+def names_no_site(environ: Mapping[str, str]) -> bool:
+    """Whether nothing in ``environ`` says which Redis is the site's, so that the default address is a guess."""
+    return not any(environ.get(name) for name in _NAMES_A_SITE)
+
+
 def variables() -> tuple[str, ...]:
     """The names of all ``SMURFQ_*`` variables."""
-    return (_FILE_VARIABLE, _SLOTS_VARIABLE, *variable_paths())
+    return (FILE_VARIABLE, _SLOTS_VARIABLE, *variable_paths())
 
 
 def variable_paths() -> dict[str, tuple[str, ...]]:
@@ -81,17 +87,17 @@ def _read_toml(path: Path) -> Values:
     except OSError as cause:
         raise ConfigError(
             f"cannot read the site file {path}: {cause.strerror}; set SMURFQ_CONFIG to one that exists, or unset it",
-            key=_FILE_VARIABLE,
+            key=FILE_VARIABLE,
         ) from cause
     except RecursionError as cause:
         raise ConfigError(
             f"the site file {path} is nested deeper than can be read; examples/site.toml shows the form",
-            key=_FILE_VARIABLE,
+            key=FILE_VARIABLE,
         ) from cause
     except ValueError as cause:  # no TOML, no UTF-8, or a whole number of thousands of digits
         raise ConfigError(
             f"the site file {path} is not TOML: {cause}; examples/site.toml shows the form",
-            key=_FILE_VARIABLE,
+            key=FILE_VARIABLE,
         ) from cause
 
 

@@ -233,6 +233,8 @@ class Settings(Section):
     """Logs, locks, the embedded Valkey's files; relative: to where smurfq is started."""
     publisher_backend: Literal["udp", "null"] = "udp"
     """SMURFPUB_BACKEND of the operations; with "null" pysmurf discards all messages."""
+    site: Annotated[str, Field(min_length=1)] | None = None
+    """The site's name, the same for its workers and its clients: a client of another name is refused."""
     simulated: bool = False
     """Whether the slots are simulated; every record says so."""
     owner: Annotated[str, Field(min_length=1)] | None = None

@@ -9,6 +9,7 @@ HISTORY = "smurfq:history"  # sorted set: every record's id by the time it was s
 NOTHING = "smurfq:nothing"  # never there: written to with nothing, to see whether Redis takes writes
 IDS = "smurfq:ids"  # sorted set: every record's id, in the order of the letters
 LAST = "smurfq:last"  # hash: the id of the run that ended last, by slot
+SITE = "smurfq:site"  # string: which site this Redis serves: name, site file, host, simulated (JSON)
 WAITING = "smurfq:waiting"  # sorted set: ids submitted and not yet claimed, by time
 
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, Self
 
 MESSAGES_KEPT = 10_000  # as OCS keeps; the stream in Redis keeps more
 LOG_TAIL_CHARS = 65_536
@@ -44,15 +44,13 @@ class OpCode(IntEnum):
 
 
 @dataclass
-class SessionRecord:
-    """One run of an operation, in the shape of an OCS session.
+class SessionHeader:
+    """What is known of one run of an operation without its bulk: cheap to read, whatever the run published.
 
-    ``messages`` are ``[time, text]`` (s since 1970), the newest ``MESSAGES_KEPT`` of ``messages_total``; ``stages``
-    are ``[name, time]``; ``metadata`` holds the latest value of each path that the publisher reported;
-    ``log`` is the tail of stdout and stderr, whole in the file ``log_file``; ``lost`` counts
-    the publisher's datagrams known to be missing; ``complete`` is false when the bridge could not confirm that all
-    had been taken in; ``submitted_by`` is in whose name it was submitted; ``degraded`` says that something is known to
-    be wrong although the run goes on.
+    ``lost`` counts the publisher's datagrams known to be missing; ``complete`` is false when the bridge could not
+    confirm that all had been taken in; ``submitted_by`` is in whose name it was submitted; ``degraded`` says that
+    something is known to be wrong although the run goes on. ``simulated`` is None until a worker takes the run: only
+    the worker knows whether its slot is a simulated one. ``log_file`` is the whole output of the operation.
     """
 
     session_id: str
@@ -66,24 +64,35 @@ class SessionRecord:
     submit_time: float | None = None
     start_time: float | None = None
     end_time: float | None = None
-    messages: list[list[Any]] = field(default_factory=list)
     messages_total: int = 0
-    data: dict[str, Any] = field(default_factory=dict)
-    files: list[dict[str, Any]] = field(default_factory=list)
-    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
-    stages: list[list[Any]] = field(default_factory=list)
-    log: str = ""
     log_file: str | None = None
     lost: int = 0
     complete: bool | None = None
     degraded: bool = False
-    simulated: bool = False
+    simulated: bool | None = None
     software: dict[str, str] = field(default_factory=dict)
     tunefile: str | None = None
     worker: dict[str, Any] = field(default_factory=dict)
     parent_id: str | None = None
     root_id: str | None = None
     submitted_by: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Explain where the bulk of a record is read; called only for attributes that do not exist.
+
+        Raises
+        ------
+        AttributeError
+            Always.
+        """
+        if name in BULK_FIELDS:
+            raise AttributeError(
+                f"{name!r} was not read: this is the header of {self.op_name} {self.session_id}; "
+                f"smurfq.client.record({self.session_id!r}) reads the whole record",
+                name=name,
+                obj=self,
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     @property
     def op_code(self) -> OpCode:
@@ -104,19 +113,36 @@ class SessionRecord:
         return self.status == "done"
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as the JSON object that results, the CLI and OCS-shaped clients see."""
+        """The record, or its header, as the JSON object that results, the CLI and OCS-shaped clients see."""
         shown = {item.name: getattr(self, item.name) for item in fields(self)}
         shown["op_code"] = int(self.op_code)
         return shown
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> SessionRecord:
-        """The record that ``to_dict`` made ``value`` of; keys that a later version may have added are passed over."""
-        return cls(**{name: value[name] for name in _FIELDS if name in value})
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """What ``to_dict`` made ``value`` of; keys that a later version may have added are passed over."""
+        return cls(**{item.name: value[item.name] for item in fields(cls) if item.name in value})
 
 
-_FIELDS = tuple(item.name for item in fields(SessionRecord))
-HEADER_FIELDS = frozenset(_FIELDS) - {"messages", "data", "files", "metadata", "stages", "log", "session_id"}
+@dataclass
+class SessionRecord(SessionHeader):
+    """One run of an operation, in the shape of an OCS session: its header, and all that the run published.
+
+    ``messages`` are ``[time, text]`` (s since 1970), the newest ``MESSAGES_KEPT`` of ``messages_total``; ``stages``
+    are ``[name, time]``; ``metadata`` holds the latest value of each path that the publisher reported;
+    ``log`` is the tail of stdout and stderr.
+    """
+
+    messages: list[list[Any]] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stages: list[list[Any]] = field(default_factory=list)
+    log: str = ""
+
+
+HEADER_FIELDS = frozenset(item.name for item in fields(SessionHeader)) - {"session_id"}
+BULK_FIELDS = frozenset(item.name for item in fields(SessionRecord)) - HEADER_FIELDS - {"session_id"}
 
 
 class Fold:
@@ -157,6 +183,8 @@ class Fold:
             case "file":
                 record.files.append(event["file"])
                 del record.files[:-FILES_KEPT]
+            case "file_found":
+                self._change_file(event["path"], event["set"])
             case "metadata":
                 record.metadata.update(event["set"])
             case "stage":
@@ -165,6 +193,11 @@ class Fold:
                 self._set_header(event["set"])
             case _:
                 pass  # written by a later version of smurfq
+
+    def _change_file(self, path: str, change: Mapping[str, Any]) -> None:
+        for file in self.record.files:
+            if file.get("path") == path:
+                file.update(change)
 
     def _add_log(self, text: str) -> None:
         self._log.append(text)
@@ -234,6 +267,11 @@ def log_text(text: str, time: float) -> Event:
 def file_registered(file: Mapping[str, Any], time: float) -> Event:
     """An event: a file that the publisher registered."""
     return {"k": "file", "t": time, "file": dict(file)}
+
+
+def file_found(path: str, change: Mapping[str, Any], time: float) -> Event:
+    """An event: a registered file was looked for; ``change`` has its true ``path``, or that it is ``missing``."""
+    return {"k": "file_found", "t": time, "path": path, "set": dict(change)}
 
 
 def metadata(values: Mapping[str, Mapping[str, Any]], time: float) -> Event:

@@ -15,7 +15,7 @@ from smurfq.client.status import running_now
 from smurfq.client.waiting import is_served, plain_name, short
 from smurfq.core import keys
 from smurfq.core.operations import OPERATIONS, Operation
-from smurfq.core.session import SessionRecord
+from smurfq.core.session import SessionHeader, SessionRecord
 from smurfq.core.slot import Lane, queue_name
 from smurfq.errors import RecordNotFoundError, SlotBusyError, SlotError
 
@@ -56,13 +56,17 @@ class Agent:
         header = read_header(self.connection, run_id)
         if header.done:
             return read_record(self.connection, run_id)
-        header.data = records.data(run_id)
         tail = records.tail(run_id, _TAIL_BATCHES)
-        header.messages = [[event["t"], event["text"]] for event in tail if event["k"] == "message"]
-        header.stages = [[event["name"], event["t"]] for event in tail if event["k"] == "stage"]
-        return header
+        return SessionRecord.from_dict(
+            {
+                **header.to_dict(),
+                "data": records.data(run_id),
+                "messages": [[event["t"], event["text"]] for event in tail if event["k"] == "message"],
+                "stages": [[event["name"], event["t"]] for event in tail if event["k"] == "stage"],
+            }
+        )
 
-    def running(self, lane: Lane) -> SessionRecord | None:
+    def running(self, lane: Lane) -> SessionHeader | None:
         """The header of what runs in a lane now; what is in the emergency lane runs in the control lane's worker."""
         return running_now(self.connection, self.slot, "state" if lane == "state" else "control")
 

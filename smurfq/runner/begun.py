@@ -10,6 +10,8 @@ import contextlib
 import time
 from pathlib import Path
 
+from smurfq.core.private_files import make_folder
+
 _PRUNE_EVERY_S = 3600.0
 
 
@@ -29,7 +31,7 @@ class Begun:
         OSError
             The state folder cannot be written to.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         self._prune()
         try:
             (self._folder / f"{task_id}.{retries}").touch(exist_ok=False)

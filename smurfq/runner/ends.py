@@ -18,6 +18,7 @@ from celery.utils.log import get_logger
 
 from smurfq.config import Settings
 from smurfq.core.jsonsafe import dumps, loads
+from smurfq.core.private_files import make_folder
 from smurfq.core.session import Event
 from smurfq.store import Batch, Records
 
@@ -38,7 +39,7 @@ class Ends:
         path = self._path(task_id)
         new = path.with_suffix(".new")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             self._remove_old()
             new.write_text(dumps({"batches": [asdict(batch) for batch in unwritten], "end": end}))
             new.replace(path)

@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 
+from smurfq.core.private_files import make_folder
 from smurfq.errors import SlotBusyError
 
 _POLL_S = 0.05
@@ -25,8 +26,8 @@ def acquire(path: Path, wait_s: float) -> int:
     SlotBusyError
         It was not free within ``wait_s`` seconds.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    make_folder(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + wait_s
     while True:
         try:

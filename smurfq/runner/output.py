@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from smurfq.core import session as events
+from smurfq.core.private_files import make_folder, open_log
 from smurfq.core.session import Event
 from smurfq.errors import OperationFailedError
 from smurfq.runner.room import room
@@ -53,8 +54,11 @@ class Output:
         if self.path is None:
             return None
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            return self.path.open("ab", buffering=0)
+            if asked_for:  # whoever named the file decides by the folder and the umask who may read it
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                return self.path.open("ab", buffering=0)
+            make_folder(self.path.parent)
+            return open_log(self.path)
         except OSError as cause:
             if not asked_for:  # what turns a card off must run on a full disk too
                 self._lacks("there is no file", cause)

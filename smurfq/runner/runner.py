@@ -16,6 +16,7 @@ from smurfq.app import SmurfqApp
 from smurfq.config import Settings
 from smurfq.core import session as events
 from smurfq.core.session import Event, Outcome
+from smurfq.core.slot import publisher_id
 from smurfq.errors import (
     OperationAbortedError,
     OperationDiedError,
@@ -32,8 +33,9 @@ from smurfq.runner.output import Output, log_file
 from smurfq.runner.process import Body, Spare
 from smurfq.runner.scribe import Scribe
 from smurfq.runner.supervisor import Ending, Supervisor, is_alive
+from smurfq.runner.written_files import changes, g3_files
 from smurfq.site_app import describe_error
-from smurfq.store import Records, connect, patiently
+from smurfq.store import Batch, Records, connect, patiently
 from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
 
@@ -141,7 +143,7 @@ class Runner:
             supervisor.close()
         if scribe.dropped:
             logger.warning("%d pieces of log were not kept live while Redis was away", scribe.dropped)
-        return self._finish(job, ending)
+        return self._finish(job, ending, started)
 
     def _supervisor(self, job: Job, spare: Spare, output: Output, add: Callable[[Event], None]) -> Supervisor:
         abort_grace_s, kill_grace_s = job.graces_s
@@ -209,8 +211,9 @@ class Runner:
             found["error"] = (ending.result or {}).get("message") or processes.exit_words(ending.exit_code, ending.oom)
         return found
 
-    def _finish(self, job: Job, ending: Ending) -> dict[str, Any]:
+    def _finish(self, job: Job, ending: Ending, started: float) -> dict[str, Any]:
         error, complete = _error(job, ending), self._all_came(job)
+        self._find_files(job, started)
         end, writer = _end(job, ending, complete=complete), f"end-{uuid()}"
         written = patiently(lambda: self._app.records.end(job.task_id, writer, end))
         self._ends.forget(job.task_id)
@@ -221,6 +224,27 @@ class Runner:
         if error is not None:
             raise error
         return patiently(lambda: self._app.records.read(job.task_id).to_dict())
+
+    def _find_files(self, job: Job, started: float) -> None:
+        """Have the record list the operation's files as they are on this host."""
+        if not job.card:
+            return
+        now = time.time()
+        registered = [
+            file["path"] for file in patiently(lambda: self._app.records.files(job.task_id)) if "path" in file
+        ]
+        found: list[Event] = []
+        try:
+            found += [events.file_found(path, change, now) for path, change in changes(registered)]
+            if job.publisher == publisher_id(job.slot, "control"):
+                streamed = map(str, g3_files(self._settings.smurf.timestreams_dir, job.slot, started, now))
+                new = [path for path in streamed if path not in registered]
+                found += [events.file_registered({"path": path, "kind": "g3_file"}, now) for path in new]
+        except OSError as cause:
+            logger.warning("the files of %s[%s] could not be looked for: %s", job.op_name, job.task_id, cause)
+        if found:
+            batch = Batch(job.task_id, f"files-{uuid()}", 0, found)
+            patiently(lambda: self._app.records.append(batch))
 
     def _all_came(self, job: Job) -> bool:
         """Whether the bridge has taken in all that the operation published."""

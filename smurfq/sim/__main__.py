@@ -14,6 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import click
 
 from smurfq import config
+from smurfq.core.private_files import make_folder
 from smurfq.errors import SmurfqError
 from smurfq.sim.server import BANNER, prepare, serve
 from smurfq.sim.surroundings import client_variables, options_of
@@ -27,6 +28,8 @@ def run(slots: Sequence[str], folder: Path | None) -> None:
     chosen = [settings.check_slot(slot) for slot in slots] or list(settings.slots)
     options = options_of(settings, chosen, folder)
     sys.setswitchinterval(_SWITCH_S)
+    if folder is None:
+        make_folder(settings.state_dir.absolute())
     prepared = prepare(options)
     print(f"{BANNER}: {', '.join(chosen)}, on Channel Access {options.port} of loopback", flush=True)
     for name, value in client_variables(options).items():

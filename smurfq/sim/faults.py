@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from smurfq.core.private_files import make_folder
 from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError, ParameterError
 from smurfq.sim.cryocard import AMPLIFIER_NAMES
@@ -124,7 +125,7 @@ def read(folder: Path) -> dict[str, Faults]:
 
 def write(folder: Path, faults: Mapping[str, Faults]) -> None:
     """Ask for ``faults``, in place of all that was asked for before."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     text = json.dumps({slot: found.to_dict() for slot, found in faults.items() if found.to_dict()}, indent=1)
     unfinished = folder / f"{FILE_NAME}.{os.getpid()}"
     unfinished.write_text(text)

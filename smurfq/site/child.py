@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 from redis.exceptions import RedisError
 
+from smurfq.core.private_files import make_folder, open_log
+
 _PR_SET_PDEATHSIG = 1
 _LOG_KEPT_BYTES = 20 * 1024 * 1024
 _TAIL_LINES = 15
@@ -73,9 +75,9 @@ class Child:
 
     def start(self) -> None:
         """Start the process, in a session of its own: Ctrl-C in the terminal is not for it."""
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.log_path.parent)
         _rotate(self.log_path)
-        with self.log_path.open("ab") as log:
+        with open_log(self.log_path) as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 list(self.service.command),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from smurfq.config import Settings
+from smurfq.core.private_files import make_folder, open_log
 from smurfq.errors import StartError
 from smurfq.site import journal
 from smurfq.site.journal import Journal
@@ -29,10 +30,10 @@ def start(settings: Settings, environ: Mapping[str, str], arguments: Sequence[st
     StartError
         It did not come up; what it said was handed to ``say``.
     """
-    journal.make_state_dir(settings.state_dir)
+    make_folder(settings.state_dir.absolute())
     log_path = settings.log_dir / "up.log"
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    with log_path.open("ab") as log, log_path.open(encoding="utf-8", errors="replace") as lines:
+    make_folder(log_path.parent)
+    with open_log(log_path) as log, log_path.open(encoding="utf-8", errors="replace") as lines:
         lines.seek(0, 2)
         process = subprocess.Popen(
             [sys.executable, "-m", "smurfq", "up", *arguments],

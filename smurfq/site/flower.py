@@ -13,6 +13,7 @@ from types import FrameType
 
 from smurfq import identity
 from smurfq.config import Settings
+from smurfq.core.private_files import make_folder
 from smurfq.errors import StartError
 
 _PASSWORD_BYTES = 18
@@ -30,7 +31,7 @@ def password(settings: Settings) -> str:
     if settings.flower.password is not None:
         return settings.flower.password
     path = password_path(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -14,6 +14,7 @@ from typing import Literal
 
 import psutil
 
+from smurfq.core.private_files import make_folder
 from smurfq.errors import StartError
 from smurfq.runner.processes import identity, same
 
@@ -57,11 +58,6 @@ class Journal:
 def journal_path(state_dir: Path) -> Path:
     """Where a site's journal is."""
     return state_dir / "up.json"
-
-
-def make_state_dir(state_dir: Path) -> None:
-    """Make the state folder, if it is not there: for its owner only, since parameters, logs and records are in it."""
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def read(state_dir: Path) -> Journal | None:
@@ -129,7 +125,7 @@ def only_one(state_dir: Path) -> Iterator[None]:
     StartError
         Another one does, or has.
     """
-    make_state_dir(state_dir)
+    make_folder(state_dir.absolute())
     descriptor = os.open(state_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from smurfq.config import Settings
+from smurfq.core.private_files import make_folder
 from smurfq.smurf_control.registers import epics_root
 from smurfq.smurf_control.session_protocol import SessionProtocol
 
@@ -134,7 +135,7 @@ def _valid(found: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, int]]:
 def _write(path: Path, names: Mapping[str, int]) -> None:
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         unfinished.write_text(json.dumps(names, indent=0))
         unfinished.replace(path)
     except OSError as cause:

@@ -82,7 +82,7 @@ return {'ok'}
 """
 )
 
-_WRITTEN = ("op_name", "slot", "params", "status", "submit_time", "parent_id", "root_id", "simulated", "submitted_by")
+_WRITTEN = ("op_name", "slot", "params", "status", "submit_time", "parent_id", "root_id", "submitted_by")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from redis.client import Pipeline
 
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
-from smurfq.core.session import Event, Fold, SessionRecord
+from smurfq.core.session import Event, Fold, SessionHeader, SessionRecord
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.connection import Client
 from smurfq.store.history import History, fields_of
@@ -84,7 +84,8 @@ class Records:
             for name, value in record.to_dict().items()
             if name in ("op_name", "slot", "params", "simulated", "worker", "parent_id", "root_id")
         }
-        event = {"k": "header", "t": at, "set": {"status": "starting", "worker": record.worker}}
+        begun = {"status": "starting", "worker": record.worker, "simulated": record.simulated}
+        event = {"k": "header", "t": at, "set": begun}
         with self.client.pipeline(transaction=True) as pipe:
             self._set_header(pipe, record.session_id, header)
             self.index.queue(pipe, record.session_id, record.slot, record.op_name, at)
@@ -128,7 +129,7 @@ class Records:
             fields: dict[Any, Any] = {"w": batch.writer, "n": batch.number, "b": dumps(kept)}
             pipe.xadd(keys.events(task_id), fields, maxlen=BATCHES_KEPT, approximate=True)
         header: dict[str, Any] = {}
-        messages = 0
+        messages = files = 0
         data_touched = False
         for event in batch.events:
             kind = event["k"]
@@ -136,11 +137,15 @@ class Records:
                 header.update(event["set"])
             elif kind == "message":
                 messages += 1
+            elif kind == "file":
+                files += 1
             elif kind == "data":
                 data_touched = True
         self._queue_data(pipe, task_id, batch.events if data_touched else ())
         if messages:
             pipe.hincrby(keys.record(task_id), "messages_total", messages)
+        if files:
+            pipe.hincrby(keys.record(task_id), "_files", files)
         pipe.hincrby(keys.record(task_id), "_rev", 1)
         self._set_header(pipe, task_id, header)
         pipe.expire(keys.events(task_id), self.expires_s)
@@ -182,8 +187,8 @@ class Records:
         """Whether a record is known by this id."""
         return bool(self.client.exists(keys.record(task_id)))
 
-    def header(self, task_id: str) -> SessionRecord:
-        """The record without its messages, data, files, stages and log: cheap, whatever the record's size.
+    def header(self, task_id: str) -> SessionHeader:
+        """The record's header: cheap, whatever the record's size.
 
         Raises
         ------
@@ -192,11 +197,11 @@ class Records:
         """
         return self.headers([task_id])[0]
 
-    def headers(self, task_ids: Sequence[str]) -> list[SessionRecord]:
+    def headers(self, task_ids: Sequence[str]) -> list[SessionHeader]:
         """The headers of several records, in one round trip; see ``header``."""
         return [_header(task_id, fields) for task_id, fields in zip(task_ids, self._fields(task_ids), strict=True)]
 
-    def known_headers(self, task_ids: Sequence[str]) -> dict[str, SessionRecord]:
+    def known_headers(self, task_ids: Sequence[str]) -> dict[str, SessionHeader]:
         """The headers of those of several records that are known, by id and in this order; see ``header``."""
         found = zip(task_ids, self._fields(task_ids), strict=True)
         return {task_id: _header(task_id, fields) for task_id, fields in found if fields}
@@ -211,7 +216,7 @@ class Records:
         """The slots that any of several records is of."""
         return {str(loads(text)) for text in fields_of(self.client, task_ids, "slot") if text is not None}
 
-    def last(self, slots: Sequence[str]) -> dict[str, SessionRecord]:
+    def last(self, slots: Sequence[str]) -> dict[str, SessionHeader]:
         """The header of the run that ended last on each of several slots, where one did and is known."""
         found = self.index.last(slots)
         headers = self.known_headers(list(found.values()))
@@ -220,6 +225,12 @@ class Records:
     def data(self, task_id: str) -> dict[str, Any]:
         """The session data of a record, as it stands."""
         return _values(self.client.hgetall(keys.data(task_id)))  # type: ignore[arg-type]
+
+    def files(self, task_id: str) -> list[dict[str, Any]]:
+        """The files of a record; its events are read only where there are any."""
+        if not self.client.hexists(keys.record(task_id), "_files"):
+            return []
+        return self.read(task_id).files
 
     def read(self, task_id: str) -> SessionRecord:
         """The whole record, as it stands.
@@ -278,7 +289,7 @@ class Records:
 
     def history(
         self, slot: str | None = None, count: int = 20, before: float | None = None, operation: str | None = None
-    ) -> list[SessionRecord]:
+    ) -> list[SessionHeader]:
         """The headers of the newest records, newest first; expired ones are left out. See ``History.ids``."""
         return list(self.known_headers(self.index.ids(slot, operation, count, before)).values())
 
@@ -287,7 +298,7 @@ def _values(fields: Mapping[str, str]) -> dict[str, Any]:
     return {name: loads(text) for name, text in fields.items()}
 
 
-def _header(task_id: str, fields: Mapping[str, str]) -> SessionRecord:
+def _header(task_id: str, fields: Mapping[str, str]) -> SessionHeader:
     if not fields:
         raise RecordNotFoundError(
             f"no session record {task_id!r}: never submitted here, or expired; `smurfq history` lists those known",
@@ -296,4 +307,4 @@ def _header(task_id: str, fields: Mapping[str, str]) -> SessionRecord:
     values = _values({name: text for name, text in fields.items() if not name.startswith("_")})
     if values.get("outcome"):
         values["status"] = "done"  # whatever a process that is dead by now had sent before
-    return SessionRecord.from_dict({"session_id": task_id, **values})
+    return SessionHeader.from_dict({"session_id": task_id, **values})

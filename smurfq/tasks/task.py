@@ -333,7 +333,7 @@ class OperationTask(Task):  # type: ignore[misc]
             graces_s=self._graces_s(),
             card=self.card,
             on_start=on_start,
-            on_progress=functools.partial(self._show_progress, running.task_id, self.request.hostname),
+            on_progress=functools.partial(self._show_progress, running, self.request.hostname),
             every_second=every_second,
             once={worker.stop_fd: worker_stops},
         )
@@ -393,12 +393,15 @@ class OperationTask(Task):  # type: ignore[misc]
                 grace_s=self.app.settings.limits.emergency_grace_s,
             )
 
-    def _show_progress(self, task_id: str, node: str, text: str) -> None:
-        # Flower shows events only. This one keeps the task's state and its Terminate button, and shows the text.
+    def _show_progress(self, running: Running, node: str, text: str) -> None:
+        # Flower shows events only. This one keeps the task's state and its Terminate button, and shows the text; its
+        # time is that of the task's start, which Flower takes from the newest such event.
         # It comes from the scribe's thread, where `self.request` is not this task's: `send_event` cannot be used.
         try:
             with self.app.events.default_dispatcher(hostname=node) as dispatcher:
-                dispatcher.send("task-started", uuid=task_id, result=text, retry=False)
+                dispatcher.send(
+                    "task-started", uuid=running.task_id, timestamp=running.started, result=text, retry=False
+                )
         except (*AWAY, OperationalError):
             logger.debug("no progress event, Redis is away")
 

@@ -13,8 +13,18 @@ from smurfq.errors import SmurfqError
 from smurfq.runner import lock
 from smurfq.runner.begun import Begun, begun_folder
 from smurfq.runner.supervisor import Supervisor
+from smurfq.store.site_identity import identity_of, identity_text
 
 _ALIVE_FOR_S = 5
+
+# KEYS: description.  ARGV: seconds to live, number of its fields, then the fields that changed, with their values.
+# A description that is not whole is left alone: it vanished, or only a part of it was written.
+_RENEW = """
+if redis.call('HLEN', KEYS[1]) < tonumber(ARGV[2]) then return 0 end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+return 1
+"""
 
 
 class WorkerContext:
@@ -61,18 +71,17 @@ class WorkerContext:
         """Write down what the worker says of itself; it vanishes soon after the last time.
 
         Hundreds of workers say so each second, and all goes into Redis's file: said again is only what is new, or one
-        thing, which fails where Redis takes no writes.
+        thing, which fails where Redis takes no writes. A reader finds the whole description or none.
         """
         key = keys.worker(self.publisher)
         about: dict[Any, Any] = {name: dumps(value) for name, value in {**self.about, "held": self.held}.items()}
         news: dict[Any, Any] = dict(about.items() - self._said.items()) or {"held": about["held"]}
-        with self._app.store.pipeline(transaction=False) as pipe:
-            pipe.expire(key, _ALIVE_FOR_S)
-            pipe.hset(key, mapping=news)
-            still_there, _ = pipe.execute()
-            if not still_there:
+        changed = [word for field in news.items() for word in field]
+        if not self._said or not self._app.store.eval(_RENEW, 1, key, _ALIVE_FOR_S, len(about), *changed):
+            with self._app.store.pipeline(transaction=True) as pipe:
                 pipe.hset(key, mapping=about)
                 pipe.expire(key, _ALIVE_FOR_S)
+                pipe.set(keys.SITE, identity_text(identity_of(self._app.settings, os.environ)))
                 pipe.execute()
         self._said = about
 

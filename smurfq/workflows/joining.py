@@ -11,7 +11,7 @@ from smurfq.client.final import FINAL_STATES, state_of
 from smurfq.client.following import read_header
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
-from smurfq.core.session import SessionRecord
+from smurfq.core.session import SessionHeader
 from smurfq.store.connection import AWAY
 
 _BLOCK_S = 0.25
@@ -28,7 +28,7 @@ class Runs:
         self._ids: dict[str, str] = {}
         self._positions: dict[str, str] = {}
         self._final_since: dict[str, float] = {}
-        self.records: dict[str, SessionRecord] = {}
+        self.records: dict[str, SessionHeader] = {}
         self.values: dict[str, dict[str, Any]] = {}  # of the session data, the keys that are watched
 
     @property
@@ -96,7 +96,7 @@ class Runs:
 
     def _take(self, slot: str, fields: Mapping[str, str], head: str) -> None:
         values = {name: loads(text) for name, text in fields.items() if not name.startswith("_")}
-        record = SessionRecord.from_dict({"session_id": self._ids[slot], **values})
+        record = SessionHeader.from_dict({"session_id": self._ids[slot], **values})
         if not record.done and state_of(head) in FINAL_STATES:  # revoked, for example: no worker wrote an end
             since = self._final_since.setdefault(slot, time.monotonic())
             if time.monotonic() - since >= _SETTLE_S:

@@ -12,7 +12,7 @@ from smurfq.client.following import doing_now
 from smurfq.client.run import Run
 from smurfq.client.waiting import is_served
 from smurfq.core.operations import operation as operation_of
-from smurfq.core.session import SessionRecord
+from smurfq.core.session import SessionHeader
 from smurfq.core.slot import Lane
 from smurfq.errors import DuplicateError, RequestError, SmurfqError
 from smurfq.store import patiently
@@ -227,7 +227,7 @@ class Step:
         return limits.abort_grace_s + limits.kill_grace_s + _ENDED_WITHIN_S
 
 
-def _verdict(record: SessionRecord | None) -> tuple[SlotOutcome, str]:
+def _verdict(record: SessionHeader | None) -> tuple[SlotOutcome, str]:
     if record is None or not record.done:
         return SlotOutcome.LOST, "its record is gone"
     if record.success:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from smurfq.client.connection import Connection, connection_of, whoami
 from smurfq.client.run import Run
 from smurfq.client.slot import Priority
 from smurfq.config import Settings
-from smurfq.core.session import SessionRecord
+from smurfq.core.session import SessionHeader
 from smurfq.core.slot import WORKFLOWS
 from smurfq.errors import RequestError
+from smurfq.store import Records
 from smurfq.store.holds import Hold
 from smurfq.workflows import catalogue
 from smurfq.workflows.definition import Definition
@@ -27,7 +28,8 @@ _STEP = "step_"
 class StepStatus:
     """A step of a workflow: an operation on some slots. ``ids`` are the session ids of its newest runs, by slot.
 
-    ``state`` is ``waiting`` (between slots, or to be queued), ``running`` or ``done``; ``slots`` has what is decided.
+    ``state`` is ``waiting`` (between slots, or to be queued), ``running`` or ``done``; ``slots`` has what is decided;
+    ``undecided`` how the other runs stand, by slot: ``queued``, ``starting``, ``running``, ``stopping`` or an outcome.
     """
 
     number: int
@@ -37,6 +39,7 @@ class StepStatus:
     ended: float | None
     ids: dict[str, str] = field(default_factory=dict)
     slots: dict[str, SlotReport] = field(default_factory=dict)
+    undecided: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The step as a JSON object."""
@@ -48,27 +51,32 @@ class StepStatus:
             "ended": self.ended,
             "ids": self.ids,
             "slots": {slot: one.to_dict() for slot, one in self.slots.items()},
+            "undecided": self.undecided,
         }
 
 
 @dataclass(frozen=True)
 class WorkflowStatus:
-    """How far a workflow is. ``dropped`` says why, by slot; ``hold`` who holds it before its next step."""
+    """How far a workflow is. ``dropped`` says why, by slot; ``hold`` who holds it before its next step.
 
-    record: SessionRecord
+    ``held``: it has come to that step, and waits.
+    """
+
+    record: SessionHeader
     name: str
     params: dict[str, Any]
     targets: list[str]
     dropped: dict[str, str]
     steps: list[StepStatus]
     hold: Hold | None
+    held: bool = False
 
     @property
     def state(self) -> str:
         """``queued``, ``running``, ``held``, ``stopping``, or how it ended: ``succeeded``, ``failed``, …."""
         if self.record.done:
             return str(self.record.outcome)
-        if self.record.status == "running" and self.record.data.get("held"):
+        if self.record.status == "running" and self.held:
             return "held"
         return self.record.status
 
@@ -106,9 +114,10 @@ class WorkflowRun(Run):
         """
         with self._connection.reached():
             header = self.header()
-            header.data = self._connection.records.data(self.id)
+            data = self._connection.records.data(self.id)
             hold = self._connection.holds.get(self.id)
-        return _status(header, hold)
+            status = _status(header, data, hold)
+            return replace(status, steps=_with_undecided(status.steps, self._connection.records))
 
     def hold(
         self, owner: str | None = None, note: str = "", for_s: float | None = None, *, force: bool = False
@@ -206,21 +215,24 @@ def recent(
     """The newest workflows that were submitted, newest first."""
     connection = connection or connection_of(settings)
     with connection.reached():
-        found = []
-        for header in connection.records.history(WORKFLOWS, count):
-            header.data = connection.records.data(header.session_id)
-            found.append(_status(header, None if header.done else connection.holds.get(header.session_id)))
-    return found
+        return [
+            _status(
+                header,
+                connection.records.data(header.session_id),
+                None if header.done else connection.holds.get(header.session_id),
+            )
+            for header in connection.records.history(WORKFLOWS, count)
+        ]
 
 
-def _status(record: SessionRecord, hold: Hold | None) -> WorkflowStatus:
+def _status(record: SessionHeader, data: Mapping[str, Any], hold: Hold | None) -> WorkflowStatus:
     if record.op_name != "workflow":
         raise RequestError(
             f"{record.session_id[:8]} is no workflow but {record.op_name} on {record.slot}; "
             f"`smurfq show {record.session_id[:8]}` shows it",
             session_id=record.session_id,
         )
-    data, asked = record.data, record.params
+    asked = record.params
     steps = [_step(int(key.removeprefix(_STEP)), value) for key, value in data.items() if key.startswith(_STEP)]
     name = str(asked.get("workflow", ""))
     return WorkflowStatus(
@@ -231,7 +243,23 @@ def _status(record: SessionRecord, hold: Hold | None) -> WorkflowStatus:
         dropped=dict(data.get("dropped") or {}),
         steps=sorted(steps, key=lambda step: step.number),
         hold=hold,
+        held=bool(data.get("held")),
     )
+
+
+def _with_undecided(steps: Sequence[StepStatus], records: Records) -> list[StepStatus]:
+    """The steps, with the state of each run that no report tells of; a run that was not sent yet is left out."""
+    open_ids = [{slot: run_id for slot, run_id in step.ids.items() if slot not in step.slots} for step in steps]
+    known = records.known_headers([run_id for ids in open_ids for run_id in ids.values()])
+    return [
+        replace(
+            step,
+            undecided={
+                slot: known[run_id].outcome or known[run_id].status for slot, run_id in ids.items() if run_id in known
+            },
+        )
+        for step, ids in zip(steps, open_ids, strict=True)
+    ]
 
 
 def _step(number: int, value: Mapping[str, Any]) -> StepStatus:

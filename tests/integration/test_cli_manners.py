@@ -273,6 +273,25 @@ def test_a_workflow_is_shown_with_its_steps(cli: Cli, connection: Connection, sl
         assert told in shown, told
 
 
+def test_a_workflow_shows_a_queued_run_of_its_step_as_queued(cli: Cli, connection: Connection, slot: Slot) -> None:
+    parent, run = submit_workflow(connection), slot.submit("uxm_setup")
+    now = time.time()
+    told = {"name": "uxm_setup", "state": "running", "started": now, "ids": {ONE: run.id, TWO: "unsent"}, "slots": {}}
+    Writer(connection, parent).write(session.data_set({"targets": [ONE, TWO], "step_1": told}, now))
+
+    def shown() -> dict[str, str]:
+        lines = [line.split() for line in cli("workflow", "show", parent).stdout.splitlines()]
+        return {words[0]: words[1] for words in lines if words[0] in (ONE, TWO)}
+
+    assert shown() == {ONE: "queued", TWO: "waiting"}
+    writer = Writer(connection, run.id)
+    writer.start()
+    writer.write(session.header(now, status="running", start_time=now))
+    assert shown() == {ONE: "running", TWO: "waiting"}
+    (step,) = json.loads(cli("workflow", "show", parent, "--json").stdout)["steps"]
+    assert step["undecided"] == {ONE: "running"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -148,6 +148,7 @@ def test_the_command_says_all_and_its_exit_code_tells(valkey, valkey_url, tmp_pa
     fence = Fence(valkey, 1000)
     for lane in ("control", "state"):
         fence.take_lease(queue_name(SLOT, lane), "token", 600)  # type: ignore[arg-type]
+    valkey.hset(keys.worker(SLOT), mapping={"host": '"a-host"', "pid": "7"})
     done = CliRunner().invoke(main, ["doctor"])
     assert done.exit_code == 0, done.output
     assert f"ok   worker {SLOT}" in done.output

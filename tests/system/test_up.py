@@ -66,7 +66,9 @@ def test_up_detached_is_up_once_and_down_ends_it(folder):
     down = folder.smurfq("down")
     assert down.returncode == 0, down.stdout + down.stderr
     assert folder.processes() == []
-    assert "nothing is up" in folder.smurfq("down").stdout
+    again = folder.smurfq("down")
+    assert again.returncode == 9
+    assert "nothing is up" in again.stderr
 
 
 def test_down_leaves_a_process_that_only_has_the_number_alone(folder):

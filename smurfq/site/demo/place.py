@@ -9,6 +9,7 @@ from pathlib import Path
 
 from smurfq import config
 from smurfq.config import PREFIX, Settings
+from smurfq.core.private_files import make_folder
 from smurfq.errors import StartError
 from smurfq.site import journal, simulation
 from smurfq.site.demo.script import script_path
@@ -48,7 +49,7 @@ def environment(folder: Path, environ: Mapping[str, str], *, cold: bool = False)
     site_file = folder / "site.toml"
     present = journal.read(folder)
     if not (site_file.exists() and present is not None and present.alive):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         site_file.write_text(_site(folder, cold))
     others = {name: value for name, value in environ.items() if not name.startswith(_FOREIGN)}
     return {**others, "SMURFQ_CONFIG": str(site_file)}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from smurfq.core.private_files import is_open_to_others
 from smurfq.core.slot import SlotId
 from smurfq.operation_environment import environment
 from smurfq.runner.room import is_low, room
@@ -26,6 +27,12 @@ def _state_dir(path: Path) -> Finding:
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
         return fail("state folder", f"{path} cannot be written to", "give it to smurfq's user, or set SMURFQ_STATE_DIR")
+    if path.is_dir() and is_open_to_others(path):
+        return warn(
+            "state folder",
+            f"others may look into {path}: parameters, logs and records are there",
+            f"chmod 700 {path}, unless that is meant",
+        )
     if is_low(path):
         return warn(
             "state folder", room(path), "make room; locks, notes, logs and the embedded Valkey's data are there"

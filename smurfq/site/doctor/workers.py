@@ -8,17 +8,33 @@ from smurfq.client import Slot, SlotStatus
 from smurfq.client.connection import Connection
 from smurfq.client.waiting import is_served
 from smurfq.core.slot import WORKFLOWS
+from smurfq.errors import ConfigError
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
+from smurfq.store.connection import connect
+from smurfq.store.site_identity import require_same_site
 
 
 def check(examined: Examined) -> Iterator[Finding]:
     """Examine each slot's workers by what they say of themselves in Redis."""
     if not examined.redis_answers:
         return
+    yield from _site(examined)
     connection = Connection(examined.settings)
     for slot in examined.settings.slots:
         yield from _slot(Slot(slot, connection=connection).status())
     yield _workflows(connection)
+
+
+def _site(examined: Examined) -> Iterator[Finding]:
+    """Which site answers, where that is known."""
+    with connect(examined.settings.redis_url, retries=0) as client:
+        try:
+            found = require_same_site(client, examined.settings, examined.environ)
+        except ConfigError as error:
+            yield fail("site", str(error), "set what it names, and run doctor again")
+            return
+    if found is not None:
+        yield ok("site", str(found))
 
 
 def _workflows(connection: Connection) -> Finding:
@@ -40,8 +56,13 @@ def _slot(status: SlotStatus) -> Iterator[Finding]:
         yield fail(name, f"no worker serves {status.slot}{waiting}", start)
     elif dead:
         yield warn(name, "its state lane is not served: check_state does not run", start)
+    elif "host" not in (about := status.workers[0].about) or "pid" not in about:
+        yield warn(
+            name,
+            "it holds the slot's lease, but has not described itself within 5 s: it hangs, or Redis did",
+            f"run doctor again; if this stays, restart it: systemctl restart smurfq-worker@{status.slot}",
+        )
     else:
-        about = status.workers[0].about
-        yield ok(name, f"alive on {about.get('host', 'a host that it does not name')}, process {about.get('pid', '?')}")
+        yield ok(name, f"alive on {about['host']}, process {about['pid']}")
     if status.hold is not None:
         yield warn(f"hold {status.slot}", str(status.hold), f"`smurfq release --slot {status.slot}` when it may go on")

@@ -106,6 +106,10 @@ def test_the_observing_chain_finds_what_the_model_holds(sim_site: SimSite, biase
     assert stream.data["stream_on"] is False
     files = list(Path(sim_site.options.folders.timestreams).rglob(f"{stream.data['sid']}_*.g3"))
     assert [path.name for path in files] == [f"{stream.data['sid']}_000.g3"]
+    assert [file["path"] for file in stream.files if file["kind"] == "g3_file"] == [str(path) for path in files]
+    for record in (steps, noise, stream):
+        assert any(file["kind"] == "g3_file" for file in record.files), record.op_name
+        assert all(Path(file["path"]).exists() for file in record.files if not file.get("missing")), record.op_name
     state = sim_site.read()
     assert (state["streaming"], state["open"], state["session_id"], state["playback"]) == (0, 0, 0, 0)
 

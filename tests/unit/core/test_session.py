@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smurfq.core import session
-from smurfq.core.session import Event, Fold, OpCode, Outcome, SessionRecord
+from smurfq.core.session import Event, Fold, OpCode, Outcome, SessionHeader, SessionRecord
 
 times = st.floats(0, 1e6)
 names = st.sampled_from(["a", "b", "c"])
@@ -108,3 +108,23 @@ def test_op_code_is_that_of_ocs(values: dict[str, Any], code: OpCode) -> None:
 def test_an_unknown_header_field_is_refused() -> None:
     with pytest.raises(ValueError, match="no_such"):
         session.header(0.0, no_such=1)
+
+
+@pytest.mark.parametrize("name", sorted(session.BULK_FIELDS))
+def test_a_header_says_where_the_bulk_of_its_record_is_read(name: str) -> None:
+    header = SessionHeader("0123-id", op_name="take_iv")
+    assert name not in header.to_dict()
+    with pytest.raises(AttributeError, match=rf"'{name}' was not read: .*take_iv 0123-id; smurfq\.client\.record"):
+        getattr(header, name)
+    assert getattr(SessionRecord("0123-id"), name) in ([], {}, "")
+
+
+def test_a_header_is_made_of_a_record_and_a_record_of_a_header() -> None:
+    record = SessionRecord("id", op_name="test", simulated=True, data={"a": 1})
+    header = SessionHeader.from_dict(record.to_dict())
+    assert not hasattr(header, "data")
+    assert SessionRecord.from_dict({**header.to_dict(), "data": {"a": 1}}) == record
+
+
+def test_nothing_is_said_of_a_simulation_before_a_worker_says_it() -> None:
+    assert SessionRecord("id").simulated is None

@@ -1,0 +1,73 @@
+"""Which site a Redis serves: written there by the site's workers, and compared by its clients."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from smurfq.config import FILE_VARIABLE, Settings, names_no_site
+from smurfq.core import keys
+from smurfq.core.jsonsafe import dumps, loads
+from smurfq.errors import ConfigError
+from smurfq.store.connection import Client, without_password
+
+
+@dataclass(frozen=True)
+class SiteIdentity:
+    """A site: its name and its site file, where it has them, the host of its worker, and whether it is simulated."""
+
+    name: str | None
+    site_file: str | None
+    host: str
+    simulated: bool
+
+    def __str__(self) -> str:
+        name = f"site {self.name!r}" if self.name else "a site without a name"
+        file = f" ({self.site_file} on {self.host})" if self.site_file else f" (on {self.host})"
+        return name + file + (", SIMULATED" if self.simulated else "")
+
+
+def identity_of(settings: Settings, environ: Mapping[str, str]) -> SiteIdentity:
+    """The site that a worker with these settings belongs to."""
+    file = environ.get(FILE_VARIABLE)
+    return SiteIdentity(
+        settings.site, str(Path(file).absolute()) if file else None, socket.gethostname(), settings.simulated
+    )
+
+
+def identity_text(identity: SiteIdentity) -> str:
+    """The identity as ``keys.SITE`` holds it."""
+    return dumps(asdict(identity))
+
+
+def read_identity(client: Client) -> SiteIdentity | None:
+    """The site that a Redis serves; None where no worker has served it yet."""
+    text = client.get(keys.SITE)
+    return SiteIdentity(**loads(str(text))) if text else None
+
+
+def require_same_site(client: Client, settings: Settings, environ: Mapping[str, str]) -> SiteIdentity | None:
+    """The site that a Redis serves, if it may be the one that ``environ`` means.
+
+    An address that was given is trusted; the default address is not, where a site with a name or a site file answers.
+
+    Raises
+    ------
+    ConfigError
+        Redis serves a site of another name, or ``environ`` names no site and Redis serves one that has a site file.
+    """
+    found = read_identity(client)
+    if found is None:
+        return None
+    where = f"Redis at {without_password(settings.redis_url)} serves {found}"
+    if settings.site and found.name and settings.site != found.name:
+        raise ConfigError(
+            f"{where}; the settings here are of site {settings.site!r}. Mend redis.url or site", key="site"
+        )
+    if names_no_site(environ) and (found.name or found.site_file):
+        file = found.site_file or "its site file"
+        todo = f"Set {FILE_VARIABLE}={file}, or SMURFQ_REDIS_URL"
+        raise ConfigError(f"{where}; nothing here names a site. {todo}", key="site")
+    return found
