@@ -9,6 +9,7 @@ import ssl
 from typing import Any
 
 from kombu import Exchange, Queue
+from kombu.transport.redis import SentinelChannel
 
 from smurfq.config import Settings
 from smurfq.core.redis_url import (
@@ -22,15 +23,18 @@ from smurfq.core.redis_url import (
 )
 from smurfq.core.slot import WORKFLOWS, Lane, queue_name
 from smurfq.store.connection import CONNECT_TIMEOUT_S, REFUSES, SOCKET_TIMEOUT_S, name_refusals, sentinel_options
+from smurfq.store.primary import PrimaryConnection
 from smurfq.store.queues import PRIORITY_STEPS
 
 _LANES: tuple[Lane, ...] = ("emergency", "control", "state")
+_RESULTS_OF_PRIMARY = "smurfq.store.sentinel_results:PrimaryBackend+"
 _EXCHANGE = Exchange("smurfq", type="direct")
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """The configuration of the Celery application."""
     name_refusals()
+    SentinelChannel.connection_class = PrimaryConnection  # kombu has no setting for it
     return {
         **_transport(settings),
         **_at_most_once(),
@@ -118,7 +122,7 @@ def _at_most_once() -> dict[str, Any]:
 
 def _results(settings: Settings) -> dict[str, Any]:
     return {
-        "result_backend": _url(settings),
+        "result_backend": _RESULTS_OF_PRIMARY + _url(settings) if is_sentinel(settings.redis_url) else _url(settings),
         "redis_backend_use_ssl": _tls(settings),
         "result_expires": int(settings.redis.result_expires_days * 86400),
         "result_extended": True,

@@ -27,6 +27,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from smurfq.core import keys
 from smurfq.core.redis_url import SentinelUrl, is_sentinel, is_tls, is_unix, parse_sentinel, without_password
 from smurfq.errors import StoreUnavailableError
+from smurfq.store.primary import PrimaryConnection
 from smurfq.store.tls_failure import describe, tls_failure
 
 __all__ = ["AWAY", "Client", "connect", "explain", "patiently", "require_access", "require_writes", "without_password"]
@@ -59,7 +60,7 @@ def connect(url: str, *, retries: int = 2) -> Client:
     """A client of the Redis at ``url`` that answers text; it tries a lost connection again before it raises.
 
     ``retries`` of 0 is for writers that must know whether a write may have been done already. With a ``sentinel://``
-    URL each new connection goes to the server that is the primary then.
+    URL each connection goes to the server that is the primary then, and leaves it once another one is.
     """
     name_refusals()
     options: dict[str, Any] = {
@@ -84,6 +85,7 @@ def connect(url: str, *, retries: int = 2) -> Client:
         db=address.db,
         username=address.username,
         password=address.password,
+        connection_class=PrimaryConnection,
         retry_on_error=[RedisConnectionError],
         **options,
     )
