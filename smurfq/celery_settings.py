@@ -5,23 +5,36 @@ Each setting's reason is in ``docs/decisions/0002-fence.md``; most were found by
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 from kombu import Exchange, Queue
+from kombu.transport.redis import SentinelChannel
 
 from smurfq.config import Settings
-from smurfq.core.redis_url import is_sentinel, parse_sentinel
+from smurfq.core.redis_url import (
+    is_sentinel,
+    is_tls,
+    is_unix,
+    parse_sentinel,
+    tls_files,
+    unix_for_kombu,
+    without_tls_files,
+)
 from smurfq.core.slot import WORKFLOWS, Lane, queue_name
 from smurfq.store.connection import CONNECT_TIMEOUT_S, REFUSES, SOCKET_TIMEOUT_S, name_refusals, sentinel_options
+from smurfq.store.primary import PrimaryConnection
 from smurfq.store.queues import PRIORITY_STEPS
 
 _LANES: tuple[Lane, ...] = ("emergency", "control", "state")
+_RESULTS_OF_PRIMARY = "smurfq.store.sentinel_results:PrimaryBackend+"
 _EXCHANGE = Exchange("smurfq", type="direct")
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """The configuration of the Celery application."""
     name_refusals()
+    SentinelChannel.connection_class = PrimaryConnection  # kombu has no setting for it
     return {
         **_transport(settings),
         **_at_most_once(),
@@ -46,7 +59,17 @@ def queues(settings: Settings) -> list[Queue]:
 def _url(settings: Settings) -> str:
     """Where Redis is, as Celery and kombu read it."""
     url = settings.redis_url
-    return parse_sentinel(url).for_kombu() if is_sentinel(url) else url
+    if is_sentinel(url):
+        return parse_sentinel(url).for_kombu()
+    return unix_for_kombu(url) if is_unix(url) else without_tls_files(url)
+
+
+def _tls(settings: Settings) -> dict[str, Any] | None:
+    """How Celery, kombu and Flower connect over TLS; without it they would not verify the certificate."""
+    url = settings.redis_url
+    if not is_tls(url):
+        return None
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True, **tls_files(url)}
 
 
 def _sentinels(settings: Settings) -> dict[str, Any]:
@@ -60,6 +83,7 @@ def _sentinels(settings: Settings) -> dict[str, Any]:
 def _transport(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": _url(settings),
+        "broker_use_ssl": _tls(settings) or False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # 100 by default; then the worker would exit
         "broker_channel_error_retry": True,  # else a Redis that takes no writes for a while ends the worker
@@ -98,7 +122,8 @@ def _at_most_once() -> dict[str, Any]:
 
 def _results(settings: Settings) -> dict[str, Any]:
     return {
-        "result_backend": _url(settings),
+        "result_backend": _RESULTS_OF_PRIMARY + _url(settings) if is_sentinel(settings.redis_url) else _url(settings),
+        "redis_backend_use_ssl": _tls(settings),
         "result_expires": int(settings.redis.result_expires_days * 86400),
         "result_extended": True,
         "result_backend_always_retry": True,  # else a result that meets a Redis restart is lost
@@ -109,7 +134,7 @@ def _results(settings: Settings) -> dict[str, Any]:
             **_sentinels(settings),
         },
         "result_chord_join_timeout": 30.0,
-        "redis_socket_keepalive": True,
+        "redis_socket_keepalive": not is_unix(settings.redis_url),
         "redis_socket_timeout": SOCKET_TIMEOUT_S,
         "redis_socket_connect_timeout": CONNECT_TIMEOUT_S,
         "redis_backend_health_check_interval": 25,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from smurfq.config.allowed import allowed
 from smurfq.config.sections import Crate, Section, Settings
+from smurfq.config.tls import check_tls
 from smurfq.core.operations import OPERATIONS
 from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError
@@ -235,6 +236,7 @@ def _refuse_contradictions(settings: Settings, origin: str) -> None:
         if slot not in settings.slots:
             near = _nearest(slot, settings.slots)
             raise ConfigError(f"ocs.instances.{instance} is {slot!r}, which is no slot here{near}", key="ocs.instances")
+    check_tls(settings, origin)
     if settings.bridge.relay == f"{settings.bridge.host}:{settings.bridge.port}":
         raise ConfigError(
             f"bridge.relay is the bridge's own address {settings.bridge.relay}: every datagram would come "

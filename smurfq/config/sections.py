@@ -21,16 +21,18 @@ from pydantic import (
     PositiveFloat,
 )
 
-from smurfq.core.redis_url import SCHEMES, is_sentinel, parse_sentinel
+from smurfq.core.redis_url import SCHEMES, check_options, is_sentinel, parse_sentinel, with_tls_files
 from smurfq.core.slot import SlotId
 from smurfq.errors import UnknownSlotError
 
 
 def _redis_url(value: str) -> str:
     if not value.startswith(SCHEMES):
-        raise ValueError("a URL that starts with redis://, rediss:// or sentinel://")
+        raise ValueError("a URL that starts with redis://, rediss://, unix:// or sentinel://")
     if is_sentinel(value):
         parse_sentinel(value)
+    else:
+        check_options(value)
     return value
 
 
@@ -63,6 +65,12 @@ class Redis(Section):
 
     url: Annotated[str, AfterValidator(_redis_url)] | None = Field(default=None, repr=False)
     """Where it is, with its password, or where its sentinels are; absent: the embedded Valkey of `smurfq up`."""
+    ca_file: Folder | None = None
+    """With rediss://: the CA that signed Redis's certificate (PEM), if this machine does not know it already."""
+    cert_file: Folder | None = None
+    """With rediss://: the certificate that smurfq shows to a Redis that asks for one (PEM)."""
+    key_file: Folder | None = None
+    """The private key of cert_file (PEM), without a password."""
     embedded_port: Port = 6385
     """TCP port of the embedded Valkey, on 127.0.0.1."""
     result_expires_days: PositiveFloat = 30.0
@@ -259,8 +267,12 @@ class Settings(Section):
 
     @property
     def redis_url(self) -> str:
-        """Where Redis is: the site's, or the embedded one's."""
-        return self.redis.url or f"redis://127.0.0.1:{self.redis.embedded_port}/0"
+        """Where Redis is: the site's, with the files of its TLS connections as options, or the embedded one's."""
+        redis = self.redis
+        if redis.url is None:
+            return f"redis://127.0.0.1:{redis.embedded_port}/0"
+        files = {name: getattr(redis, name) for name in ("ca_file", "cert_file", "key_file")}
+        return with_tls_files(redis.url, **{name: path and str(path.absolute()) for name, path in files.items()})
 
     @property
     def log_dir(self) -> Path:

