@@ -27,6 +27,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from smurfq.core import keys
 from smurfq.core.redis_url import SentinelUrl, is_sentinel, parse_sentinel, without_password
 from smurfq.errors import StoreUnavailableError
+from smurfq.store.outermost_retry import OutermostRetry
 
 __all__ = ["AWAY", "Client", "connect", "explain", "patiently", "require_access", "require_writes", "without_password"]
 
@@ -68,7 +69,7 @@ def connect(url: str, *, retries: int = 2) -> Client:
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_keepalive": True,
         "health_check_interval": 25,
-        "retry": Retry(ExponentialBackoff(base=0.05, cap=0.2), retries),
+        "retry": OutermostRetry(ExponentialBackoff(base=0.05, cap=0.2), retries),
     }
     if not is_sentinel(url):
         return redis.Redis.from_url(url, retry_on_error=[RedisConnectionError], **options)
