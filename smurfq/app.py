@@ -39,7 +39,7 @@ from smurfq.site_app import SiteApp
 from smurfq.store import patiently
 from smurfq.store.admission import Item, LockCheck
 from smurfq.store.connection import AWAY
-from smurfq.store.queues import list_key
+from smurfq.store.queues import list_key, parse
 
 logger = get_logger(__name__)
 
@@ -256,10 +256,16 @@ class SmurfqApp(SiteApp):
         except (*AWAY, OperationalError):
             logger.debug("no event of a submission, Redis is away")
 
-    def resend(self, message: Mapping[str, Any]) -> None:
+    def resend(self, task_id: str, message: Mapping[str, Any]) -> None:
         """Send a kept message again; should the first have survived after all, the claim drops one of the two."""
         again = Message.from_kept(message)
-        self.store.lpush(list_key(again.queue, again.priority), again.text())
+        self.waiting.send_again(task_id, list_key(again.queue, again.priority), again.text())
+
+    def fail_kept(self, message: Mapping[str, Any], error: Exception, outcome: Outcome) -> None:
+        """Give a task whose message is in no queue a final state, and the rest of its chain; ``message``: as kept."""
+        kept = Message.from_kept(message)
+        key = list_key(kept.queue, kept.priority)
+        self.fail_waiting(parse(kept.text(), key, kept.priority, kept.queue), error, outcome)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from smurfq.app import SmurfqApp
 from smurfq.core import keys, operations, session
 from smurfq.core.session import Outcome, SessionHeader
 from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
-from smurfq.errors import OperationLostError, RecordNotFoundError
+from smurfq.errors import OperationAbortedError, OperationLostError, RecordNotFoundError
 from smurfq.runner import processes
 from smurfq.runner.ends import Ends
 from smurfq.runner.leftovers import end_leftovers
@@ -38,7 +38,7 @@ WORKER_GONE_S = 30.0  # without a lease for this long, while Redis answers: its 
 MESSAGE_GONE_S = 15.0  # submitted this long ago, not claimed, and its message is in no queue
 REST = 20  # times as long as a look at all that waits took, before the next one: else it may be all that is done
 LONGEST_REST_S = 30.0
-RESENDS = 3  # of a message that was lost; then its task is
+RESENDS = 3  # of a message that workers took and never claimed; then its task is lost
 
 
 class Reaper:
@@ -197,21 +197,36 @@ class Reaper:
         started = self._clock()
         if started < self._rests_until:
             return []
-        gone = self._without_message(time.time() - MESSAGE_GONE_S)
+        missing = self._without_message(time.time() - MESSAGE_GONE_S)
         self._rests_until = self._clock() + min(REST * (self._clock() - started), LONGEST_REST_S)
-        return [done for task_id in gone for done in self._try(task_id, partial(self._give_up, task_id))]
+        ended = []
+        for task_id, taken in missing.items():
+            ended += self._try(task_id, partial(self._give_up, task_id, taken))
+        return ended
 
-    def _without_message(self, oldest: float) -> list[str]:
-        """Ids of what was submitted before ``oldest``, is not claimed, and whose message is in no queue."""
+    def _without_message(self, oldest: float) -> dict[str, bool]:
+        """What was submitted before ``oldest``, is not claimed and has its message in no queue: whether it was taken.
+
+        What a worker took after ``oldest`` is left out: it may be about to be claimed.
+        """
         late: list[str] = self._app.store.zrangebyscore(keys.WAITING, "-inf", oldest)  # type: ignore[assignment]
         if not late:
-            return []
+            return {}
         slots = self._app.records.slots_of(late)
-        with_message = self._app.waiting.ids_of(slots) | self._app.waiting.unacknowledged(since=oldest)
-        return [task_id for task_id in late if task_id not in with_message]
+        of_slot: dict[str, list[str]] = {}
+        for task_id, slot in slots.items():
+            of_slot.setdefault(slot, []).append(task_id)
+        without_record = {task_id: False for task_id in late if task_id not in slots}
+        missing = self._app.waiting.missing_of(of_slot)
+        return without_record | {
+            task_id: taken is not None for task_id, taken in missing.items() if taken is None or taken <= oldest
+        }
 
-    def _give_up(self, task_id: str) -> bool:
-        """Whether a task without a message was given up; its message is sent again where that is possible."""
+    def _give_up(self, task_id: str, taken: bool) -> bool:
+        """Whether a task without a message was given up. One that a worker took is sent again where that is possible.
+
+        One that no worker took was removed by somebody: it stays removed.
+        """
         record = self._record(task_id)
         ended = self._app.backend.get_state(task_id) in states.READY_STATES
         if record is None or record.status != "queued" or ended:
@@ -221,36 +236,54 @@ class Reaper:
             ):  # revoked while it waited; one that runs ends by itself
                 self._app.write_end(task_id, Outcome.ABORTED)
             return False
-        name = operations.task_name(record.op_name)
-        if self._send_again(record) or not self._app.fence.give_up(task_id, name):
+        message, resent = self._app.records.kept_message(task_id)
+        if taken and message is not None and resent < RESENDS:
+            self._send_again(record, message)
             return False
-        error = OperationLostError(
-            f"{record.op_name} on {record.slot} is lost: it was queued, but its message is in no queue (was Redis "
-            "restarted without persistence?); submit it again",
-            slot=record.slot,
-            operation=record.op_name,
-            session_id=task_id,
-        )
+        if not self._app.fence.give_up(task_id, operations.task_name(record.op_name)):
+            return False
+        error, outcome = _lost_in_hands(record) if taken else _removed(record)
         logger.error("%s", error)
-        self._app.end_unrun(Context(id=task_id, task=name), error, Outcome.LOST)
+        if message is not None:
+            self._app.fail_kept(message, error, outcome)
+        else:
+            request = Context(id=task_id, task=operations.task_name(record.op_name))
+            self._app.end_unrun(request, error, outcome)
         return True
 
-    def _send_again(self, record: SessionHeader) -> bool:
-        """Whether a lost message was sent again: one that a worker took from Redis when it was killed, for example."""
+    def _send_again(self, record: SessionHeader, message: Any) -> None:
+        """Send a message again that a worker took, and did not come to claim: it was killed, for example."""
         task_id = record.session_id
-        message, times = self._app.records.lost_message(task_id)
-        if message is None or times > RESENDS:
-            return False
-        self._app.resend(message)
-        self._app.records.still_waits(task_id)
-        text = "its message was lost, with the worker that took it or with Redis; queued again"
+        self._app.resend(task_id, message)
+        text = "its message was lost with the worker that took it; queued again"
         logger.warning("%s[%s] on %s: %s", record.op_name, task_id, record.slot, text)
         self._app.records.append(Batch(task_id, f"reaper-{uuid()}", 0, [session.message(text, time.time())]))
-        return True
 
 
 def _request_of(running: Running) -> Context:
     return Context({**running.request, "id": running.task_id})
+
+
+def _lost_in_hands(record: SessionHeader) -> tuple[Exception, Outcome]:
+    error = OperationLostError(
+        f"{record.op_name} on {record.slot} is lost: workers took its message {RESENDS + 1} times, and none started "
+        "it; see the worker's log, and submit it again",
+        slot=record.slot,
+        operation=record.op_name,
+        session_id=record.session_id,
+    )
+    return error, Outcome.LOST
+
+
+def _removed(record: SessionHeader) -> tuple[Exception, Outcome]:
+    error = OperationAbortedError(
+        f"{record.op_name} on {record.slot} did not run: its message was removed from the queue (a purge, or a "
+        "command in Redis); submit it again if it is still wanted",
+        slot=record.slot,
+        operation=record.op_name,
+        session_id=record.session_id,
+    )
+    return error, Outcome.ABORTED
 
 
 def _lost_step(record: SessionHeader) -> OperationLostError:

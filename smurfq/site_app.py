@@ -117,7 +117,9 @@ class SiteApp(Celery):  # type: ignore[misc]
         event = session.ended(time.time(), outcome, describe_error(error) if error else None, **more)
         return self.records.end(task_id, f"end-{uuid()}", event)
 
-    def fail_waiting(self, waiting: Waiting, error: Exception | None = None) -> None:
+    def fail_waiting(
+        self, waiting: Waiting, error: Exception | None = None, outcome: Outcome = Outcome.ABORTED
+    ) -> None:
         """Give a task that was taken out of its queue a final state, and the rest of its chain too."""
         error = error or OperationAbortedError(
             f"{waiting.op_name} was taken out of the queue {waiting.queue} before it started", slot=waiting.queue
@@ -131,7 +133,7 @@ class SiteApp(Celery):  # type: ignore[misc]
                 "task": waiting.op_name,
             }
         )
-        self.end_unrun(request, error, Outcome.ABORTED)
+        self.end_unrun(request, error, outcome)
 
     def control_worker(self, slot: str, command: str, lane: Lane = "control", timeout_s: float = 5.0) -> Any:
         """The answer of a slot's worker to a remote control command; None if none came in time."""

@@ -63,6 +63,11 @@ def hold(slot: str) -> str:
     return f"smurfq:hold:{slot}"
 
 
+def wake(queue: str) -> str:
+    """List: pushed to when a message is queued, so that a worker that waits for one looks; lives 60 s."""
+    return f"smurfq:wake:{queue}"
+
+
 def lock(slot: str) -> str:
     """String: whose submissions alone a slot takes, since when, until when, and why (JSON)."""
     return f"smurfq:lock:{slot}"

@@ -17,6 +17,7 @@ from smurfq.errors import DuplicateError, SmurfqError
 from smurfq.store.connection import Client
 from smurfq.store.history import ENTER, index_keys
 from smurfq.store.locks import Locks
+from smurfq.store.taking import WAKE
 
 Unique = Literal["", "waiting", "running"]
 
@@ -28,6 +29,7 @@ _ANY_TIME = 1e18  # s since 1970: later than any lock, whatever the clocks of th
 # of each item: id, time, unique, the message's text, operation, number of header fields, their names and values.
 _ADMIT = (
     ENTER
+    + WAKE
     + """
 local per = 9
 local items, checks = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -72,6 +74,7 @@ for i = 1, items do
   enter(KEYS[k + 5], KEYS[k + 6], KEYS[k + 7], KEYS[k + 8], KEYS[k + 9], id, ARGV[a + 4], when, ARGV[3], ARGV[2])
   redis.call('ZADD', KEYS[1], 'NX', when, id)
   redis.call('LPUSH', KEYS[k + 2], ARGV[a + 3])
+  wake(KEYS[k + 2])
   for _, other in ipairs(redis.call('SRANDMEMBER', KEYS[k + 3], 3)) do
     if not waits(other) and not runs(other, KEYS[k + 4]) then redis.call('SREM', KEYS[k + 3], other) end
   end

@@ -27,6 +27,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from smurfq.core import keys
 from smurfq.core.redis_url import SentinelUrl, is_sentinel, is_tls, is_unix, parse_sentinel, without_password
 from smurfq.errors import StoreUnavailableError
+from smurfq.store.outermost_retry import OutermostRetry
 from smurfq.store.primary import PrimaryConnection
 from smurfq.store.tls_failure import describe, tls_failure
 
@@ -70,7 +71,7 @@ def connect(url: str, *, retries: int = 2) -> Client:
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_keepalive": True,
         "health_check_interval": 25,
-        "retry": Retry(ExponentialBackoff(base=0.05, cap=0.2), retries),
+        "retry": OutermostRetry(ExponentialBackoff(base=0.05, cap=0.2), retries),
     }
     if is_unix(url):
         del options["socket_keepalive"]

@@ -33,7 +33,7 @@ if busy then return {'busy', busy} end
 redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[4])
 redis.call('SET', KEYS[3], ARGV[2])
 redis.call('HSET', KEYS[4], '_request', ARGV[5])
-redis.call('HDEL', KEYS[4], '_message', '_resent')
+redis.call('HDEL', KEYS[4], '_message', '_resent', '_taken')
 redis.call('EXPIRE', KEYS[4], ARGV[4])
 redis.call('ZREM', KEYS[5], ARGV[6])
 redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4])

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterable, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
 from smurfq.core.priorities import NORMAL, PRIORITIES
 from smurfq.core.slot import Lane, queue_name
 from smurfq.store.connection import Client
+from smurfq.store.taking import MISSING, SEND_AGAIN
 
 PRIORITY_STEPS = tuple(sorted(PRIORITIES.values()))
 NORMAL_PRIORITY = NORMAL
@@ -33,17 +36,6 @@ _TO_FRONT = """
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) ~= 1 then return 0 end
 redis.call('RPUSH', KEYS[2], ARGV[1])
 return 1
-"""
-
-# KEYS: the lists of a slot.  The ids in their messages, which are many times as long; kombu writes them so.
-_IDS = """
-local found = {}
-for _, key in ipairs(KEYS) do
-  for _, text in ipairs(redis.call('LRANGE', key, 0, -1)) do
-    for id in string.gmatch(text, '"correlation_id": ?"([%w._-]+)"') do found[#found + 1] = id end
-  end
-end
-return found
 """
 
 # ARGV: how many lists a slot has, what each is called behind the slot, slots.  Those for which anything waits.
@@ -83,7 +75,8 @@ class Queues:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._to_front = client.register_script(_TO_FRONT)
-        self._ids = client.register_script(_IDS)
+        self._missing = client.register_script(MISSING)
+        self._send_again = client.register_script(SEND_AGAIN)
         self._busy = client.register_script(_BUSY)
 
     def waiting_in(self, queue: str) -> list[Waiting]:
@@ -94,7 +87,7 @@ class Queues:
                 pipe.lrange(key, 0, -1)
             found = pipe.execute()
         return [
-            _parse(text, key, priority, queue)
+            parse(text, key, priority, queue)
             for (key, priority), texts in zip(lists, found, strict=True)
             for text in reversed(texts)
         ]
@@ -108,7 +101,7 @@ class Queues:
         found: dict[str, list[Waiting]] = {slot: [] for slot in slots}
         for slot, lists in self._read(self._busy_of(list(found))):
             found[slot] = [
-                _parse(text, key, priority, queue)
+                parse(text, key, priority, queue)
                 for (key, priority, queue), texts in zip(_lists_of(slot), lists, strict=True)
                 for text in reversed(texts)
             ]
@@ -121,12 +114,19 @@ class Queues:
         endings = [key.removeprefix(slots[0]) for key, _, _ in _lists_of(slots[0])]
         return self._busy(args=[len(endings), *endings, *slots])  # type: ignore[no-any-return]
 
-    def ids_of(self, slots: Iterable[str]) -> set[str]:
-        """The task ids of all that waits for any of several slots, each slot's at one moment."""
+    def missing_of(self, task_ids: Mapping[str, Collection[str]]) -> dict[str, float | None]:
+        """Those of the waiting tasks of several slots whose message is in no queue, each slot's at one moment.
+
+        With each: when a worker took its message (s since 1970). None: no worker did, so somebody removed it.
+        """
+        missing: dict[str, float | None] = {}
         with self._client.pipeline(transaction=False) as pipe:
-            for slot in slots:
-                self._ids(keys=[key for key, _, _ in _lists_of(slot)], client=pipe)
-            return {task_id for ids in pipe.execute() for task_id in ids}
+            for slot, ids in task_ids.items():
+                self._missing(keys=[key for key, _, _ in _lists_of(slot)], args=list(ids), client=pipe)
+            for found in pipe.execute():
+                pairs = zip(found[::2], found[1::2], strict=True)
+                missing |= {task_id: float(taken) if taken else None for task_id, taken in pairs}
+        return missing
 
     def _read(self, slots: Iterable[str]) -> Iterator[tuple[str, list[list[str]]]]:
         """The lists of each slot, as they are at one moment."""
@@ -140,18 +140,6 @@ class Queues:
             for slot in some:
                 yield slot, list(islice(found, len(_LANES) * len(PRIORITY_STEPS)))
 
-    def unacknowledged(self, since: float) -> set[str]:
-        """The ids of the messages that a worker took after ``since`` (s since 1970) and has not yet acknowledged.
-
-        One that lies there for longer is nobody's: a worker acknowledges what it takes within milliseconds, and a
-        connection that breaks in between leaves it until kombu's visibility timeout.
-        """
-        tags: list[str] = self._client.zrangebyscore(_UNACKED_INDEX, since, "+inf")  # type: ignore[assignment]
-        if not tags:
-            return set()
-        texts: list[str | None] = self._client.hmget(_UNACKED, tags)  # type: ignore[assignment]
-        return {json.loads(text)[0]["headers"]["id"] for text in texts if text is not None}
-
     def unacknowledged_tags(self, queues: Collection[str]) -> list[str]:
         """The delivery tags of all messages that were taken from ``queues`` and not acknowledged, the oldest last."""
         tags: list[str] = self._client.zrevrange(_UNACKED_INDEX, 0, -1)  # type: ignore[assignment]
@@ -159,6 +147,24 @@ class Queues:
             return []
         texts: list[str | None] = self._client.hmget(_UNACKED, tags)  # type: ignore[assignment]
         return [tag for tag, text in zip(tags, texts, strict=True) if text and json.loads(text)[2] in queues]
+
+    def send_again(self, task_id: str, key: str, text: str) -> None:
+        """Queue a task's message again, in the list ``key``.
+
+        What kombu keeps of the first is forgotten: it would come back after a minute, even where the second was
+        removed meanwhile.
+        """
+        self._forget_unacknowledged(task_id)
+        self._send_again(keys=[key, keys.record(task_id), keys.WAITING], args=[text, task_id, time.time()])
+
+    def _forget_unacknowledged(self, task_id: str) -> None:
+        found: dict[str, str] = self._client.hgetall(_UNACKED)  # type: ignore[assignment]
+        tags = [tag for tag, text in found.items() if task_id in text and _id_in(text) == task_id]
+        if tags:
+            with self._client.pipeline(transaction=True) as pipe:
+                pipe.zrem(_UNACKED_INDEX, *tags)
+                pipe.hdel(_UNACKED, *tags)
+                pipe.execute()
 
     def remove(self, waiting: Waiting) -> bool:
         """Take a message out of its queue; false if a worker has it by now."""
@@ -168,6 +174,10 @@ class Queues:
         """Make a message the next of its queue to be served; false if a worker has it by now."""
         front = _lists(waiting.queue)[0][0]
         return bool(self._to_front(keys=[waiting.key, front], args=[waiting.text]))
+
+
+def _id_in(unacknowledged: str) -> str:
+    return str(_headers(json.loads(unacknowledged)[0]).get("id"))
 
 
 def list_key(queue: str, priority: int) -> str:
@@ -188,7 +198,7 @@ def _lists(queue: str) -> list[tuple[str, int]]:
     return [(list_key(queue, step), step) for step in PRIORITY_STEPS]
 
 
-def _parse(text: str, key: str, priority: int, queue: str) -> Waiting:
+def parse(text: str, key: str, priority: int, queue: str) -> Waiting:
     """A message of a queue; one that no producer of smurfq has sent is shown as well, as far as it can be read."""
     message = _message(text)
     headers = _headers(message)

@@ -92,16 +92,10 @@ class Records:
             self.queue(pipe, Batch(record.session_id, "claim", 0, [event]))
             pipe.execute()
 
-    def lost_message(self, task_id: str) -> tuple[Any, int]:
-        """The message that asks for a task which nobody has claimed, and how often it was asked for here by now."""
-        text: Any = self.client.hget(keys.record(task_id), "_message")
-        if text is None:
-            return None, 0
-        return loads(text), int(self.client.hincrby(keys.record(task_id), "_resent", 1))
-
-    def still_waits(self, task_id: str) -> None:
-        """Write down that a task's message waits from now on."""
-        self.client.zadd(keys.WAITING, {task_id: time.time()})
+    def kept_message(self, task_id: str) -> tuple[Any, int]:
+        """The message that asks for a task which nobody has claimed, and how often it was sent again."""
+        text, resent = self.client.hmget(keys.record(task_id), ["_message", "_resent"])
+        return (loads(text) if text else None), int(resent or 0)
 
     def append(self, *batches: Batch) -> None:
         """Write batches of events, in one round trip."""
@@ -212,9 +206,10 @@ class Records:
                 pipe.hgetall(keys.record(task_id))
             return pipe.execute()
 
-    def slots_of(self, task_ids: Sequence[str]) -> set[str]:
-        """The slots that any of several records is of."""
-        return {str(loads(text)) for text in fields_of(self.client, task_ids, "slot") if text is not None}
+    def slots_of(self, task_ids: Sequence[str]) -> dict[str, str]:
+        """The slot of each of several records, of those that are known."""
+        found = zip(task_ids, fields_of(self.client, task_ids, "slot"), strict=True)
+        return {task_id: str(loads(text)) for task_id, text in found if text is not None}
 
     def last(self, slots: Sequence[str]) -> dict[str, SessionHeader]:
         """The header of the run that ended last on each of several slots, where one did and is known."""

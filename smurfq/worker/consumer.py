@@ -18,6 +18,7 @@ from celery.worker.state import maybe_shutdown
 from smurfq.core.session import Outcome
 from smurfq.errors import ParameterError
 from smurfq.store.connection import AWAY, explain
+from smurfq.worker.taking import marking_channel
 from smurfq.worker.unreadable import tolerant_channel, tolerant_handler
 
 logger = get_logger(__name__)
@@ -41,8 +42,11 @@ class SlotConsumer(Consumer):  # type: ignore[misc]
         return super().connect()
 
     def ensure_connected(self, conn: Any) -> Any:
-        """``conn``, connected, with channels that drop what is no message; see ``Consumer.ensure_connected``."""
-        conn.transport.Channel = tolerant_channel(conn.transport.Channel)
+        """``conn``, connected, with channels of our own; see ``Consumer.ensure_connected``.
+
+        They mark what they take, and drop what is no message.
+        """
+        conn.transport.Channel = tolerant_channel(marking_channel(conn.transport.Channel))
         return super().ensure_connected(conn)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,17 +12,20 @@ import pytest
 from billiard.exceptions import WorkerLostError
 from celery import chain, chord
 from celery.app.task import Context
+from celery.bin.celery import celery
 from celery.result import AsyncResult
+from click.testing import CliRunner
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from smurfq.app import app
 from smurfq.core import keys, session
 from smurfq.core.session import Outcome, SessionRecord
-from smurfq.errors import OperationFailedError, OperationLostError
+from smurfq.errors import OperationAbortedError, OperationFailedError, OperationLostError
 from smurfq.reaper import MESSAGE_GONE_S, RESENDS, WORKER_GONE_S, Reaper
 from smurfq.store import Batch
 from smurfq.store.connection import REFUSES, Client
 from smurfq.store.fence import Running
+from smurfq.store.taking import TAKE
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.tasks.worker_context import WorkerContext
@@ -173,12 +177,20 @@ def test_a_final_state_is_never_undone(clock: Clock) -> None:
     assert app.AsyncResult(running.task_id).get(timeout=20) == {"all": "well"}
 
 
-def lose(*tasks: Any) -> None:
-    """Have the messages of these tasks lost, long ago."""
-    for waiting in app.waiting.waiting(SLOT):
-        if waiting.task_id in {task.id for task in tasks}:
-            assert app.waiting.remove(waiting)
-    app.store.zadd(keys.WAITING, {task.id: time.time() - MESSAGE_GONE_S - 1 for task in tasks})
+def take(slot: str, at: float) -> str:
+    """The text of the slot's next message, taken as a worker takes it, which then does nothing with it."""
+    _, text = app.store.eval(TAKE, 3, slot, f"{slot}\x06\x165", f"{slot}\x06\x169", at)  # type: ignore[misc]
+    return str(text)
+
+
+def long_ago() -> float:
+    """When a message must have been taken so that no worker can be about to claim it."""
+    return time.time() - MESSAGE_GONE_S - 1
+
+
+def made_old(*tasks: Any) -> None:
+    """Have these tasks be submitted long ago."""
+    app.store.zadd(keys.WAITING, {task.id: long_ago() for task in tasks})
 
 
 def test_a_lost_message_is_sent_again_whole_and_then_given_up(clock: Clock) -> None:
@@ -187,7 +199,8 @@ def test_a_lost_message_is_sent_again_whole_and_then_given_up(clock: Clock) -> N
     first = last.parent
     (before,) = app.waiting.waiting(SLOT)
     for _ in range(RESENDS):
-        lose(first)
+        take(SLOT, long_ago())
+        made_old(first)
         assert Reaper(app, clock).sweep() == []
         (again,) = app.waiting.waiting(SLOT)
         assert (again.task_id, again.priority, again.kwargs, again.embed) == (
@@ -198,29 +211,110 @@ def test_a_lost_message_is_sent_again_whole_and_then_given_up(clock: Clock) -> N
         )
         assert {**again.headers, "origin": ""} == {**before.headers, "origin": ""}
     assert any("queued again" in text for _, text in app.records.read(first.id).messages)
-    lose(first)
+    take(SLOT, long_ago())
+    made_old(first)
     assert Reaper(app, clock).sweep() == [first.id]
-    with pytest.raises(OperationLostError, match="submit it again"):
-        first.get(timeout=20)
+    for result in (first, last):
+        with pytest.raises(OperationLostError, match="submit it again"):
+            result.get(timeout=20)
 
 
 def test_a_message_that_a_broken_connection_took_is_sent_again(clock: Clock) -> None:
-    """As when Redis goes between a worker's taking a message and its saying so."""
-    taken = app.submit("test", slot=SLOT)
-    (waiting,) = app.waiting.waiting(SLOT)
-    assert app.waiting.remove(waiting)
-    app.store.zadd(keys.WAITING, {taken.id: time.time() - MESSAGE_GONE_S - 1})
-    app.store.hset("unacked", "a tag", json.dumps([json.loads(waiting.text), "smurfq", waiting.queue]))
+    """What kombu keeps of it is forgotten: it would come back, even where the second was removed meanwhile."""
+    task = app.submit("test", slot=SLOT)
+    text = take(SLOT, time.time())
+    app.store.hset("unacked", "a tag", json.dumps([json.loads(text), "smurfq", SLOT]))
     app.store.zadd("unacked_index", {"a tag": time.time()})
+    made_old(task)
     assert Reaper(app, clock).sweep() == []
-    assert app.waiting.waiting(SLOT) == []
-    app.store.zadd("unacked_index", {"a tag": time.time() - MESSAGE_GONE_S - 1})
+    assert app.waiting.waiting(SLOT) == [], "a worker may be about to claim it"
+    app.store.hset(keys.record(task.id), "_taken", long_ago())
     assert Reaper(app, clock).sweep() == []
     (again,) = app.waiting.waiting(SLOT)
-    assert again.task_id == taken.id
-    app.store.delete("unacked", "unacked_index")
+    assert again.task_id == task.id
+    assert not app.store.exists("unacked", "unacked_index")
     assert app.waiting.remove(again)
     app.fail_waiting(again)
+
+
+def purge() -> None:
+    """As `app.control.purge()`."""
+    assert app.control.purge() > 0
+
+
+def purge_by_command() -> None:
+    """As `celery purge`."""
+    answer = CliRunner().invoke(celery, ["-A", "smurfq.app", "purge", "-f", "-Q", SLOT])
+    assert "Purged" in answer.output
+
+
+def delete_queue() -> None:
+    """As `celery amqp queue.delete`."""
+    with app.connection_for_write() as connection:
+        queue = app.amqp.queues[SLOT].bind(connection.default_channel)
+        queue.declare()  # as a worker does; kombu deletes what is bound
+        queue.delete()
+
+
+def delete_keys() -> None:
+    """As DEL of the lists of all priorities."""
+    app.store.delete(*{waiting.key for waiting in app.waiting.waiting(SLOT)})
+
+
+def trim() -> None:
+    """As LTRIM of the list in which the messages are."""
+    (key,) = {waiting.key for waiting in app.waiting.waiting(SLOT)}
+    app.store.ltrim(key, 1, 0)
+
+
+def remove_one_by_one() -> None:
+    """As LREM, or a client that was killed before it could write the end."""
+    for waiting in app.waiting.waiting(SLOT):
+        assert app.waiting.remove(waiting)
+
+
+@pytest.mark.parametrize("discard", [purge, purge_by_command, delete_queue, delete_keys, trim, remove_one_by_one])
+def test_a_message_that_was_discarded_ends_as_removed_and_is_not_sent_again(
+    clock: Clock, discard: Callable[[], None]
+) -> None:
+    last = chain(trial.si(slot=SLOT), trial.si(slot=SLOT)).apply_async()
+    single = app.submit("test", slot=SLOT)
+    discard()
+    made_old(last.parent, single)
+    assert set(Reaper(app, clock).sweep()) == {last.parent.id, single.id}
+    assert app.waiting.waiting(SLOT) == []
+    for result in (last.parent, last, single):
+        with pytest.raises(OperationAbortedError, match="its message was removed from the queue"):
+            result.get(timeout=20)
+    assert app.records.read(single.id).outcome == "aborted"
+    assert Reaper(app, clock).sweep() == []
+
+
+def test_a_purge_ends_what_waits_and_not_what_a_worker_has_taken(clock: Clock) -> None:
+    taken, purged = app.submit("test", slot=SLOT), app.submit("test", slot=SLOT)
+    take(SLOT, long_ago())
+    purge()
+    made_old(taken, purged)
+    assert Reaper(app, clock).sweep() == [purged.id]
+    assert [waiting.task_id for waiting in app.waiting.waiting(SLOT)] == [taken.id]
+    purge()
+    made_old(taken)
+    assert Reaper(app, clock).sweep() == [taken.id], "sent again, and then removed"
+    with pytest.raises(OperationAbortedError, match="removed"):
+        taken.get(timeout=20)
+
+
+def test_a_message_that_came_back_to_its_queue_is_in_no_workers_hands(clock: Clock) -> None:
+    """As what kombu puts back that was not acknowledged; removed then, it is not sent again."""
+    task = app.submit("test", slot=SLOT)
+    text = take(SLOT, long_ago())
+    app.store.rpush(SLOT, text)
+    made_old(task)
+    assert Reaper(app, clock).sweep() == []
+    delete_keys()
+    assert Reaper(app, clock).sweep() == [task.id]
+    with pytest.raises(OperationAbortedError, match="removed"):
+        task.get(timeout=20)
 
 
 def test_one_that_cannot_be_given_up_does_not_keep_the_others_waiting(clock: Clock) -> None:
@@ -229,8 +323,7 @@ def test_one_that_cannot_be_given_up_does_not_keep_the_others_waiting(clock: Clo
     app.store.hdel(keys.record(lost.id), "_message")
     app.store.delete(*{waiting.key for waiting in app.waiting.waiting(SLOT)})
     app.store.hset(keys.record(broken.id), "status", "this is no JSON")
-    long_ago = time.time() - MESSAGE_GONE_S - 1
-    app.store.zadd(keys.WAITING, {broken.id: long_ago, lost.id: long_ago})
+    made_old(broken, lost)
     assert Reaper(app, clock).sweep() == [lost.id]
     assert lost.state == "FAILURE"
 

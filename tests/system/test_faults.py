@@ -258,15 +258,15 @@ def test_a_bridge_killed_meanwhile_is_said_in_the_record(site: LiveSite, worker:
     assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["complete"]
 
 
-def test_a_task_whose_message_is_gone_ends_as_lost(site: LiveSite) -> None:
+def test_a_task_whose_message_was_removed_ends_as_aborted(site: LiveSite) -> None:
     task = trial.delay(slot="crate1slot4")  # nobody serves it
     app.store.delete(*[w.key for w in app.waiting.waiting("crate1slot4")])
     app.store.hdel(f"smurfq:record:{task.id}", "_message")  # as one that was sent without smurfq
     app.store.zadd("smurfq:waiting", {task.id: time.time() - 1000})
     Reaper(app).sweep()  # or the bridge has done it by now
-    with pytest.raises(OperationLostError, match="submit it again"):
+    with pytest.raises(OperationAbortedError, match="its message was removed from the queue"):
         task.get(timeout=WITHIN_S)
-    assert record_of(task).outcome == "lost"
+    assert record_of(task).outcome == "aborted"
 
 
 def test_redis_away_for_a_while_costs_nothing(site: LiveSite, worker: Any) -> None:

@@ -1,0 +1,29 @@
+"""Redis-py's retries, without their multiplication.
+
+redis-py retries a command, within it the connecting, and within that the first health check. Against a server that
+accepts connections and does not answer, two retries become 3 * 3 attempts with a timeout each: 90 s.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from redis.retry import Retry
+
+_state = threading.local()
+
+
+class OutermostRetry(Retry):
+    """A ``Retry`` of which, where one is called within another, only the outermost tries again."""
+
+    def call_with_retry(self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """As ``Retry.call_with_retry``; within another call of it, one attempt."""
+        if getattr(_state, "retries", False):
+            return Retry(self._backoff, 0, self._supported_errors).call_with_retry(do, fail, *args, **options)
+        _state.retries = True
+        try:
+            return super().call_with_retry(do, fail, *args, **options)
+        finally:
+            _state.retries = False
