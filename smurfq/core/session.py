@@ -50,9 +50,9 @@ class SessionRecord:
     ``messages`` are ``[time, text]`` (s since 1970), the newest ``MESSAGES_KEPT`` of ``messages_total``; ``stages``
     are ``[name, time]``; ``metadata`` holds the latest value of each path that the publisher reported;
     ``log`` is the tail of stdout and stderr, whole in the file ``log_file``; ``lost`` counts
-    the publisher's datagrams known to be missing; ``complete`` is false when the bridge could not confirm that all
-    had been taken in; ``submitted_by`` is in whose name it was submitted; ``degraded`` says that something is known to
-    be wrong although the run goes on.
+    the publisher's datagrams known to be missing; ``unrecorded`` those that reached the bridge and are not in the
+    record; ``complete`` is false when the bridge could not confirm that all had been taken in; ``submitted_by`` is in
+    whose name it was submitted; ``degraded`` says that something is known to be wrong although the run goes on.
     """
 
     session_id: str
@@ -75,6 +75,7 @@ class SessionRecord:
     log: str = ""
     log_file: str | None = None
     lost: int = 0
+    unrecorded: int = 0
     complete: bool | None = None
     degraded: bool = False
     simulated: bool = False

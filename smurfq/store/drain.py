@@ -29,11 +29,14 @@ class DrainAnswer:
     buffered_dropped: int  # datagrams of all publishers that the bridge's own buffer dropped since then
     applied: int  # its messages that this bridge wrote
     younger: bool = False  # this bridge began after the task, so it cannot know what an earlier one had not written
+    task_id: str | None = None  # the task that runs there; None if Redis knows of none
+    unrecorded: int = 0  # messages that reached the bridge since the task began, and are in no record
 
     @property
     def complete(self) -> bool:
         """Whether it is certain that nothing is missing."""
-        return not (self.lost or self.kernel_dropped or self.buffered_dropped or self.younger)
+        missing = self.lost or self.unrecorded or self.kernel_dropped or self.buffered_dropped
+        return self.task_id is not None and not (missing or self.younger)
 
 
 def drain(

@@ -15,13 +15,16 @@ from redis.client import Pipeline
 
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
-from smurfq.core.session import Event, Fold, SessionRecord
+from smurfq.core.session import HEADER_FIELDS, Event, Fold, SessionRecord
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.connection import Client
 from smurfq.store.history import History, fields_of
 from smurfq.store.streams import read_after, read_newest
 
 BATCHES_KEPT = 200_000
+WRITTEN = "_written"  # field of the header: how many messages of its publishers the bridge has written
+_REQUEST = "_request"  # field of the header from the claim on: the task's request
+_RESTORED = HEADER_FIELDS - {"messages_total", "lost", "success", "outcome", "end_time"}
 _BLOCK_MS = 5_000
 _READ_COUNT = 500
 _LOOKED_BACK = 1000  # batches of other writers that may have come between a write and its retry
@@ -49,12 +52,16 @@ return 1
 
 @dataclass(frozen=True)
 class Batch:
-    """Events of one record, written together. ``number`` only grows for a ``writer``."""
+    """Events of one record, written together. ``number`` only grows for a ``writer``.
+
+    ``published`` counts the messages of publishers that they were made of.
+    """
 
     task_id: str
     writer: str
     number: int
     events: Sequence[Event]
+    published: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,24 @@ class Records:
             self.index.queue(pipe, record.session_id, record.slot, record.op_name, at)
             self.queue(pipe, Batch(record.session_id, "claim", 0, [event]))
             pipe.execute()
+
+    def restore(self, record: SessionRecord, request: Mapping[str, Any]) -> bool:
+        """Whether Redis had lost the header of a record whose task runs; it is written again.
+
+        What the bridge counts in it goes on from what is there.
+        """
+        key = keys.record(record.session_id)
+        if self.client.hexists(key, _REQUEST):
+            return False
+        known = {name: value for name, value in record.to_dict().items() if name in _RESTORED and value is not None}
+        at = record.submit_time or time.time()
+        event = {"k": "header", "t": time.time(), "set": known}
+        with self.client.pipeline(transaction=True) as pipe:
+            pipe.hset(key, _REQUEST, dumps(request))
+            self.index.queue(pipe, record.session_id, record.slot, record.op_name, at)
+            self.queue(pipe, Batch(record.session_id, f"restored-{time.time_ns()}", 0, [event]))
+            pipe.execute()
+        return True
 
     def lost_message(self, task_id: str) -> tuple[Any, int]:
         """The message that asks for a task which nobody has claimed, and how often it was asked for here by now."""
@@ -141,6 +166,8 @@ class Records:
         self._queue_data(pipe, task_id, batch.events if data_touched else ())
         if messages:
             pipe.hincrby(keys.record(task_id), "messages_total", messages)
+        if batch.published:
+            pipe.hincrby(keys.record(task_id), WRITTEN, batch.published)
         pipe.hincrby(keys.record(task_id), "_rev", 1)
         self._set_header(pipe, task_id, header)
         pipe.expire(keys.events(task_id), self.expires_s)
