@@ -20,7 +20,7 @@ _PARTS = ("valkey", "bridge", f"worker-{SLOT}")
 def measure() -> Table:
     """Run a script that publishes a million messages, and look at what is left of it."""
     with site() as at:
-        at.start_worker(SLOT, wait=False)
+        at.start_worker(SLOT, wait=False, SMURFQ_WORKER_PRELOAD="false")
         at.start_bridge()
         at.await_worker(SLOT)
         before = {name: weigh(at, name) for name in _PARTS}

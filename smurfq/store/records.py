@@ -22,6 +22,7 @@ from smurfq.store.history import History, fields_of
 from smurfq.store.streams import read_after, read_newest
 
 BATCHES_KEPT = 200_000
+BATCHES_A_PAGE = 2000
 WRITTEN = "_written"  # field of the header: how many messages of its publishers the bridge has written
 _REQUEST = "_request"  # field of the header from the claim on: the task's request
 _RESTORED = HEADER_FIELDS - {"messages_total", "lost", "success", "outcome", "end_time"}
@@ -259,17 +260,24 @@ class Records:
         return self.read_with_position(task_id)[0]
 
     def read_with_position(self, task_id: str) -> tuple[SessionRecord, str]:
-        """The whole record, and the position in its events from which to ``subscribe`` for what comes next."""
-        with self.client.pipeline(transaction=True) as pipe:
-            pipe.hgetall(keys.record(task_id))
-            pipe.hgetall(keys.data(task_id))
-            pipe.xrange(keys.events(task_id))
-            fields, data, entries = pipe.execute()
+        """The whole record, and the position in its events from which to ``subscribe`` for what comes next.
+
+        Of a long run the events are read in pages, so that Redis serves others meanwhile. Header and data are those
+        at the last page.
+        """
         fold = Fold(SessionRecord(session_id=task_id))
         position = "0-0"
-        for entry_id, entry in entries:
-            position = entry_id
-            fold.add(entry["w"], int(entry["n"]), loads(entry["b"]))
+        while True:
+            with self.client.pipeline(transaction=True) as pipe:
+                pipe.hgetall(keys.record(task_id))
+                pipe.hgetall(keys.data(task_id))
+                pipe.xrange(keys.events(task_id), min=f"({position}", count=BATCHES_A_PAGE)
+                fields, data, entries = pipe.execute()
+            for entry_id, entry in entries:
+                position = entry_id
+                fold.add(entry["w"], int(entry["n"]), loads(entry["b"]))
+            if len(entries) < BATCHES_A_PAGE:
+                break
         record = fold.finish()
         header = _header(task_id, fields)
         for name in _values({k: v for k, v in fields.items() if not k.startswith("_")}):
