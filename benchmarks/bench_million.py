@@ -12,7 +12,7 @@ from smurfq.app import app
 from smurfq.core import keys
 from smurfq.tasks import run
 
-COUNT, RATE, SIZE = 1_000_000, 10_000, 40
+COUNT, SIZE = 1_000_000, 40
 _WITHIN_S = 1_800.0
 _PARTS = ("valkey", "bridge", f"worker-{SLOT}")
 
@@ -38,8 +38,8 @@ def measure() -> Table:
         try:
             task = run.delay(
                 slot=SLOT,
-                script=str(SCRIPTS / "flood.py"),
-                args=["session_log", str(COUNT), str(RATE), str(SIZE)],
+                script=str(SCRIPTS / "million.py"),
+                args=[str(COUNT), str(SIZE)],
             )
             task.get(timeout=_WITHIN_S)
         finally:
@@ -57,7 +57,10 @@ def measure() -> Table:
         counted = f"{record.messages_total:,} counted, lost {record.lost}, complete {record.complete}"
         kept = f"{len(record.messages):,}, the last {record.messages[-1][1].split()[0]}"
         rows = [
-            Row(f"{COUNT:,} session_log at {RATE:,}/s", f"{counted}; from submission to result {took_s:.0f} s"),
+            Row(
+                f"{COUNT:,} session_log, as fast as the bridge writes them",
+                f"{counted}; from submission to result {took_s:.0f} s",
+            ),
             Row("messages in the record", kept),
             Row("its events in Redis", f"{stream_mb:.0f} MB in {app.store.xlen(events):,} batches"),
             Row("reading the whole record", f"{read_s:.1f} s; its header {1000 * header_s:.1f} ms"),
