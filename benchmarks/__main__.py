@@ -21,6 +21,7 @@ from benchmarks import (
     bench_delivery,
     bench_latency,
     bench_memory,
+    bench_million,
     bench_operations,
     bench_radio,
     bench_scale,
@@ -46,7 +47,7 @@ _WITHOUT_A_SITE = {
     "scale": bench_scale.measure,
     "load": bench_bridge_load.measure,
 }
-_LONG = {"radio8": bench_radio.measure_all_bands}  # only when asked for
+_LONG = {"radio8": bench_radio.measure_all_bands, "million": bench_million.measure}  # only when asked for
 _NAMES = (*_WITHOUT_A_SITE, "memory", *_ON_A_SITE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -16,8 +17,9 @@ from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.mmsg import address_text
 from smurfq.bridge.patience import Patience
 from smurfq.bridge.snapshots import SnapshotPace
+from smurfq.bridge.steps import Drops, Unowned
 from smurfq.bridge.taken import Arrived, Taken
-from smurfq.bridge.tasks import Drops, Tasks
+from smurfq.bridge.tasks import Task, Tasks
 from smurfq.bridge.writer import Writer
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
@@ -67,12 +69,13 @@ class Applier(threading.Thread):
         self._sequences = Sequences()
         self._kernel_drops = Drops(lambda: counters.kernel_dropped)
         self._buffer_drops = Drops(lambda: counters.buffered_dropped)
+        self._unowned = Unowned()
         self._tell_drops_at = 0.0
         self._untold = [0, 0]
         self._moved: set[Source] = set()
         self._coalescing = Coalescing()
         self._finishing = threading.Event()
-        self._began = time.time()
+        self._began = time.monotonic()
 
     def finish(self) -> None:
         """Apply what is left in the buffer and end; call it when the receiver has ended."""
@@ -106,9 +109,9 @@ class Applier(threading.Thread):
             self._sequences.restore(_source_of(text), position)
 
     def _apply(self, taken: list[Chunk]) -> None:
-        messages: list[tuple[bytes, Message]] = []
+        messages: list[tuple[bytes, float, Message]] = []
         for chunk in taken:
-            for address, datagram in zip(chunk.sources, chunk.datagrams, strict=True):
+            for address, at, datagram in zip(chunk.sources, chunk.times, chunk.datagrams, strict=True):
                 try:
                     message = parse(datagram)
                 except MessageError as cause:
@@ -124,23 +127,23 @@ class Applier(threading.Thread):
                     messages = []
                     self._answer(message)
                 else:
-                    messages.append((address, message))
+                    messages.append((address, at, message))
         self._write(messages)
         if self._snapshots.wait_s(_LONGEST_WAIT_S) <= 0:
             self._patience(self._snapshots.publish_due)
 
-    def _write(self, messages: list[tuple[bytes, Message]], *, tell: bool = False) -> None:
+    def _write(self, messages: list[tuple[bytes, float, Message]], *, tell: bool = False) -> None:
         """Write what ``messages`` say; ``tell``: and what was dropped, however lately that was told."""
-        now = time.time()
+        now = time.monotonic()
         self._untold[0] += self._kernel_drops.grown(now)
         self._counters.buffered_dropped = self._buffer.dropped
         self._untold[1] += self._buffer_drops.grown(now)
-        telling = any(self._untold) and (tell or time.monotonic() >= self._tell_drops_at)
+        telling = any(self._untold) and (tell or now >= self._tell_drops_at)
         if not messages and not telling:
             return
-        publishers = self._publishers if telling else {message.id for _, message in messages}
+        publishers = self._publishers if telling else {message.id for _, _, message in messages}
         text = self._drops_told() if telling else ""
-        arrived = [found for address, message in messages if (found := self._step(address, message)) is not None]
+        arrived = [found for one in messages if (found := self._step(*one)) is not None]
         positions = self._positions_moved()
         running = None if telling else self._tasks.known(publishers)
         while True:
@@ -155,7 +158,7 @@ class Applier(threading.Thread):
             taken.roll_back()  # another task has begun meanwhile, or this one ended: whose are they now?
             running = None
 
-    def _step(self, address: bytes, message: Message) -> Arrived | None:
+    def _step(self, address: bytes, at: float, message: Message) -> Arrived | None:
         """A message with what its number says; None for a second copy."""
         source = (address, message.host, message.script, message.id)
         first = not self._sequences.knows(source)
@@ -165,7 +168,7 @@ class Applier(threading.Thread):
             return None
         self._moved.add(source)
         self._counters.lost += step.lost
-        return Arrived(message, step, first)
+        return Arrived(message, at, step, first)
 
     def _positions_moved(self) -> dict[str, Position]:
         positions = {
@@ -180,13 +183,14 @@ class Applier(threading.Thread):
         """Give each message to the task that it belongs to."""
         taken = Taken()
         for one in arrived:
-            taken.add(one, self._tasks.owner(one.message, running.get(one.message.id), now))
+            taken.add(one, self._tasks.owner(one.message, one.time, running.get(one.message.id), now))
         return taken
 
     def _store(self, taken: Taken, positions: Mapping[str, Position], expected: Mapping[str, str], now: float) -> bool:
         """Whether all was written; false, and nothing was, where something else runs than is ``expected``."""
         batches = [(task.task_id, events) for task in taken.tasks.values() if (events := task.pending(now))]
-        refused = self._writer.write(batches, positions, expected)
+        published = {task.task_id: task.taken for task in taken.tasks.values()}
+        refused = self._writer.write(batches, positions, expected, published)
         if refused is None:
             return False
         for task in taken.tasks.values():
@@ -194,7 +198,9 @@ class Applier(threading.Thread):
                 self._counters.refused += task.drop()
             else:
                 self._counters.applied += task.written()
-        self._counters.idle += taken.idle
+        self._counters.idle += len(taken.unowned)
+        for one in taken.unowned:
+            self._unowned.add(one.message.id, one.time + time.monotonic() - time.time())
         self._counters.malformed += len(taken.unusable)
         for hint in taken.unusable:
             self._complaints.add("unusable payload", hint)
@@ -204,14 +210,11 @@ class Applier(threading.Thread):
     def _answer(self, drain: Drain) -> None:
         run = self._patience(lambda: self._tasks.look_up([drain.id])).get(drain.id)
         task = self._tasks.get(run.task_id) if run else None
-        started = run.started if run else time.time()
-        answer = DrainAnswer(
-            lost=max(0, task.lost) if task else 0,
-            kernel_dropped=self._kernel_drops.since(started),
-            buffered_dropped=self._buffer_drops.since(started),
-            applied=task.applied if task else 0,
-            younger=started < self._began,
-        )
+        if run is not None and task is not None:
+            vanished = self._patience(functools.partial(self._tasks.vanished, task))
+            answer = self._answer_of(drain.id, task, run.started, vanished)
+        else:
+            answer = DrainAnswer(lost=0, kernel_dropped=0, buffered_dropped=0, applied=0)
 
         def send() -> None:
             if task is not None:
@@ -225,6 +228,19 @@ class Applier(threading.Thread):
             self._patience(send)
         except ResponseError as cause:
             self._complaints.add("no answer", f"Redis refused that to the drain marker of {drain.id}: {cause}")
+
+    def _answer_of(self, publisher: str, task: Task, started: float, vanished: int) -> DrainAnswer:
+        # The clock may have been set back since the task began: it began before it was seen, at least.
+        start = min(time.monotonic() - (time.time() - started), task.seen)
+        return DrainAnswer(
+            lost=max(0, task.lost),
+            kernel_dropped=self._kernel_drops.since(start),
+            buffered_dropped=self._buffer_drops.since(start),
+            applied=task.applied,
+            younger=start < self._began,
+            task_id=task.task_id,
+            unrecorded=self._unowned.since(publisher, start) + vanished + task.refused,
+        )
 
     def _drops_told(self) -> str:
         kernel, buffered = self._untold

@@ -6,14 +6,15 @@ import threading
 from collections import deque
 from typing import NamedTuple
 
-OVERHEAD_BYTES = 120  # what Python needs for a datagram and its address beside the datagram's own bytes
+OVERHEAD_BYTES = 152  # what Python needs for a datagram, its address and time beside the datagram's own bytes
 
 
 class Chunk(NamedTuple):
-    """Datagrams received together, with the address that each came from, packed as the kernel gave it."""
+    """Datagrams received together: the address that each came from, packed as the kernel gave it, and its time."""
 
     datagrams: list[bytes]
     sources: list[bytes]
+    times: list[float]  # when the kernel received each, s since 1970
     size: int  # bytes of all datagrams
 
 

@@ -16,6 +16,8 @@ from typing import NamedTuple
 _ROOM_BYTES = 65_536
 _NAME_BYTES = 28  # sockaddr_in6
 _MSG_WAITFORONE = 0x10000
+_SO_TIMESTAMPNS = 35
+_STAMP_WORDS = 4  # of 8 bytes: length of the control message, its kind, seconds, nanoseconds
 
 
 class _IoVec(ctypes.Structure):
@@ -39,19 +41,21 @@ class _MMsgHdr(ctypes.Structure):
 
 
 class Received(NamedTuple):
-    """Datagrams, and the address of each: port and host as the kernel packs them."""
+    """Datagrams, the address of each (port and host as the kernel packs them), and when the kernel received each."""
 
     datagrams: list[bytes]
     sources: list[bytes]
+    times: list[float]  # s since 1970
 
 
-NOTHING = Received([], [])
+NOTHING = Received([], [], [])
 
 
 class ManyReceiver:
     """Receives up to ``count`` datagrams at a time from a bound UDP socket."""
 
     def __init__(self, bound: socket.socket, count: int) -> None:
+        bound.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket = bound
         self._count = count
         self._recvmmsg = ctypes.CDLL(None, use_errno=True).recvmmsg
@@ -59,18 +63,23 @@ class ManyReceiver:
         # Pages of these that no datagram reaches are never touched, so they cost no memory.
         self._room = ctypes.create_string_buffer(count * _ROOM_BYTES)
         self._names = ctypes.create_string_buffer(count * _NAME_BYTES)
+        self._stamps = (ctypes.c_int64 * (count * _STAMP_WORDS))()
         self._iovecs = (_IoVec * count)()
         self._headers = (_MMsgHdr * count)()
-        room, names = ctypes.addressof(self._room), ctypes.addressof(self._names)
+        room, names, stamps = (ctypes.addressof(each) for each in (self._room, self._names, self._stamps))
         for index in range(count):
             self._iovecs[index] = _IoVec(room + index * _ROOM_BYTES, _ROOM_BYTES)
             header = self._headers[index].hdr
             header.name, header.namelen = names + index * _NAME_BYTES, _NAME_BYTES
             header.iov, header.iovlen = ctypes.pointer(self._iovecs[index]), 1
+            header.control = stamps + 8 * index * _STAMP_WORDS
+            header.controllen = 8 * _STAMP_WORDS
+        self._fresh = bytes(self._headers)  # the kernel writes lengths over those that it was given
         words = ctypes.sizeof(_MMsgHdr) // 4
         self._lengths = memoryview(self._headers).cast("B").cast("I")[_MMsgHdr.len.offset // 4 :: words]
         self._room_view = memoryview(self._room).cast("B")
         self._names_view = memoryview(self._names).cast("B")
+        self._stamps_view = memoryview(self._stamps).cast("B").cast("q")
         self._source_bytes = 8 if bound.family == socket.AF_INET else 24  # family, port, host
 
     def receive(self) -> Received:
@@ -81,6 +90,7 @@ class ManyReceiver:
         OSError
             The kernel reports an error of the socket.
         """
+        ctypes.memmove(self._headers, self._fresh, len(self._fresh))
         count = self._recvmmsg(self._socket.fileno(), self._headers, self._count, _MSG_WAITFORONE, None)
         if count < 0:
             code = ctypes.get_errno()
@@ -94,7 +104,9 @@ class ManyReceiver:
             for start, length in zip(range(0, count * _ROOM_BYTES, _ROOM_BYTES), lengths, strict=True)
         ]
         sources = [bytes(names[start + 2 : start + end]) for start in range(0, count * _NAME_BYTES, _NAME_BYTES)]
-        return Received(datagrams, sources)
+        stamps = self._stamps_view[: count * _STAMP_WORDS].tolist()
+        times = [s + 1e-9 * ns for s, ns in zip(stamps[2::_STAMP_WORDS], stamps[3::_STAMP_WORDS], strict=True)]
+        return Received(datagrams, sources, times)
 
 
 def address_text(packed: bytes) -> str:

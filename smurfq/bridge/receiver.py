@@ -94,10 +94,10 @@ class Receiver(threading.Thread):
             pass
 
     def _receive(self, receiver: ManyReceiver) -> int:
-        datagrams, sources = receiver.receive()
+        datagrams, sources, times = receiver.receive()
         if datagrams:
             self._counters.received += len(datagrams)
-            chunk = Chunk(datagrams, sources, sum(map(len, datagrams)))
+            chunk = Chunk(datagrams, sources, times, sum(map(len, datagrams)))
             for sink in self._sinks:
                 sink.put(chunk)
         self._counters.kernel_dropped = kernel_dropped(self._socket)

@@ -16,6 +16,7 @@ class Arrived(NamedTuple):
     """A message, what its number says, and whether it is the first of its source."""
 
     message: Message
+    time: float  # when the kernel received it, s since 1970
     step: Step
     first: bool
 
@@ -25,14 +26,14 @@ class Taken:
     """What a batch of messages changes."""
 
     tasks: dict[str, Task] = field(default_factory=dict)
-    idle: int = 0  # messages that belong to no task
+    unowned: list[Arrived] = field(default_factory=list)  # messages that belong to no task
     unusable: list[str] = field(default_factory=list)  # payloads of the wrong type: what to say of them
 
     def add(self, arrived: Arrived, task: Task | None) -> None:
         """Give a message to ``task``, or to none."""
-        message, step, first = arrived
+        message, _, step, first = arrived
         if task is None:
-            self.idle += 1
+            self.unowned.append(arrived)
             return
         self._touch(task)
         if first and step.lost:

@@ -1,9 +1,11 @@
-"""Whose a message is: what runs under each publisher id, and what the bridge knows of each task."""
+"""Assigns each message to the run that published it: what runs under each publisher id, and what is known of it."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +17,10 @@ from smurfq.core.sequence import Step
 from smurfq.core.session import Event
 from smurfq.store.connection import Client
 from smurfq.store.fence import Ran, Running, parse_ran, parse_running
+from smurfq.store.records import WRITTEN
 
 TASKS_KEPT = 500
-_DROPS_KEPT = 1000
+RECENT_S = 1.0  # a bridge on another host trusts its own eyes for so long after a message has reached it
 
 
 @dataclass
@@ -27,10 +30,13 @@ class Task:
     task_id: str
     lost: int = 0
     lost_written: int = 0
-    applied: int = 0
+    applied: int = 0  # messages that this bridge wrote
+    before: int = 0  # messages that earlier bridges wrote
+    refused: int = 0  # messages that Redis would not take
     timestamps: Any = None  # the newest session data of the key from which stages are made
     events: list[Event] = field(default_factory=list)  # not yet written
     taken: int = 0  # messages not yet written
+    seen: float = field(default_factory=time.monotonic)  # when this bridge first heard that it runs
     _mark: tuple[int, Any, list[Event], int] | None = None
 
     def mark(self) -> None:
@@ -64,12 +70,17 @@ class Task:
 
     def written(self) -> int:
         """How many messages have been written by this; they count as applied."""
-        count = self.drop()
+        count = self._clear()
         self.applied += count
         return count
 
     def drop(self) -> int:
-        """How many messages could not be written."""
+        """How many messages could not be written; they count as refused."""
+        count = self._clear()
+        self.refused += count
+        return count
+
+    def _clear(self) -> int:
         count, self.taken = self.taken, 0
         self.events, self.lost_written, self._mark = [], self.lost, None
         return count
@@ -78,8 +89,9 @@ class Task:
 class Tasks:
     """The tasks seen lately, and what runs under each publisher id."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, host: str | None = None) -> None:
         self._client = client
+        self._host = host or socket.gethostname()
         self._tasks: OrderedDict[str, Task] = OrderedDict()
         self._running: dict[str, Running] = {}
         self._texts: dict[str, str] = {}  # as Redis had them when asked last; empty where nothing ran
@@ -132,21 +144,26 @@ class Tasks:
         """The texts that Redis must still have, by key, for what was looked up or known to be true."""
         return {keys.running(name): self._texts[name] for name in publishers}
 
-    def owner(self, message: Message, running: Running | None, now: float) -> Task | None:
+    def owner(self, message: Message, arrival: float, running: Running | None, now: float) -> Task | None:
         """The task to which ``message`` belongs when ``running`` runs under its id; None if it belongs to none.
 
-        A message that waited, for Redis or behind many others, may be older than what runs now. Where both times are
-        by one host's clock, it goes to the task that ran then. A task begun after ``now`` says that the clock was set
-        back since, and that times say nothing.
+        A message that waited, for Redis or behind many others, may be older than what runs now; it goes to the task
+        that ran when it was sent. ``arrival`` is when the kernel received it, ``now`` the time of the same clock.
         """
-        if running is not None and (
-            message.time >= running.started or message.host != running.host or running.started > now
-        ):
+        if running is not None and self._is_of(running, message, arrival, now):
             return self._tasks[running.task_id]
         for ran in self._ran.get(message.id, ()):
-            if ran.started <= message.time <= ran.ended and message.host == ran.host:
+            sent = sent_at(message, arrival, ran.host, self._host)
+            if sent is not None and ran.started <= sent <= ran.ended:
                 return self._tasks.get(ran.task_id)
         return None
+
+    def _is_of(self, running: Running, message: Message, arrival: float, now: float) -> bool:
+        """Whether a message was sent since ``running`` began, as far as that can be known."""
+        sent = sent_at(message, arrival, running.host, self._host)
+        if sent is None or sent >= running.started or running.started > now:  # a clock set back since says nothing
+            return True
+        return running.host != self._host and now - arrival < RECENT_S
 
     def get(self, task_id: str) -> Task | None:
         """What is known of a task; None if no message of it has been seen."""
@@ -166,36 +183,26 @@ class Tasks:
             return
         with self._client.pipeline(transaction=False) as pipe:
             for task_id in task_ids:
-                pipe.hget(keys.record(task_id), "lost")
+                pipe.hmget(keys.record(task_id), ["lost", WRITTEN])
                 pipe.hget(keys.data(task_id), stages.KEY)
             answers = pipe.execute()
         for index, task_id in enumerate(task_ids):
-            lost = int(loads(answers[2 * index] or "0"))
-            known = answers[2 * index + 1]
-            self._tasks[task_id] = Task(task_id, lost, lost, timestamps=loads(known) if known else None)
+            lost_text, written = answers[2 * index]
+            lost, known = int(loads(lost_text or "0")), answers[2 * index + 1]
+            stamps = loads(known) if known else None
+            self._tasks[task_id] = Task(task_id, lost, lost, before=int(written or 0), timestamps=stamps)
+
+    def vanished(self, task: Task) -> int:
+        """How many of a task's messages were written to Redis and are gone from there: it has lost data."""
+        written: Any = self._client.hget(keys.record(task.task_id), WRITTEN)
+        return max(0, task.before + task.applied - int(written or 0))
 
 
-class Drops:
-    """How many datagrams were dropped since a time, of a count that only grows."""
+def sent_at(message: Message, arrival: float, host: str, bridge_host: str) -> float | None:
+    """When a message was sent, by the clock of ``host``; None where that is not known.
 
-    def __init__(self, count: Callable[[], int]) -> None:
-        self._count = count
-        self._steps: deque[tuple[float, int]] = deque(maxlen=_DROPS_KEPT)  # time, count from then on
-        self._last = 0
-
-    def grown(self, now: float) -> int:
-        """How much the count has grown since this was asked last."""
-        count = self._count()
-        grown, self._last = count - self._last, count
-        if grown:
-            self._steps.append((now, count))
-        return grown
-
-    def since(self, start: float) -> int:
-        """How much the count has grown since ``start``."""
-        before = 0
-        for time, count in self._steps:
-            if time >= start:
-                return self._last - before
-            before = count
-        return 0
+    The clock of a publisher's process may be wrong. Where the bridge runs on ``host``, its kernel tells the time.
+    """
+    if host == bridge_host:
+        return arrival
+    return message.time if message.host == host else None

@@ -37,8 +37,11 @@ class Writer:
         events: list[tuple[str, list[Event]]],
         positions: Mapping[str, Position],
         expected: Mapping[str, str] = NOTHING,
+        published: Mapping[str, int] | None = None,
     ) -> set[str] | None:
         """The ids of the tasks whose records Redis refused; all else is written when this returns.
+
+        ``published`` counts the messages of publishers by task.
 
         None, and nothing is written, where a key has another text than ``expected`` (empty: none).
 
@@ -47,7 +50,8 @@ class Writer:
         StoreUnavailableError
             The bridge is stopping, and Redis is away.
         """
-        batches = [self._batch(task_id, of_task) for task_id, of_task in events]
+        counts = published or {}
+        batches = [self._batch(task_id, of_task, counts.get(task_id, 0)) for task_id, of_task in events]
         try:
             if not self._write_once(batches, positions, expected):
                 return None
@@ -55,9 +59,9 @@ class Writer:
             return self._write_singly(batches, positions)
         return set()
 
-    def _batch(self, task_id: str, events: list[Event]) -> Batch:
+    def _batch(self, task_id: str, events: list[Event], published: int) -> Batch:
         self._number += 1
-        return Batch(task_id, self._name, self._number, events)
+        return Batch(task_id, self._name, self._number, events, published)
 
     def _write_singly(self, batches: list[Batch], positions: Mapping[str, Position]) -> set[str]:
         """Find out whose record it was that Redis refused; a transaction may have done all the others."""

@@ -80,7 +80,7 @@ def final_lines(record: SessionRecord, *, data: bool = True) -> Iterator[Text]:
     if record.lost:
         text.append(f", {record.lost} messages of the publisher were lost", "red")
     if record.complete is False:
-        text.append(", the bridge did not confirm that all messages had come", "red")
+        text.append(f", {_incomplete(record)}", "red")
     yield text
     if record.error:
         yield Text(error_text(record), "red")
@@ -186,6 +186,12 @@ def _brief(text: str) -> str:
     return line if len(line) <= _ERROR_CHARS else f"{line[:_ERROR_CHARS]}…"
 
 
+def _incomplete(record: SessionRecord) -> str:
+    if record.unrecorded:
+        return f"{record.unrecorded} messages reached the bridge and are not in this record"
+    return "the bridge did not confirm that all messages had come"
+
+
 def _facts(record: SessionRecord) -> Iterator[tuple[str, str]]:
     yield "id", record.session_id
     yield "submitted", moment(record.submit_time)
@@ -201,7 +207,7 @@ def _facts(record: SessionRecord) -> Iterator[tuple[str, str]]:
     if record.lost:
         yield "lost", f"{record.lost} messages of the publisher"
     if record.complete is False:
-        yield "incomplete", "the bridge did not confirm that all messages had come"
+        yield "incomplete", _incomplete(record)
     if record.degraded:
         yield "degraded", "yes"
     if record.simulated:

@@ -23,6 +23,7 @@ _MORE: Final = (
     "log",
     "log_file",
     "lost",
+    "unrecorded",
     "complete",
     "simulated",
     "software",

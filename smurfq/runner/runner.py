@@ -15,7 +15,7 @@ from celery.utils.log import get_logger
 from smurfq.app import SmurfqApp
 from smurfq.config import Settings
 from smurfq.core import session as events
-from smurfq.core.session import Event, Outcome
+from smurfq.core.session import Event, Outcome, SessionRecord
 from smurfq.core.slot import publisher_id
 from smurfq.errors import (
     OperationAbortedError,
@@ -31,13 +31,15 @@ from smurfq.runner.listener import Listener
 from smurfq.runner.old_logs import remove_old_logs
 from smurfq.runner.output import Output, log_file
 from smurfq.runner.process import Body, Spare
+from smurfq.runner.redis_loss import RedisLoss
 from smurfq.runner.scribe import Scribe
 from smurfq.runner.supervisor import Ending, Supervisor, is_alive
 from smurfq.runner.written_files import changes, g3_files
 from smurfq.site_app import describe_error
 from smurfq.store import Batch, Records, connect, patiently
-from smurfq.store.drain import drain
+from smurfq.store.drain import DrainAnswer, drain
 from smurfq.store.feeds import Feeds
+from smurfq.store.fence import Running
 
 logger = get_logger(__name__)
 
@@ -56,6 +58,8 @@ class Job:
     publisher: str
     params: Mapping[str, Any]
     environment: Mapping[str, str]
+    running: Running  # the note of it in Redis
+    record: SessionRecord  # the header of its record as it was claimed
     locks: tuple[int, ...] = ()
     log: bool | str = True
     time_limit_s: float | None = None
@@ -125,25 +129,35 @@ class Runner:
             Feeds(self._app.store, _DAY_S * settings.feed_expires_days, settings.feed_blocks),
             job.on_progress,
         )
-        output = Output(job.log, self._log_file(job, started), scribe.add, logger.info)
+        loss = RedisLoss(self._app.fence, self._app.records, job.running, job.record)
+
+        def add(event: Event) -> None:
+            loss.heed(event)
+            scribe.add(event)
+
+        def every_second(supervisor: Supervisor) -> None:
+            job.every_second(supervisor)
+            loss.look()
+
+        output = Output(job.log, self._log_file(job, started), add, logger.info)
         spare = self._take()
-        supervisor = self._supervisor(job, spare, output, scribe.add)
-        listener = Listener(job.task_id, self._app.verbs, supervisor, job.every_second, job.is_process)
+        supervisor = self._supervisor(job, spare, output, add)
+        listener = Listener(job.task_id, self._app.verbs, supervisor, every_second, job.is_process)
         try:
             scribe.start()
             listener.start()
             job.on_start(spare.pid)
-            scribe.add(_begun(job, started, output.path))
+            add(_begun(job, started, output.path))
             ending = supervisor.run(_wire_job(job), [output.write_end, *job.locks])
             self._after(job, ending, scribe)
-            self._ends.keep(job.task_id, scribe.unwritten(), _end(job, ending, complete=False))
+            self._ends.keep(job.task_id, scribe.unwritten(), _end(job, ending, {"complete": False}))
         finally:
             listener.close()
             scribe.close()
             supervisor.close()
         if scribe.dropped:
             logger.warning("%d pieces of log were not kept live while Redis was away", scribe.dropped)
-        return self._finish(job, ending, started)
+        return self._finish(job, ending, loss, started)
 
     def _supervisor(self, job: Job, spare: Spare, output: Output, add: Callable[[Event], None]) -> Supervisor:
         abort_grace_s, kill_grace_s = job.graces_s
@@ -199,6 +213,8 @@ class Runner:
             publisher=job.publisher,
             params=killed or {},
             environment=job.environment,
+            running=job.running,
+            record=job.record,
             graces_s=(1.0, 1.0),
             time_limit_s=_MAKE_SAFE_LIMIT_S,
         )
@@ -211,10 +227,12 @@ class Runner:
             found["error"] = (ending.result or {}).get("message") or processes.exit_words(ending.exit_code, ending.oom)
         return found
 
-    def _finish(self, job: Job, ending: Ending, started: float) -> dict[str, Any]:
-        error, complete = _error(job, ending), self._all_came(job)
+    def _finish(self, job: Job, ending: Ending, loss: RedisLoss, started: float) -> dict[str, Any]:
+        error = _error(job, ending)
+        drained = self._drained(job)
         self._find_files(job, started)
-        end, writer = _end(job, ending, complete=complete), f"end-{uuid()}"
+        end = _end(job, ending, loss.end(drained, published=job.card))
+        writer = f"end-{uuid()}"
         written = patiently(lambda: self._app.records.end(job.task_id, writer, end))
         self._ends.forget(job.task_id)
         if not written and error is None:
@@ -246,12 +264,11 @@ class Runner:
             batch = Batch(job.task_id, f"files-{uuid()}", 0, found)
             patiently(lambda: self._app.records.append(batch))
 
-    def _all_came(self, job: Job) -> bool:
-        """Whether the bridge has taken in all that the operation published."""
+    def _drained(self, job: Job) -> DrainAnswer | None:
+        """What the bridge says of all that the operation published; None if it does not answer."""
         if not job.card:
-            return True
-        answer = patiently(lambda: drain(self._app.store, self._bridge_address(), job.publisher))
-        return answer is not None and answer.complete
+            return None
+        return patiently(lambda: drain(self._app.store, self._bridge_address(), job.publisher))
 
     def _bridge_address(self) -> tuple[str, int]:
         return self._settings.bridge.host, self._settings.bridge.port
@@ -272,13 +289,13 @@ def _begun(job: Job, started: float, log: Path | None) -> Event:
     return events.header(started, status="running", start_time=started, **more)
 
 
-def _end(job: Job, ending: Ending, *, complete: bool) -> Event:
+def _end(job: Job, ending: Ending, more: Mapping[str, Any]) -> Event:
     error = _error(job, ending)
     outcome = Outcome.SUCCEEDED
     if error is not None:
         outcome = Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
     described = describe_error(error) if error is not None else None
-    return events.ended(time.time(), outcome, described, complete=complete)
+    return events.ended(time.time(), outcome, described, **more)
 
 
 def _error(job: Job, ending: Ending) -> OperationError | None:

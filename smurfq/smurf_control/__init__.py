@@ -16,6 +16,7 @@ from smurfq.smurf_control.libraries import (
 from smurfq.smurf_control.making_safe import make_safe
 from smurfq.smurf_control.opening import open_slot
 from smurfq.smurf_control.paths import apply_paths
+from smurfq.smurf_control.publishing import number_only_what_is_sent
 from smurfq.smurf_control.registers import card_answers, restart_link
 from smurfq.smurf_control.scripts import script_connects_ahead
 from smurfq.smurf_control.state import read_state
@@ -28,6 +29,7 @@ __all__ = [
     "card_answers",
     "edited_since",
     "make_safe",
+    "number_only_what_is_sent",
     "open_slot",
     "preload",
     "read_state",

@@ -16,6 +16,7 @@ from smurfq.smurf_control.connecting import ConnectedAhead
 from smurfq.smurf_control.leaving import leave_quiet
 from smurfq.smurf_control.libraries import versions
 from smurfq.smurf_control.paths import apply_paths
+from smurfq.smurf_control.publishing import number_only_what_is_sent
 from smurfq.smurf_control.registers import card_answers, epics_root
 from smurfq.smurf_control.scanning import limit_scans
 from smurfq.smurf_control.session_protocol import SessionProtocol
@@ -63,6 +64,7 @@ def open_slot(
             slot=session.slot,
         )
     tune = _tune(config, session.slot) if load_tune else None
+    number_only_what_is_sent(session)
     control = config.get_smurf_control(
         smurfpub_id=os.environ.get("SMURFPUB_ID", session.slot), **({"no_dir": True} if reads_only else {})
     )

@@ -85,6 +85,11 @@ class BridgeBoard:
         """Whether the bridge is alive, or was within the last ``LATELY_S`` seconds and has not been stopped."""
         return bool(self._client.exists(keys.BRIDGE, keys.BRIDGE_LATELY))
 
+    def is_behind(self) -> bool:
+        """Whether the bridge is alive, and has received messages that it has not written yet."""
+        health = self.health()
+        return health is not None and health.counters.buffered > 0
+
     def clear(self) -> None:
         """Say that the bridge is gone, without waiting for its last sign of life to expire."""
         self._client.delete(keys.BRIDGE, keys.BRIDGE_LATELY)

@@ -50,6 +50,13 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 """
 
+# KEYS: lease, running.  ARGV: token, text.  Notes what runs where nothing is noted, for the holder of the lease.
+_NOTE_AGAIN = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('SET', KEYS[2], ARGV[2], 'NX') then return 1 end
+return 0
+"""
+
 # KEYS: running, lately.  ARGV: how this task's text begins, what ran, how many are kept, seconds to live.
 # Memory may have run out: then what ran is not noted, but the slot is free.
 _FINISHED = """
@@ -143,6 +150,7 @@ class Fence:
         self._expires_s = int(expires_s)
         self._replicas = replicas_to_wait_for(client)
         self._change_running = client.register_script(_CHANGE_RUNNING)
+        self._note_again = client.register_script(_NOTE_AGAIN)
         self._finished = client.register_script(_FINISHED)
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
@@ -201,6 +209,11 @@ class Fence:
                 keys=[keys.running(running.publisher)], args=[_beginning(running.task_id), dumps(asdict(running))]
             )
         )
+
+    def note_again(self, running: Running) -> bool:
+        """Whether the note of what runs was gone, and is written again; only while its worker has the lease."""
+        names = [keys.lease(running.publisher), keys.running(running.publisher)]
+        return bool(self._note_again(keys=names, args=[running.lease, dumps(asdict(running))]))
 
     def finished(self, running: Running) -> bool:
         """Write down that nothing runs there any more; false if it was not this task that ran."""

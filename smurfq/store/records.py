@@ -15,13 +15,17 @@ from redis.client import Pipeline
 
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
-from smurfq.core.session import Event, Fold, SessionHeader, SessionRecord
+from smurfq.core.session import HEADER_FIELDS, Event, Fold, SessionHeader, SessionRecord
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.connection import Client
 from smurfq.store.history import History, fields_of
 from smurfq.store.streams import read_after, read_newest
 
 BATCHES_KEPT = 200_000
+BATCHES_A_PAGE = 2000
+WRITTEN = "_written"  # field of the header: how many messages of its publishers the bridge has written
+_REQUEST = "_request"  # field of the header from the claim on: the task's request
+_RESTORED = HEADER_FIELDS - {"messages_total", "lost", "success", "outcome", "end_time"}
 _BLOCK_MS = 5_000
 _READ_COUNT = 500
 _LOOKED_BACK = 1000  # batches of other writers that may have come between a write and its retry
@@ -49,12 +53,16 @@ return 1
 
 @dataclass(frozen=True)
 class Batch:
-    """Events of one record, written together. ``number`` only grows for a ``writer``."""
+    """Events of one record, written together. ``number`` only grows for a ``writer``.
+
+    ``published`` counts the messages of publishers that they were made of.
+    """
 
     task_id: str
     writer: str
     number: int
     events: Sequence[Event]
+    published: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,24 @@ class Records:
             self.index.queue(pipe, record.session_id, record.slot, record.op_name, at)
             self.queue(pipe, Batch(record.session_id, "claim", 0, [event]))
             pipe.execute()
+
+    def restore(self, record: SessionRecord, request: Mapping[str, Any]) -> bool:
+        """Whether Redis had lost the header of a record whose task runs; it is written again.
+
+        What the bridge counts in it goes on from what is there.
+        """
+        key = keys.record(record.session_id)
+        if self.client.hexists(key, _REQUEST):
+            return False
+        known = {name: value for name, value in record.to_dict().items() if name in _RESTORED and value is not None}
+        at = record.submit_time or time.time()
+        event = {"k": "header", "t": time.time(), "set": known}
+        with self.client.pipeline(transaction=True) as pipe:
+            pipe.hset(key, _REQUEST, dumps(request))
+            self.index.queue(pipe, record.session_id, record.slot, record.op_name, at)
+            self.queue(pipe, Batch(record.session_id, f"restored-{time.time_ns()}", 0, [event]))
+            pipe.execute()
+        return True
 
     def kept_message(self, task_id: str) -> tuple[Any, int]:
         """The message that asks for a task which nobody has claimed, and how often it was sent again."""
@@ -140,6 +166,8 @@ class Records:
             pipe.hincrby(keys.record(task_id), "messages_total", messages)
         if files:
             pipe.hincrby(keys.record(task_id), "_files", files)
+        if batch.published:
+            pipe.hincrby(keys.record(task_id), WRITTEN, batch.published)
         pipe.hincrby(keys.record(task_id), "_rev", 1)
         self._set_header(pipe, task_id, header)
         pipe.expire(keys.events(task_id), self.expires_s)
@@ -238,17 +266,24 @@ class Records:
         return self.read_with_position(task_id)[0]
 
     def read_with_position(self, task_id: str) -> tuple[SessionRecord, str]:
-        """The whole record, and the position in its events from which to ``subscribe`` for what comes next."""
-        with self.client.pipeline(transaction=True) as pipe:
-            pipe.hgetall(keys.record(task_id))
-            pipe.hgetall(keys.data(task_id))
-            pipe.xrange(keys.events(task_id))
-            fields, data, entries = pipe.execute()
+        """The whole record, and the position in its events from which to ``subscribe`` for what comes next.
+
+        Of a long run the events are read in pages, so that Redis serves others meanwhile. Header and data are those
+        at the last page.
+        """
         fold = Fold(SessionRecord(session_id=task_id))
         position = "0-0"
-        for entry_id, entry in entries:
-            position = entry_id
-            fold.add(entry["w"], int(entry["n"]), loads(entry["b"]))
+        while True:
+            with self.client.pipeline(transaction=True) as pipe:
+                pipe.hgetall(keys.record(task_id))
+                pipe.hgetall(keys.data(task_id))
+                pipe.xrange(keys.events(task_id), min=f"({position}", count=BATCHES_A_PAGE)
+                fields, data, entries = pipe.execute()
+            for entry_id, entry in entries:
+                position = entry_id
+                fold.add(entry["w"], int(entry["n"]), loads(entry["b"]))
+            if len(entries) < BATCHES_A_PAGE:
+                break
         record = fold.finish()
         header = _header(task_id, fields)
         for name in _values({k: v for k, v in fields.items() if not k.startswith("_")}):

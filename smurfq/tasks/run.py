@@ -11,7 +11,7 @@ from pathlib import Path
 from smurfq.core.scripts import read_script
 from smurfq.errors import OperationAbortedError, OperationFailedError
 from smurfq.runner.session import Session
-from smurfq.smurf_control import script_connects_ahead
+from smurfq.smurf_control import number_only_what_is_sent, script_connects_ahead
 from smurfq.tasks.task import operation
 
 _SODETLIB_ABORT = "OCSAbortError"
@@ -36,6 +36,7 @@ def run(session: Session, *, script: str, args: Sequence[str] = (), log: bool | 
     sys.argv = [script, *args]
     sys.path.insert(0, str(path.parent))
     session.stage("script")
+    number_only_what_is_sent(session)
     try:
         with script_connects_ahead(session, path):
             _run_as_main(path, source)

@@ -101,6 +101,7 @@ class OperationTask(Task):  # type: ignore[misc]
     card = True  # it drives one
     app: SmurfqApp
     _running: Running | None = None
+    _record: SessionRecord | None = None  # the header of what runs, as it was claimed
     _lock: int | None = None
     _params: dict[str, Any] | None = None
 
@@ -279,6 +280,7 @@ class OperationTask(Task):  # type: ignore[misc]
             raise Ignore  # one that nobody has claimed is sent again by the reaper
         self._running = running
         patiently(lambda: self.app.records.start(record))
+        self._record = patiently(lambda: self.app.records.known_headers([task_id])).get(task_id, record)
 
     def _end_unbegun(self, task_id: str, state: str) -> None:
         """Have the record say so too, where Celery gave a task its end before it began.
@@ -295,8 +297,8 @@ class OperationTask(Task):  # type: ignore[misc]
 
     def perform(self) -> dict[str, Any]:
         """The record of the finished operation; see ``Runner.run``."""
-        running, settings = self._running, self.app.settings
-        assert running is not None and self._params is not None and self._lock is not None
+        running, record, settings = self._running, self._record, self.app.settings
+        assert running is not None and record is not None and self._params is not None and self._lock is not None
         worker = worker_of(self.app)
         table = operations.operation(self.name)
         emergency = worker.lane == "control"
@@ -326,6 +328,8 @@ class OperationTask(Task):  # type: ignore[misc]
             publisher=worker.publisher,
             params=self._params,
             environment={**self._environment(worker), **self._owner()},
+            running=running,
+            record=record,
             locks=(self._lock,),
             log=self._params.get("log", True),
             time_limit_s=self._time_limit_s(table),

@@ -22,7 +22,7 @@ def begin(client: Client, publisher: str, task_id: str) -> Running:
 def owner_of(tasks: Tasks, running: Running) -> str | None:
     now = time.time()
     message = Message(running.host, running.publisher, "a script", now, 1, "session_log", "hello")
-    task = tasks.owner(message, running, now)
+    task = tasks.owner(message, now, running, now)
     return task.task_id if task is not None else None
 
 

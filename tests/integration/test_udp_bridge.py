@@ -11,16 +11,18 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from smurfq.core import keys
 from smurfq.core.messages import DATAGRAM_BYTES
+from smurfq.store.bridge import Counters
 from smurfq.store.connection import Client
 from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
-from tests.integration.live import WITHIN_S, eventually, pause
+from tests.integration.live import READY_WITHIN_S, WITHIN_S, eventually, pause
 from tests.integration.wire import SLOT, BridgeSite
 from tests.ports import free_port
 from tests.valkeys import start_valkey
@@ -216,6 +218,30 @@ def test_a_bridge_that_an_outage_kept_from_saying_so_is_waited_for(live: BridgeS
         back.join()
     live.stop(bridge)
     assert not live.board.expected(), "one that was stopped is not"
+
+
+def test_a_bridge_that_is_behind_is_waited_for(live: BridgeSite) -> None:
+    bridge = live.processes[0]
+    health = eventually(live.board.health)
+    pause(bridge.pid)
+    back, answered = threading.Timer(1.0, lambda: bridge.send_signal(signal.SIGCONT)), threading.Event()
+
+    def show_backlog() -> None:
+        while not answered.wait(0.1):
+            live.board.show(replace(health, counters=Counters(buffered=7)))
+
+    shower = threading.Thread(target=show_backlog)
+    live.board.show(replace(health, counters=Counters(buffered=7)))
+    shower.start()
+    back.start()
+    try:
+        answer = drain(live.client, live.address, SLOT, tries=1, wait_s=0.05)
+    finally:
+        answered.set()
+        shower.join()
+        back.join()
+    assert answer is not None
+    assert answer.complete
 
 
 def test_a_stopped_bridge_has_written_what_it_received(live: BridgeSite) -> None:
@@ -463,7 +489,7 @@ def test_a_burst_of_the_real_publisher_arrives_whole(live: BridgeSite) -> None:
         "SMURFPUB_UDP_HOST": live.address[0],
         "SMURFPUB_UDP_PORT": str(live.address[1]),
     }
-    subprocess.run([sys.executable, "-c", _REAL], env={**live.environ, **environ}, check=True, timeout=WITHIN_S)
+    subprocess.run([sys.executable, "-c", _REAL], env={**live.environ, **environ}, check=True, timeout=READY_WITHIN_S)
     answer = live.drain()
     # start, 10,000, the error that takes the place of the oversized one (whose number is spent), the file, stop
     assert (answer.applied, answer.kernel_dropped) == (10_004, 0)

@@ -19,7 +19,8 @@ from smurfq.bridge.periodic import Periodic
 from smurfq.bridge.relay import relay_address
 from smurfq.bridge.snapshots import INTERVAL_S as SNAPSHOT_INTERVAL_S
 from smurfq.bridge.snapshots import REST, SnapshotPace
-from smurfq.bridge.tasks import Drops, Task
+from smurfq.bridge.steps import Drops
+from smurfq.bridge.tasks import Task
 from smurfq.core.messages import Message
 from smurfq.core.sequence import Arrival, Step
 from smurfq.errors import ConfigError
@@ -38,7 +39,7 @@ class Clock:
 
 def chunk(first: int, count: int, size: int = 1) -> Chunk:
     datagrams = [str(number).encode().ljust(size) for number in range(first, first + count)]
-    return Chunk(datagrams, [b""] * count, size * count)
+    return Chunk(datagrams, [b""] * count, [0.0] * count, size * count)
 
 
 @given(st.lists(st.integers(1, 30), max_size=40), st.integers(1, 100), st.integers(1, 500))

@@ -1,0 +1,70 @@
+"""Counts that only grow, with the time of each step, so that one can ask how much came since a run began."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+STEPS_KEPT = 1000
+MERGED_S = 0.1  # steps closer than this are one
+
+
+class Steps:
+    """A count and the times (of one clock, in s) at which it grew."""
+
+    def __init__(self) -> None:
+        self._steps: deque[tuple[float, int]] = deque(maxlen=STEPS_KEPT)  # time, count from then on
+        self._count = 0
+
+    def add(self, grown: int, at: float) -> None:
+        """Count ``grown`` more, which came at ``at``."""
+        self._count += grown
+        if self._steps and at - self._steps[-1][0] < MERGED_S:
+            at, _ = self._steps.pop()
+        self._steps.append((at, self._count))
+
+    def since(self, start: float) -> int:
+        """How much came at ``start`` or later."""
+        before = 0
+        for time, count in self._steps:
+            if time >= start:
+                return self._count - before
+            before = count
+        return 0
+
+
+class Drops:
+    """How many datagrams were dropped since a time, of a count that somebody else keeps."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+        self._steps = Steps()
+        self._last = 0
+
+    def grown(self, now: float) -> int:
+        """How much the count has grown since this was asked last."""
+        count = self._count()
+        grown, self._last = count - self._last, count
+        if grown:
+            self._steps.add(grown, now)
+        return grown
+
+    def since(self, start: float) -> int:
+        """How much the count has grown since ``start``."""
+        return self._steps.since(start)
+
+
+class Unowned:
+    """Messages that belong to no run, counted by publisher id."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, Steps] = {}
+
+    def add(self, publisher: str, at: float) -> None:
+        """Count one that arrived at ``at``."""
+        self._steps.setdefault(publisher, Steps()).add(1, at)
+
+    def since(self, publisher: str, start: float) -> int:
+        """How many arrived at ``start`` or later."""
+        steps = self._steps.get(publisher)
+        return steps.since(start) if steps is not None else 0

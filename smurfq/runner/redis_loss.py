@@ -1,0 +1,88 @@
+"""Writes the note and the header of a run again where Redis has lost its data in the middle of the run.
+
+Redis may be emptied, or start again from an older file. The worker still runs the operation and holds the slot's lease
+and lock, so its note is true. What the record had before, and what arrived until the note was there again, is lost.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from celery.utils import uuid
+from celery.utils.log import get_logger
+
+from smurfq.core import session as events
+from smurfq.core.session import Event, SessionRecord
+from smurfq.store import Batch, Records, patiently
+from smurfq.store.drain import DrainAnswer
+from smurfq.store.fence import Fence, Running
+
+logger = get_logger(__name__)
+
+
+class RedisLoss:
+    """Notices that Redis has lost the data of a run, and writes again what the worker knows of it."""
+
+    def __init__(self, fence: Fence, records: Records, running: Running, record: SessionRecord) -> None:
+        self._fence = fence
+        self._records = records
+        self._running = running
+        self._record = replace(record)
+        self.seen = False
+
+    def heed(self, event: Event) -> None:
+        """Remember what an event sets in the header of the record."""
+        if event["k"] == "header":
+            for name, value in event["set"].items():
+                setattr(self._record, name, value)
+
+    def look(self) -> None:
+        """Write the note of what runs again if it is gone; the header too. Errors of ``redis-py`` come through."""
+        if self._fence.note_again(self._running):
+            self._tell()
+            self.restore()
+
+    def restore(self) -> None:
+        """Write the header again if it is gone. Errors of ``redis-py`` come through."""
+        if self._records.restore(self._record, self._running.request):
+            self._tell()
+
+    def end(self, answer: DrainAnswer | None, *, published: bool) -> dict[str, Any]:
+        """Say in the record what it lacks; the fields of the header that tell whether it is whole.
+
+        ``answer`` is the bridge's; None if there was none. ``published``: the run may publish by the bridge.
+        """
+        patiently(self.restore)
+        if not published:
+            if self.seen:
+                self._say("Redis lost its data during the run: what this record had before is gone")
+            return {"complete": not self.seen}
+        ours = answer if answer is not None and answer.task_id == self._running.task_id else None
+        missing = ours.unrecorded if ours is not None else 0
+        fields: dict[str, Any] = {"complete": ours is not None and ours.complete and not self.seen}
+        if self.seen:
+            fields["lost"] = ours.lost if ours is not None else 0
+            count = f"{missing}" if ours is not None else "an unknown number of"
+            self._say(
+                f"Redis lost its data during the run: {count} messages that had reached the bridge are not in this "
+                "record, nor is what else it had before"
+            )
+        elif missing:
+            self._say(
+                f"{missing} messages reached the bridge and are not in this record: Redis rejected or lost them, or "
+                "nothing was noted as running when they came"
+            )
+        if missing:
+            fields["unrecorded"] = missing
+        return fields
+
+    def _say(self, text: str) -> None:
+        batch = Batch(self._running.task_id, f"missing-{uuid()}", 0, [events.message(text, time.time())])
+        patiently(lambda: self._records.append(batch))
+
+    def _tell(self) -> None:
+        if not self.seen:
+            self.seen = True
+            logger.warning("Redis has lost the data of %s, which goes on; they are written again", self._record.op_name)
