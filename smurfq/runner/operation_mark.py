@@ -13,6 +13,9 @@ from pathlib import Path
 
 _LIMIT = resource.RLIMIT_RTTIME
 _LIMIT_NAME = b"Max realtime timeout"  # in /proc/<pid>/limits
+CANNOT_MARK = (
+    "the limit RLIMIT_RTTIME is lowered here: an orphan that cleared its environment and closed its files is not found"
+)
 _CARD_BITS = 31
 _SESSION_BITS = 30
 _TOP_BIT = 1 << (_CARD_BITS + _SESSION_BITS)
