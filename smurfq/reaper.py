@@ -100,25 +100,16 @@ class Reaper:
         if running is None or (owner == running.lease != by) or (by is not None and owner not in (None, by)):
             return None
         if running.host == socket.gethostname():
-            self.end_processes(running)
+            self._end_processes(running)
         self._conclude(running)
         self._app.fence.finished(running)
         return running
 
-    def end_processes(self, running: Running) -> None:
+    def _end_processes(self, running: Running) -> None:
         """End what is left of an operation whose watcher is gone, and say in its record what that was."""
         killed = processes.kill_groups(running.processes)
         left = end_leftovers(running.task_id, lock_path(self._app.settings.state_dir, running.publisher))
         self.note_ended(running.task_id, running.op_name, Ended(killed + left.ended, left.remaining))
-
-    def note_ended(self, task_id: str, op_name: str, found: Ended) -> None:
-        """Say in a record, and log, which processes of its operation were ended after it."""
-        if not found:
-            return
-        text = found.describe(op_name)
-        logger.warning("%s[%s]: %s", op_name, task_id, text)
-        if self._app.records.exists(task_id):
-            self._app.records.append(Batch(task_id, f"reaper-{uuid()}", 0, [session.message(text, time.time())]))
 
     def _conclude(self, running: Running) -> None:
         """Give the task the end that its record has, or ``lost``."""
@@ -138,6 +129,15 @@ class Reaper:
         )
         logger.error("%s", error)
         self.conclude(running, error, Outcome.LOST)
+
+    def note_ended(self, task_id: str, op_name: str, found: Ended) -> None:
+        """Say in a record, and log, which processes of its operation were ended after it."""
+        if not found:
+            return
+        text = found.describe(op_name)
+        logger.warning("%s[%s]: %s", op_name, task_id, text)
+        if self._app.records.exists(task_id):
+            self._app.records.append(Batch(task_id, f"reaper-{uuid()}", 0, [session.message(text, time.time())]))
 
     def conclude(self, running: Running, error: Exception, outcome: Outcome) -> bool:
         """Whether a task has got this end: what its dead process had sent last may come through only now.

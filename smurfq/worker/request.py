@@ -20,7 +20,7 @@ from smurfq.core.session import Outcome
 from smurfq.errors import OperationAbortedError, OperationDiedError
 from smurfq.reaper import Reaper
 from smurfq.runner import processes
-from smurfq.runner.leftovers import end_leftovers
+from smurfq.runner.leftovers import Ended, end_leftovers
 from smurfq.store import patiently
 from smurfq.store.connection import AWAY
 from smurfq.store.fence import Running
@@ -108,8 +108,8 @@ class SlotRequest(Request):  # type: ignore[misc]
             if running is None:
                 return self._bury_unclaimed(error)
             reaper = Reaper(self._app)
-            reaper.note_ended(self.id, running.op_name, left)
-            reaper.end_processes(running)
+            killed = processes.kill_groups(running.processes)
+            reaper.note_ended(self.id, running.op_name, Ended(killed + left.ended, left.remaining))
             buried = False
             if not reaper.conclude_ended(running):
                 self._app.fence.mark_dirty(running.publisher, str(error))
