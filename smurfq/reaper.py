@@ -24,7 +24,7 @@ from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow
 from smurfq.errors import OperationAbortedError, OperationLostError, RecordNotFoundError
 from smurfq.runner import processes
 from smurfq.runner.ends import Ends
-from smurfq.runner.leftovers import end_leftovers
+from smurfq.runner.leftovers import Ended, end_leftovers
 from smurfq.runner.lock import lock_path
 from smurfq.store import Batch
 from smurfq.store.connection import AWAY, require_writes
@@ -100,17 +100,16 @@ class Reaper:
         if running is None or (owner == running.lease != by) or (by is not None and owner not in (None, by)):
             return None
         if running.host == socket.gethostname():
-            self._kill(running)
+            self._end_processes(running)
         self._conclude(running)
         self._app.fence.finished(running)
         return running
 
-    def _kill(self, running: Running) -> None:
-        """End the processes of an operation that has outlived its worker."""
+    def _end_processes(self, running: Running) -> None:
+        """End what is left of an operation whose watcher is gone, and say in its record what that was."""
         killed = processes.kill_groups(running.processes)
-        killed += end_leftovers(running.task_id, lock_path(self._app.settings.state_dir, running.publisher))
-        if killed:
-            logger.warning("killed what was left of %s[%s]: %s", running.op_name, running.task_id, killed)
+        left = end_leftovers(running.task_id, lock_path(self._app.settings.state_dir, running.publisher))
+        self.note_ended(running.task_id, running.op_name, Ended(killed + left.ended, left.remaining))
 
     def _conclude(self, running: Running) -> None:
         """Give the task the end that its record has, or ``lost``."""
@@ -130,6 +129,15 @@ class Reaper:
         )
         logger.error("%s", error)
         self.conclude(running, error, Outcome.LOST)
+
+    def note_ended(self, task_id: str, op_name: str, found: Ended) -> None:
+        """Say in a record, and log, which processes of its operation were ended after it."""
+        if not found:
+            return
+        text = found.describe(op_name)
+        logger.warning("%s[%s]: %s", op_name, task_id, text)
+        if self._app.records.exists(task_id):
+            self._app.records.append(Batch(task_id, f"reaper-{uuid()}", 0, [session.message(text, time.time())]))
 
     def conclude(self, running: Running, error: Exception, outcome: Outcome) -> bool:
         """Whether a task has got this end: what its dead process had sent last may come through only now.

@@ -34,6 +34,7 @@ from smurfq.errors import SmurfqError
 from smurfq.operation_environment import environment, publisher_warning
 from smurfq.reaper import Reaper
 from smurfq.runner import processes
+from smurfq.runner.operation_mark import CANNOT_MARK, can_mark
 from smurfq.store import patiently
 from smurfq.store.connection import AWAY, Said, connect, require_access
 from smurfq.store.durability import warn_of_losses
@@ -196,6 +197,8 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = LANES) -> int:
     if settings.simulated:
         logger.warning("SIMULATED: %s is not hardware", ", ".join(slots))
     warn_of_losses(settings.redis_url)
+    if not can_mark():
+        logger.warning("%s", CANNOT_MARK)
     make_folder(settings.state_dir.absolute())
     loaded = _preload(settings)
     # A collection writes to all that it looks at, and in a fork that means a copy. It passes by what is frozen.

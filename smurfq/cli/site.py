@@ -104,7 +104,7 @@ def show_site(settings: Settings, state: State, entries: Sequence[Entry], slots:
     for heading in ("what", "state", "process", "where"):
         table.add_column(heading, overflow="fold")
     for entry in entries:
-        pid = str(int(entry.who[0])) if entry.who else ""
+        pid = str(entry.who.pid) if entry.who else ""
         table.add_row(entry.name, entry.state, pid, entry.where)
     console.print(table)
     console.print(f"The log of each is in {settings.log_dir}")

@@ -31,6 +31,8 @@ from smurfq.core.jsonsafe import plain
 from smurfq.errors import OperationAbortedError
 from smurfq.runner import wire
 from smurfq.runner.leftovers import SESSION_VARIABLE
+from smurfq.runner.lock import lock_path
+from smurfq.runner.operation_mark import mark_of, mark_this_process
 from smurfq.runner.room import room_for
 from smurfq.runner.session import Session
 
@@ -111,6 +113,7 @@ def _child(
 def _run(
     job: Mapping[str, Any], sock: socket.socket, flag: mmap.mmap, resolve: Callable[[str], Body], settings: Settings
 ) -> int:
+    mark_this_process(mark_of(lock_path(settings.state_dir, job["publisher"]), job["session_id"]))
     os.environ.update(job["environment"])
     os.environ[SESSION_VARIABLE] = job["session_id"]
     outbox = _Outbox(sock)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from smurfq.core.process_id import ProcessId
+
 _PR_SET_CHILD_SUBREAPER = 36
 _GONE_WITHIN_S = 5.0
 
@@ -21,34 +23,18 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def identity(pid: int) -> list[float] | None:
-    """A process's id and its start time (s since 1970), which together name it for good; None if it is gone."""
-    try:
-        return [pid, psutil.Process(pid).create_time()]
-    except psutil.Error:
-        return None
-
-
-def same(who: list[float]) -> bool:
-    """Whether the process that ``identity`` named is still alive."""
-    try:
-        process = psutil.Process(int(who[0]))
-        return abs(process.create_time() - who[1]) < 0.05 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def kill_groups(leaders: Iterable[list[float]]) -> list[int]:
-    """Kill processes that ``identity`` named and the groups they lead, and wait until they are gone; those killed."""
-    alive = [who for who in leaders if same(who) and int(who[0]) != os.getpid()]
-    for pid, _ in alive:
-        for kill in (os.kill, os.killpg):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                kill(int(pid), signal.SIGKILL)
+def kill_groups(leaders: Iterable[ProcessId]) -> list[str]:
+    """Kill processes and the groups that they lead, and wait until they are gone; those killed, as "name (pid)"."""
+    alive = {who: _name(who.pid) for who in leaders if who.alive and who.pid != os.getpid()}
+    for who in alive:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(who.pid, signal.SIGKILL)
+        with contextlib.suppress(PermissionError):
+            who.send(signal.SIGKILL)
     deadline = time.monotonic() + _GONE_WITHIN_S
-    while any(same(who) for who in alive) and time.monotonic() < deadline:
+    while any(who.alive for who in alive) and time.monotonic() < deadline:
         time.sleep(0.01)
-    return [int(pid) for pid, _ in alive]
+    return [f"{name} ({who.pid})" for who, name in alive.items()]
 
 
 def kill_group(leader: int) -> list[str]:
@@ -103,12 +89,18 @@ def _in_group(pid: int, leader: int) -> bool:
         return False
 
 
+def _name(pid: int) -> str:
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).name()
+    return "a process"
+
+
 def _kill(pid: int, killed: dict[int, str]) -> None:
     with contextlib.suppress(ChildProcessError):
         if os.waitpid(pid, os.WNOHANG)[0] == pid:
             return
-    with contextlib.suppress(psutil.Error, ProcessLookupError):
-        killed.setdefault(pid, psutil.Process(pid).name())
+    with contextlib.suppress(ProcessLookupError):
+        killed.setdefault(pid, _name(pid))
         os.kill(pid, signal.SIGKILL)
 
 

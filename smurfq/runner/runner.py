@@ -279,6 +279,7 @@ def _wire_job(job: Job) -> dict[str, Any]:
         "session_id": job.task_id,
         "op_name": job.op_name,
         "slot": job.slot,
+        "publisher": job.publisher,
         "params": dict(job.params),
         "environment": dict(job.environment),
     }

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from smurfq.core.process_id import ProcessId
 from smurfq.sim.faults import Faults
 from smurfq.sim.options import Options
 
@@ -22,6 +23,7 @@ def tell(options: Options, faults: Mapping[str, Faults], told: str) -> str:
     state = {
         "simulated": True,
         "pid": os.getpid(),
+        "who": ProcessId.of(os.getpid()),
         "address": options.address,
         "config_dir": str(options.folders.config),
         "slots": {slot: {"faults": found.to_dict()} for slot, found in faults.items()},
@@ -38,10 +40,10 @@ def read(folder: Path) -> dict[str, Any] | None:
     """What the simulator of a folder last told; None where it told nothing, or is not there any more."""
     try:
         found: dict[str, Any] = json.loads((folder / _NAME).read_text())
-        os.kill(int(found["pid"]), 0)
     except (OSError, ValueError):
         return None
-    return found
+    who = ProcessId.parse(found.get("who"))
+    return found if who is not None and who.alive else None
 
 
 def forget(folder: Path) -> None:

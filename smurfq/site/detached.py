@@ -56,9 +56,16 @@ def start(settings: Settings, environ: Mapping[str, str], arguments: Sequence[st
 
 
 def end(settings: Settings, say: Say) -> bool:
-    """End the site that is up here, and wait until all its processes are gone; false if none was up."""
+    """End the site that is up here, and wait until all its processes are gone; false if none was up.
+
+    Raises
+    ------
+    StartError
+        A process of it does not end, or is not known by its journal.
+    """
     present = journal.read(settings.state_dir)
     if present is None:
+        _require_unlocked(settings)
         return False
     limits = settings.limits
     operations_s = limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s
@@ -68,18 +75,30 @@ def end(settings: Settings, say: Say) -> bool:
         (signal.SIGTERM, _HARDER_S),
         (signal.SIGKILL, _HARDER_S),
     ):
-        if present.alive:
-            say(f"{number.name} to the site (process {int((present.who or [0])[0])})")
-            journal.send(present.who, number)
+        if present.who is not None and present.alive:
+            say(f"{number.name} to the site (process {present.who.pid})")
+            present.who.send(number)
         elif present.left():
             say(f"{number.name} to what a killed site left: {', '.join(one.name for one in present.left())}")
             for entry in present.left():
-                journal.send(entry.who, number)
+                if entry.who is not None:
+                    entry.who.send(number)
         present = _gone(settings, present, within_s)
         if not present.alive and not present.left():
+            _require_unlocked(settings)
             journal.remove(settings.state_dir)
             return True
     raise StartError(f"these do not end: {', '.join(one.name for one in present.left())}; see {settings.log_dir}")
+
+
+def _require_unlocked(settings: Settings) -> None:
+    folder = settings.state_dir.absolute()
+    if journal.is_locked(folder):
+        raise StartError(
+            f"a site is still up in {folder}, and its journal does not name its process; `fuser {folder}/up.lock` "
+            "does: end that one with SIGTERM",
+            state_dir=str(folder),
+        )
 
 
 def _gone(settings: Settings, present: Journal, within_s: float) -> Journal:
@@ -94,6 +113,6 @@ def _gone(settings: Settings, present: Journal, within_s: float) -> Journal:
 
 
 def _is_up(present: Journal | None, pid: int) -> bool:
-    if present is None or present.who is None or int(present.who[0]) != pid:
+    if present is None or present.who is None or present.who.pid != pid:
         return False
     return present.state in ("ready", "degraded")

@@ -6,35 +6,32 @@ import contextlib
 import fcntl
 import json
 import os
-import signal
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
 from smurfq.core.private_files import make_folder
+from smurfq.core.process_id import ProcessId
 from smurfq.errors import StartError
-from smurfq.runner.processes import identity, same
 
 State = Literal["starting", "ready", "degraded", "stopping"]
 
 
 @dataclass
 class Entry:
-    """One process of the site. ``who`` is its id and start time; None while it is down."""
+    """One process of the site; ``who`` is None while it is down."""
 
     name: str
     where: str
     log: str
     state: str
-    who: list[float] | None = None
+    who: ProcessId | None = None
 
     @property
     def alive(self) -> bool:
         """Whether just this process is still there."""
-        return _lives(self.who)
+        return self.who is not None and self.who.alive
 
 
 @dataclass
@@ -42,13 +39,13 @@ class Journal:
     """What a site that is up says of itself."""
 
     state: State
-    who: list[float] | None
+    who: ProcessId | None
     processes: list[Entry] = field(default_factory=list)
 
     @property
     def alive(self) -> bool:
         """Whether the process that watches the site is still there."""
-        return _lives(self.who)
+        return self.who is not None and self.who.alive
 
     def left(self) -> list[Entry]:
         """Those of the site's processes that are still there."""
@@ -66,7 +63,8 @@ def read(state_dir: Path) -> Journal | None:
         value = json.loads(journal_path(state_dir).read_text())
     except FileNotFoundError:
         return None
-    return Journal(value["state"], value["who"], [Entry(**entry) for entry in value["processes"]])
+    entries = [Entry(**{**entry, "who": ProcessId.parse(entry["who"])}) for entry in value["processes"]]
+    return Journal(value["state"], ProcessId.parse(value["who"]), entries)
 
 
 def write(state_dir: Path, journal: Journal) -> None:
@@ -82,38 +80,23 @@ def remove(state_dir: Path) -> None:
     journal_path(state_dir).unlink(missing_ok=True)
 
 
-def who(pid: int | None) -> list[float] | None:
-    """A process as the journal names it: by its id and its start time."""
-    return identity(pid) if pid is not None else None
-
-
-def _lives(who: list[float] | None) -> bool:
-    """Whether a process is there, and not dead and only waiting for its parent to notice."""
-    if who is None or not same(who):
+def is_locked(state_dir: Path) -> bool:
+    """Whether a process keeps a site up in this folder, whatever the journal says."""
+    try:
+        descriptor = os.open(_lock_path(state_dir), os.O_RDWR)
+    except FileNotFoundError:
         return False
     try:
-        return bool(psutil.Process(int(who[0])).status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
-
-
-def send(who: list[float] | None, number: signal.Signals) -> bool:
-    """Send a signal to just this process; false if it is gone, even if another one has its id by now."""
-    if who is None:
-        return False
-    try:
-        descriptor = os.pidfd_open(int(who[0]))
-    except ProcessLookupError:
-        return False
-    try:
-        if not same(who):
-            return False
-        signal.pidfd_send_signal(descriptor, number)
-    except ProcessLookupError:
-        return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
     finally:
         os.close(descriptor)
-    return True
+    return False
+
+
+def _lock_path(state_dir: Path) -> Path:
+    return state_dir / "up.lock"
 
 
 @contextlib.contextmanager
@@ -126,13 +109,13 @@ def only_one(state_dir: Path) -> Iterator[None]:
         Another one does, or has.
     """
     make_folder(state_dir.absolute())
-    descriptor = os.open(state_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(_lock_path(state_dir), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as cause:
             present = read(state_dir)
-            by = f" (process {int(present.who[0])})" if present and present.who else ""
+            by = f" (process {present.who.pid})" if present and present.who else ""
             raise StartError(
                 f"the site in {state_dir} is already up{by}; `smurfq status` shows it, `smurfq down` ends it",
                 state_dir=str(state_dir),

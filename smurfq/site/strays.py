@@ -48,7 +48,8 @@ def end_leftovers(state_dir: Path, say: Say) -> None:
         left = [entry for entry in left if entry.alive]
     for entry in left:
         say(f"{entry.name} did not end: killed")
-        journal.send(entry.who, signal.SIGKILL)
+        if entry.who is not None:
+            entry.who.send(signal.SIGKILL)
 
 
 def _children(known: set[int]) -> list[psutil.Process]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from smurfq.config import Settings
+from smurfq.core.process_id import ProcessId
 from smurfq.errors import StartError
 from smurfq.runner.processes import adopt_orphans
 from smurfq.site import journal, services, simulation, strays
@@ -186,5 +187,5 @@ class Site:
         return [one.entry() for one in self._all]
 
     def _note(self) -> None:
-        present = Journal(self._state, journal.who(os.getpid()), self._entries())
+        present = Journal(self._state, ProcessId.of(os.getpid()), self._entries())
         journal.write(self._settings.state_dir, present)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from smurfq.site import journal
+from smurfq.core.process_id import ProcessId
 from smurfq.site.child import Child
 from smurfq.site.journal import Entry
 
@@ -70,7 +70,7 @@ class Watched:
             where=self.child.service.where,
             log=str(self.child.log_path),
             state=self.state,
-            who=journal.who(self.child.pid) if self.child.running else None,
+            who=ProcessId.of(self.child.pid) if self.child.pid and self.child.running else None,
         )
 
     def _died(self, say: Say) -> None:

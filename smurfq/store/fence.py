@@ -12,6 +12,7 @@ from typing import Any
 
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
+from smurfq.core.process_id import ProcessId
 from smurfq.store.connection import Client, WritesRefusedError, replicas_to_wait_for
 
 # KEYS: meta, claim, running, record, waiting, lease.
@@ -110,7 +111,7 @@ class Running:
     lease: str  # token of the worker that runs it
     started: float  # s since 1970
     request: dict[str, Any] = field(default_factory=dict)
-    processes: list[list[float]] = field(default_factory=list)  # [pid, start time of the process in clock ticks]
+    processes: list[ProcessId] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -225,11 +226,6 @@ class Fence:
             )
         )
 
-    def last_ran(self, publisher: str) -> Ran | None:
-        """What ran last under a publisher id, if it is known."""
-        text: Any = self._client.lindex(keys.lately(publisher), 0)
-        return parse_ran(text) if text else None
-
     def mark_dirty(self, publisher: str, reason: str) -> None:
         """Write down that a card was left in an unknown state; the next operation makes it safe first."""
         self._client.set(keys.dirty(publisher), reason)
@@ -293,4 +289,8 @@ def parse_ran(text: str) -> Ran:
 
 def parse_running(text: str | None) -> Running | None:
     """The ``Running`` that Redis holds as ``text``."""
-    return Running(**loads(text)) if text else None
+    if not text:
+        return None
+    values = loads(text)
+    named = [ProcessId.parse(value) for value in values.get("processes", ())]
+    return Running(**{**values, "processes": [who for who in named if who is not None]})

@@ -23,6 +23,7 @@ from smurfq import identity, operation_environment, smurf_control
 from smurfq.app import SmurfqApp, app
 from smurfq.core import operations, session
 from smurfq.core.previous_steps import previous_steps
+from smurfq.core.process_id import ProcessId
 from smurfq.core.scripts import check_log, check_script
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import queue_name
@@ -32,11 +33,12 @@ from smurfq.errors import (
     OperationFailedError,
     OperationLostError,
     ParameterError,
+    SlotBusyError,
     SmurfqError,
 )
 from smurfq.reaper import Reaper
-from smurfq.runner import lock, processes
-from smurfq.runner.leftovers import end_leftovers
+from smurfq.runner import lock
+from smurfq.runner.leftovers import end_leftovers_of_card
 from smurfq.runner.process import Body
 from smurfq.runner.room import room
 from smurfq.runner.runner import Job, Runner
@@ -103,6 +105,7 @@ class OperationTask(Task):  # type: ignore[misc]
     _running: Running | None = None
     _record: SessionRecord | None = None  # the header of what runs, as it was claimed
     _lock: int | None = None
+    _orphans: str | None = None  # what was ended before it, in words
     _params: dict[str, Any] | None = None
 
     def signature(self, args: Any = None, *starargs: Any, **starkwargs: Any) -> Any:
@@ -170,7 +173,7 @@ class OperationTask(Task):  # type: ignore[misc]
         Raises
         ------
         SlotBusyError
-            Something that an operation left behind holds it.
+            Something that an operation left behind holds it, or drives it and cannot be ended.
         OperationLostError
             It was begun before, whatever Redis has forgotten.
         OperationFailedError
@@ -181,6 +184,7 @@ class OperationTask(Task):  # type: ignore[misc]
             self._lock = None
         try:
             self._lock = lock.acquire(worker.lock, self.app.settings.worker.lock_wait_s)
+            self._end_orphans(worker, task_id)
             first = self._note_begin(worker, task_id)
         except SmurfqError:
             raise
@@ -195,6 +199,19 @@ class OperationTask(Task):  # type: ignore[misc]
             raise OperationLostError(
                 f"{self.name} on {worker.slot} is lost: it was begun before, which Redis has forgotten (killed, or "
                 "another one now?), and it is not run again; what it did, the log file of its first run tells",
+                slot=worker.slot,
+                session_id=task_id,
+            )
+
+    def _end_orphans(self, worker: WorkerContext, task_id: str) -> None:
+        """End what earlier operations of the card left behind, whether or not Redis knows that their worker died."""
+        found = end_leftovers_of_card(worker.lock)
+        self._orphans = found.describe(f"an earlier operation of {worker.publisher}") if found else None
+        if self._orphans:
+            self._note(task_id, "orphans", self._orphans)
+        if found.remaining:
+            raise SlotBusyError(
+                f"{self.name} on {worker.slot}: {self._orphans}; nothing was run. End them, then submit it again",
                 slot=worker.slot,
                 session_id=task_id,
             )
@@ -355,18 +372,13 @@ class OperationTask(Task):  # type: ignore[misc]
         return min(limits) if limits else None
 
     def _make_safe_first(self, job: Job) -> None:
-        """Leave the card safe after a worker that died in the middle of an operation, and nothing of that alive.
-
-        Its processes were looked for when it was given up; a soak has seen one of them overlooked, which drove on.
-        """
-        reason = patiently(lambda: self.app.fence.take_dirty(job.publisher))
+        """Leave the card safe after a worker that died in the middle of an operation, or after orphans of one."""
+        dirty = patiently(lambda: self.app.fence.take_dirty(job.publisher))
+        reason = dirty or (self._orphans if self.card else None)
         if reason:
-            ran = patiently(lambda: self.app.fence.last_ran(job.publisher))
-            if ran is not None and ran.host == socket.gethostname():
-                end_leftovers(ran.task_id, lock=None)
             findings = runner_of(self.app).make_safe(job)
             text = f"{reason}; the card: {findings.get('text') or findings}"
-            self._note(job, "make-safe", f"the card was left unsafe: {text}")
+            self._note(job.task_id, "make-safe", f"the card was left unsafe: {text}")
 
     def _warn_of_edits(self, job: Job) -> None:
         """Say so, where somebody has edited pysmurf or sodetlib since this worker loaded them."""
@@ -377,12 +389,12 @@ class OperationTask(Task):  # type: ignore[misc]
             text = (
                 f"WARNING: changed since this worker loaded it, and not in use: {files}; restart the worker to use it"
             )
-            self._note(job, "edits", text)
+            self._note(job.task_id, "edits", text)
 
-    def _note(self, job: Job, writer: str, text: str) -> None:
+    def _note(self, task_id: str, writer: str, text: str) -> None:
         """Log a line, and add it to the record as a message."""
-        logger.warning("%s[%s]: %s", job.op_name, job.task_id, text)
-        batch = Batch(job.task_id, writer, 0, [session.message(text, time.time())])
+        logger.warning("%s[%s]: %s", self.name, task_id, text)
+        batch = Batch(task_id, writer, 0, [session.message(text, time.time())])
         patiently(lambda: self.app.records.append(batch))
 
     def _look_for_emergency(self, supervisor: Supervisor) -> None:
@@ -442,8 +454,8 @@ def _outcome_of(error: Exception) -> Outcome:
     return Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
 
 
-def _identities(pid: int) -> list[list[float]]:
-    who = processes.identity(pid)
+def _identities(pid: int) -> list[ProcessId]:
+    who = ProcessId.of(pid)
     return [who] if who else []
 
 

@@ -15,11 +15,12 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready
 
 from smurfq.app import SmurfqApp
+from smurfq.core.process_id import ProcessId
 from smurfq.core.session import Outcome
 from smurfq.errors import OperationAbortedError, OperationDiedError
 from smurfq.reaper import Reaper
 from smurfq.runner import processes
-from smurfq.runner.leftovers import end_leftovers
+from smurfq.runner.leftovers import Ended, end_leftovers
 from smurfq.store import patiently
 from smurfq.store.connection import AWAY
 from smurfq.store.fence import Running
@@ -65,7 +66,7 @@ class SlotRequest(Request):  # type: ignore[misc]
             return
         self._already_cancelled = True
         shutdown.stop(self._app)
-        child = processes.identity(self.worker_pid) if self.worker_pid else None
+        child = ProcessId.of(self.worker_pid) if self.worker_pid else None
         processes.kill_groups([child] if child else [])
         self._bury(
             OperationAbortedError(
@@ -101,13 +102,14 @@ class SlotRequest(Request):  # type: ignore[misc]
 
         It may have ended before. Or it had not begun: then its message is sent again.
         """
-        end_leftovers(self.id, self._app.worker_context.lock)  # whether Redis answers or not
+        left = end_leftovers(self.id, self._app.worker_context.lock)  # whether Redis answers or not
         try:
             running = patiently(self._find_running)
             if running is None:
                 return self._bury_unclaimed(error)
-            processes.kill_groups(running.processes)
             reaper = Reaper(self._app)
+            killed = processes.kill_groups(running.processes)
+            reaper.note_ended(self.id, running.op_name, Ended(killed + left.ended, left.remaining))
             buried = False
             if not reaper.conclude_ended(running):
                 self._app.fence.mark_dirty(running.publisher, str(error))

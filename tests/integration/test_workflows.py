@@ -256,7 +256,7 @@ def test_what_it_has_started_ends_when_its_process_is_killed(
     seat = next(one for one in SEATS if (found := app.fence.running(one)) is not None and found.task_id == run.id)
     running = app.fence.running(seat)
     assert running is not None
-    os.kill(int(running.processes[1][0]) if who == "operation" else seat_pid(seat), signal.SIGKILL)
+    os.kill(running.processes[1].pid if who == "operation" else seat_pid(seat), signal.SIGKILL)
     record = run.wait(WITHIN_S)
     assert record.outcome == ("failed" if who == "operation" else "lost")
     ended = runs.wait(WITHIN_S)

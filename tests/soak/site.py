@@ -114,7 +114,7 @@ class SoakSite(LiveSite):
             except AWAY:
                 return None
             if running is not None and len(running.processes) > 1:
-                return int(running.processes[1][0])
+                return running.processes[1].pid
             time.sleep(_READ_POLL_S)
         return None
 

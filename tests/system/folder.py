@@ -89,7 +89,7 @@ class Folder:
     def pid(self, name: str) -> int | None:
         found = self.journal()
         entry = next((entry for entry in found.processes if entry.name == name), None) if found else None
-        return int(entry.who[0]) if entry and entry.who and entry.alive else None
+        return entry.who.pid if entry and entry.who and entry.alive else None
 
     def processes(self) -> list[psutil.Process]:
         """All processes of this machine that belong to this folder's site."""

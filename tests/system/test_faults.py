@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -16,9 +17,11 @@ from celery import chain
 
 from smurfq.app import app
 from smurfq.core.session import SessionRecord
+from smurfq.core.slot import publisher_id
 from smurfq.errors import OperationAbortedError, OperationDiedError, OperationLostError
 from smurfq.reaper import Reaper
-from smurfq.runner.leftovers import SESSION_VARIABLE
+from smurfq.runner.lock import lock_path
+from smurfq.runner.operation_mark import mark_of
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.worker.shutdown import WITHOUT_REDIS_EXIT
@@ -94,7 +97,9 @@ def test_a_killed_lane_leaves_its_operation_lost_and_its_chain_ended(site: LiveS
     eventually(last.ready, what="the rest of the chain ends")
     assert last.state == "FAILURE"
     assert not alive(pids[0])
-    with subprocess.Popen(["sleep", "90"], env={**os.environ, SESSION_VARIABLE: first.id}) as overlooked:
+    with subprocess.Popen(["sleep", "90"]) as overlooked:
+        mark = mark_of(lock_path(app.settings.state_dir, publisher_id(SLOT, "control")), first.id)
+        resource.prlimit(overlooked.pid, resource.RLIMIT_RTTIME, (mark, mark))
         assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"], "the lane is started again"
         assert overlooked.wait(WITHIN_S) == -signal.SIGKILL
     assert site.worker_pid(SLOT) != lane

@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 
-import psutil
 import pytest
 
 from smurfq.client import Run, Slot
+from smurfq.core.process_id import ProcessId
 from tests.ports import free_port
 from tests.system.folder import SLOT, WITHIN_S, Folder
 
@@ -62,7 +62,7 @@ def test_up_detached_is_up_once_and_down_ends_it(folder):
     assert found.state == "ready"
     again = folder.smurfq("up")
     assert again.returncode == 1
-    assert f"is already up (process {int((found.who or [0])[0])})" in again.stderr
+    assert f"is already up (process {found.who.pid if found.who else None})" in again.stderr
     down = folder.smurfq("down")
     assert down.returncode == 0, down.stdout + down.stderr
     assert folder.processes() == []
@@ -75,7 +75,9 @@ def test_down_leaves_a_process_that_only_has_the_number_alone(folder):
     (folder.path / "state").mkdir()
     stranger = subprocess.Popen(["sleep", "60"])
     try:
-        who = [stranger.pid, psutil.Process(stranger.pid).create_time() - 100]
+        there = ProcessId.of(stranger.pid)
+        assert there is not None
+        who = [there.pid, there.boot, there.start_ticks - 1]
         entry = {"name": "bridge", "where": "", "log": "", "state": "ready", "who": who}
         value = {"state": "ready", "who": who, "processes": [entry]}
         (folder.path / "state" / "up.json").write_text(json.dumps(value))
@@ -84,6 +86,41 @@ def test_down_leaves_a_process_that_only_has_the_number_alone(folder):
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_down_does_not_say_that_all_is_stopped_while_a_site_is_up(folder):
+    """Whatever has become of the journal: another version's, or none."""
+    folder.start("up", "--no-flower")
+    folder.wait_for(folder.is_ready, "up")
+    path = folder.path / "state" / "up.json"
+    present = json.loads(path.read_text())
+    present["who"] = [present["who"][0], 1764200000.5]
+    present["processes"] = []
+    for text in (json.dumps(present), None):
+        path.unlink()
+        if text is not None:
+            path.write_text(text)
+        done = folder.smurfq("down")
+        assert done.returncode == 1, done.stdout
+        assert "all is stopped" not in done.stdout
+        assert "still up" in done.stderr
+    assert folder.processes() != []
+
+
+def test_down_ends_a_site_after_a_step_of_the_clock(folder):
+    """The kernel tells the boot's time of day by the clock as it is now; what identity rests on does not move."""
+    assert folder.smurfq("up", "--detach", "--no-flower").returncode == 0
+    step = folder.path / "sitecustomize.py"
+    step.write_text(
+        "import psutil, psutil._pslinux as linux\n"
+        "real = linux.boot_time\n"
+        "linux.boot_time = lambda: real() + 2\n"
+        "psutil.boot_time = linux.boot_time\n"
+    )
+    folder.environ["PYTHONPATH"] = f"{folder.path}:{folder.environ['PYTHONPATH']}"
+    down = folder.smurfq("down")
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert folder.processes() == []
 
 
 @pytest.mark.parametrize("name", ["bridge", "valkey", f"worker {SLOT}"])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from smurfq import config
 from smurfq.errors import ConfigError
 from smurfq.site import simulation
-from smurfq.site.doctor import bridge, epics, files, machine, publisher, store, variables, workers
+from smurfq.site.doctor import bridge, epics, files, machine, orphans, publisher, store, variables, workers
 from smurfq.site.doctor.finding import Examined, Finding, fail
 
 Check = Callable[[Examined], Iterator[Finding]]
@@ -24,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     files.check,
     epics.check,
     machine.check,
+    orphans.check,
 )
 
 

@@ -132,7 +132,7 @@ def test_a_workflows_streams_end_when_its_process_is_killed(site: SimSite, at: C
     runs = [newest(site, slot) for slot in USED]
     running: Any = app.fence.running("workflows.1")
     assert running.task_id == run.id
-    os.kill(int(running.processes[1][0]), signal.SIGKILL)
+    os.kill(running.processes[1].pid, signal.SIGKILL)
     assert run.wait(LONG_S).outcome == "failed"
     for one in runs:
         record = one.wait(LONG_S)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from smurfq.config import load
-from smurfq.site.doctor import epics, examine, files, publisher, store, variables
+from smurfq.site.doctor import epics, examine, files, orphans, publisher, store, variables
 from smurfq.site.doctor.finding import Examined, Finding
 
 GOOD = {
@@ -144,3 +146,20 @@ def test_channel_access_is_not_asked_where_pysmurf_is_not_installed(monkeypatch)
     assert [finding.level for finding in found] == ["ok", "warn"]
     assert "10.0.1.255" in found[0].found
     assert "no-such-package" in found[1].found
+
+
+def test_a_hidden_process_is_found_on_this_host(tmp_path):
+    finding = only(orphans.check(examined(SMURFQ_STATE_DIR=str(tmp_path))))
+    assert (finding.level, finding.name) == ("ok", "orphans"), finding
+
+
+def test_a_host_that_allows_no_mark_is_told(tmp_path):
+    """As under a unit with LimitRTTIME=: tried in a process of its own, since a limit cannot be raised again."""
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_RTTIME, (10**6, 10**6));"
+        "from smurfq.config import load; from smurfq.site.doctor import orphans;"
+        "from smurfq.site.doctor.finding import Examined;"
+        "(found,) = orphans.check(Examined(load({}), {})); print(found.level, found.todo)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.startswith("warn remove LimitRTTIME=")

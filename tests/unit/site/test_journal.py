@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
-import signal
 import stat
 
 import pytest
 
+from smurfq.core.process_id import ProcessId
 from smurfq.errors import StartError
 from smurfq.site import journal
 from smurfq.site.journal import Entry, Journal
 
 
 def test_it_is_read_as_it_was_written(tmp_path):
-    who = journal.who(os.getpid())
+    who = ProcessId.of(os.getpid())
     written = Journal("ready", who, [Entry("bridge", "udp", "bridge.log", "ready", who), Entry("x", "", "", "down")])
     journal.write(tmp_path, written)
     assert journal.read(tmp_path) == written
@@ -24,18 +25,27 @@ def test_it_is_read_as_it_was_written(tmp_path):
     assert journal.read(tmp_path) is None
 
 
-def test_another_process_with_the_same_number_is_not_meant():
-    who = journal.who(os.getpid())
-    assert who is not None
-    stranger = [who[0], who[1] - 10]
-    assert not Entry("x", "", "", "ready", stranger).alive
-    assert not journal.send(stranger, signal.SIGKILL)
-    assert not journal.send(None, signal.SIGKILL)
+def test_a_journal_of_an_earlier_version_names_no_process(tmp_path):
+    """It had the time of day of each start, which a step of the clock changes."""
+    who = [os.getpid(), 1764200000.5]
+    entry = {"name": "bridge", "where": "", "log": "", "state": "ready", "who": who}
+    journal.journal_path(tmp_path).write_text(json.dumps({"state": "ready", "who": who, "processes": [entry]}))
+    found = journal.read(tmp_path)
+    assert found is not None
+    assert not found.alive
+    assert found.left() == []
+
+
+def test_whether_a_site_is_up_is_known_without_a_journal(tmp_path):
+    assert not journal.is_locked(tmp_path)
+    with journal.only_one(tmp_path):
+        assert journal.is_locked(tmp_path)
+    assert not journal.is_locked(tmp_path)
 
 
 def test_only_one_at_a_time(tmp_path):
     with journal.only_one(tmp_path / "state"):
-        journal.write(tmp_path / "state", Journal("ready", [4711, 1.0]))
+        journal.write(tmp_path / "state", Journal("ready", ProcessId(4711, "", 1)))
         with (
             pytest.raises(StartError, match=r"is already up \(process 4711\); `smurfq status`"),
             journal.only_one(tmp_path / "state"),

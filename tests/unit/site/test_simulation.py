@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from smurfq.config import load
+from smurfq.core.process_id import ProcessId
 from smurfq.site import journal, simulation
 from smurfq.site.journal import Entry, Journal
 
@@ -16,8 +17,8 @@ pytest.importorskip("caproto")
 
 def note(folder: Path, pid: int | None) -> None:
     """Write the journal of a site with a simulator of this process id."""
-    entry = Entry(name=simulation.NAME, where="", log="", state="ready", who=journal.who(pid))
-    journal.write(folder, Journal(state="ready", who=journal.who(os.getpid()), processes=[entry]))
+    entry = Entry(name=simulation.NAME, where="", log="", state="ready", who=ProcessId.of(pid))
+    journal.write(folder, Journal(state="ready", who=ProcessId.of(os.getpid()), processes=[entry]))
 
 
 def test_it_sees_what_the_processes_of_the_site_see(tmp_path):

@@ -1,0 +1,51 @@
+"""Whether a process that an operation leaves behind is found on this host, however it hides: the doctor starts one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+
+from smurfq.runner.leftovers import end_leftovers_of_card
+from smurfq.runner.lock import lock_path
+from smurfq.runner.operation_mark import CANNOT_MARK, can_mark, mark_of
+from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
+
+_NAME = "orphans"
+_STARTED_WITHIN_S = 10.0
+# It forks twice, leaves its session, closes its files and clears its environment; it ends by itself in any case.
+_HIDE = """
+import os, resource, sys
+mark = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_RTTIME, (mark, mark))
+for _ in range(2):
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+os.closerange(0, 256)
+os.execve(sys.executable, [sys.executable, "-S", "-c", "import time; time.sleep(30)"], {})
+"""
+
+
+def check(examined: Examined) -> Iterator[Finding]:
+    """Examine whether a hidden process is found and ended, as the next operation would end it."""
+    if not can_mark():
+        yield warn(_NAME, CANNOT_MARK, "remove LimitRTTIME= from the worker's unit, or rttime from its ulimits")
+        return
+    lock = lock_path(examined.settings.state_dir, f"doctor-{uuid.uuid4()}")  # of no card; the file is never made
+    command = [sys.executable, "-S", "-c", _HIDE, str(mark_of(lock, _NAME))]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=_STARTED_WITHIN_S)
+    except (subprocess.SubprocessError, OSError) as cause:
+        yield warn(_NAME, f"a process to look for could not be started: {cause}", "look at the limits of this user")
+        return
+    found = end_leftovers_of_card(lock)
+    if found.ended and not found.remaining:
+        yield ok(_NAME, "a process that hid from its operation was found and ended")
+    else:
+        yield fail(
+            _NAME,
+            "a process that hid from its operation was not found: a killed worker's orphans would go on driving cards",
+            "let this user see its own processes in /proc; run workers under systemd or in containers (deploy/)",
+        )
