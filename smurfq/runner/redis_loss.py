@@ -14,7 +14,7 @@ from celery.utils import uuid
 from celery.utils.log import get_logger
 
 from smurfq.core import session as events
-from smurfq.core.session import Event, SessionRecord
+from smurfq.core.session import Event, SessionHeader
 from smurfq.store import Batch, Records, patiently
 from smurfq.store.drain import DrainAnswer
 from smurfq.store.fence import Fence, Running
@@ -25,7 +25,7 @@ logger = get_logger(__name__)
 class RedisLoss:
     """Notices that Redis has lost the data of a run, and writes again what the worker knows of it."""
 
-    def __init__(self, fence: Fence, records: Records, running: Running, record: SessionRecord) -> None:
+    def __init__(self, fence: Fence, records: Records, running: Running, record: SessionHeader) -> None:
         self._fence = fence
         self._records = records
         self._running = running

@@ -15,7 +15,7 @@ from celery.utils.log import get_logger
 from smurfq.app import SmurfqApp
 from smurfq.config import Settings
 from smurfq.core import session as events
-from smurfq.core.session import Event, Outcome, SessionRecord
+from smurfq.core.session import Event, Outcome, SessionHeader
 from smurfq.core.slot import publisher_id
 from smurfq.errors import (
     OperationAbortedError,
@@ -59,7 +59,7 @@ class Job:
     params: Mapping[str, Any]
     environment: Mapping[str, str]
     running: Running  # the note of it in Redis
-    record: SessionRecord  # the header of its record as it was claimed
+    record: SessionHeader  # the header of its record as it was claimed
     locks: tuple[int, ...] = ()
     log: bool | str = True
     time_limit_s: float | None = None

@@ -100,7 +100,7 @@ class Records:
             self.queue(pipe, Batch(record.session_id, "claim", 0, [event]))
             pipe.execute()
 
-    def restore(self, record: SessionRecord, request: Mapping[str, Any]) -> bool:
+    def restore(self, record: SessionHeader, request: Mapping[str, Any]) -> bool:
         """Whether Redis had lost the header of a record whose task runs; it is written again.
 
         What the bridge counts in it goes on from what is there.

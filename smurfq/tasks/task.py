@@ -25,7 +25,7 @@ from smurfq.core import operations, session
 from smurfq.core.previous_steps import previous_steps
 from smurfq.core.process_id import ProcessId
 from smurfq.core.scripts import check_log, check_script
-from smurfq.core.session import Outcome, SessionRecord
+from smurfq.core.session import Outcome, SessionHeader, SessionRecord
 from smurfq.core.slot import queue_name
 from smurfq.core.submission import OWNER
 from smurfq.errors import (
@@ -103,7 +103,7 @@ class OperationTask(Task):  # type: ignore[misc]
     card = True  # it drives one
     app: SmurfqApp
     _running: Running | None = None
-    _record: SessionRecord | None = None  # the header of what runs, as it was claimed
+    _record: SessionHeader | None = None  # the header of what runs, as it was claimed
     _lock: int | None = None
     _orphans: str | None = None  # what was ended before it, in words
     _params: dict[str, Any] | None = None
