@@ -17,6 +17,7 @@ from smurfq.runner import frames, wire
 
 ABORT_SIGNAL = signal.SIGTERM
 _SODETLIB_ABORT = "OCSAbortError"
+_AGAIN_S = 0.01  # until a signal is handled that came in the middle of a fork
 
 
 class AbortSignal(BaseException):
@@ -37,6 +38,7 @@ class FrameSender:
         self._abort_pending = False
         self._warned = False
         self._forking = False
+        self._held_back = False
         self._masks = threading.local()
         os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._disown)
         # Runs first, and is no Python function: the signal is handled as soon as one is entered.
@@ -68,8 +70,8 @@ class FrameSender:
 
     def raise_abort(self, _signum: int, _frame: Any) -> None:
         """Handle the abort signal."""
-        if self._forking:  # what is raised in a hook of ``os.fork`` is printed and lost: once more behind it
-            _thread.interrupt_main(ABORT_SIGNAL)
+        if self._forking:  # what is raised in a hook of ``os.fork`` is printed and lost
+            self._held_back = True
             return
         # A second one would interrupt the cleaning up that this one begins.
         signal.signal(ABORT_SIGNAL, signal.SIG_IGN)
@@ -86,6 +88,11 @@ class FrameSender:
 
     def _after_fork(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
+        if self._held_back:
+            self._held_back = False
+            again = threading.Timer(_AGAIN_S, _thread.interrupt_main, (ABORT_SIGNAL,))
+            again.daemon = True
+            again.start()
         self._forking = False
 
     def _disown(self) -> None:
@@ -99,7 +106,7 @@ class FrameSender:
         if signal.getsignal(ABORT_SIGNAL) in (self.raise_abort, signal.SIG_IGN):
             signal.signal(ABORT_SIGNAL, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
-        self._forking = False
+        self._forking = self._held_back = False
 
     def _warn(self) -> None:
         """Say once that a child's changes of the session are not recorded."""

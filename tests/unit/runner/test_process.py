@@ -205,6 +205,20 @@ def test_a_child_that_is_terminated_at_once_ends() -> None:
     assert Watched(body).result["ok"]
 
 
+def test_an_abort_between_forks_is_not_lost() -> None:
+    def body(session: Session) -> None:
+        session.add_message("ready")
+        while True:
+            if (pid := os.fork()) == 0:
+                os._exit(0)
+            wait_for(pid)
+
+    for _ in range(5):
+        watched = Watched(body, abort=True)
+        assert watched.result["type"] == "AbortSignal"
+        assert watched.ending.stage.name == "SIGNALLED"
+
+
 # Exit
 
 
