@@ -2,23 +2,17 @@
 
 It is a fork of the preloaded pool child, so it starts with pysmurf and sodetlib imported and with nothing that an
 operation before it has left. It leads a session and process group of its own, so that it can be killed whole, and it
-dies with the pool child.
+dies with the pool child. It holds no descriptor of the worker's, and it exits whatever the operation does.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
-import io
-import logging
 import mmap
-import multiprocessing
 import os
-import random
 import signal
 import socket
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -27,9 +21,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from smurfq.config import Settings
-from smurfq.core.jsonsafe import plain
-from smurfq.errors import OperationAbortedError
-from smurfq.runner import wire
+from smurfq.core.jsonsafe import nested_deeper, plain
+from smurfq.core.messages import MAX_DEPTH
+from smurfq.runner import exec_flag, isolation, wire
+from smurfq.runner.abort_signal import ABORT_SIGNAL, FrameSender, is_abort
+from smurfq.runner.exit_code import DIED
+from smurfq.runner.forked_children import children_end_here, flush_output
 from smurfq.runner.leftovers import SESSION_VARIABLE
 from smurfq.runner.lock import lock_path
 from smurfq.runner.operation_mark import mark_of, mark_this_process
@@ -37,23 +34,21 @@ from smurfq.runner.room import room_for
 from smurfq.runner.session import Session
 
 Body = Callable[..., Any]
-ABORT_SIGNAL = signal.SIGTERM
-_PR_SET_PDEATHSIG = 1
-_SODETLIB_ABORT = "OCSAbortError"
-
-
-class AbortSignal(BaseException):
-    """Raised in the operation when its abort was not heeded in time; not an Exception, so that nothing swallows it."""
+_TEXT_CHARS = 16_384  # of a traceback or an error's words in the record
 
 
 @dataclass(frozen=True)
 class Spare:
-    """A process that waits for its job: the supervisor's end of it."""
+    """A process that waits for its job: the supervisor's end of it.
+
+    ``is_marked_fork``: the kernel marks it as a fork, so that it can be told whether it calls ``exec`` later.
+    """
 
     pid: int
     pidfd: int
     sock: socket.socket
     flag: mmap.mmap
+    is_marked_fork: bool
 
     def close(self) -> None:
         """Close the supervisor's ends; a process that still waits then ends by itself."""
@@ -66,13 +61,16 @@ def fork(resolve: Callable[[str], Body], settings: Settings, after_fork: Callabl
     """A new process that waits for a job; ``resolve`` names the bodies, ``after_fork`` drops what it must not share."""
     here, there = socket.socketpair()
     flag = mmap.mmap(-1, 1)
-    parent = os.getpid()
+    parent, leave = os.getpid(), os._exit
     pid = os.fork()
     if pid == 0:
-        here.close()
-        _child(there, flag, parent, resolve, settings, after_fork)
+        try:
+            here.close()
+            _child(there, flag, parent, resolve, settings, after_fork)
+        finally:
+            leave(DIED)
     there.close()
-    return Spare(pid, os.pidfd_open(pid), here, flag)
+    return Spare(pid, os.pidfd_open(pid), here, flag, bool(exec_flag.is_still_fork(pid)))
 
 
 def _child(
@@ -83,31 +81,42 @@ def _child(
     settings: Settings,
     after_fork: Callable[[], None],
 ) -> NoReturn:
-    code = 70
+    code, leave = DIED, os._exit  # a script may replace that of the module
     try:
         os.setsid()
-        die_with_parent(parent)
+        isolation.die_with_parent(parent)
+        isolation.drop_descriptors(sock.fileno())
         atexit._clear()
-        _reset_signals()
-        _reset_logging()
-        _reset_multiprocessing()
-        job_and_files = wire.receive_with_files(sock)
-        if job_and_files is None:
-            os._exit(0)
-        job, files = job_and_files
-        after_fork()
-        _take_stdio(files[0])
-        for lock in files[1:]:
-            os.set_inheritable(lock, True)  # what the operation starts holds the card's lock too
-        _reseed()
-        code = _run(job, sock, flag, resolve, settings)
+        isolation.reset_signals()
+        isolation.reset_logging()
+        isolation.reset_multiprocessing()
+        with children_end_here():
+            code = _wait_and_run(sock, flag, resolve, settings, after_fork)
     except BaseException:  # noqa: BLE001 - a process's rim
         traceback.print_exc()
     finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+        # Nothing but this one call of a C function: no handler of a signal runs before it, so nothing can be raised.
+        leave(code)
+
+
+def _wait_and_run(
+    sock: socket.socket,
+    flag: mmap.mmap,
+    resolve: Callable[[str], Body],
+    settings: Settings,
+    after_fork: Callable[[], None],
+) -> int:
+    """Wait for the job and do it; the process's exit code."""
+    job_and_files = wire.receive_with_files(sock)
+    if job_and_files is None:
+        return 0
+    job, files = job_and_files
+    after_fork()
+    isolation.take_stdio(files[0])
+    for lock in files[1:]:
+        os.set_inheritable(lock, True)  # what the operation starts holds the card's lock too
+    isolation.reseed()
+    return _run(job, sock, flag, resolve, settings)
 
 
 def _run(
@@ -116,9 +125,9 @@ def _run(
     mark_this_process(mark_of(lock_path(settings.state_dir, job["publisher"]), job["session_id"]))
     os.environ.update(job["environment"])
     os.environ[SESSION_VARIABLE] = job["session_id"]
-    outbox = _Outbox(sock)
+    sender = FrameSender(sock)
     session = Session(
-        emit=outbox.send,
+        emit=sender.send,
         flag=flag,
         settings=settings,
         slot=job["slot"],
@@ -126,137 +135,65 @@ def _run(
         op_name=job["op_name"],
         params=job["params"],
     )
-    signal.signal(ABORT_SIGNAL, outbox.raise_abort)
-    result: dict[str, Any] = {"k": "result", "ok": True}
+
+    def operate() -> None:
+        with children_end_here():
+            try:
+                resolve(job["op_name"])(session, **job["params"])
+            finally:
+                threading._shutdown()  # type: ignore[attr-defined]
+                atexit._run_exitfuncs()
+
+    signal.signal(ABORT_SIGNAL, sender.raise_abort)
+    result = _result_of(operate, settings)
+    _block_signals()
+    changes = _result_of(session.data.send_changes, settings)
+    result = changes if result["ok"] else result
+    flush_output()
+    sender.send(result)
+    return _exit_code(result)
+
+
+def _result_of(act: Callable[[], None], settings: Settings) -> dict[str, Any]:
+    """What the supervisor is told of how ``act`` ended."""
     try:
-        try:
-            resolve(job["op_name"])(session, **job["params"])
-        finally:
-            threading._shutdown()  # type: ignore[attr-defined]
-            atexit._run_exitfuncs()
+        act()
     except BaseException as error:  # noqa: BLE001 - a process's rim: whatever it was goes into the record
-        result = {"k": "result", "ok": False, **_describe(error, settings)}
-        traceback.print_exc()
-    signal.signal(ABORT_SIGNAL, signal.SIG_IGN)
-    session.data.send_changes()
-    _flush()
-    outbox.send(result)
-    return 0 if result["ok"] else 1
+        described = _describe(error, settings)
+        with contextlib.suppress(BaseException):
+            traceback.print_exc()
+        return {"k": "result", "ok": False, **described}
+    return {"k": "result", "ok": True}
 
 
-class _Outbox:
-    """Sends frames whole, also when the abort signal comes in the middle of one."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._lock = threading.RLock()
-        self._sending = False  # by the main thread, which is the one that a signal interrupts
-        self._abort_pending = False
-
-    def send(self, frame: dict[str, Any]) -> None:
-        """Send a frame; raises ``AbortSignal`` after it if the signal came meanwhile."""
-        in_main = threading.current_thread() is threading.main_thread()
-        self._sending = self._sending or in_main
-        try:
-            with self._lock:
-                wire.send(self._sock, frame)
-        finally:
-            if in_main:
-                self._sending = False
-        if in_main and self._abort_pending:
-            self._abort_pending = False
-            raise AbortSignal("the operation was aborted")
-
-    def raise_abort(self, _signum: int, _frame: Any) -> None:
-        """Handle the abort signal."""
-        # A second one would interrupt the cleaning up that this one begins.
-        signal.signal(ABORT_SIGNAL, signal.SIG_IGN)
-        if _is_ending():  # at a safe point: what cleans up now has until the kill
+def _block_signals() -> None:
+    """Let no signal interrupt what is left to do: the handlers are the script's own."""
+    while True:
+        with contextlib.suppress(BaseException):  # of a handler whose signal had come before
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             return
-        if self._sending:
-            self._abort_pending = True
-        else:
-            raise AbortSignal("the operation was aborted")
 
 
-def _is_ending() -> bool:
-    """Whether an abort is being handled here: `finally` blocks run, or what came of them is on its way."""
-    error = sys.exc_info()[1]
-    while error is not None and not _is_abort(error):
-        error = error.__context__
-    return error is not None
-
-
-def _is_abort(error: BaseException) -> bool:
-    return isinstance(error, AbortSignal | OperationAbortedError) or type(error).__name__ == _SODETLIB_ABORT
+def _exit_code(result: Mapping[str, Any]) -> int:
+    """The process's exit code: the script's own, where it has one."""
+    if result["ok"]:
+        return 0
+    code = result["fields"].get("exit_code")
+    return code if isinstance(code, int) and 0 < code < 256 else 1
 
 
 def _describe(error: BaseException, settings: Settings) -> dict[str, Any]:
-    folders = (settings.state_dir, settings.smurf.timestreams_dir, settings.smurf.smurf_data_dir, Path())
-    full = room_for(error, folders)
-    return {
-        "aborted": _is_abort(error),
-        "type": type(error).__name__,
-        "message": (str(error) or type(error).__name__) + (f"; {full}: make room" if full else ""),
-        "fields": plain(getattr(error, "fields", {})),
-        "traceback": "".join(traceback.format_exception(error))[-16_384:],
-    }
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the one that forked it ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the kernel was asked
-        os._exit(0)
-
-
-def _reset_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.set_wakeup_fd(-1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _reset_multiprocessing() -> None:
-    """Let the operation have children: Celery's pool marks its own as daemons, also in the standard library."""
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
-
-
-def _reset_logging() -> None:
-    """Logging as a new interpreter has it: the worker's handlers are not the operation's."""
-    for logger in (logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))):
-        logger.handlers.clear()
-    logging.getLogger().setLevel(logging.WARNING)
-
-
-def _take_stdio(output: int) -> None:
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(nothing)
-    os.close(output)
-    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
-    sys.stdout, sys.stderr = _unbuffered(1), _unbuffered(2)
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
-
-
-def _unbuffered(number: int) -> io.TextIOWrapper:
-    raw = io.FileIO(number, "w", closefd=False)
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True
-    )
-
-
-def _flush() -> None:
-    with contextlib.suppress(Exception):
-        sys.stdout.flush()
-        sys.stderr.flush()
-
-
-def _reseed() -> None:
-    """Random numbers of its own: a fork would otherwise repeat those of every fork before it."""
-    random.seed()
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed()
+    name = type(error).__name__
+    described = {"aborted": is_abort(error), "type": name, "fields": {}, "traceback": ""}
+    try:
+        folders = (settings.state_dir, settings.smurf.timestreams_dir, settings.smurf.smurf_data_dir, Path())
+        full = room_for(error, folders)
+        fields = plain(getattr(error, "fields", {}))
+        return {
+            **described,
+            "message": (str(error)[:_TEXT_CHARS] or name) + (f"; {full}: make room" if full else ""),
+            "fields": fields if isinstance(fields, dict) and not nested_deeper(fields, MAX_DEPTH) else {},
+            "traceback": "".join(traceback.format_exception(error))[-_TEXT_CHARS:],
+        }
+    except BaseException as cause:  # noqa: BLE001 - what an exception of a script does when it is described
+        return {**described, "message": f"it cannot be described: {type(cause).__name__} was raised by its own methods"}

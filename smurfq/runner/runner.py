@@ -321,6 +321,8 @@ def _error(job: Job, ending: Ending) -> OperationError | None:
         return OperationAbortedError(reason, {**fields, "by": ending.plan.by})
     if result is None:
         words = processes.exit_words(ending.exit_code, ending.oom)
+        if ending.malformed is not None:
+            words = f"was killed, as it sent something malformed on its session socket ({ending.malformed})"
         return OperationDiedError(
             f"{what}: its process {words}; its output is in the record's log",
             {**fields, "exit_code": ending.exit_code, "out_of_memory": ending.oom},

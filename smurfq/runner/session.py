@@ -171,7 +171,7 @@ class Session:
 
     def stage(self, name: str) -> None:
         """Say that a stage of the operation has begun."""
-        self._emit(events.stage(name, time.time()))
+        self._emit(events.stage(str(name), time.time()))
 
     def feed(self, name: str, values: Mapping[str, Any]) -> None:
         """Publish a block of a feed."""

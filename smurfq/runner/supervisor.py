@@ -15,13 +15,15 @@ from typing import Any
 
 from smurfq.core import session as events
 from smurfq.core.session import Event
-from smurfq.runner import abort, processes, wire
+from smurfq.runner import abort, exec_flag, frames, processes, wire
 from smurfq.runner.abort import Plan, Stage, Why
+from smurfq.runner.abort_signal import ABORT_SIGNAL
 from smurfq.runner.output import Output
-from smurfq.runner.process import ABORT_SIGNAL, Spare
+from smurfq.runner.process import Spare
 
 _TICK_S = 1.0
 _EXIT_WITHIN_S = 5.0  # from an operation's result to the end of its process
+_SCRIPT = "run"  # the operation whose process may replace itself by ``exec``
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Ending:
 
     ``result`` is what it said last, None if it died without a word; ``exit_code`` as in ``subprocess``; ``plan`` is
     why it was ended, if it was, and ``stage`` how far that had to go; ``left_behind`` are the processes that it had
-    started and that were killed after it.
+    started and that were killed after it; ``malformed`` is what came instead of a frame, for which it was killed.
     """
 
     result: dict[str, Any] | None
@@ -40,6 +42,7 @@ class Ending:
     stage: Stage
     stopped: bool
     left_behind: list[str] = field(default_factory=list)
+    malformed: str | None = None
 
 
 class Supervisor:
@@ -66,7 +69,8 @@ class Supervisor:
         self._abort_grace_s = abort_grace_s
         self._kill_grace_s = kill_grace_s
         self._time_limit_s = time_limit_s
-        self._frames = wire.FrameReader(spare.sock)
+        self._frames = wire.FrameReader(spare.sock, sender=spare.pid)
+        self._malformed: str | None = None
         self._result: dict[str, Any] | None = None
         self._result_at: float | None = None
         self._plan: Plan | None = None
@@ -128,18 +132,23 @@ class Supervisor:
             self._watch()
         finally:
             left_behind = self._kill_all()
+        has_execed = self._has_execed()
         code = self._exit_code()
-        for frame in self._frames.read():
-            self._take(frame)
+        self._take_frames()
+        while self._frames.has_more:
+            self._take_frames()
         self._output.read_rest()
+        if self._result is None and has_execed and job["op_name"] == _SCRIPT:
+            self._result = _result_of_exec(code)
         return Ending(
-            result=self._result,
+            result=self._result if self._malformed is None else None,
             exit_code=code,
             oom=processes.out_of_memory_kills() > oom_before,
             plan=self._plan if self._stage > Stage.NONE else None,
             stage=self._stage,
             stopped=self._stopped,
             left_behind=left_behind,
+            malformed=self._malformed,
         )
 
     def close(self) -> None:
@@ -177,10 +186,20 @@ class Supervisor:
                     return
 
     def _read_frames(self, selector: selectors.BaseSelector) -> None:
-        for frame in self._frames.read():
-            self._take(frame)
+        self._take_frames()
         if self._frames.closed:
             selector.unregister(self._spare.sock)
+
+    def _take_frames(self) -> None:
+        """Take in some of the frames that have arrived. An operation that sends anything else is killed."""
+        try:
+            for frame in self._frames.read():
+                self._take(frames.check(frame))
+        except wire.MalformedFrameError as error:
+            self._malformed = str(error)
+            self._frames.close()
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._spare.pidfd, signal.SIGKILL)
 
     def _take(self, frame: dict[str, Any]) -> None:
         if frame.get("k") == "result":
@@ -250,11 +269,32 @@ class Supervisor:
             selector.register(self._spare.pidfd, selectors.EVENT_READ)
             return bool(selector.select(0))
 
+    def _has_execed(self) -> bool:
+        """Whether the process, which is dead and not yet waited for, had replaced its program by another."""
+        return self._spare.is_marked_fork and exec_flag.is_still_fork(self._spare.pid) is False
+
     def _exit_code(self) -> int:
         with contextlib.suppress(ChildProcessError):
             _, status = os.waitpid(self._spare.pid, 0)
             return os.waitstatus_to_exitcode(status)
         return -signal.SIGKILL
+
+
+def _result_of_exec(code: int) -> dict[str, Any] | None:
+    """The result of a script that replaced its process by another program: its exit code; None if a signal ended it."""
+    if code < 0:
+        return None
+    if code == 0:
+        return {"k": "result", "ok": True}
+    return {
+        "k": "result",
+        "ok": False,
+        "aborted": False,
+        "type": "OperationFailedError",
+        "message": f"the program that the script replaced itself by ended with exit code {code}",
+        "fields": {"exit_code": code},
+        "traceback": "",
+    }
 
 
 def is_alive(spare: Spare) -> bool:

@@ -1,9 +1,12 @@
-"""What an operation's process and its supervisor say to each other: JSON frames over a Unix socket."""
+"""JSON frames over the Unix socket between an operation's process and its supervisor.
+
+The kernel tells which process sent each byte. What the supervisor reads is the operation's own process's; bytes that
+its children write on the socket that they inherited are dropped.
+"""
 
 from __future__ import annotations
 
 import array
-import contextlib
 import socket
 import struct
 from collections.abc import Iterator
@@ -13,13 +16,31 @@ from smurfq.core.jsonsafe import dumps, loads
 
 _LENGTH = struct.Struct("!Q")
 _CHUNK = 1 << 20
+_CHUNKS_A_READ = 16  # a process that never stops to write must not keep its supervisor from everything else
+_CREDENTIALS = struct.Struct("3i")  # pid, uid and gid of the sender
+MAX_FRAME_BYTES = 256 << 20
 
 RUNNING, STOP, ABORT = 0, 1, 2  # the byte of shared memory by which the supervisor asks
 
 
+class MalformedFrameError(ValueError):
+    """What is to be sent, or has arrived, is no frame."""
+
+
 def send(sock: socket.socket, value: Any) -> None:
-    """Send a value as one frame, of any size."""
+    """Send a value as one frame.
+
+    Raises
+    ------
+    MalformedFrameError
+        It is longer than a frame may be; nothing was sent.
+    """
     body = dumps(value).encode()
+    if len(body) > MAX_FRAME_BYTES:
+        raise MalformedFrameError(
+            f"{len(body) >> 20} MiB of session data at once; {MAX_FRAME_BYTES >> 20} MiB are allowed. Write them to a "
+            "file, and put its path into the session data"
+        )
     sock.sendall(_LENGTH.pack(len(body)) + body)
 
 
@@ -50,37 +71,79 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 class FrameReader:
-    """The frames that arrive on a socket that does not block."""
+    """The frames that the process ``sender`` sends, from now on, to a socket that does not block."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, sender: int) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # the kernel tells the sender of each piece
         self._sock = sock
+        self._sender = sender
         self._buffer = bytearray()
         self.closed = False
+        self.has_more = False  # the last ``read`` did not read all that was there
 
     def read(self) -> Iterator[Any]:
-        """All frames that are there, whole ones only."""
-        with contextlib.suppress(BlockingIOError):
-            while part := self._receive():
-                self._buffer += part
-                yield from self._frames()
-            self.closed = True
-        yield from self._frames()
+        """Whole frames that have arrived: some of them, if there are many.
 
-    def _receive(self) -> bytes:
+        Raises
+        ------
+        MalformedFrameError
+            What has arrived is no frame. Nothing more can be read then.
+        """
+        self.has_more = True
         try:
-            return self._sock.recv(_CHUNK)
+            for _ in range(_CHUNKS_A_READ):
+                self.has_more = self._receive()
+                yield from self._frames()
+                if not self.has_more:
+                    return
+        except MalformedFrameError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self.closed, self.has_more = True, False
+
+    def _receive(self) -> bool:
+        """Whether something arrived."""
+        if self.closed:
+            return False
+        try:
+            part, ancillary, _, _ = self._sock.recvmsg(_CHUNK, socket.CMSG_SPACE(_CREDENTIALS.size))
+        except BlockingIOError:
+            return False
         except ConnectionResetError:
-            return b""
+            part, ancillary = b"", []
+        self.closed = not part
+        if _sender_of(ancillary) == self._sender:
+            self._buffer += part
+        return bool(part)
 
     def _frames(self) -> Iterator[Any]:
         start = 0
         try:
             while len(self._buffer) - start >= _LENGTH.size:
                 (size,) = _LENGTH.unpack_from(self._buffer, start)
+                if size > MAX_FRAME_BYTES:
+                    raise MalformedFrameError(f"a frame of {size} bytes; {MAX_FRAME_BYTES} are allowed")
                 end = start + _LENGTH.size + size
                 if len(self._buffer) < end:
                     break
-                yield loads(bytes(self._buffer[start + _LENGTH.size : end]))
+                yield _parsed(bytes(self._buffer[start + _LENGTH.size : end]))
                 start = end
         finally:
             del self._buffer[:start]
+
+
+def _sender_of(ancillary: list[tuple[int, int, bytes]]) -> int | None:
+    for level, kind, value in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            return int(_CREDENTIALS.unpack(value)[0])
+    return None
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return loads(body)
+    except (ValueError, RecursionError) as cause:
+        raise MalformedFrameError(f"a frame that is no JSON: {body[:80]!r}") from cause

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from smurfq.core.scripts import read_script
 from smurfq.errors import OperationAbortedError, OperationFailedError
+from smurfq.runner.exit_code import check_exit
+from smurfq.runner.forked_children import children_end_here
 from smurfq.runner.session import Session
 from smurfq.smurf_control import number_only_what_is_sent, script_connects_ahead
 from smurfq.tasks.task import operation
@@ -38,10 +40,10 @@ def run(session: Session, *, script: str, args: Sequence[str] = (), log: bool | 
     session.stage("script")
     number_only_what_is_sent(session)
     try:
-        with script_connects_ahead(session, path):
+        with script_connects_ahead(session, path), children_end_here():
             _run_as_main(path, source)
     except SystemExit as end:
-        _check_exit(script, end)
+        check_exit(script, end)
     except OperationAbortedError:
         raise
     except Exception as error:
@@ -59,19 +61,6 @@ def _run_as_main(path: Path, source: bytes) -> None:
     finally:
         if before is not None:
             sys.modules["__main__"] = before
-
-
-def _check_exit(script: str, end: SystemExit) -> None:
-    """Return where a script ended well; ``sys.exit`` takes a number or any object to be printed."""
-    code = end.code
-    if code is None or code == 0:
-        return
-    if isinstance(code, int):
-        raise OperationFailedError(f"{script} ended with exit code {code}", script=script, exit_code=code) from end
-    print(code, file=sys.stderr)
-    raise OperationFailedError(
-        f"{script} ended with exit code 1: {code}", script=script, exit_code=1, text=str(code)
-    ) from end
 
 
 def _failure(script: str, path: Path, error: Exception) -> OperationAbortedError | OperationFailedError:

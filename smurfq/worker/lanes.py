@@ -16,7 +16,7 @@ from types import FrameType
 
 from smurfq.core.slot import Lane
 from smurfq.errors import SmurfqError
-from smurfq.runner.process import die_with_parent
+from smurfq.runner.isolation import die_with_parent
 from smurfq.worker.keeper import LEASE_LOST_EXIT
 
 logger = logging.getLogger("smurfq.worker")

@@ -7,8 +7,11 @@ from typing import Any
 from celery._state import _task_stack
 
 from smurfq.client.connection import connection_of
+from smurfq.runner.exit_code import check_exit
+from smurfq.runner.forked_children import children_end_here
 from smurfq.runner.session import Session
 from smurfq.workflows import catalogue
+from smurfq.workflows.definition import Definition
 from smurfq.workflows.host import SessionHost
 from smurfq.workflows.running import Workflow
 
@@ -30,6 +33,8 @@ def run_workflow(
         There is no such workflow, or a parameter is refused. Nothing was queued.
     WorkflowHaltedError
         Too few slots were left, or too many were dropped.
+    OperationFailedError
+        It ended with another exit code than 0.
     """
     _be_a_producer()
     definition = catalogue.find(workflow, session.settings.scripts.folders)
@@ -43,9 +48,18 @@ def run_workflow(
         host=SessionHost(session),
         workflow_id=session.session_id,
     ):
-        returned = definition.run(params or {})
+        returned = _run(definition, params)
     if returned is not None:
         session.data["returned"] = returned
+
+
+def _run(definition: Definition, params: dict[str, Any] | None) -> Any:
+    """What the workflow returns; None if it ends with ``sys.exit(0)``. Processes that it forks do not come back."""
+    try:
+        with children_end_here():
+            return definition.run(params or {})
+    except SystemExit as end:
+        check_exit(f"workflow {definition.name}", end)
 
 
 def _be_a_producer() -> None:

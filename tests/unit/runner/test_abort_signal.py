@@ -10,14 +10,14 @@ from collections.abc import Iterator
 import pytest
 
 from smurfq.errors import OperationAbortedError
-from smurfq.runner.process import ABORT_SIGNAL, AbortSignal, _Outbox
+from smurfq.runner.abort_signal import ABORT_SIGNAL, AbortSignal, FrameSender
 
 
 @pytest.fixture
 def abort() -> Iterator[None]:
     """The signal's handler, as an operation has it."""
     here, there = socket.socketpair()
-    before = signal.signal(ABORT_SIGNAL, _Outbox(here).raise_abort)
+    before = signal.signal(ABORT_SIGNAL, FrameSender(here).raise_abort)
     yield
     signal.signal(ABORT_SIGNAL, before)
     here.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -30,7 +33,7 @@ def test_frames_cut_anywhere_arrive_whole(pair: Pair) -> None:
             wire.send(capture, value)
         stream = sink.recv(1 << 20)
     there.setblocking(False)
-    reader = wire.FrameReader(there)
+    reader = wire.FrameReader(there, sender=os.getpid())
     found = []
     for start in range(0, len(stream), 7):
         here.sendall(stream[start : start + 7])
@@ -40,6 +43,53 @@ def test_frames_cut_anywhere_arrive_whole(pair: Pair) -> None:
     here.close()
     assert list(reader.read()) == []
     assert reader.closed
+
+
+def test_what_another_process_writes_is_dropped_also_in_the_middle_of_a_frame(pair: Pair) -> None:
+    here, there = pair
+    there.setblocking(False)
+    reader = wire.FrameReader(there, sender=os.getpid())
+    body = b'{"k":"a"}'
+    here.sendall(struct.pack("!Q", len(body)) + body[:4])
+    pid = os.fork()
+    if pid == 0:
+        here.sendall(b"garbage")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    here.sendall(body[4:])
+    assert list(reader.read()) == [{"k": "a"}]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"\xff" * 8, struct.pack("!Q", wire.MAX_FRAME_BYTES + 1), struct.pack("!Q", 2) + b"{]"],
+    ids=["a huge length", "too long a frame", "no JSON"],
+)
+def test_what_is_no_frame_ends_the_reading(pair: Pair, sent: bytes) -> None:
+    here, there = pair
+    there.setblocking(False)
+    reader = wire.FrameReader(there, sender=os.getpid())
+    here.sendall(sent)
+    with pytest.raises(wire.MalformedFrameError):
+        list(reader.read())
+    assert reader.closed
+
+
+def test_one_that_never_stops_to_write_does_not_hold_the_reader(pair: Pair) -> None:
+    here, there = pair
+    there.setblocking(False)
+    reader = wire.FrameReader(there, sender=os.getpid())
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(OSError):
+            while True:
+                here.sendall(b"garbage")
+        os._exit(0)
+    here.close()
+    for _ in range(10):
+        assert list(reader.read()) == []
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def test_open_files_travel_with_a_job(pair: Pair) -> None:

@@ -1,0 +1,21 @@
+"""Tells whether a process still runs the program that it was forked with, or has replaced it by ``exec``.
+
+The kernel keeps a flag for each process from its fork until it calls ``exec``. A process cannot set the flag, and can
+clear it in no other way.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PF_FORKNOEXEC = 0x40  # of include/linux/sched.h
+_FLAGS = 6  # the place of the flags in /proc/PID/stat, behind the name
+
+
+def is_still_fork(pid: int) -> bool | None:
+    """Whether a process, dead ones not yet waited for included, never called ``exec``; None if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return bool(int(fields[_FLAGS]) & _PF_FORKNOEXEC)
+    except (OSError, ValueError, IndexError):
+        return None

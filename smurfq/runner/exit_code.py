@@ -1,0 +1,38 @@
+"""The exit codes of scripts and workflows: those of ``python``, and one rule for what counts as success."""
+
+from __future__ import annotations
+
+import sys
+
+from smurfq.errors import OperationFailedError
+
+DIED = 70  # of an operation's process that could not give its result
+
+
+def exit_code(end: SystemExit) -> int:
+    """The exit code that ``python`` gives to a process that ends with this exception."""
+    code = end.code
+    if code is None:
+        return 0
+    if not isinstance(code, int):
+        return 1
+    return code & 0xFF if -(2**63) <= code < 2**63 else 0xFF
+
+
+def check_exit(what: str, end: SystemExit) -> None:
+    """Return where a script or workflow ended with ``sys.exit()``, ``sys.exit(None)`` or ``sys.exit(0)``.
+
+    Raises
+    ------
+    OperationFailedError
+        It ended with anything else; ``sys.exit`` takes a number or any object, which is printed.
+    """
+    code = end.code
+    if code is None or (isinstance(code, int) and code == 0):
+        return
+    if isinstance(code, int):
+        raise OperationFailedError(f"{what} ended with exit code {code}", script=what, exit_code=code) from end
+    print(code, file=sys.stderr)
+    raise OperationFailedError(
+        f"{what} ended with exit code 1: {code}", script=what, exit_code=1, text=str(code)
+    ) from end
