@@ -46,10 +46,14 @@ def server_name(number: int) -> str:
 def other_server(name: str, slot: str) -> str | None:
     """The smurf server that has the register ``name``, if it is not the one of ``slot``."""
     server, _, rest = name.partition(":")
-    if not server.startswith(_ROOT) and rest.split(":")[0] != _TREE:
+    if not _is_slots(server) and rest.split(":")[0] != _TREE:
         return None
     number = _number(slot)
     return None if number is not None and server == server_name(number) else server
+
+
+def _is_slots(server: str) -> bool:
+    return server.startswith(_ROOT) and server.removeprefix(_ROOT).isdecimal()
 
 
 def _number(slot: str) -> int | None:
@@ -99,7 +103,7 @@ def _guard_channels(ca: Any, slot: str) -> None:
 
     @wraps(create)
     def create_own_channel(pvname: Any, *args: Any, **kwargs: Any) -> Any:
-        server = other_server(pvname.decode() if isinstance(pvname, bytes) else str(pvname), slot)
+        server = other_server(pvname.decode(errors="replace") if isinstance(pvname, bytes) else str(pvname), slot)
         if server is not None:
             raise _refusal(server, slot)
         return create(pvname, *args, **kwargs)
@@ -122,7 +126,7 @@ def _guard_config(det_config: Any, slot: str) -> None:
 
     @wraps(connect)
     def connect_own(config: Any, offline: bool = False, *args: Any, **kwargs: Any) -> Any:
-        if not offline and str(config.slot) != str(number):
+        if not offline and config.slot is not None and str(config.slot) != str(number):
             raise _refusal(server_name(config.slot), slot)
         return connect(config, offline, *args, **kwargs)
 
@@ -131,14 +135,13 @@ def _guard_config(det_config: Any, slot: str) -> None:
 
 def _refusal(server: str, slot: str) -> Exception:
     """The error for opening ``server``; it is printed too, once, since a script may swallow it."""
-    number = server.removeprefix(_ROOT)
-    is_slot = server.startswith(_ROOT) and number.isdecimal()
     if _number(slot) is None:
         whose = "this is a workflow, which drives no card by itself"
         then = "submit an operation or a script to that slot"
     else:
         whose = f"this run drives {slot} only"
-        then = f"submit it by `smurfq run … --slot {slot.rpartition('slot')[0]}slot{number}`" if is_slot else ""
+        other = slot.rpartition("slot")[0] + "slot" + server.removeprefix(_ROOT)
+        then = f"submit it by `smurfq run … --slot {other}`" if _is_slots(server) else ""
     message = f"{server} was not opened: {whose}. No register was touched" + (f"; {then}" if then else "")
     if server not in _said:
         _said.add(server)

@@ -29,6 +29,7 @@ CHILD_PYTHON = Path(sys.modules["smurfq.smurf_control.own_slot"].__file__ or "")
         ("dev_epics:AMCc", "dev_epics"),
         ("shm-smrf-sp01:Crate:Sensors:Slots:3:CarrierInfo", None),
         ("cryostat:thermometer:AMCc", None),
+        ("smurf_server_status:uptime", None),
         ("AMCc:enable", None),
         ("", None),
     ],
