@@ -11,6 +11,7 @@ from smurfq.core import operations, submission
 from smurfq.core.parameters import is_number
 from smurfq.core.previous_steps import previous_steps
 from smurfq.core.priorities import priority_number
+from smurfq.core.scripts import check_arguments
 from smurfq.core.slot import WORKFLOWS, Lane
 from smurfq.errors import ParameterError, UnknownSlotError, UnsupportedOptionError
 from smurfq.store.admission import LockCheck, Unique
@@ -75,11 +76,14 @@ def check_request(
     accepted = headers.get(submission.ACCEPTED)
     if accepted is not None and not is_number(accepted):
         raise _error(operation, submission.ACCEPTED, "a time in seconds since 1970, or absent", accepted)
+    params = operations.check(operation.name, params)
+    if "script" in params:
+        check_arguments(params["args"], slot)
     return Checked(
         operation,
         slot,
         lane,
-        operations.check(operation.name, params),
+        params,
         previous_steps(operation.name, args),
         unique=_UNIQUE[unique],
         owner=str(options.pop("owner", None) or headers.get(submission.OWNER) or owner),

@@ -77,6 +77,10 @@ class OperationFailedError(OperationError):
     """The operation raised, or its library reported failure."""
 
 
+class OtherSlotError(OperationFailedError, PermissionError):
+    """The operation tried to open a slot that is not its own; no register of that was touched."""
+
+
 class OperationAbortedError(OperationError):
     """The operation was aborted; it has ended and its processes are gone."""
 

@@ -1,13 +1,18 @@
-"""Which scripts `run` may run, and where it may log: below a site's folders, links and ``..`` resolved."""
+"""Which scripts `run` may run, with which arguments, and where it may log: below a site's folders, links resolved."""
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from smurfq.core.slot import SlotId
 from smurfq.errors import ParameterError
+
+_SLOT = re.compile(r"(?:crate0*(\d+)slot)?0*(\d+)", re.ASCII)
 
 
 def check_script(script: str, folders: Sequence[Path]) -> Path:
@@ -78,6 +83,40 @@ def check_log(log: bool | str, folders: Sequence[Path]) -> bool | str:
             allowed=[str(folder) for folder in folders],
         )
     return str(real)
+
+
+def check_arguments(args: Sequence[str], slot: str) -> None:
+    """Return if no ``--slot`` among a script's arguments names another slot than the one it is submitted to.
+
+    sodetlib's ``-N`` and abbreviations of ``--slot`` may mean anything in another script: they are passed on.
+
+    Raises
+    ------
+    ParameterError
+        One names another slot.
+    """
+    own = SlotId.parse(slot)
+    crate, number = str(own.crate), str(own.slot)
+    for named in _slot_arguments(args):
+        match = _SLOT.fullmatch(named)
+        if match is not None and (match[1] or crate, match[2]) != (crate, number):
+            raise ParameterError(
+                f"run: --slot {named} among the script's arguments contradicts {slot}, which it is submitted to: "
+                "a script drives that slot only. Leave it out, or submit to the other slot",
+                operation="run",
+                parameter="args",
+                got=named,
+                slot=slot,
+            )
+
+
+def _slot_arguments(args: Sequence[str]) -> Iterator[str]:
+    """The values of ``--slot``, given in one word or in two; behind ``--`` there are no options."""
+    options = list(itertools.takewhile(lambda word: word != "--", args))
+    for word, following in itertools.zip_longest(options, options[1:], fillvalue=""):
+        name, equals, value = word.partition("=")
+        if name == "--slot":
+            yield (value if equals else following).strip()
 
 
 def _real(path: Path) -> Path:

@@ -49,8 +49,13 @@ def reset_signals() -> None:
 
 
 def reset_multiprocessing() -> None:
-    """Let the operation have children: Celery's pool marks its own as daemons, also in the standard library."""
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    """Let the operation have children: Celery's pool marks its own as daemons, also in the standard library.
+
+    The pool's key is one of billiard, which cannot be given to a child that is spawned.
+    """
+    config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    config["daemon"] = False
+    config["authkey"] = multiprocessing.process.AuthenticationString(config["authkey"])  # type: ignore[attr-defined]
 
 
 def reset_logging() -> None:

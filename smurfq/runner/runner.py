@@ -23,6 +23,7 @@ from smurfq.errors import (
     OperationError,
     OperationFailedError,
     OperationTimeLimitError,
+    OtherSlotError,
 )
 from smurfq.runner import process, processes
 from smurfq.runner.abort import Stage, Why
@@ -46,6 +47,7 @@ logger = get_logger(__name__)
 MAKE_SAFE = "make_safe"
 _MAKE_SAFE_LIMIT_S = 20.0
 _DAY_S = 86_400.0
+_KINDS = {kind.__name__: kind for kind in (OperationFailedError, OtherSlotError)}
 
 
 @dataclass(frozen=True)
@@ -332,7 +334,8 @@ def _error(job: Job, ending: Ending) -> OperationError | None:
     if result["aborted"]:  # by sodetlib's stop_point at a stop
         return OperationAbortedError(f"{what} ended at a safe point: a stop was asked for", fields)
     inner = {k: v for k, v in result["fields"].items() if k not in fields}
-    text = result["message"] if result["type"] == "OperationFailedError" else f"{result['type']}: {result['message']}"
-    return OperationFailedError(
+    kind = _KINDS.get(result["type"])
+    text = result["message"] if kind else f"{result['type']}: {result['message']}"
+    return (kind or OperationFailedError)(
         f"{what} failed: {text}", {**fields, **inner, "raised": result["type"], "traceback": result["traceback"]}
     )

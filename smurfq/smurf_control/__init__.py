@@ -2,8 +2,8 @@
 
 ``libraries`` imports them and says which they are, ``paths`` sets what they hard-code, ``opening`` opens a
 slot, ``registers`` goes to EPICS straight where pysmurf would hang, ``making_safe`` clears up after an
-operation that had to be killed, ``state`` reads a slot's state. Importing this package imports none of the
-libraries.
+operation that had to be killed, ``state`` reads a slot's state, ``own_slot`` lets a process open no other
+slot. Importing this package imports none of the libraries.
 """
 
 from smurfq.smurf_control.libraries import (
@@ -15,6 +15,7 @@ from smurfq.smurf_control.libraries import (
 )
 from smurfq.smurf_control.making_safe import make_safe
 from smurfq.smurf_control.opening import open_slot
+from smurfq.smurf_control.own_slot import limit_to_slot
 from smurfq.smurf_control.paths import apply_paths
 from smurfq.smurf_control.publishing import number_only_what_is_sent
 from smurfq.smurf_control.registers import card_answers, restart_link
@@ -28,6 +29,7 @@ __all__ = [
     "assert_no_channel_access",
     "card_answers",
     "edited_since",
+    "limit_to_slot",
     "make_safe",
     "number_only_what_is_sent",
     "open_slot",

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from smurfq.core.slot import SlotId
 from smurfq.errors import OperationFailedError
+from smurfq.smurf_control.own_slot import server_name
 
 _APP: Final = "AMCc:FpgaTopLevel:AppTop:AppCore:"
 _RTM: Final = _APP + "RtmCryoDet:"
@@ -30,7 +31,7 @@ _LINK_BACK_S: Final = 15.0
 
 def epics_root(slot: str) -> str:
     """The name under which a slot's registers stand: ``smurf_server_s2``."""
-    return f"smurf_server_s{SlotId.parse(slot).slot}"
+    return server_name(SlotId.parse(slot).slot)
 
 
 def all_tones(band: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smurfq.core.scripts import read_script
-from smurfq.errors import OperationAbortedError, OperationFailedError
+from smurfq.errors import OperationAbortedError, OperationFailedError, OtherSlotError
 from smurfq.runner.exit_code import check_exit
 from smurfq.runner.forked_children import children_end_here
 from smurfq.runner.session import Session
@@ -32,7 +32,8 @@ def run(session: Session, *, script: str, args: Sequence[str] = (), log: bool | 
     ParameterError
         The script does not lie below one of the site's script folders.
     OperationFailedError
-        It raised, or ended with another exit code than 0.
+        It raised, or ended with another exit code than 0; ``OtherSlotError`` where it tried
+        to open a slot that is not its own.
     """
     path, source = read_script(script, session.settings.scripts.folders)
     sys.argv = [script, *args]
@@ -44,7 +45,7 @@ def run(session: Session, *, script: str, args: Sequence[str] = (), log: bool | 
             _run_as_main(path, source)
     except SystemExit as end:
         check_exit(script, end)
-    except OperationAbortedError:
+    except (OperationAbortedError, OtherSlotError):
         raise
     except Exception as error:
         raise _failure(script, path, error) from error

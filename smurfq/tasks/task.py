@@ -21,10 +21,11 @@ from kombu.exceptions import OperationalError
 
 from smurfq import identity, operation_environment, smurf_control
 from smurfq.app import SmurfqApp, app
-from smurfq.core import operations, session
+from smurfq.core import operations
+from smurfq.core import session as events
 from smurfq.core.previous_steps import previous_steps
 from smurfq.core.process_id import ProcessId
-from smurfq.core.scripts import check_log, check_script
+from smurfq.core.scripts import check_arguments, check_log, check_script
 from smurfq.core.session import Outcome, SessionHeader, SessionRecord
 from smurfq.core.slot import queue_name
 from smurfq.core.submission import OWNER
@@ -42,6 +43,7 @@ from smurfq.runner.leftovers import end_leftovers_of_card
 from smurfq.runner.process import Body
 from smurfq.runner.room import room
 from smurfq.runner.runner import Job, Runner
+from smurfq.runner.session import Session
 from smurfq.runner.supervisor import Supervisor
 from smurfq.store import Batch, patiently
 from smurfq.store.connection import AWAY
@@ -58,8 +60,14 @@ T = TypeVar("T", bound="OperationTask")
 
 
 def resolve(name: str) -> Body:
-    """The function that an operation runs."""
-    return BODIES[name]
+    """The function that an operation's process runs; it can open no slot but the operation's."""
+    body = BODIES[name]
+
+    def on_own_slot(session: Session, **params: Any) -> None:
+        smurf_control.limit_to_slot(session.slot)
+        body(session, **params)
+
+    return on_own_slot
 
 
 def operation(body: Body) -> OperationTask:
@@ -153,6 +161,7 @@ class OperationTask(Task):  # type: ignore[misc]
         if "script" in self._params:
             check_script(self._params["script"], self.app.settings.scripts.folders)
             check_log(self._params["log"], self.app.settings.log_folders)
+            check_arguments(self._params["args"], slot)
         if (leash := self._leash()) is not None:
             leash.require(f"{operation.name} on {slot}")
         self._take_card(worker, task_id)
@@ -394,7 +403,7 @@ class OperationTask(Task):  # type: ignore[misc]
     def _note(self, task_id: str, writer: str, text: str) -> None:
         """Log a line, and add it to the record as a message."""
         logger.warning("%s[%s]: %s", self.name, task_id, text)
-        batch = Batch(task_id, writer, 0, [session.message(text, time.time())])
+        batch = Batch(task_id, writer, 0, [events.message(text, time.time())])
         patiently(lambda: self.app.records.append(batch))
 
     def _look_for_emergency(self, supervisor: Supervisor) -> None:

@@ -353,10 +353,26 @@ def test_a_bad_step_sent_by_a_worker_fails_that_step_only(site: LiveSite) -> Non
         last.parent.get(timeout=WITHIN_S)
 
 
+def test_a_worker_rejects_arguments_that_name_another_slot(site: LiveSite) -> None:
+    from celery import Celery
+
+    ran = site.folder / "ran"
+    script = site.script("other.py", f"open({str(ran)!r}, 'w')")
+    bare = Celery(broker=app.settings.redis_url, backend=app.settings.redis_url, set_as_current=False)
+    bare.conf.update({key: app.conf[key] for key in ("task_queues", "broker_transport_options")})
+    kwargs = {"slot": SLOT, "script": script, "args": ["--slot", "2"]}
+    sent = app.AsyncResult(bare.send_task("smurfq.run", kwargs=kwargs, queue=SLOT).id)
+    bare.close()
+    with pytest.raises(ParameterError, match=f"--slot 2 .* contradicts {SLOT}"):
+        sent.get(timeout=WITHIN_S)
+    assert not ran.exists()
+
+
 @pytest.mark.parametrize(
     ("name", "kwargs", "options", "error", "words"),
     [
         ("smurfq.run", {"slot": SLOT}, {}, ParameterError, "script"),
+        ("smurfq.run", {"slot": SLOT, "script": "/a.py", "args": ["--slot", "2"]}, {}, ParameterError, "contradicts"),
         ("smurfq.take_ivv", {"slot": SLOT}, {}, UnknownOperationError, "take_iv"),
         ("smurfq.test", {"slot": "crate1slot9"}, {}, UnknownSlotError, "crate1slot1"),
         ("smurfq.test", {}, {}, UnknownSlotError, "slot"),

@@ -18,7 +18,7 @@ from smurfq.client import Run
 from smurfq.client.connection import Connection
 from smurfq.workflows import SlotOutcome, Workflow, stream, streaming
 from tests.integration.live import ROOT, eventually
-from tests.integration.sim.simsite import SLOTS, SimSite
+from tests.integration.sim.simsite import DACS, SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(600)]
 USED = SLOTS[:2]
@@ -155,3 +155,13 @@ def test_an_abort_closes_the_streams_before_the_workflow_is_over(site: SimSite, 
         ended = newest(site, slot).record()
         assert (ended.outcome, ended.data["stream_on"]) == ("succeeded", False)
         assert ended.end_time <= record.end_time
+
+
+def test_a_workflow_opens_no_slot_by_itself(site: SimSite, at: Connection) -> None:
+    text = "from smurfq.workflows import *\n@workflow\ndef drive():\n    import epics\n"
+    path = site.live.script("drive.py", f"{text}    epics.caput('smurf_server_s{USED[0][-1]}:{DACS}', [1000] * 32)\n")
+    record = workflows.submit(path, slots=list(USED), connection=at).wait(LONG_S)
+    assert site.read(USED[0])["biases"] == [0.0] * 12
+    assert record.outcome == "failed"
+    assert record.error["type"] == "OtherSlotError"
+    assert "submit an operation or a script to that slot" in record.error["message"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from smurfq.core import scripts
-from smurfq.core.scripts import check_log, check_script, read_script
+from smurfq.core.scripts import check_arguments, check_log, check_script, read_script
 from smurfq.errors import ParameterError
 
 
@@ -115,3 +115,45 @@ def test_a_log_stays_below_the_folders_for_logs(tmp_path: Path) -> None:
     for way in ("../passwd", "out/passwd", "/etc/passwd"):
         with pytest.raises(ParameterError, match="log_folders"):
             check_log(str(tmp_path / "logs" / way), allowed)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--slot", "3"],
+        ["--slot=3"],
+        ["--slot", "03"],
+        ["--slot", "crate1slot3"],
+        ["--bands", "2", "--slot"],
+        ["--slot", "left"],
+        ["--slots", "2", "4"],
+        ["-N", "2"],
+        ["-s", "2"],
+        ["--", "--slot", "2"],
+        ["--note", "slot 2"],
+    ],
+)
+def test_arguments_that_name_no_other_slot_pass(args: list[str]) -> None:
+    check_arguments(args, "crate1slot3")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--slot", "2"],
+        ["--slot=2"],
+        ["--bands", "0", "--slot", " 2"],
+        ["--slot", "3", "--slot", "2"],
+        ["--slot", "33"],
+        ["--slot", "crate1slot2"],
+        ["--slot=crate2slot3"],
+        ["--slot", "2" * 5000],
+    ],
+)
+def test_an_argument_that_names_another_slot_is_refused(args: list[str]) -> None:
+    with pytest.raises(
+        ParameterError, match=r"--slot \S+ among the script's arguments contradicts crate1slot3"
+    ) as caught:
+        check_arguments(args, "crate1slot3")
+    assert (caught.value.parameter, caught.value.slot) == ("args", "crate1slot3")

@@ -1,0 +1,1 @@
+"""The folder that an operation puts first on its children's ``PYTHONPATH``; it holds ``sitecustomize`` only."""

@@ -1,0 +1,153 @@
+"""Limits a process to its operation's slot: opening another slot's card raises before a register is touched.
+
+pysmurf, sodetlib and every use of pyepics create their channels by ``epics.ca.create_channel``, which is wrapped.
+Children inherit the limit: forked ones as they are, a Python that is started by ``child_python/sitecustomize.py``,
+which loads this file by itself. So this module needs the standard library only, and imports little of it. A client of
+Channel Access that is not pyepics, and a Python that is started without this process's environment, are not limited.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # typing's own would slow the start of each child down
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+VARIABLE = "SMURF_OWN_SLOT"  # what a child reads: the slot's id, or the workflows' name
+_ROOT = "smurf_server_s"
+_TREE = "AMCc"  # the top of every smurf server's registers, whatever its name
+_CHILD_PYTHON = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child_python")  # noqa: PTH100, PTH118, PTH120
+
+_said: set[str] = set()
+
+
+def limit_to_slot(slot: str) -> None:
+    """Limit this process and its children to ``slot``; what is no slot's id, as ``workflows``, may open none."""
+    os.environ[VARIABLE] = slot
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != _CHILD_PYTHON]
+    os.environ["PYTHONPATH"] = os.pathsep.join([_CHILD_PYTHON, *paths])
+    _install(slot)
+
+
+def limit_child() -> None:
+    """Limit this process as its environment says."""
+    if slot := os.environ.get(VARIABLE):
+        _install(slot)
+
+
+def server_name(number: int) -> str:
+    """The name of a slot's smurf server, with which the names of its registers begin: ``smurf_server_s2``."""
+    return f"{_ROOT}{number}"
+
+
+def other_server(name: str, slot: str) -> str | None:
+    """The smurf server that has the register ``name``, if it is not the one of ``slot``."""
+    server, _, rest = name.partition(":")
+    if not _is_slots(server) and rest.split(":")[0] != _TREE:
+        return None
+    number = _number(slot)
+    return None if number is not None and server == server_name(number) else server
+
+
+def _is_slots(server: str) -> bool:
+    return server.startswith(_ROOT) and server.removeprefix(_ROOT).isdecimal()
+
+
+def _number(slot: str) -> int | None:
+    digits = slot.rpartition("slot")[2]
+    return int(digits) if digits.isdecimal() else None
+
+
+def _install(slot: str) -> None:
+    guards: dict[str, Callable[[Any], None]] = {
+        "epics.ca": lambda module: _guard_channels(module, slot),
+        "sodetlib.det_config": lambda module: _guard_config(module, slot),
+    }
+    sys.meta_path.insert(0, _GuardFinder(guards))
+    for name, guard in guards.items():
+        if name in sys.modules:
+            guard(sys.modules[name])
+
+
+class _GuardFinder:
+    """Finds the guarded modules as others do, and has each guarded once it is loaded."""
+
+    def __init__(self, guards: dict[str, Callable[[Any], None]]) -> None:
+        self._guards = guards
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        guard = self._guards.get(name)
+        if guard is None:
+            return None
+        finders = [finder for finder in sys.meta_path if finder is not self]
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in finders)), None)
+        if spec is None or spec.loader is None:
+            return spec
+        load = spec.loader.exec_module
+
+        def load_and_guard(module: Any) -> None:
+            load(module)
+            guard(module)
+
+        spec.loader.exec_module = load_and_guard  # type: ignore[method-assign]
+        return spec
+
+
+def _guard_channels(ca: Any, slot: str) -> None:
+    from functools import wraps
+
+    create = ca.create_channel
+
+    @wraps(create)
+    def create_own_channel(pvname: Any, *args: Any, **kwargs: Any) -> Any:
+        server = other_server(pvname.decode(errors="replace") if isinstance(pvname, bytes) else str(pvname), slot)
+        if server is not None:
+            raise _refusal(server, slot)
+        return create(pvname, *args, **kwargs)
+
+    ca.create_channel = create_own_channel
+
+
+def _guard_config(det_config: Any, slot: str) -> None:
+    """Have a DetConfig use the operation's slot unless told otherwise, and open no other."""
+    from functools import wraps
+
+    kind, number = det_config.DetConfig, _number(slot)
+    load, connect = kind.load_config_files, kind.get_smurf_control
+
+    @wraps(load)
+    def load_own(config: Any, slot: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if slot is None:
+            slot = number if config.slot is None else config.slot
+        return load(config, slot, *args, **kwargs)
+
+    @wraps(connect)
+    def connect_own(config: Any, offline: bool = False, *args: Any, **kwargs: Any) -> Any:
+        if not offline and config.slot is not None and str(config.slot) != str(number):
+            raise _refusal(server_name(config.slot), slot)
+        return connect(config, offline, *args, **kwargs)
+
+    kind.load_config_files, kind.get_smurf_control = load_own, connect_own
+
+
+def _refusal(server: str, slot: str) -> Exception:
+    """The error for opening ``server``; it is printed too, once, since a script may swallow it."""
+    if _number(slot) is None:
+        whose = "this is a workflow, which drives no card by itself"
+        then = "submit an operation or a script to that slot"
+    else:
+        whose = f"this run drives {slot} only"
+        other = slot.rpartition("slot")[0] + "slot" + server.removeprefix(_ROOT)
+        then = f"submit it by `smurfq run … --slot {other}`" if _is_slots(server) else ""
+    message = f"{server} was not opened: {whose}. No register was touched" + (f"; {then}" if then else "")
+    if server not in _said:
+        _said.add(server)
+        print(f"smurfq: {message}", file=sys.stderr, flush=True)
+    try:
+        from smurfq.errors import OtherSlotError
+    except ImportError:  # a child's Python may be one without smurfq
+        return PermissionError(message)
+    return OtherSlotError(message, slot=slot, server=server)
