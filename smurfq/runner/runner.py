@@ -25,6 +25,7 @@ from smurfq.errors import (
 )
 from smurfq.runner import process, processes
 from smurfq.runner.abort import Stage, Why
+from smurfq.runner.aftercare import MAKE_SAFE, Aftercare
 from smurfq.runner.ends import Ends
 from smurfq.runner.listener import Listener
 from smurfq.runner.old_logs import remove_old_logs
@@ -39,7 +40,6 @@ from smurfq.store.feeds import Feeds
 
 logger = get_logger(__name__)
 
-MAKE_SAFE = "make_safe"
 _MAKE_SAFE_LIMIT_S = 20.0
 _DAY_S = 86_400.0
 
@@ -125,7 +125,8 @@ class Runner:
         )
         output = Output(job.log, self._log_file(job, started), scribe.add, logger.info)
         spare = self._take()
-        supervisor = self._supervisor(job, spare, output, scribe.add)
+        aftercare = Aftercare(job.op_name, job.task_id, scribe.add, lambda params: self.make_safe(job, params))
+        supervisor = self._supervisor(job, spare, output, aftercare.add)
         listener = Listener(job.task_id, self._app.verbs, supervisor, job.every_second, job.is_process)
         try:
             scribe.start()
@@ -133,15 +134,15 @@ class Runner:
             job.on_start(spare.pid)
             scribe.add(_begun(job, started, output.path))
             ending = supervisor.run(_wire_job(job), [output.write_end, *job.locks])
-            self._after(job, ending, scribe)
-            self._ends.keep(job.task_id, scribe.unwritten(), _end(job, ending, complete=False))
+            self._after(job, ending, scribe, aftercare)
+            self._ends.keep(job.task_id, scribe.unwritten(), _end(job, ending, aftercare.text, complete=False))
         finally:
             listener.close()
             scribe.close()
             supervisor.close()
         if scribe.dropped:
             logger.warning("%d pieces of log were not kept live while Redis was away", scribe.dropped)
-        return self._finish(job, ending)
+        return self._finish(job, ending, aftercare)
 
     def _supervisor(self, job: Job, spare: Spare, output: Output, add: Callable[[Event], None]) -> Supervisor:
         abort_grace_s, kill_grace_s = job.graces_s
@@ -161,8 +162,8 @@ class Runner:
             remove_old_logs(path.parents[1], at - _DAY_S * self._settings.redis.result_expires_days)
         return path
 
-    def _after(self, job: Job, ending: Ending, scribe: Scribe) -> None:
-        """Say what was left behind; leave the card safe if the operation could not do so itself.
+    def _after(self, job: Job, ending: Ending, scribe: Scribe, aftercare: Aftercare) -> None:
+        """Say what was left behind; have the card looked at, and left safe.
 
         Nothing here waits for Redis: a card must not stay as it was left for as long as that is away.
         """
@@ -174,16 +175,15 @@ class Runner:
             error = _error(job, ending)
             add(events.header(time.time(), degraded=True, error=describe_error(error) if error else None))
             add(events.message(str(error), time.time()))
-        if job.card and (ending.stage is Stage.KILLED or ending.result is None):
-            findings = self.make_safe(job, killed={"killed": job.op_name, "stage": scribe.last_stage})
-            add(events.data_set({MAKE_SAFE: findings}, time.time()))
-            add(events.message(f"the card: {findings.get('text') or findings}", time.time()))
+        if job.card:
+            aftercare.run(
+                died=ending.stage is Stage.KILLED or ending.result is None,
+                succeeded=_error(job, ending) is None,
+                stage=scribe.last_stage,
+            )
 
-    def make_safe(self, job: Job, killed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What a new process found and did to leave the card safe after an operation had to be killed.
-
-        ``killed`` tells the operation and the stage that it was in, where they are known.
-        """
+    def make_safe(self, job: Job, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What a new process found on the card and did to leave it safe; ``params`` are those of `make_safe`."""
         found: dict[str, Any] = {}
 
         def collect(event: Event) -> None:
@@ -195,7 +195,7 @@ class Runner:
             op_name=MAKE_SAFE,
             slot=job.slot,
             publisher=job.publisher,
-            params=killed or {},
+            params=params or {},
             environment=job.environment,
             graces_s=(1.0, 1.0),
             time_limit_s=_MAKE_SAFE_LIMIT_S,
@@ -209,9 +209,10 @@ class Runner:
             found["error"] = (ending.result or {}).get("message") or processes.exit_words(ending.exit_code, ending.oom)
         return found
 
-    def _finish(self, job: Job, ending: Ending) -> dict[str, Any]:
-        error, complete = _error(job, ending), self._all_came(job)
-        end, writer = _end(job, ending, complete=complete), f"end-{uuid()}"
+    def _finish(self, job: Job, ending: Ending, aftercare: Aftercare) -> dict[str, Any]:
+        aftercare.note(job.slot, self._app.store)
+        error, complete = _error(job, ending, aftercare.text), self._all_came(job)
+        end, writer = _end(job, ending, aftercare.text, complete=complete), f"end-{uuid()}"
         written = patiently(lambda: self._app.records.end(job.task_id, writer, end))
         self._ends.forget(job.task_id)
         if not written and error is None:
@@ -248,8 +249,8 @@ def _begun(job: Job, started: float, log: Path | None) -> Event:
     return events.header(started, status="running", start_time=started, **more)
 
 
-def _end(job: Job, ending: Ending, *, complete: bool) -> Event:
-    error = _error(job, ending)
+def _end(job: Job, ending: Ending, card: str, *, complete: bool) -> Event:
+    error = _error(job, ending, card)
     outcome = Outcome.SUCCEEDED
     if error is not None:
         outcome = Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
@@ -257,8 +258,15 @@ def _end(job: Job, ending: Ending, *, complete: bool) -> Event:
     return events.ended(time.time(), outcome, described, complete=complete)
 
 
-def _error(job: Job, ending: Ending) -> OperationError | None:
-    """Why the operation did not succeed; None if it did."""
+def _error(job: Job, ending: Ending, card: str = "") -> OperationError | None:
+    """Why the operation did not succeed, and what was found on its ``card`` then; None if it succeeded."""
+    error = _cause(job, ending)
+    if error is None or not card:
+        return error
+    return type(error)(f"{error}; the card: {card}", error.fields)
+
+
+def _cause(job: Job, ending: Ending) -> OperationError | None:
     what = f"{job.op_name} on {job.slot}"
     fields: dict[str, Any] = {"operation": job.op_name, "slot": job.slot, "session_id": job.task_id}
     result = ending.result
@@ -268,8 +276,8 @@ def _error(job: Job, ending: Ending) -> OperationError | None:
             return OperationTimeLimitError(f"{what} was ended: {ending.plan.reason}", fields)
         how = {
             Stage.ASKED: "it ended at its next safe point",
-            Stage.SIGNALLED: "it was interrupted and cleaned up after itself",
-            Stage.KILLED: "it had to be killed; see data['make_safe'] for the state of the card",
+            Stage.SIGNALLED: "it was interrupted",
+            Stage.KILLED: "it had to be killed",
         }[ending.stage]
         if result is not None and result["ok"]:
             how = "it had just done its work"

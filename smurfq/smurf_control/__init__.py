@@ -13,12 +13,14 @@ from smurfq.smurf_control.libraries import (
     sodetlib_function,
     versions,
 )
-from smurfq.smurf_control.making_safe import make_safe
+from smurfq.smurf_control.making_safe import close_streams, make_safe
+from smurfq.smurf_control.noting import card_is_noted
 from smurfq.smurf_control.opening import open_slot
 from smurfq.smurf_control.paths import apply_paths
 from smurfq.smurf_control.registers import card_answers, restart_link
 from smurfq.smurf_control.scripts import script_connects_ahead
 from smurfq.smurf_control.state import read_state
+from smurfq.smurf_control.state_changes import state_of
 from smurfq.smurf_control.untuning import AMPLIFIERS_STAGE, untune, untuned_unless_done
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "apply_paths",
     "assert_no_channel_access",
     "card_answers",
+    "card_is_noted",
+    "close_streams",
     "edited_since",
     "make_safe",
     "open_slot",
@@ -34,6 +38,7 @@ __all__ = [
     "restart_link",
     "script_connects_ahead",
     "sodetlib_function",
+    "state_of",
     "untune",
     "untuned_unless_done",
     "versions",

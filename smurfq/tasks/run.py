@@ -11,7 +11,7 @@ from pathlib import Path
 from smurfq.core.scripts import read_script
 from smurfq.errors import OperationAbortedError, OperationFailedError
 from smurfq.runner.session import Session
-from smurfq.smurf_control import script_connects_ahead
+from smurfq.smurf_control import card_is_noted, script_connects_ahead
 from smurfq.tasks.task import operation
 
 _SODETLIB_ABORT = "OCSAbortError"
@@ -37,7 +37,7 @@ def run(session: Session, *, script: str, args: Sequence[str] = (), log: bool | 
     sys.path.insert(0, str(path.parent))
     session.stage("script")
     try:
-        with script_connects_ahead(session, path):
+        with card_is_noted(session), script_connects_ahead(session, path):
             _run_as_main(path, source)
     except SystemExit as end:
         _check_exit(script, end)
