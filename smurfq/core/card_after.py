@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+AS_AT_START = "as at the start"  # what is said of a card on which nothing was switched on
+
 
 class CardAfter(StrEnum):
     """What is done for the card after a run."""

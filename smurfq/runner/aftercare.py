@@ -9,7 +9,7 @@ from typing import Any
 from celery.utils.log import get_logger
 
 from smurfq.core import session as events
-from smurfq.core.card_after import CardAfter, LeftOn
+from smurfq.core.card_after import AS_AT_START, CardAfter, LeftOn
 from smurfq.core.session import Event
 from smurfq.runner.session import CARD_AT_START
 from smurfq.store.connection import AWAY, Client
@@ -55,7 +55,7 @@ class Aftercare:
         findings = self._make_safe({"policy": policy.value, "start": self._start, **killed})
         text = str(findings.get("text") or findings)
         left_on = findings.get("left_on") or (f"unknown: {findings['error']}" if "error" in findings else "")
-        if policy is not CardAfter.LOOK or left_on:
+        if policy is not CardAfter.LOOK or text != AS_AT_START:
             self.text = text
             self._add(events.data_set({MAKE_SAFE: findings}, time.time()))
             self._add(events.message(f"the card: {text}", time.time()))

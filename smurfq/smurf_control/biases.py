@@ -44,12 +44,17 @@ def raised(dacs: Sequence[int], start: Sequence[int], pairs: Pairs) -> list[int]
     return [group for group, (now, then) in enumerate(now_and_then) if not _is_between(now, then)]
 
 
-def put_back(dacs: Sequence[int], start: Sequence[int] | None, pairs: Pairs) -> list[int]:
-    """The counts of all DACs with the raised bias groups as at the start; as they are where that is not known."""
+def put_back(dacs: Sequence[int], start: Sequence[int] | None, pairs: Pairs, *, rescaled: bool = False) -> list[int]:
+    """The counts of all DACs with the raised bias groups as at the start; as they are where that is not known.
+
+    ``rescaled`` is for biases of another current mode than at the start: all that are not zero go back.
+    """
     counts = list(dacs)
-    for group in raised(dacs, start, pairs) if start is not None else ():
+    if start is None:
+        return counts
+    for group in raised(dacs, [0] * len(counts) if rescaled else start, pairs):
         for dac in pairs[group]:
-            counts[dac - 1] = (start or counts)[dac - 1]
+            counts[dac - 1] = start[dac - 1]
     return counts
 
 

@@ -114,10 +114,10 @@ class _MakeSafe:
         self._after |= {"bias_dacs": found, "relays": relays}
         if self._policy is CardAfter.LOOK or found is None:
             return
+        moves = relays is not None and relays != self._start.relays
         wanted = zero = biases.zeroed(found, self._pairs)
         if self._policy is CardAfter.RESTORE:
-            wanted = biases.put_back(found, self._start.bias_dacs, self._pairs)
-        moves = relays is not None and relays != self._start.relays
+            wanted = biases.put_back(found, self._start.bias_dacs, self._pairs, rescaled=moves)
         if moves:
             self._registers.put(BIAS_DACS, zero, self._left_s())
             write_relays(self._registers, self._start.relays or 0, self._left_s)
@@ -138,6 +138,7 @@ class _MakeSafe:
         expected = CardState(0, 0, 0, 0, [0] * 32, self._start.relays) if self._policy is CardAfter.OFF else self._start
         unknown = [name for name in (*SWITCHES, "bias_dacs") if self._after[name] is None]
         found, after = (switched_on(expected, state, self._pairs) for state in (self._found, self._after))
+        on = [words for name, words in after.items() if name != "tones"]
         return {
             "epics_root": epics_root(self._slot),
             "policy": self._policy.value,
@@ -145,7 +146,7 @@ class _MakeSafe:
             "found": self._found,
             "after": self._after,
             "unknown": unknown,
-            "left_on": ", ".join([*after.values(), *(f"{WORDS[name]} (does not answer)" for name in unknown)]),
-            "safe": not unknown and not after.keys() - {"tones"},
+            "left_on": ", ".join([*on, *(f"{WORDS[name]} (does not answer)" for name in unknown)]),
+            "safe": not unknown and not on,
             "text": summary(self._policy, expected, found, after, unknown),
         }

@@ -7,7 +7,7 @@ from dataclasses import fields
 from itertools import groupby
 from typing import Any, Final
 
-from smurfq.core.card_after import CardAfter
+from smurfq.core.card_after import AS_AT_START, CardAfter
 from smurfq.smurf_control.biases import Pairs, raised, voltages
 from smurfq.smurf_control.card_state import CardState
 
@@ -64,11 +64,12 @@ def summary(
     parts = {
         "turned off": [words for name, words in gone.items() if name not in back],
         "put back as at the start": [words for name, words in gone.items() if name in back],
-        _STILL_ON[policy] if expected != CardState() else _ON_NOW: list(after.values()),
+        _STILL_ON[policy] if expected != CardState() else _ON_NOW: [after[name] for name in after if name != "tones"],
+        "with more tones than at the start": [after[name] for name in after if name == "tones"],
         "does not answer, may be on": [WORDS[name] for name in unknown],
     }
     text = "; ".join(f"{what}: {', '.join(words)}" for what, words in parts.items() if words)
-    return text or ("all was off" if policy is CardAfter.OFF else "as at the start")
+    return text or ("all was off" if policy is CardAfter.OFF else AS_AT_START)
 
 
 def state_of(values: Mapping[str, Any]) -> CardState:
@@ -91,7 +92,7 @@ def _tones(start: Sequence[int] | None, now: Sequence[int] | None) -> str:
     if now is None:
         return ""
     more = {band: count - then for band, (count, then) in enumerate(zip(now, start or [0] * len(now), strict=True))}
-    return ", ".join(f"{count} tones of band {band}" for band, count in more.items() if count > 0)
+    return ", ".join(f"{count} in band {band}" for band, count in more.items() if count > 0)
 
 
 def _ranges(groups: Iterable[int]) -> str:

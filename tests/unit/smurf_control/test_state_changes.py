@@ -55,6 +55,11 @@ def test_amplifiers_are_never_touched() -> None:
     assert put_back(dacs(9.0, 9.0, 9.0), [0] * 8, PAIRS)[6:] == [77, 78]
 
 
+def test_biases_of_another_current_mode_go_back_unless_they_are_zero() -> None:
+    start, now = dacs(6.0, 6.0, 0.0), dacs(1.0, 0.0, 1.0)
+    assert put_back(now, start, PAIRS, rescaled=True) == dacs(6.0, 0.0, 0.0)
+
+
 def test_biases_stay_where_the_start_is_not_known() -> None:
     assert put_back(dacs(9.0, 9.0, 9.0), None, PAIRS) == dacs(9.0, 9.0, 9.0)
 
@@ -77,14 +82,14 @@ def test_what_a_run_switched_on_is_named() -> None:
         "waveform playback",
         "biases of groups 0, 2 (3 V)",
         "relays of the bias lines (0x3; at the start 0x0)",
-        "4 tones of band 1",
+        "4 in band 1",
     ]
     after = {"tones": found["tones"]}
     text = summary(CardAfter.RESTORE, QUIET, found, after, ["streaming"])
     assert text == (
         "turned off: the g3 file (session 17), waveform playback; put back as at the start: biases of groups 0, 2 "
-        "(3 V), relays of the bias lines (0x3; at the start 0x0); STILL ON: 4 tones of band 1; does not answer, may be "
-        "on: streaming"
+        "(3 V), relays of the bias lines (0x3; at the start 0x0); with more tones than at the start: 4 in band 1; "
+        "does not answer, may be on: streaming"
     )
 
 
