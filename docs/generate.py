@@ -55,7 +55,7 @@ _LEAVES: Mapping[str, str] = {
     "set_biases": "`biases`, in V by bias group, as read back",
     "zero_biases": "`biases`, in V by bias group, as read back",
     "bias_dets": "`biases`, in V by bias group, as set",
-    "all_off": "nothing",
+    "all_off": "`streams`: which stream and waveform were turned off",
     "stream": "`stream_on`, `last_updated` (each second), `stream_id`, `sid`",
     "check_state": "`channel_mask`, `downsample_factor`, `agg_time`, `open_g3stream`, `pysmurf_action`, "
     "`pysmurf_action_timestamp`, `stream_tag`, `last_update`, `stream_id`, `num_active_channels`",

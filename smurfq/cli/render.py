@@ -86,7 +86,9 @@ def final_lines(record: SessionRecord, *, data: bool = True) -> Iterator[Text]:
         yield Text(error_text(record), "red")
         cut = short(record.session_id)
         yield Text(f"`smurfq show {cut}` tells more, `smurfq logs {cut}` its output", "dim")
-    elif data and record.data:
+    elif (found := record.data.get("make_safe")) and not found.get("safe", True):
+        yield Text(f"the card: {clean(str(found.get('text')))}", "bold yellow")
+    if not record.error and data and record.data:
         yield Text(f"data = {data_text(record)}")
 
 
@@ -124,6 +126,8 @@ def show_status(console: Console, status: SlotStatus) -> None:
         console.print(Text(f"  {clean(str(status.hold))}", "yellow"))
     if status.lock:
         console.print(Text(f"  {clean(str(status.lock))}", "yellow"))
+    if status.left_on:
+        console.print(Text(f"  {clean(str(status.left_on))}", "bold red"))
     for run in status.running:
         console.print(_running_text(run))
     if not status.running:

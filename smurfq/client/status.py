@@ -11,6 +11,7 @@ from typing import Any
 from smurfq.client.connection import Connection
 from smurfq.client.waiting import plain_name
 from smurfq.core import keys
+from smurfq.core.card_after import LeftOn
 from smurfq.core.jsonsafe import loads
 from smurfq.core.priorities import priority_name
 from smurfq.core.session import BULK_FIELDS, Event, SessionHeader
@@ -19,6 +20,7 @@ from smurfq.core.submission import OWNER
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.bridge import BridgeBoard, Health
 from smurfq.store.holds import Hold
+from smurfq.store.left_on import LeftOnNotes
 from smurfq.store.locks import Lock
 from smurfq.store.queues import Waiting
 
@@ -75,6 +77,7 @@ class SlotStatus:
     last: SessionHeader | None
     bridge: Health | None
     lock: Lock | None = None
+    left_on: LeftOn | None = None
 
     @property
     def alive(self) -> bool:
@@ -89,6 +92,7 @@ class SlotStatus:
             "workers": [asdict(worker) for worker in self.workers],
             "hold": asdict(self.hold) if self.hold else None,
             "lock": asdict(self.lock) if self.lock else None,
+            "left_on": self.left_on.to_dict() if self.left_on else None,
             "running": [run.to_dict() for run in self.running],
             "waiting": [waiting_dict(item) for item in self.waiting],
             "last": summary(self.last) if self.last else None,
@@ -126,6 +130,7 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
     holds, locks = connection.holds.of(slots), connection.locks.of(slots)
     waiting = connection.queues.waiting_of(slots)
     last = connection.records.last(slots)
+    left_on = LeftOnNotes(connection.redis).of(slots)
     bridge = bridge_health(connection)
     return {
         slot: SlotStatus(
@@ -137,6 +142,7 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
             last=last.get(slot),
             bridge=bridge,
             lock=locks.get(slot),
+            left_on=left_on.get(slot),
         )
         for slot in slots
     }

@@ -53,6 +53,11 @@ def dirty(publisher: str) -> str:
     return f"smurfq:dirty:{publisher}"
 
 
+def left_on(slot: str) -> str:
+    """String: what a run left on on the slot's card, and which run (JSON)."""
+    return f"smurfq:left_on:{slot}"
+
+
 def lease(queue: str) -> str:
     """String: the token of the worker that may serve this queue."""
     return f"smurfq:lease:{queue}"

@@ -273,7 +273,7 @@ _TABLE: tuple[Operation, ...] = (
     Operation(
         "all_off",
         "control",
-        "Turns off tones, flux ramp, biases and amplifiers.",
+        "Turns off tones, flux ramp, biases and amplifiers, closes streams and stops waveforms.",
         (
             Parameter("disable_amps", "flag", True, "turn the amplifiers off too"),
             Parameter("disable_tones", "flag", True, "turn tones, flux ramp and biases off"),

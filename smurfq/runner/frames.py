@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from smurfq.core.jsonsafe import nested_deeper
 from smurfq.core.messages import MAX_DEPTH
+from smurfq.runner.session import CARD_AT_START
 from smurfq.runner.wire import MalformedFrameError
 
 _LATEST_S: Final = 2.5e11  # the year 9892: what is later is no date
@@ -50,6 +51,7 @@ _SHAPES: Final[Mapping[str, tuple[Mapping[str, Check], Mapping[str, Check]]]] = 
     "stage": ({"t": _is_time, "name": _is(str)}, {}),
     "data": ({"t": _is_time}, {"set": _is_table, "remove": _is_names, "replace": _is(bool), "kept": _is(bool)}),
     "header": ({"t": _is_time, "set": _is_header}, {}),
+    CARD_AT_START: ({"t": _is_time}, {"state": lambda value: value is None or _is_table(value)}),
     "feed": ({"t": _is_time, "name": _is_name, "slot": _is_name, "data": _is_table}, {}),
     "result": (
         {"ok": _is(bool)},

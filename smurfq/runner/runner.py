@@ -27,6 +27,7 @@ from smurfq.errors import (
 )
 from smurfq.runner import process, processes
 from smurfq.runner.abort import Stage, Why
+from smurfq.runner.aftercare import MAKE_SAFE, Aftercare
 from smurfq.runner.ends import Ends
 from smurfq.runner.listener import Listener
 from smurfq.runner.old_logs import remove_old_logs
@@ -44,7 +45,6 @@ from smurfq.store.fence import Running
 
 logger = get_logger(__name__)
 
-MAKE_SAFE = "make_safe"
 _MAKE_SAFE_LIMIT_S = 20.0
 _DAY_S = 86_400.0
 _KINDS = {kind.__name__: kind for kind in (OperationFailedError, OtherSlotError)}
@@ -143,7 +143,8 @@ class Runner:
 
         output = Output(job.log, self._log_file(job, started), add, logger.info)
         spare = self._take()
-        supervisor = self._supervisor(job, spare, output, add)
+        aftercare = Aftercare(job.op_name, job.task_id, add, lambda params: self.make_safe(job, params))
+        supervisor = self._supervisor(job, spare, output, aftercare.add)
         listener = Listener(job.task_id, self._app.verbs, supervisor, every_second, job.is_process)
         try:
             scribe.start()
@@ -151,15 +152,15 @@ class Runner:
             job.on_start(spare.pid)
             add(_begun(job, started, output.path))
             ending = supervisor.run(_wire_job(job), [output.write_end, *job.locks])
-            self._after(job, ending, scribe)
-            self._ends.keep(job.task_id, scribe.unwritten(), _end(job, ending, {"complete": False}))
+            self._after(job, ending, add, aftercare, scribe.last_stage)
+            self._ends.keep(job.task_id, scribe.unwritten(), _end(job, ending, aftercare.text, {"complete": False}))
         finally:
             listener.close()
             scribe.close()
             supervisor.close()
         if scribe.dropped:
             logger.warning("%d pieces of log were not kept live while Redis was away", scribe.dropped)
-        return self._finish(job, ending, loss, started)
+        return self._finish(job, ending, aftercare, loss, started)
 
     def _supervisor(self, job: Job, spare: Spare, output: Output, add: Callable[[Event], None]) -> Supervisor:
         abort_grace_s, kill_grace_s = job.graces_s
@@ -179,12 +180,13 @@ class Runner:
             remove_old_logs(path.parents[1], at - _DAY_S * self._settings.redis.result_expires_days)
         return path
 
-    def _after(self, job: Job, ending: Ending, scribe: Scribe) -> None:
-        """Say what was left behind; leave the card safe if the operation could not do so itself.
+    def _after(
+        self, job: Job, ending: Ending, add: Callable[[Event], None], aftercare: Aftercare, last_stage: str | None
+    ) -> None:
+        """Say what was left behind; have the card looked at, and left safe.
 
         Nothing here waits for Redis: a card must not stay as it was left for as long as that is away.
         """
-        add = scribe.add
         if ending.left_behind:
             text = f"ended processes that {job.op_name} had left behind: {', '.join(ending.left_behind)}"
             add(events.message(text, time.time()))
@@ -192,16 +194,15 @@ class Runner:
             error = _error(job, ending)
             add(events.header(time.time(), degraded=True, error=describe_error(error) if error else None))
             add(events.message(str(error), time.time()))
-        if job.card and (ending.stage is Stage.KILLED or ending.result is None):
-            findings = self.make_safe(job, killed={"killed": job.op_name, "stage": scribe.last_stage})
-            add(events.data_set({MAKE_SAFE: findings}, time.time()))
-            add(events.message(f"the card: {findings.get('text') or findings}", time.time()))
+        if job.card:
+            aftercare.run(
+                died=ending.stage is Stage.KILLED or ending.result is None,
+                succeeded=_error(job, ending) is None,
+                stage=last_stage,
+            )
 
-    def make_safe(self, job: Job, killed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What a new process found and did to leave the card safe after an operation had to be killed.
-
-        ``killed`` tells the operation and the stage that it was in, where they are known.
-        """
+    def make_safe(self, job: Job, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What a new process found on the card and did to leave it safe; ``params`` are those of `make_safe`."""
         found: dict[str, Any] = {}
 
         def collect(event: Event) -> None:
@@ -213,7 +214,7 @@ class Runner:
             op_name=MAKE_SAFE,
             slot=job.slot,
             publisher=job.publisher,
-            params=killed or {},
+            params=params or {},
             environment=job.environment,
             running=job.running,
             record=job.record,
@@ -229,11 +230,14 @@ class Runner:
             found["error"] = (ending.result or {}).get("message") or processes.exit_words(ending.exit_code, ending.oom)
         return found
 
-    def _finish(self, job: Job, ending: Ending, loss: RedisLoss, started: float) -> dict[str, Any]:
-        error = _error(job, ending)
+    def _finish(
+        self, job: Job, ending: Ending, aftercare: Aftercare, loss: RedisLoss, started: float
+    ) -> dict[str, Any]:
+        aftercare.note(job.slot, self._app.store)
+        error = _error(job, ending, aftercare.text)
         drained = self._drained(job)
         self._find_files(job, started)
-        end = _end(job, ending, loss.end(drained, published=job.card))
+        end = _end(job, ending, aftercare.text, loss.end(drained, published=job.card))
         writer = f"end-{uuid()}"
         written = patiently(lambda: self._app.records.end(job.task_id, writer, end))
         self._ends.forget(job.task_id)
@@ -292,8 +296,8 @@ def _begun(job: Job, started: float, log: Path | None) -> Event:
     return events.header(started, status="running", start_time=started, **more)
 
 
-def _end(job: Job, ending: Ending, more: Mapping[str, Any]) -> Event:
-    error = _error(job, ending)
+def _end(job: Job, ending: Ending, card: str, more: Mapping[str, Any]) -> Event:
+    error = _error(job, ending, card)
     outcome = Outcome.SUCCEEDED
     if error is not None:
         outcome = Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
@@ -301,8 +305,15 @@ def _end(job: Job, ending: Ending, more: Mapping[str, Any]) -> Event:
     return events.ended(time.time(), outcome, described, **more)
 
 
-def _error(job: Job, ending: Ending) -> OperationError | None:
-    """Why the operation did not succeed; None if it did."""
+def _error(job: Job, ending: Ending, card: str = "") -> OperationError | None:
+    """Why the operation did not succeed, and what was found on its ``card`` then; None if it succeeded."""
+    error = _cause(job, ending)
+    if error is None or not card:
+        return error
+    return type(error)(f"{error}; the card: {card}", error.fields)
+
+
+def _cause(job: Job, ending: Ending) -> OperationError | None:
     what = f"{job.op_name} on {job.slot}"
     fields: dict[str, Any] = {"operation": job.op_name, "slot": job.slot, "session_id": job.task_id}
     result = ending.result
@@ -312,8 +323,8 @@ def _error(job: Job, ending: Ending) -> OperationError | None:
             return OperationTimeLimitError(f"{what} was ended: {ending.plan.reason}", fields)
         how = {
             Stage.ASKED: "it ended at its next safe point",
-            Stage.SIGNALLED: "it was interrupted and cleaned up after itself",
-            Stage.KILLED: "it had to be killed; see data['make_safe'] for the state of the card",
+            Stage.SIGNALLED: "it was interrupted",
+            Stage.KILLED: "it had to be killed",
         }[ending.stage]
         if result is not None and result["ok"]:
             how = "it had just done its work"

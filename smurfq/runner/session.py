@@ -16,6 +16,7 @@ from smurfq.core.stages import new_stages
 from smurfq.errors import OperationAbortedError
 from smurfq.runner import wire
 
+CARD_AT_START = "card"  # the kind of a frame that is for the runner, and not for the record
 _POLL_S = 0.05
 
 
@@ -180,6 +181,10 @@ class Session:
     def header(self, **values: Any) -> None:
         """Set fields of the record's header: ``software``, ``tunefile``, ``simulated``, ``degraded``."""
         self._emit(events.header(time.time(), **{name: plain(value) for name, value in values.items()}))
+
+    def note_card(self, state: Mapping[str, Any] | None) -> None:
+        """Have the card looked at when the operation has ended, and compared with its ``state`` at the start."""
+        self._emit({"k": CARD_AT_START, "t": time.time(), "state": state})
 
     def stop_point(self) -> None:
         """Return, or raise if an abort was asked for.

@@ -13,7 +13,8 @@ from smurfq.smurf_control.libraries import (
     sodetlib_function,
     versions,
 )
-from smurfq.smurf_control.making_safe import make_safe
+from smurfq.smurf_control.making_safe import close_streams, make_safe
+from smurfq.smurf_control.noting import card_is_noted
 from smurfq.smurf_control.opening import open_slot
 from smurfq.smurf_control.own_slot import limit_to_slot
 from smurfq.smurf_control.paths import apply_paths
@@ -21,6 +22,7 @@ from smurfq.smurf_control.publishing import number_only_what_is_sent
 from smurfq.smurf_control.registers import card_answers, restart_link
 from smurfq.smurf_control.scripts import script_connects_ahead
 from smurfq.smurf_control.state import read_state
+from smurfq.smurf_control.state_changes import state_of
 from smurfq.smurf_control.untuning import AMPLIFIERS_STAGE, untune, untuned_unless_done
 
 __all__ = [
@@ -28,6 +30,8 @@ __all__ = [
     "apply_paths",
     "assert_no_channel_access",
     "card_answers",
+    "card_is_noted",
+    "close_streams",
     "edited_since",
     "limit_to_slot",
     "make_safe",
@@ -38,6 +42,7 @@ __all__ = [
     "restart_link",
     "script_connects_ahead",
     "sodetlib_function",
+    "state_of",
     "untune",
     "untuned_unless_done",
     "versions",

@@ -1,131 +1,152 @@
-"""What is done for a card whose operation had to be killed: stream closed, waveforms stopped, biases zeroed.
+"""Leaves the card safe after a run: closes its stream, stops its waveforms, puts its biases and relays back.
 
 It runs in a process of its own, since the operation's is gone, and goes to EPICS straight, since a hung card
-is what an operation is often killed for.
+is what an operation is often killed for. docs/decisions/0023-the-card-after-a-run.md tells why it does what.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from smurfq.core.slot import SlotId
-from smurfq.smurf_control.registers import (
-    BIAS_DACS,
-    ENABLE_STREAMING,
-    OPEN_G3STREAM,
-    SESSION_ID,
-    WAVEFORM_ENABLE,
-    Registers,
-    epics_root,
+from smurfq.core.card_after import CardAfter
+from smurfq.smurf_control import biases
+from smurfq.smurf_control.card_state import (
+    CARD_REGISTERS,
+    RELAY_REGISTERS,
+    SWITCHES,
+    TONE_REGISTERS,
+    CardState,
+    look_at_card,
+    number,
+    numbers,
+    read_relays,
+    read_tones,
+    write_relays,
 )
+from smurfq.smurf_control.registers import BIAS_DACS, SESSION_ID, Registers, epics_root
+from smurfq.smurf_control.state_changes import WORDS, summary, switched_on
 
 BUDGET_S: Final = 10.0
 _STEP_S: Final = 2.0
 _CONNECT_S: Final = 4.0  # a server that is there answers within milliseconds, unless the machine is overloaded
-_TURNED_OFF: Final = (ENABLE_STREAMING, OPEN_G3STREAM, WAVEFORM_ENABLE)
-_WORDS: Final = {
-    ENABLE_STREAMING: "streaming",
-    OPEN_G3STREAM: "the g3 file",
-    SESSION_ID: "the g3 file's session",
-    WAVEFORM_ENABLE: "waveform playback",
-    "bias_dacs_up": "biases",
-}
-_NUM_BIAS_GROUPS: Final = 12
+_CLOSES_WITHIN_S: Final = 3.0
 
 
-def make_safe(slot: str) -> dict[str, Any]:
-    """Close the stream, stop waveform playback and zero the biases; what was found, done and read back.
+def make_safe(
+    slot: str,
+    policy: CardAfter = CardAfter.OFF,
+    start: CardState | None = None,
+    noted_dacs: list[int] | None = None,
+) -> dict[str, Any]:
+    """Leave the card of a run as ``policy`` says; what was found, done and read back.
 
-    Takes at most ``BUDGET_S`` seconds, whatever answers. ``safe`` is true where all was read back as off;
-    false where something is known to be on, or does not answer: ``unknown`` names the latter.
+    ``start`` is the card's state at the run's start. Takes at most ``BUDGET_S`` seconds, whatever answers. ``safe`` is
+    true where all that was to be off was read back so; ``unknown`` names what does not answer. ``left_on`` says in
+    words what is still on that was off at the start. ``noted_dacs`` are the biases that an earlier run left: where
+    they have been set since, they are no longer its own.
     """
-    deadline = time.monotonic() + BUDGET_S
-
-    def left_s() -> float:
-        return max(0.05, min(_STEP_S, deadline - time.monotonic()))
-
-    registers = Registers(slot, (*_TURNED_OFF, SESSION_ID, BIAS_DACS), _CONNECT_S)
-    found: dict[str, Any] = {}
-    after: dict[str, Any] = {}
-    for name in _TURNED_OFF:
-        found[name] = _number(registers.get(name, left_s()))
-        registers.put(name, 0, left_s())
-        after[name] = _number(registers.get(name, left_s()))
-    values = registers.get(BIAS_DACS, left_s())
-    dacs = bias_dacs(slot) if values is not None else ()
-    found["bias_dacs_up"] = up = _up(values, dacs)
-    if up:
-        registers.put(BIAS_DACS, zeroed(values, up), left_s())
-        values = registers.get(BIAS_DACS, left_s())
-    after["bias_dacs_up"] = _up(values, dacs)
-    if registers.wait_for(SESSION_ID, 0, left_s()):  # told to close, it still writes; the next one would find it open
-        after[SESSION_ID] = _number(registers.get(SESSION_ID, left_s()))
-    return {
-        "epics_root": epics_root(slot),
-        "found": found,
-        "after": after,
-        "unknown": [name for name, value in after.items() if value is None],
-        "safe": all(value is not None and not value for value in after.values()),
-        "text": _in_words(found, after),
-    }
+    return _MakeSafe(slot, policy, start or CardState()).run(noted_dacs)
 
 
-def bias_dacs(slot: str) -> tuple[int, ...]:
-    """The numbers (1-32) of the DACs that bias detectors, by the slot's pysmurf configuration.
-
-    The others hold the amplifiers' gates and drains and must keep their values. Where the configuration
-    cannot be read, it is SMuRF's usual order: bias group g has DACs 2g+1 and 2g+2.
-    """
-    try:
-        pairs = _configured_pairs(slot)
-    except Exception:  # noqa: BLE001 - any fault of a configuration file; the card is to be made safe all the same
-        pairs = [(2 * group + 1, 2 * group + 2) for group in range(_NUM_BIAS_GROUPS)]
-    return tuple(sorted({int(dac) for pair in pairs for dac in pair}))
+def close_streams(slot: str) -> dict[str, Any]:
+    """Close an open stream and stop waveforms, whoever began them; the findings of ``make_safe``."""
+    off = replace(look_at_card(slot), streaming=0, g3_file=0, session_id=0, playback=0)
+    return make_safe(slot, CardAfter.RESTORE, off)
 
 
-def zeroed(values: Iterable[Any], dacs: Iterable[int]) -> list[int]:
-    """The values of all DACs with those of ``dacs`` (1-32) at zero."""
-    numbers = [int(value) for value in values]
-    for dac in dacs:
-        numbers[dac - 1] = 0
-    return numbers
+class _MakeSafe:
+    def __init__(self, slot: str, policy: CardAfter, start: CardState) -> None:
+        self._slot = slot
+        self._policy = policy
+        self._start = start
+        self._pairs = biases.bias_pairs(slot)
+        self._deadline = time.monotonic() + BUDGET_S
+        optional = [*(RELAY_REGISTERS if start.relays is not None else ())]
+        optional += TONE_REGISTERS if start.tones is not None and policy is not CardAfter.OFF else ()
+        self._registers = Registers(slot, (*CARD_REGISTERS, *optional), _CONNECT_S)
+        self._found: dict[str, Any] = {}
+        self._after: dict[str, Any] = {}
 
+    def run(self, noted_dacs: list[int] | None) -> dict[str, Any]:
+        # A DAC keeps what was played last, so what stood on it before is put again.
+        before = None if self._policy is CardAfter.OFF else self._numbers()
+        if noted_dacs is not None and before != noted_dacs:
+            self._start = replace(self._start, bias_dacs=before)
+        self._found["session_id"] = self._get(SESSION_ID)
+        played = self._switch_off()
+        self._put_back(before, played)
+        self._wait_until_closed()
+        if self._start.tones is not None and self._policy is not CardAfter.OFF:
+            self._found["tones"] = self._after["tones"] = read_tones(self._registers, self._left_s)
+        return self._findings()
 
-def _configured_pairs(slot: str) -> list[Sequence[int]]:
-    from pysmurf.client.base.smurf_config import SmurfConfig
-    from sodetlib.det_config import DetConfig
+    def _left_s(self) -> float:
+        return max(0.05, min(_STEP_S, self._deadline - time.monotonic()))
 
-    config = DetConfig()
-    config.load_config_files(slot=SlotId.parse(slot).slot)
-    return list(SmurfConfig.read_json(config.pysmurf_file)["bias_group_to_pair"].values())
+    def _get(self, register: str) -> int | None:
+        return number(self._registers.get(register, self._left_s()))
 
+    def _numbers(self) -> list[int] | None:
+        return numbers(self._registers.get(BIAS_DACS, self._left_s()))
 
-def _up(values: Iterable[Any] | None, dacs: Sequence[int]) -> list[int] | None:
-    """The numbers of the DACs that are not at zero; None where they could not be read."""
-    if values is None:
-        return None
-    numbers = [int(value) for value in values]
-    return [dac for dac in dacs if dac <= len(numbers) and numbers[dac - 1] != 0]
+    def _switch_off(self) -> bool:
+        """Switch off stream and playback, where that is to be; whether playback was."""
+        for name, register in SWITCHES.items():
+            self._found[name] = self._after[name] = self._get(register)
+            if self._is_to_be_off(name):
+                self._registers.put(register, 0, self._left_s())
+                self._after[name] = self._get(register)
+        return bool(self._found["playback"] and self._after["playback"] == 0)
 
+    def _is_to_be_off(self, name: str) -> bool:
+        if self._policy is CardAfter.RESTORE:
+            known = getattr(self._start, name) is not None
+            return known and name in switched_on(self._start, self._found, self._pairs)
+        return self._policy is CardAfter.OFF
 
-def _in_words(found: dict[str, Any], after: dict[str, Any]) -> str:
-    """What was turned off, what is still on and what does not answer, in a line for people."""
-    turned_off = [words for name, words in _WORDS.items() if found.get(name) and after.get(name) in (0, [])]
-    still_on = [words for name, words in _WORDS.items() if after.get(name)]
-    unknown = [_WORDS[name] for name, value in after.items() if value is None]
-    parts = [
-        f"{what}: {', '.join(words)}"
-        for what, words in (
-            ("turned off", turned_off),
-            ("STILL ON", still_on),
-            ("does not answer, may be on", unknown),
-        )
-        if words
-    ]
-    return "; ".join(parts) or "all was off"
+    def _put_back(self, before: list[int] | None, played: bool) -> None:
+        """Put biases and relays as they are to be; biases are zero while relays move."""
+        found = before if before is not None else self._numbers()
+        relays = read_relays(self._registers, self._left_s) if self._start.relays is not None else None
+        self._found |= {"bias_dacs": found, "relays": relays}
+        self._after |= {"bias_dacs": found, "relays": relays}
+        if self._policy is CardAfter.LOOK or found is None:
+            return
+        moves = relays is not None and relays != self._start.relays
+        wanted = zero = biases.zeroed(found, self._pairs)
+        if self._policy is CardAfter.RESTORE:
+            wanted = biases.put_back(found, self._start.bias_dacs, self._pairs, rescaled=moves)
+        if moves:
+            self._registers.put(BIAS_DACS, zero, self._left_s())
+            write_relays(self._registers, self._start.relays or 0, self._left_s)
+            self._after["relays"] = read_relays(self._registers, self._left_s)
+        if moves or wanted != found or (played and self._policy is CardAfter.RESTORE):
+            self._registers.put(BIAS_DACS, wanted, self._left_s())
+            self._after["bias_dacs"] = self._numbers()
 
+    def _wait_until_closed(self) -> None:
+        """Wait for the g3 file: told to close, it is still written, and the next run would find its session open."""
+        closes = self._found["g3_file"] and self._after["g3_file"] == 0
+        if closes or self._policy is CardAfter.OFF:
+            within_s = max(0.05, min(_CLOSES_WITHIN_S, self._deadline - time.monotonic()))
+            self._registers.wait_for(SESSION_ID, 0, within_s)
+        self._after["session_id"] = self._get(SESSION_ID)
 
-def _number(value: Any) -> int | None:
-    return None if value is None else int(value)
+    def _findings(self) -> dict[str, Any]:
+        expected = CardState(0, 0, 0, 0, [0] * 32, self._start.relays) if self._policy is CardAfter.OFF else self._start
+        unknown = [name for name in (*SWITCHES, "bias_dacs") if self._after[name] is None]
+        found, after = (switched_on(expected, state, self._pairs) for state in (self._found, self._after))
+        on = [words for name, words in after.items() if name != "tones"]
+        return {
+            "epics_root": epics_root(self._slot),
+            "policy": self._policy.value,
+            "expected": expected.to_dict(),
+            "found": self._found,
+            "after": self._after,
+            "unknown": unknown,
+            "left_on": ", ".join([*on, *(f"{WORDS[name]} (does not answer)" for name in unknown)]),
+            "safe": not unknown and not on,
+            "text": summary(self._policy, expected, found, after, unknown),
+        }

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from smurfq.errors import OperationAbortedError, OperationFailedError
 from smurfq.smurf_control.answering import name_what_is_silent
+from smurfq.smurf_control.card_state import look_at_card
 from smurfq.smurf_control.closing import limit_closing
 from smurfq.smurf_control.configuration import load_config
 from smurfq.smurf_control.connecting import ConnectedAhead
-from smurfq.smurf_control.leaving import leave_quiet
+from smurfq.smurf_control.foreign_stream import foreign_stream, refuse_foreign_stream
 from smurfq.smurf_control.libraries import versions
 from smurfq.smurf_control.paths import apply_paths
 from smurfq.smurf_control.publishing import number_only_what_is_sent
@@ -26,18 +27,18 @@ _ANSWER_S: Final = 5.0
 
 @contextmanager
 def open_slot(
-    session: SessionProtocol, *, load_tune: bool = True, reads_only: bool = False
+    session: SessionProtocol, *, load_tune: bool = True, reads_only: bool = False, streams: bool = False
 ) -> Iterator[tuple[Any, Any]]:
     """A SmurfControl and a DetConfig of the session's slot, with the slot's tune loaded.
 
     ``reads_only`` makes no output folders and opens nothing to write. sodetlib's own abort, raised at one of
-    its stop points, leaves as ``OperationAbortedError``. Where the block raises, no stream stays open and no waveform
-    plays on.
+    its stop points, leaves as ``OperationAbortedError``. The card's state is noted before it is changed, so that the
+    runner can restore it if the operation fails. ``streams`` is for an operation that opens a stream: none may be open.
 
     Raises
     ------
     OperationFailedError
-        The card does not answer, or the slot has no tune although one is asked for.
+        The card does not answer, the slot has no tune although one is asked for, or a stream is open.
     OperationAbortedError
         sodetlib found at one of its stop points that it shall end.
     ConfigError
@@ -63,6 +64,12 @@ def open_slot(
             "smurf server running? If so and the card hangs, restart_rssi may help",
             slot=session.slot,
         )
+    if not reads_only:
+        state = look_at_card(session.slot)
+        session.note_card(state.to_dict())
+        refuse_foreign_stream(session.slot)
+        if streams and state.session_id:
+            raise foreign_stream(session.slot, state.session_id)
     tune = _tune(config, session.slot) if load_tune else None
     number_only_what_is_sent(session)
     control = config.get_smurf_control(
@@ -77,8 +84,7 @@ def open_slot(
         control.load_tune(tune)
         session.header(tunefile=tune)
     try:
-        with leave_quiet(session, control):
-            yield control, config
+        yield control, config
     except OCSAbortError as cause:
         raise OperationAbortedError(
             f"the operation on {session.slot} ended at one of sodetlib's stop points, as was asked",

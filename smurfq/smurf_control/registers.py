@@ -22,6 +22,7 @@ WAVEFORM_ENABLE: Final = _RTM + "LutCtrl:Ctrl:EnableCh"
 BIAS_DACS: Final = _RTM + "RtmSpiMax:TesBiasDacDataRegChArray"
 RAMP_ENABLE: Final = _RTM + "RtmSpiSr:CfgRegEnaBit"
 CRYOCARD: Final = _RTM + "SpiCryo:write"
+CRYOCARD_ANSWER: Final = _RTM + "SpiCryo:read"
 
 _ANSWER_S: Final = 2.0
 _LOOK_EVERY_S: Final = 0.05
@@ -39,34 +40,55 @@ def all_tones(band: int) -> str:
     return f"{_APP}SysgenCryo:Base[{band}]:CryoChannels:setAmplitudeScales"
 
 
+def amplitudes(band: int) -> str:
+    """The amplitudes of a band's tones, one a channel."""
+    return f"{_APP}SysgenCryo:Base[{band}]:CryoChannels:amplitudeScaleArray"
+
+
 class Registers:
     """Some registers of a slot, connected all at once; one that does not answer in time reads None."""
 
     def __init__(self, slot: str, suffixes: Iterable[str], connect_s: float = _ANSWER_S) -> None:
         import epics
 
-        root = epics_root(slot)
-        self._variables = {
-            suffix: epics.PV(f"{root}:{suffix}", auto_monitor=False, connection_timeout=connect_s)
-            for suffix in suffixes
-        }
-        deadline = time.monotonic() + connect_s
-        while time.monotonic() < deadline and not all(pv.connected for pv in self._variables.values()):
-            epics.ca.poll(evt=0.01, iot=0.1)
+        self._root = epics_root(slot)
+        self._failed = (epics.ca.ChannelAccessException, epics.ca.ChannelAccessGetFailure)
+        self._variables: dict[str, Any] = {}
+        self._connect(suffixes, connect_s)
 
     def get(self, suffix: str, timeout_s: float = _ANSWER_S) -> Any:
         """The value of a register, or None where it does not answer."""
-        variable = self._variables[suffix]
-        if not variable.connected:
-            return None
-        return variable.get(timeout=timeout_s, use_monitor=False)
+        for _ in range(2):
+            variable = self._variables[suffix]
+            if not variable.connected:
+                return None
+            try:
+                return variable.get(timeout=timeout_s, use_monitor=False)
+            except self._failed:  # its connection was lost while it was made; pyepics never finds its type then
+                self._connect([suffix], timeout_s)
+        return None
 
     def put(self, suffix: str, value: Any, timeout_s: float = _ANSWER_S) -> bool:
         """Whether the register confirmed the value."""
         variable = self._variables[suffix]
         if not variable.connected:
             return False
-        return bool(variable.put(value, wait=True, timeout=timeout_s) == 1)
+        try:
+            return bool(variable.put(value, wait=True, timeout=timeout_s) == 1)
+        except self._failed:
+            return False
+
+    def _connect(self, suffixes: Iterable[str], within_s: float) -> None:
+        import epics
+
+        made = {
+            suffix: epics.PV(f"{self._root}:{suffix}", auto_monitor=False, connection_timeout=within_s)
+            for suffix in suffixes
+        }
+        self._variables |= made
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline and not all(pv.connected for pv in made.values()):
+            epics.ca.poll(evt=0.01, iot=0.1)
 
     def wait_for(self, suffix: str, value: int, within_s: float) -> Any:
         """What a register reads once it is ``value``, or else after ``within_s`` or where it does not answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from smurfq.config import Settings
@@ -21,6 +22,9 @@ class SessionProtocol(Protocol):
 
     def add_message(self, text: Any) -> None:
         """Add a line for people to the record."""
+
+    def note_card(self, state: Mapping[str, Any] | None) -> None:
+        """Have the card looked at when the operation has ended, and compared with its ``state`` at the start."""
 
     def header(self, **values: Any) -> None:
         """Set fields of the record's header."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from smurfq.core.parameters import NUM_BANDS
-from smurfq.smurf_control.making_safe import bias_dacs, zeroed
+from smurfq.smurf_control.biases import bias_pairs, zeroed
 from smurfq.smurf_control.registers import BIAS_DACS, CRYOCARD, RAMP_ENABLE, Registers, all_tones
 from smurfq.smurf_control.session_protocol import SessionProtocol
 
@@ -50,7 +50,7 @@ def untune(slot: str, *, amplifiers: bool) -> dict[str, Any]:
     of_bands = [put(name, 0) for name in tones]  # each of them, whether or not another answers
     off = {"tones": all(of_bands), "flux ramp": put(RAMP_ENABLE, 0)}
     values = registers.get(BIAS_DACS, max(_LEAST_S, deadline - time.monotonic()))
-    off["biases"] = values is not None and put(BIAS_DACS, zeroed(values, bias_dacs(slot)))
+    off["biases"] = values is not None and put(BIAS_DACS, zeroed(values, bias_pairs(slot)))
     if amplifiers:
         off["amplifiers"] = put(CRYOCARD, _POWER_OFF)
     done, silent = ([what for what, is_off in off.items() if is_off is wanted] for wanted in (True, False))

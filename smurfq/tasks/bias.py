@@ -8,7 +8,7 @@ from typing import Any
 from smurfq.core.parameters import NUM_BIAS_GROUPS
 from smurfq.errors import OperationFailedError, ParameterError
 from smurfq.runner.session import Session
-from smurfq.smurf_control import open_slot, sodetlib_function
+from smurfq.smurf_control import close_streams, open_slot, sodetlib_function
 from smurfq.tasks.earlier import check_earlier
 from smurfq.tasks.keywords import keywords
 from smurfq.tasks.task import operation
@@ -78,12 +78,25 @@ def bias_dets(
 
 @operation
 def all_off(session: Session, *, disable_amps: bool = True, disable_tones: bool = True) -> None:
-    """Turn off tones, flux ramp and biases, and the amplifiers."""
+    """Turn off tones, flux ramp and biases, and the amplifiers; close streams and stop waveforms.
+
+    Raises
+    ------
+    OperationFailedError
+        A stream or a waveform did not go off.
+    """
     with open_slot(session, load_tune=False) as (control, _):
         if disable_tones:
             control.all_off()
         if disable_amps:
             control.C.write_ps_en(0)
+        closed = close_streams(session.slot)
+        session.data["streams"] = closed["text"]
+        if closed["left_on"]:
+            raise OperationFailedError(
+                f"all_off on {session.slot} could not turn off: {closed['left_on']}; look at the card",
+                slot=session.slot,
+            )
 
 
 def _check_one_for_each(biases: list[float] | None, groups: Sequence[int]) -> None:

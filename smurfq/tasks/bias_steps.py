@@ -18,7 +18,7 @@ from smurfq.tasks.task import operation
 def take_bgmap(session: Session, *, kwargs: dict[str, Any] | None = None, tag: str | None = None) -> None:
     """Find out which bias group every channel belongs to."""
     wanted = {"show_plots": False, **keywords(session.op_name, kwargs, g3_tag=tag)}
-    with open_slot(session) as (control, config):
+    with open_slot(session, streams=True) as (control, config):
         analysis = sodetlib_function("operations.bias_steps.take_bgmap")(control, config, **wanted)
     if is_analysed(session, analysis, "R0"):
         session.data.update(bgmap_results(analysis.filepath, analysis.bgmap).data)
@@ -79,7 +79,7 @@ def _measure(
     wanted: dict[str, Any],
     rfrac_range: Sequence[float],
 ) -> None:
-    with open_slot(session) as (control, config):
+    with open_slot(session, streams=True) as (control, config):
         if _goes_by_the_last_map(wanted):
             check_earlier(session.op_name, session.slot, config, "take_bgmap")
         analysis = sodetlib_function(function)(control, config, **wanted)

@@ -30,7 +30,7 @@ def take_iv(session: Session, *, kwargs: dict[str, Any] | None = None, tag: str 
     wanted = keywords(session.op_name, kwargs, g3_tag=tag)
     if (biases := wanted.get("biases")) is not None:
         wanted["biases"] = [float(bias) for bias in biases]  # sodetlib divides them in place
-    with open_slot(session) as (control, config):
+    with open_slot(session, streams=True) as (control, config):
         check_earlier(session.op_name, session.slot, config, "take_bgmap")
         _check_points({**config.dev.exp["iv_defaults"], **wanted})
         analysis = sodetlib_function("operations.iv.take_iv")(control, config, **wanted)

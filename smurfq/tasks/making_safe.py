@@ -1,4 +1,4 @@
-"""What the runner does after an operation that had to be killed.
+"""What the runner does for the card after an operation.
 
 Nobody can ask for it, so it is not in the operations table.
 """
@@ -6,16 +6,26 @@ Nobody can ask for it, so it is not in the operations table.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from smurfq import smurf_control
+from smurfq.core.card_after import CardAfter
 from smurfq.core.slot import publisher_id
-from smurfq.runner.runner import MAKE_SAFE
+from smurfq.runner.aftercare import MAKE_SAFE
 from smurfq.runner.session import Session
 from smurfq.tasks.setup import TUNING
 from smurfq.tasks.task import BODIES
 
 
-def make_safe(session: Session, *, killed: str | None = None, stage: str | None = None) -> None:
+def make_safe(
+    session: Session,
+    *,
+    policy: str = CardAfter.OFF,
+    start: dict[str, Any] | None = None,
+    noted_dacs: list[int] | None = None,
+    killed: str | None = None,
+    stage: str | None = None,
+) -> None:
     """Leave the card safe, and what was found and done as session data; see ``smurf_control.make_safe``.
 
     Where what was ``killed`` is a setup or relock, the slot is left untuned too, and its amplifiers off if that was
@@ -26,7 +36,8 @@ def make_safe(session: Session, *, killed: str | None = None, stage: str | None 
     if os.environ.get("SMURFPUB_ID") == publisher_id(session.slot, "state"):
         session.data["skipped"] = "the state lane only reads"
         return
-    session.data.update(smurf_control.make_safe(session.slot))
+    state = smurf_control.state_of(start or {})
+    session.data.update(smurf_control.make_safe(session.slot, CardAfter(policy), state, noted_dacs))
     if killed in TUNING:
         found = smurf_control.untune(session.slot, amplifiers=stage == smurf_control.AMPLIFIERS_STAGE)
         session.data["text"] += "; " + found["text"]

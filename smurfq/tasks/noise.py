@@ -33,7 +33,7 @@ def take_noise(
         The stream has gaps, or was a little too short after all.
     """
     wanted = keywords(session.op_name, kwargs, acq_time=duration, g3_tag=tag)
-    with open_slot(session) as (control, config):
+    with open_slot(session, streams=True) as (control, config):
         rate_hz = control.get_flux_ramp_freq() * 1000 / config.dev.exp["downsample_factor"]
         with _long_enough(duration, rate_hz, wanted):
             stream, found = sodetlib_function("noise.take_noise")(control, config, **wanted)

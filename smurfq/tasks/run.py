@@ -13,7 +13,7 @@ from smurfq.errors import OperationAbortedError, OperationFailedError, OtherSlot
 from smurfq.runner.exit_code import check_exit
 from smurfq.runner.forked_children import children_end_here
 from smurfq.runner.session import Session
-from smurfq.smurf_control import number_only_what_is_sent, script_connects_ahead
+from smurfq.smurf_control import card_is_noted, number_only_what_is_sent, script_connects_ahead
 from smurfq.tasks.task import operation
 
 _SODETLIB_ABORT = "OCSAbortError"
@@ -41,7 +41,7 @@ def run(session: Session, *, script: str, args: Sequence[str] = (), log: bool | 
     session.stage("script")
     number_only_what_is_sent(session)
     try:
-        with script_connects_ahead(session, path), children_end_here():
+        with card_is_noted(session), script_connects_ahead(session, path), children_end_here():
             _run_as_main(path, source)
     except SystemExit as end:
         check_exit(script, end)

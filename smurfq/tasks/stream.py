@@ -37,7 +37,7 @@ def stream(
         The streamer opened no file, or had another or none open at the end.
     """
     wanted = keywords(session.op_name, kwargs, stream_type=stream_type, subtype=subtype, tag=tag)
-    with open_slot(session, load_tune=load_tune) as (control, config):
+    with open_slot(session, load_tune=load_tune, streams=True) as (control, config):
         _check_filter(wanted.get("filter_cutoff"), control.get_flux_ramp_freq() * 1000)
         session.data.update(stream_id=config.stream_id, stream_on=False)
         session.stage("stream_on")

@@ -39,6 +39,7 @@ from smurfq.errors import (
 )
 from smurfq.reaper import Reaper
 from smurfq.runner import lock
+from smurfq.runner.aftercare import make_safe_again
 from smurfq.runner.leftovers import end_leftovers_of_card
 from smurfq.runner.process import Body
 from smurfq.runner.room import room
@@ -55,6 +56,7 @@ from smurfq.tasks.worker_context import WorkerContext, worker_of
 
 logger = get_logger(__name__)
 
+_NOT_DELAYED = ("all_off", "restart_rssi")  # by a card that may not answer: they are for that
 BODIES: dict[str, Body] = {}
 T = TypeVar("T", bound="OperationTask")
 
@@ -388,6 +390,11 @@ class OperationTask(Task):  # type: ignore[misc]
             findings = runner_of(self.app).make_safe(job)
             text = f"{reason}; the card: {findings.get('text') or findings}"
             self._note(job.task_id, "make-safe", f"the card was left unsafe: {text}")
+        elif job.op_name not in _NOT_DELAYED:
+            runner = runner_of(self.app)
+            text = patiently(lambda: make_safe_again(job.slot, self.app.store, lambda of: runner.make_safe(job, of)))
+            if text:
+                self._note(job.task_id, "make-safe-again", text)
 
     def _warn_of_edits(self, job: Job) -> None:
         """Say so, where somebody has edited pysmurf or sodetlib since this worker loaded them."""

@@ -37,7 +37,9 @@ def test_all_that_a_session_sends_is_let_through() -> None:
     session.header(software={"pysmurf": "7"}, simulated=True)
     session.header(tunefile=None)
     session.degraded = True
-    assert {frame["k"] for frame in sent} == {"data", "message", "stage", "feed", "header"}
+    session.note_card({"bias_dacs": [0, 1], "streaming": None})
+    session.note_card(None)
+    assert {frame["k"] for frame in sent} == {"data", "message", "stage", "feed", "header", "card"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smurfq.runner.runner import MAKE_SAFE
+from smurfq.runner.aftercare import MAKE_SAFE
 from smurfq.tasks.task import BODIES
 
 

@@ -1,0 +1,37 @@
+"""What is done for the card after a run, and how what a run left on is noted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+AS_AT_START = "as at the start"  # what is said of a card on which nothing was switched on
+
+
+class CardAfter(StrEnum):
+    """What is done for the card after a run."""
+
+    LOOK = "look"  # after a success: what the run left on is told
+    RESTORE = "restore"  # after a failure or abort: what the run switched on is switched off
+    OFF = "off"  # after a kill or a death: the stream, waveforms and biases are off, whoever switched them on
+
+
+@dataclass(frozen=True)
+class LeftOn:
+    """What a run left on: in words, with the state that was expected and the bias DACs after the run."""
+
+    text: str
+    session_id: str
+    op_name: str
+    time: float
+    expected: dict[str, Any] = field(default_factory=dict)
+    bias_dacs: list[int] | None = None
+    is_unsafe: bool = False  # it was to be off, and the next run switches it off first
+
+    def to_dict(self) -> dict[str, Any]:
+        """The note as a JSON object."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"left on by {self.op_name} {self.session_id[:8]}: {self.text}"

@@ -1,0 +1,104 @@
+"""Decides what is done for the card after a run, and has a new process do it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from celery.utils.log import get_logger
+
+from smurfq.core import session as events
+from smurfq.core.card_after import AS_AT_START, CardAfter, LeftOn
+from smurfq.core.session import Event
+from smurfq.runner.session import CARD_AT_START
+from smurfq.store.connection import AWAY, Client
+from smurfq.store.left_on import LeftOnNotes
+
+logger = get_logger(__name__)
+
+MAKE_SAFE = "make_safe"
+_TOLD_AFTER_SUCCESS = ("run",)  # what any other operation leaves on when it succeeds is in its contract
+
+MakeSafe = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+class Aftercare:
+    """The card of one run: its state at the start, and what was found and done after the run.
+
+    ``add`` takes the events for the record; ``make_safe`` runs `make_safe` with some parameters in a new process.
+    """
+
+    def __init__(self, op_name: str, task_id: str, add: Callable[[Event], None], make_safe: MakeSafe) -> None:
+        self._op_name = op_name
+        self._task_id = task_id
+        self._add = add
+        self._make_safe = make_safe
+        self._touched = False
+        self._start: dict[str, Any] | None = None
+        self.text = ""  # the state of the card, where it is worth telling
+        self._left: LeftOn | None = None
+
+    def add(self, event: Event) -> None:
+        """Take an event of the operation: one that tells the card's state at the start is kept, the others go on."""
+        if event["k"] != CARD_AT_START:
+            self._add(event)
+        elif not self._touched:
+            self._touched, self._start = True, event.get("state")
+
+    def run(self, *, died: bool, succeeded: bool, stage: str | None) -> None:
+        """Have the card looked at, and switched off what is to be off; what came of it goes into the record."""
+        policy = self._policy(died=died, succeeded=succeeded)
+        if policy is None:
+            return
+        killed = {"killed": self._op_name, "stage": stage} if died else {}
+        findings = self._make_safe({"policy": policy.value, "start": self._start, **killed})
+        text = str(findings.get("text") or findings)
+        left_on = findings.get("left_on") or (f"unknown: {findings['error']}" if "error" in findings else "")
+        if policy is not CardAfter.LOOK or text != AS_AT_START:
+            self.text = text
+            self._add(events.data_set({MAKE_SAFE: findings}, time.time()))
+            self._add(events.message(f"the card: {text}", time.time()))
+        if left_on:
+            expected, dacs = findings.get("expected", {}), findings.get("after", {}).get("bias_dacs")
+            is_unsafe = policy is not CardAfter.LOOK
+            self._left = LeftOn(left_on, self._task_id, self._op_name, time.time(), expected, dacs, is_unsafe)
+
+    def note(self, slot: str, client: Client) -> None:
+        """Note for `smurfq status` what the run left on; an earlier run's note stays while that is still on."""
+        if not self._touched and not self.text:
+            return
+        notes = LeftOnNotes(client)
+        try:
+            earlier = notes.of([slot]).get(slot)
+            if self._left is not None or (earlier is not None and not self._is_still_on(earlier)):
+                notes.write(slot, self._left)
+        except AWAY as cause:
+            logger.warning("what is on on the card of %s could not be noted, Redis is away: %s", slot, cause)
+
+    def _policy(self, *, died: bool, succeeded: bool) -> CardAfter | None:
+        if died:
+            return CardAfter.OFF
+        if not self._touched:
+            return None
+        if succeeded:
+            is_told = self._start is not None and self._op_name in _TOLD_AFTER_SUCCESS
+            return CardAfter.LOOK if is_told else None
+        return CardAfter.RESTORE
+
+    def _is_still_on(self, earlier: LeftOn) -> bool:
+        look = {"policy": CardAfter.LOOK.value, "start": earlier.expected, "noted_dacs": earlier.bias_dacs}
+        findings = self._make_safe(look)
+        return "error" in findings or bool(findings["left_on"])
+
+
+def make_safe_again(slot: str, client: Client, make_safe: MakeSafe) -> str:
+    """Switch off what could not be switched off after an earlier run; what came of it, empty where nothing was."""
+    notes = LeftOnNotes(client)
+    earlier = notes.of([slot]).get(slot)
+    if earlier is None or not earlier.is_unsafe:
+        return ""
+    findings = make_safe({"policy": CardAfter.RESTORE.value, "start": earlier.expected})
+    if findings.get("left_on") == "":
+        notes.write(slot, None)
+    return f"{earlier}; the card: {findings.get('text') or findings}"

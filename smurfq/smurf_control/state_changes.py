@@ -1,0 +1,104 @@
+"""What a run has switched on: the state of a card compared with that at the run's start, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from itertools import groupby
+from typing import Any, Final
+
+from smurfq.core.card_after import AS_AT_START, CardAfter
+from smurfq.smurf_control.biases import Pairs, raised, voltages
+from smurfq.smurf_control.card_state import CardState
+
+WORDS: Final = {
+    "streaming": "streaming",
+    "g3_file": "the g3 file",
+    "session_id": "the g3 file's session",
+    "playback": "waveform playback",
+    "bias_dacs": "biases",
+}
+_STILL_ON: Final = {CardAfter.LOOK: "left on", CardAfter.RESTORE: "STILL ON", CardAfter.OFF: "STILL ON"}
+_ON_NOW: Final = "on now, which may have been so before"
+_PUT_BACK: Final = ("bias_dacs", "relays")
+
+
+def switched_on(start: CardState, state: Mapping[str, Any], pairs: Pairs) -> dict[str, str]:
+    """What is on in ``state`` and was not, or was not known, at the ``start``: in words, by its name in a CardState.
+
+    A session other than that at the start makes the stream one that was not on then.
+    """
+    session = state.get("session_id")
+    is_new_session = bool(session) and session != start.session_id
+    found: dict[str, str] = {}
+    for name in ("streaming", "g3_file", "playback"):
+        is_of_session = is_new_session and start.session_id is not None and name != "playback"
+        if state.get(name) and (not getattr(start, name) or is_of_session):
+            found[name] = WORDS[name]
+    if is_new_session:
+        if "g3_file" in found:
+            found["g3_file"] += f" (session {session})"
+        else:
+            found["session_id"] = f"{WORDS['session_id']} {session}"
+    if text := _biases(start.bias_dacs, state.get("bias_dacs"), pairs):
+        found["bias_dacs"] = text
+    relays = state.get("relays")
+    if relays is not None and relays != start.relays:
+        before = "unknown" if start.relays is None else f"{start.relays:#x}"
+        found["relays"] = f"relays of the bias lines ({relays:#x}; at the start {before})"
+    if text := _tones(start.tones, state.get("tones")):
+        found["tones"] = text
+    return found
+
+
+def summary(
+    policy: CardAfter,
+    expected: CardState,
+    found: Mapping[str, str],
+    after: Mapping[str, str],
+    unknown: Sequence[str],
+) -> str:
+    """What was done and what is still on, in a line for people."""
+    back = _PUT_BACK if policy is CardAfter.RESTORE else ()
+    gone = {name: words for name, words in found.items() if name not in after}
+    parts = {
+        "turned off": [words for name, words in gone.items() if name not in back],
+        "put back as at the start": [words for name, words in gone.items() if name in back],
+        _STILL_ON[policy] if expected != CardState() else _ON_NOW: [after[name] for name in after if name != "tones"],
+        "with more tones than at the start": [after[name] for name in after if name == "tones"],
+        "does not answer, may be on": [WORDS[name] for name in unknown],
+    }
+    text = "; ".join(f"{what}: {', '.join(words)}" for what, words in parts.items() if words)
+    return text or ("all was off" if policy is CardAfter.OFF else AS_AT_START)
+
+
+def state_of(values: Mapping[str, Any]) -> CardState:
+    """The state that ``CardState.to_dict`` made ``values`` of."""
+    return CardState(**{field.name: values.get(field.name) for field in fields(CardState)})
+
+
+def _biases(start: Sequence[int] | None, now: Sequence[int] | None, pairs: Pairs) -> str:
+    if now is None:
+        return ""
+    groups = raised(now, start if start is not None else [0] * len(now), pairs)
+    if not groups:
+        return ""
+    volts = sorted({round(voltages(now, pairs)[group], 2) for group in groups})
+    text = f"{volts[0]:g} V" if len(volts) == 1 else f"{volts[0]:g} to {volts[-1]:g} V"
+    return f"biases of groups {_ranges(groups)} ({text})"
+
+
+def _tones(start: Sequence[int] | None, now: Sequence[int] | None) -> str:
+    if now is None:
+        return ""
+    more = {band: count - then for band, (count, then) in enumerate(zip(now, start or [0] * len(now), strict=True))}
+    return ", ".join(f"{count} in band {band}" for band, count in more.items() if count > 0)
+
+
+def _ranges(groups: Iterable[int]) -> str:
+    """Numbers as people write them: ``0-3, 5``."""
+    texts = []
+    for _, run in groupby(enumerate(groups), key=lambda item: item[1] - item[0]):
+        members = [group for _, group in run]
+        texts.append(f"{members[0]}-{members[-1]}" if len(members) > 1 else str(members[0]))
+    return ", ".join(texts)

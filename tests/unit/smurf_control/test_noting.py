@@ -1,0 +1,81 @@
+"""A card is looked at when a script first creates a channel, and never where it creates none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+from typing import Any
+
+import pytest
+
+from smurfq.smurf_control import noting
+from smurfq.smurf_control.card_state import CardState
+
+STATE = CardState(streaming=0)
+
+
+class Noted:
+    """A session that keeps what is noted."""
+
+    slot = "crate1slot2"
+
+    def __init__(self) -> None:
+        self.states: list[Any] = []
+
+    def note_card(self, state: Any) -> None:
+        """Keep a state."""
+        self.states.append(state)
+
+
+@pytest.fixture
+def channels(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """A module in place of pyepics', which is not importable everywhere."""
+    module: Any = types.ModuleType("epics.ca")
+    module.create_channel = lambda name: f"channel {name}"
+    monkeypatch.setitem(sys.modules, "epics.ca", module)
+    monkeypatch.setattr(noting, "look_at_card", lambda slot: STATE)
+    monkeypatch.setattr(noting, "refuse_foreign_stream", lambda slot: None)
+    monkeypatch.setattr(noting, "_had_children", lambda: False)
+    return module  # type: ignore[no-any-return]
+
+
+def test_the_card_is_looked_at_once_before_the_first_channel(channels: Any) -> None:
+    session: Any = Noted()
+    with noting.card_is_noted(session):
+        assert session.states == []
+        assert channels.create_channel("a") == "channel a"
+        assert channels.create_channel("b") == "channel b"
+    assert session.states == [STATE.to_dict()]
+
+
+def test_a_script_that_creates_no_channel_has_no_card_looked_at(channels: Any) -> None:
+    session: Any = Noted()
+    with noting.card_is_noted(session):
+        pass
+    assert session.states == []
+
+
+def test_pyepics_that_is_imported_later_is_watched_too() -> None:
+    """In a process of its own, which has imported nothing yet."""
+    code = (
+        "import sys, json\n"
+        "from smurfq.smurf_control import noting\n"
+        "noting._when_loaded('wave', lambda module: print('loaded', module.WAVE_FORMAT_PCM))\n"
+        "import wave\n"
+        "assert not any(isinstance(finder, noting._Finder) for finder in sys.meta_path)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "loaded 1\n", done.stderr
+
+
+def test_children_are_noticed() -> None:
+    code = (
+        "import subprocess\n"
+        "from smurfq.smurf_control import noting\n"
+        "before = noting._had_children()\n"
+        "subprocess.run(['true'])\n"
+        "print(before, noting._had_children())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "False True\n", done.stderr
