@@ -35,6 +35,7 @@ class Aftercare:
         self._add = add
         self._make_safe = make_safe
         self._touched = False
+        self._has_execed = False
         self._start_is_late = False  # children may have driven the card before it was noted
         self._start: dict[str, Any] | None = None
         self.text = ""  # the state of the card, where it is worth telling
@@ -49,9 +50,12 @@ class Aftercare:
         else:
             self._touched, self._start = True, self._start or state
 
-    def suspect(self) -> None:
-        """Have the card looked at although the operation's own process was not seen to use it."""
-        self._touched = True
+    def suspect(self, *, has_execed: bool) -> None:
+        """Have the card looked at although the operation's own process was not seen to use it.
+
+        Where it ``has_execed``, it is the program it became that may have.
+        """
+        self._touched, self._has_execed = True, has_execed
 
     def run(self, *, died: bool, succeeded: bool, stage: str | None) -> None:
         """Have the card looked at, and switched off what is to be off; what came of it goes into the record."""
@@ -60,6 +64,8 @@ class Aftercare:
             return
         killed = {"killed": self._op_name, "stage": stage} if died else {}
         findings = self._make_safe({"policy": policy.value, "start": self._start, **killed})
+        if policy is CardAfter.LOOK and self._start is None and ("error" in findings or findings.get("unknown")):
+            return  # a program that may have used no card, and no card that answers
         if policy is CardAfter.RESTORE and self._start_is_late:
             findings = self._with_what_was_on(findings)
         text = str(findings.get("text") or findings)
@@ -99,7 +105,7 @@ class Aftercare:
         if not self._touched:
             return None
         if succeeded:
-            is_told = self._start is not None and self._op_name in _TOLD_AFTER_SUCCESS
+            is_told = (self._start is not None or self._has_execed) and self._op_name in _TOLD_AFTER_SUCCESS
             return CardAfter.LOOK if is_told else None
         return CardAfter.RESTORE
 

@@ -201,7 +201,7 @@ class Runner:
             add(events.message(str(error), time.time()))
         if job.drives_card:
             if ending.left_behind or ending.has_execed:
-                aftercare.suspect()
+                aftercare.suspect(has_execed=ending.has_execed)
             aftercare.run(
                 died=ending.stage is Stage.KILLED or ending.result is None,
                 succeeded=_error(job, ending) is None,

@@ -194,6 +194,14 @@ def test_a_program_that_replaced_a_script_and_fails_has_its_card_looked_at(site:
     assert site.slot(SLOT).status().left_on is not None
 
 
+def test_what_a_program_that_replaced_a_script_leaves_on_is_told(site: SimSite) -> None:
+    text = RAISES.format(code=0) + "os.execv(sys.executable, [sys.executable, __file__, 'again'])\n"
+    record = site.slot(SLOT).submit("run", script=site.live.script("becomes_well.py", text)).wait(LONG_S)
+    assert record.outcome == "succeeded"
+    assert f"the card: {RAISED}" in messages(record)
+    assert site.slot(SLOT).status().left_on is not None
+
+
 def test_what_a_child_switched_on_before_the_scripts_own_start_is_told(site: SimSite) -> None:
     text = RAISES.format(code=0) + (
         "subprocess.run([sys.executable, __file__, 'again'], check=True)\n"
