@@ -35,6 +35,8 @@ class Aftercare:
         self._add = add
         self._make_safe = make_safe
         self._touched = False
+        self._has_execed = False
+        self._start_is_late = False  # children may have driven the card before it was noted
         self._start: dict[str, Any] | None = None
         self.text = ""  # the state of the card, where it is worth telling
         self._left: LeftOn | None = None
@@ -43,8 +45,17 @@ class Aftercare:
         """Take an event of the operation: one that tells the card's state at the start is kept, the others go on."""
         if event["k"] != CARD_AT_START:
             self._add(event)
-        elif not self._touched:
-            self._touched, self._start = True, event.get("state")
+        elif (state := event.get("state")) is None:
+            self._touched, self._start_is_late = True, self._start is not None
+        else:
+            self._touched, self._start = True, self._start or state
+
+    def suspect(self, *, has_execed: bool) -> None:
+        """Have the card looked at although the operation's own process was not seen to use it.
+
+        Where it ``has_execed``, it is the program it became that may have.
+        """
+        self._touched, self._has_execed = True, has_execed
 
     def run(self, *, died: bool, succeeded: bool, stage: str | None) -> None:
         """Have the card looked at, and switched off what is to be off; what came of it goes into the record."""
@@ -53,6 +64,10 @@ class Aftercare:
             return
         killed = {"killed": self._op_name, "stage": stage} if died else {}
         findings = self._make_safe({"policy": policy.value, "start": self._start, **killed})
+        if policy is CardAfter.LOOK and self._start is None and ("error" in findings or findings.get("unknown")):
+            return  # a program that may have used no card, and no card that answers
+        if policy is CardAfter.RESTORE and self._start_is_late:
+            findings = self._with_what_was_on(findings)
         text = str(findings.get("text") or findings)
         left_on = findings.get("left_on") or (f"unknown: {findings['error']}" if "error" in findings else "")
         if policy is not CardAfter.LOOK or text != AS_AT_START:
@@ -63,6 +78,14 @@ class Aftercare:
             expected, dacs = findings.get("expected", {}), findings.get("after", {}).get("bias_dacs")
             is_unsafe = policy is not CardAfter.LOOK
             self._left = LeftOn(left_on, self._task_id, self._op_name, time.time(), expected, dacs, is_unsafe)
+
+    def _with_what_was_on(self, findings: dict[str, Any]) -> dict[str, Any]:
+        """The findings with what is on and was so at the start: a child of the operation may have switched it on."""
+        look = self._make_safe({"policy": CardAfter.LOOK.value})
+        if "error" in findings or not look.get("left_on"):
+            return findings
+        texts = [text for text in (findings["text"], look["text"]) if text != AS_AT_START]
+        return {**findings, "text": "; ".join(texts), "left_on": look["left_on"], "expected": look["expected"]}
 
     def note(self, slot: str, client: Client) -> None:
         """Note for `smurfq status` what the run left on; an earlier run's note stays while that is still on."""
@@ -82,7 +105,7 @@ class Aftercare:
         if not self._touched:
             return None
         if succeeded:
-            is_told = self._start is not None and self._op_name in _TOLD_AFTER_SUCCESS
+            is_told = (self._start is not None or self._has_execed) and self._op_name in _TOLD_AFTER_SUCCESS
             return CardAfter.LOOK if is_told else None
         return CardAfter.RESTORE
 

@@ -30,6 +30,15 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LATEST_S
 
 
+def _is_card_state(value: Any) -> bool:
+    return value is None or (isinstance(value, Mapping) and all(_is_register(one) for one in value.values()))
+
+
+def _is_register(value: Any) -> bool:
+    numbers = value if isinstance(value, list) else [value]
+    return value is None or all(isinstance(number, int) for number in numbers)
+
+
 def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
@@ -51,7 +60,7 @@ _SHAPES: Final[Mapping[str, tuple[Mapping[str, Check], Mapping[str, Check]]]] = 
     "stage": ({"t": _is_time, "name": _is(str)}, {}),
     "data": ({"t": _is_time}, {"set": _is_table, "remove": _is_names, "replace": _is(bool), "kept": _is(bool)}),
     "header": ({"t": _is_time, "set": _is_header}, {}),
-    CARD_AT_START: ({"t": _is_time}, {"state": lambda value: value is None or _is_table(value)}),
+    CARD_AT_START: ({"t": _is_time}, {"state": _is_card_state}),
     "feed": ({"t": _is_time, "name": _is_name, "slot": _is_name, "data": _is_table}, {}),
     "result": (
         {"ok": _is(bool)},

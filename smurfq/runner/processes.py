@@ -99,9 +99,10 @@ def _kill(pid: int, killed: dict[int, str]) -> None:
     with contextlib.suppress(ChildProcessError):
         if os.waitpid(pid, os.WNOHANG)[0] == pid:
             return
-    with contextlib.suppress(ProcessLookupError):
-        killed.setdefault(pid, _name(pid))
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # one that sudo started is ended before the next run
+        name = _name(pid)
         os.kill(pid, signal.SIGKILL)
+        killed.setdefault(pid, name)
 
 
 def out_of_memory_kills() -> int:

@@ -66,12 +66,17 @@ class Job:
     log: bool | str = True
     time_limit_s: float | None = None
     is_process: bool = False  # ends in good order at "stop"
-    card: bool = True  # it drives a card: its publisher's messages come by the bridge, and a kill may leave it unsafe
+    card: bool = True  # it has a card: its publisher's messages come by the bridge
     graces_s: tuple[float, float] = (10.0, 10.0)  # from an abort to the signal, from there to the kill
     on_start: Callable[[int], None] = field(default=lambda pid: None)
     on_progress: Callable[[str], None] = field(default=lambda text: None)
     every_second: Callable[[Supervisor], None] = field(default=lambda supervisor: None)
     once: Mapping[int, Callable[[Supervisor], None]] = field(default_factory=dict)  # see ``Supervisor``
+
+    @property
+    def drives_card(self) -> bool:
+        """Whether it may leave the card unsafe; what runs in the state lane only reads."""
+        return self.card and self.publisher == publisher_id(self.slot, "control")
 
 
 class Runner:
@@ -194,7 +199,9 @@ class Runner:
             error = _error(job, ending)
             add(events.header(time.time(), degraded=True, error=describe_error(error) if error else None))
             add(events.message(str(error), time.time()))
-        if job.card:
+        if job.drives_card:
+            if ending.left_behind or ending.has_execed:
+                aftercare.suspect(has_execed=ending.has_execed)
             aftercare.run(
                 died=ending.stage is Stage.KILLED or ending.result is None,
                 succeeded=_error(job, ending) is None,
@@ -260,7 +267,7 @@ class Runner:
         found: list[Event] = []
         try:
             found += [events.file_found(path, change, now) for path, change in changes(registered)]
-            if job.publisher == publisher_id(job.slot, "control"):
+            if job.drives_card:
                 streamed = map(str, g3_files(self._settings.smurf.timestreams_dir, job.slot, started, now))
                 new = [path for path in streamed if path not in registered]
                 found += [events.file_registered({"path": path, "kind": "g3_file"}, now) for path in new]

@@ -183,7 +183,10 @@ class Session:
         self._emit(events.header(time.time(), **{name: plain(value) for name, value in values.items()}))
 
     def note_card(self, state: Mapping[str, Any] | None) -> None:
-        """Have the card looked at when the operation has ended, and compared with its ``state`` at the start."""
+        """Have the card looked at when the operation has ended, and compared with its ``state`` at the start.
+
+        None says that the operation's children may have driven the card before, or that only they did.
+        """
         self._emit({"k": CARD_AT_START, "t": time.time(), "state": state})
 
     def stop_point(self) -> None:

@@ -32,7 +32,8 @@ class Ending:
 
     ``result`` is what it said last, None if it died without a word; ``exit_code`` as in ``subprocess``; ``plan`` is
     why it was ended, if it was, and ``stage`` how far that had to go; ``left_behind`` are the processes that it had
-    started and that were killed after it; ``malformed`` is what came instead of a frame, for which it was killed.
+    started and that were killed after it; ``malformed`` is what came instead of a frame, for which it was killed;
+    ``has_execed``: it had replaced its program by another.
     """
 
     result: dict[str, Any] | None
@@ -43,6 +44,7 @@ class Ending:
     stopped: bool
     left_behind: list[str] = field(default_factory=list)
     malformed: str | None = None
+    has_execed: bool = False
 
 
 class Supervisor:
@@ -149,6 +151,7 @@ class Supervisor:
             stopped=self._stopped,
             left_behind=left_behind,
             malformed=self._malformed,
+            has_execed=has_execed,
         )
 
     def close(self) -> None:
@@ -198,7 +201,7 @@ class Supervisor:
         except wire.MalformedFrameError as error:
             self._malformed = str(error)
             self._frames.close()
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(self._spare.pidfd, signal.SIGKILL)
 
     def _take(self, frame: dict[str, Any]) -> None:
@@ -250,7 +253,7 @@ class Supervisor:
         self._stage = stage
         if stage is Stage.SIGNALLED:
             self._add(events.stage("abort: signalled", now))
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(self._spare.pidfd, ABORT_SIGNAL)
         elif stage is Stage.KILLED:
             self._add(events.stage("abort: killed", now))
@@ -259,7 +262,7 @@ class Supervisor:
 
     def _kill_all(self) -> list[str]:
         """End every process that the operation has left, and the operation itself if it is still there."""
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             if self._result is None or not self._has_exited():
                 signal.pidfd_send_signal(self._spare.pidfd, signal.SIGKILL)
         return processes.kill_group(self._spare.pid)

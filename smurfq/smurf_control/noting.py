@@ -1,7 +1,7 @@
 """Notes a card's state before a script first touches it: when the script's process first asks for a register.
 
 A script that never does costs nothing, and may set EPICS' variables, or fork, until it does. What its children do is
-not seen: where it had any, the card is looked at after it, without a state to compare with.
+not seen: where it had any before, the runner is told that the state may be theirs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import importlib.util
 import os
 import resource
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -28,35 +29,52 @@ _CHANNELS: Final = "epics.ca"
 @contextmanager
 def card_is_noted(session: SessionProtocol) -> Iterator[None]:
     """Have the card looked at when Channel Access is first used in the block, and after the operation if it was."""
-    noted = False
-    process = os.getpid()
+    is_noted = is_looking = had_children = False
+    process, lock = os.getpid(), threading.RLock()
+
+    def look_for_children() -> None:
+        nonlocal had_children
+        had_children = _had_children()
 
     def note() -> None:
-        nonlocal noted
-        if not noted and os.getpid() == process:
-            noted = True
-            session.note_card(look_at_card(session.slot).to_dict())
-            refuse_foreign_stream(session.slot)
+        nonlocal is_noted, is_looking
+        if is_noted or os.getpid() != process:
+            return
+        with lock:  # another thread must not change what this one looks at
+            if is_noted or is_looking:
+                return
+            is_looking = True
+            try:
+                session.note_card(look_at_card(session.slot).to_dict())
+                if had_children:
+                    session.note_card(None)
+                refuse_foreign_stream(session.slot)
+                is_noted = True  # not where an abort was raised meanwhile: a script may go on after it
+            finally:
+                is_looking = False
 
-    _when_loaded(_CHANNELS, lambda channels: _before_first_channel(channels, note))
+    def watch(channels: ModuleType) -> None:
+        # Not later: Channel Access, when it is initialized, starts a child of its own, the repeater.
+        _before_each_call(channels, "initialize_libca", look_for_children)
+        _before_each_call(channels, "create_channel", note)
+
+    _when_loaded(_CHANNELS, watch)
     try:
         yield
     finally:
-        if not noted and os.getpid() == process and _had_children():
+        if not is_noted and os.getpid() == process and _had_children():
             session.note_card(None)
 
 
-def _before_first_channel(channels: Any, act: Callable[[], None]) -> None:
-    create = channels.create_channel
+def _before_each_call(module: ModuleType, name: str, act: Callable[[], None]) -> None:
+    function = getattr(module, name)
 
-    @functools.wraps(create)
-    def act_and_create(*args: Any, **kwargs: Any) -> Any:
-        if channels.create_channel is act_and_create:
-            channels.create_channel = create
+    @functools.wraps(function)
+    def act_and_call(*args: Any, **kwargs: Any) -> Any:
         act()
-        return create(*args, **kwargs)
+        return function(*args, **kwargs)
 
-    channels.create_channel = act_and_create
+    setattr(module, name, act_and_call)
 
 
 def _had_children() -> bool:

@@ -385,6 +385,8 @@ class OperationTask(Task):  # type: ignore[misc]
     def _make_safe_first(self, job: Job) -> None:
         """Leave the card safe after a worker that died in the middle of an operation, or after orphans of one."""
         dirty = patiently(lambda: self.app.fence.take_dirty(job.publisher))
+        if not job.drives_card:
+            return
         reason = dirty or (self._orphans if self.card else None)
         if reason:
             findings = runner_of(self.app).make_safe(job)

@@ -10,7 +10,7 @@ import pytest
 from smurfq.client import Run
 from smurfq.core.session import SessionRecord
 from tests.integration.live import eventually
-from tests.integration.sim.simsite import LONG_S, SLOTS, SimSite
+from tests.integration.sim.simsite import DACS, LONG_S, SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -102,7 +102,7 @@ def test_a_script_that_fails_has_its_biases_put_back_to_those_at_its_start(site:
     text = "put back as at the start: biases of groups 0-11 (3 V)"
     assert text in record.data["make_safe"]["text"]
     assert record.error is not None
-    assert text in record.error["message"]
+    assert record.error["message"].endswith(f"the card: {text}"), "nothing of what was on before"
     assert text in messages(record)
 
 
@@ -169,6 +169,63 @@ def test_a_script_that_succeeds_and_changes_nothing_is_told_nothing(site: SimSit
     assert record.outcome == "succeeded"
     assert "make_safe" not in record.data
     assert "left on" not in messages(record)
+
+
+RAISES = f"""
+import os, subprocess, sys
+
+def raise_biases():
+    import epics
+    epics.caput("smurf_server_s{SLOT[-1]}:{DACS}", [100000, -100000] * 12 + [0] * 8, wait=True)
+
+if "again" in sys.argv:
+    raise_biases()
+    sys.exit({{code}})
+"""
+RAISED = "on now, which may have been so before: biases of groups 0-11 (3.81 V)"
+
+
+def test_a_program_that_replaced_a_script_and_fails_has_its_card_looked_at(site: SimSite) -> None:
+    text = RAISES.format(code=3) + "os.execv(sys.executable, [sys.executable, __file__, 'again'])\n"
+    record = site.slot(SLOT).submit("run", script=site.live.script("becomes.py", text)).wait(LONG_S)
+    assert record.outcome == "failed"
+    assert record.error is not None
+    assert record.error["message"].endswith(f"ended with exit code 3; the card: {RAISED}")
+    assert site.slot(SLOT).status().left_on is not None
+
+
+def test_what_a_program_that_replaced_a_script_leaves_on_is_told(site: SimSite) -> None:
+    text = RAISES.format(code=0) + "os.execv(sys.executable, [sys.executable, __file__, 'again'])\n"
+    record = site.slot(SLOT).submit("run", script=site.live.script("becomes_well.py", text)).wait(LONG_S)
+    assert record.outcome == "succeeded"
+    assert f"the card: {RAISED}" in messages(record)
+    assert site.slot(SLOT).status().left_on is not None
+
+
+def test_what_a_child_switched_on_before_the_scripts_own_start_is_told(site: SimSite) -> None:
+    text = RAISES.format(code=0) + (
+        "subprocess.run([sys.executable, __file__, 'again'], check=True)\n"
+        "import epics\n"
+        f"epics.caget('smurf_server_s{SLOT[-1]}:{DACS}')\n"
+        "raise RuntimeError('no luck')\n"
+    )
+    record = site.slot(SLOT).submit("run", script=site.live.script("child_first.py", text)).wait(LONG_S)
+    assert record.outcome == "failed"
+    assert record.error is not None
+    assert record.error["message"].endswith(f"no luck; the card: {RAISED}")
+    assert site.slot(SLOT).status().left_on is not None
+
+
+def test_a_killed_operation_of_the_state_lane_has_nothing_to_do_with_the_card(site: SimSite) -> None:
+    """Also where an earlier run left something on."""
+    assert submitted(site, "leaves", BIASES.format(volts=3.0)).wait(LONG_S).outcome == "succeeded"
+    run = site.slot(SLOT).submit("check_state", poll_interval=0.5)
+    eventually(lambda: run.record().data, LONG_S)
+    run.abort("tester", "enough", grace_s=0)
+    record = run.wait(LONG_S)
+    assert record.outcome == "aborted", record.error
+    assert "the card" not in messages(record)
+    assert site.slot(SLOT).status().left_on is not None
 
 
 def _relays(record: SessionRecord) -> int:

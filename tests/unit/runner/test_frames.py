@@ -63,6 +63,7 @@ def test_all_that_a_session_sends_is_let_through() -> None:
         {"k": "data", "t": 1.0, "remove": "xy"},
         {"k": "header", "t": 1.0, "set": {"outcome": "succeeded"}},
         {"k": "header", "t": 1.0, "set": {"degraded": "yes"}},
+        {"k": "card", "t": 1.0, "state": {"bias_dacs": "x", "tones": 5}},
         {"k": "feed", "t": 1.0, "name": "", "slot": "crate1slot2", "data": {}},
         {"k": "feed", "t": 1.0, "name": "\ud800", "slot": "crate1slot2", "data": {}},
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import types
 from typing import Any
 
@@ -33,6 +34,7 @@ def channels(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """A module in place of pyepics', which is not importable everywhere."""
     module: Any = types.ModuleType("epics.ca")
     module.create_channel = lambda name: f"channel {name}"
+    module.initialize_libca = lambda: None
     monkeypatch.setitem(sys.modules, "epics.ca", module)
     monkeypatch.setattr(noting, "look_at_card", lambda slot: STATE)
     monkeypatch.setattr(noting, "refuse_foreign_stream", lambda slot: None)
@@ -54,6 +56,78 @@ def test_a_script_that_creates_no_channel_has_no_card_looked_at(channels: Any) -
     with noting.card_is_noted(session):
         pass
     assert session.states == []
+
+
+def test_a_look_that_an_abort_cuts_short_is_made_again(channels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script that swallows the abort may go on and drive the card."""
+    looks = iter([SystemExit("aborted"), STATE])
+
+    def look(slot: str) -> CardState:
+        found = next(looks)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    monkeypatch.setattr(noting, "look_at_card", look)
+    session: Any = Noted()
+    with noting.card_is_noted(session):
+        with pytest.raises(SystemExit):
+            channels.create_channel("a")
+        assert session.states == []
+        assert channels.create_channel("a") == "channel a"
+    assert session.states == [STATE.to_dict()]
+
+
+def test_a_second_thread_waits_until_the_card_has_been_looked_at(
+    channels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, done, order = threading.Event(), threading.Event(), []
+
+    def look(slot: str) -> CardState:
+        looks.set()
+        assert not done.wait(0.2)
+        order.append("looked")
+        return STATE
+
+    def create() -> None:
+        assert looks.wait(10)
+        channels.create_channel("b")
+        order.append("created")
+        done.set()
+
+    monkeypatch.setattr(noting, "look_at_card", look)
+    session: Any = Noted()
+    with noting.card_is_noted(session):
+        second = threading.Thread(target=create)
+        second.start()
+        channels.create_channel("a")
+        second.join()
+    assert order == ["looked", "created"]
+    assert session.states == [STATE.to_dict()]
+
+
+def test_a_state_that_children_may_have_changed_is_said_to_be_so(
+    channels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(noting, "_had_children", lambda: True)
+    session: Any = Noted()
+    with noting.card_is_noted(session):
+        channels.initialize_libca()
+        channels.create_channel("a")
+    assert session.states == [STATE.to_dict(), None]
+
+
+def test_the_child_that_channel_access_starts_is_none_of_the_scripts(
+    channels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children: list[str] = []
+    channels.initialize_libca = lambda: children.append("caRepeater")
+    monkeypatch.setattr(noting, "_had_children", lambda: bool(children))
+    session: Any = Noted()
+    with noting.card_is_noted(session):
+        channels.initialize_libca()
+        channels.create_channel("a")
+    assert session.states == [STATE.to_dict()]
 
 
 def test_pyepics_that_is_imported_later_is_watched_too() -> None:
