@@ -151,6 +151,20 @@ class Reaper:
         self._app.end_unrun(_request_of(running), error, outcome)
         return True
 
+    def conclude_forgotten(self, running: Running) -> None:
+        """Give a task its end that is over, but runs by a Redis that has lost its newest data. By who has the lease."""
+        if self.conclude_ended(running):
+            return
+        error = OperationLostError(
+            f"{running.op_name} on {running.slot} is over, but Redis has forgotten how it ended (killed, or another "
+            "one now?); its log file tells what it did",
+            slot=running.slot,
+            operation=running.op_name,
+            session_id=running.task_id,
+        )
+        logger.error("%s", error)
+        self.conclude(running, error, Outcome.LOST)
+
     def conclude_ended(self, running: Running) -> bool:
         """Whether a task had ended, in Celery or in its record alone; then both say so, and its chord is told.
 

@@ -51,11 +51,14 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 """
 
-# KEYS: lease, running.  ARGV: token, text.  Notes what runs where nothing is noted, for the holder of the lease.
+# KEYS: lease, running.  ARGV: token, text, how the text of another task begins, or ''.  Notes what runs where nothing
+# is noted, or that other task, for the holder of the lease.
 _NOTE_AGAIN = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if redis.call('SET', KEYS[2], ARGV[2], 'NX') then return 1 end
-return 0
+if redis.call('GETRANGE', KEYS[2], 0, string.len(ARGV[3]) - 1) ~= ARGV[3] then return 0 end
+if ARGV[3] == '' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+redis.call('SET', KEYS[2], ARGV[2])
+return 1
 """
 
 # KEYS: running, lately.  ARGV: how this task's text begins, what ran, how many are kept, seconds to live.
@@ -211,10 +214,14 @@ class Fence:
             )
         )
 
-    def note_again(self, running: Running) -> bool:
-        """Whether the note of what runs was gone, and is written again; only while its worker has the lease."""
+    def note_again(self, running: Running, instead_of: Running | None = None) -> bool:
+        """Whether the note of what runs was gone, and is written again; only while its worker has the lease.
+
+        ``instead_of``: what is noted there, and is over; it is replaced.
+        """
         names = [keys.lease(running.publisher), keys.running(running.publisher)]
-        return bool(self._note_again(keys=names, args=[running.lease, dumps(asdict(running))]))
+        beginning = _beginning(instead_of.task_id) if instead_of is not None else ""
+        return bool(self._note_again(keys=names, args=[running.lease, dumps(asdict(running)), beginning]))
 
     def finished(self, running: Running) -> bool:
         """Write down that nothing runs there any more; false if it was not this task that ran."""
