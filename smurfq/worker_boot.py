@@ -7,7 +7,6 @@ again that ended by itself. It may serve several slots, which then share what wa
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib.util
 import logging
@@ -26,7 +25,7 @@ from celery import signals as celery_signals
 
 from smurfq import __version__, smurf_control
 from smurfq.app import SmurfqApp, app
-from smurfq.config import Settings, names_no_site
+from smurfq.config import Settings
 from smurfq.core import keys
 from smurfq.core.private_files import make_folder
 from smurfq.core.slot import WORKFLOWS, Lane, queue_name, worker_name
@@ -36,9 +35,9 @@ from smurfq.reaper import Reaper
 from smurfq.runner import processes
 from smurfq.runner.operation_mark import CANNOT_MARK, can_mark
 from smurfq.store import patiently
-from smurfq.store.connection import AWAY, Said, connect, require_access
+from smurfq.store.connection import AWAY, Said, require_access
 from smurfq.store.durability import warn_of_losses
-from smurfq.store.site_identity import require_same_site
+from smurfq.store.site_identity import refuse_guess
 from smurfq.tasks.task import runner_of
 from smurfq.tasks.worker_context import WorkerContext
 from smurfq.worker import doors, shutdown
@@ -172,25 +171,12 @@ def _preload(settings: Settings) -> Loaded:
     return Loaded(versions, started)
 
 
-def refuse_guess(settings: Settings) -> None:
-    """Return if this process's environment names its site, or the Redis at the default address serves no other.
-
-    Raises
-    ------
-    ConfigError
-        It serves a site that has a name or a site file.
-    """
-    if names_no_site(os.environ):
-        with connect(settings.redis_url, retries=0) as client, contextlib.suppress(*AWAY):
-            require_same_site(client, settings, os.environ)
-
-
 def run(slots: Sequence[str], lanes: Sequence[Lane] = LANES) -> int:
     """The exit code of the workers of one or more slots, once they have been stopped."""
     settings = app.settings
     slots = [settings.check_slot(slot) for slot in dict.fromkeys(slots)]
     require_access(settings.redis_url)
-    refuse_guess(settings)
+    refuse_guess(settings, os.environ)
     surroundings = {**os.environ, **environment(settings, slots[0], "control", os.environ)}
     if warning := publisher_warning(surroundings):
         logger.critical("%s", warning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +12,7 @@ from smurfq.config import FILE_VARIABLE, Settings, names_no_site
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
 from smurfq.errors import ConfigError
-from smurfq.store.connection import Client, without_password
+from smurfq.store.connection import AWAY, Client, connect, without_password
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,16 @@ def require_same_site(client: Client, settings: Settings, environ: Mapping[str, 
         todo = f"Set {FILE_VARIABLE}={file}, or SMURFQ_REDIS_URL"
         raise ConfigError(f"{where}; nothing here names a site. {todo}", key="site")
     return found
+
+
+def refuse_guess(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Return if ``environ`` names a site, or the Redis at the default address serves no other one.
+
+    Raises
+    ------
+    ConfigError
+        It serves a site that has a name or a site file.
+    """
+    if names_no_site(environ):
+        with connect(settings.redis_url, retries=0) as client, contextlib.suppress(*AWAY):
+            require_same_site(client, settings, environ)
