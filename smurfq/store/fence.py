@@ -90,8 +90,10 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[
 return 0
 """
 
+# KEYS: lease.  ARGV: token, milliseconds (0: at once).  It expires soon and is not deleted: a worker that stands by
+# sees that it was given back. One that vanishes at once was lost by Redis, and its worker takes it again.
 _RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0
 """
 
@@ -99,6 +101,7 @@ return 0
 _NOBODYS = -1
 _GIVEN_UP = "nobody: it was given up"
 _WAIT_MS = 1000
+_RELEASED_MS = 1000
 _RAN_KEPT = 16
 
 
@@ -256,7 +259,7 @@ class Fence:
         try:
             return bool(self._lasting(_TAKE, keys=names, args=[token, ttl_ms]))
         except WritesRefusedError:
-            self.release_lease(queue, token)
+            self._release(keys=names, args=[token, 0])
             raise
 
     def _lasting(self, script: str, keys: list[str], args: list[Any]) -> Any:
@@ -270,6 +273,11 @@ class Fence:
             raise WritesRefusedError(f"{known[0]} of {self._replicas} replicas have taken it in {_WAIT_MS} ms")
         return answer
 
+    def lease_left_s(self, queue: str) -> float:
+        """How long the lease of a queue lasts unless it is renewed, in s; 0 if no worker has it."""
+        left_ms: int = self._client.pttl(keys.lease(queue))
+        return max(0, left_ms) / 1000
+
     def lease_owner(self, queue: str) -> str | None:
         """The token of the worker that has the lease of a queue."""
         return self._client.get(keys.lease(queue))  # type: ignore[return-value]
@@ -280,8 +288,8 @@ class Fence:
         return {queue: token for queue, token in zip(queues, tokens, strict=True) if token is not None}
 
     def release_lease(self, queue: str, token: str) -> None:
-        """Give the lease of a queue back, if it is still the token's."""
-        self._release(keys=[keys.lease(queue)], args=[token])
+        """Give the lease of a queue back, if it is still the token's; it expires within a second."""
+        self._release(keys=[keys.lease(queue)], args=[token, _RELEASED_MS])
 
 
 def _beginning(task_id: str) -> str:

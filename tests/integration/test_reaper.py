@@ -30,7 +30,7 @@ from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.tasks.worker_context import WorkerContext
 from smurfq.worker.request import SlotRequest
-from tests.integration.live import bind
+from tests.integration.live import bind, eventually
 
 SLOT = "crate1slot4"
 
@@ -101,6 +101,7 @@ def test_a_lease_that_comes_back_starts_the_wait_anew(clock: Clock) -> None:
     app.fence.take_lease(SLOT, running.lease, 60.0)
     reaper.sweep()
     app.fence.release_lease(SLOT, running.lease)
+    eventually(lambda: app.fence.lease_owner(SLOT) is None)
     clock.now = WORKER_GONE_S + 1
     assert reaper.sweep() == []
     clock.now = 2 * WORKER_GONE_S + 1
