@@ -291,6 +291,19 @@ def test_a_message_that_was_discarded_ends_as_removed_and_is_not_sent_again(
     assert Reaper(app, clock).sweep() == []
 
 
+def test_a_clock_that_is_set_back_does_not_delay_what_is_done_about_a_message(clock: Clock) -> None:
+    taken, purged = app.submit("test", slot=SLOT), app.submit("test", slot=SLOT)
+    an_hour_ahead = time.time() + 3600.0
+    take(SLOT, an_hour_ahead)
+    purge()
+    app.store.zadd(keys.WAITING, {taken.id: an_hour_ahead, purged.id: an_hour_ahead})
+    assert Reaper(app, clock).sweep() == [purged.id]
+    assert [waiting.task_id for waiting in app.waiting.waiting(SLOT)] == [taken.id]
+    purge()
+    made_old(taken)
+    assert Reaper(app, clock).sweep() == [taken.id]
+
+
 def test_a_purge_ends_what_waits_and_not_what_a_worker_has_taken(clock: Clock) -> None:
     taken, purged = app.submit("test", slot=SLOT), app.submit("test", slot=SLOT)
     take(SLOT, long_ago())
