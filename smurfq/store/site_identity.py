@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from smurfq.config import FILE_VARIABLE, Settings, names_no_site
@@ -44,9 +44,15 @@ def identity_text(identity: SiteIdentity) -> str:
 
 
 def read_identity(client: Client) -> SiteIdentity | None:
-    """The site that a Redis serves; None where no worker has served it yet."""
+    """The site that a Redis serves; None where no worker has served it yet.
+
+    What a worker of another version writes beside is passed over.
+    """
     text = client.get(keys.SITE)
-    return SiteIdentity(**loads(str(text))) if text else None
+    if not text:
+        return None
+    values = loads(str(text))
+    return SiteIdentity(**{field.name: values.get(field.name) for field in fields(SiteIdentity)})
 
 
 def require_same_site(client: Client, settings: Settings, environ: Mapping[str, str]) -> SiteIdentity | None:

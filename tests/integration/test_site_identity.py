@@ -105,6 +105,11 @@ def test_a_worker_writes_which_site_it_serves(
         valkey.flushall()
 
 
+def test_a_site_of_another_version_is_known_by_its_name(valkey: Client) -> None:
+    valkey.set(keys.SITE, '{"name": "satp1", "crates": 2}')
+    assert read_identity(valkey) == SiteIdentity("satp1", None, None, None)  # type: ignore[arg-type]
+
+
 def test_a_worker_does_not_join_a_site_by_a_guess(
     valkey: Client, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
