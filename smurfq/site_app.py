@@ -33,14 +33,13 @@ from smurfq.store.verbs import Verbs
 class SiteApp(Celery):  # type: ignore[misc]
     """A Celery application of a site."""
 
-    _reads_environment = False  # whether its settings are those of this process's environment
+    _environments: config.Settings | None = None  # the settings of this process's environment, once they were read
 
     @cached_property
     def settings(self) -> config.Settings:
         """The settings of this process: read from its environment when first asked for."""
-        settings = config.load(os.environ)
-        self._reads_environment = True
-        return settings
+        self._environments = config.load(os.environ)
+        return self._environments
 
     @cached_property
     def handles(self) -> Handles:
@@ -52,7 +51,7 @@ class SiteApp(Celery):  # type: ignore[misc]
             Nothing in the environment names a site, and Redis serves one that has a name or a site file.
         """
         settings = self.settings
-        if self._reads_environment:
+        if settings is self._environments:
             refuse_guess(settings, os.environ)
         return Handles(settings)
 
