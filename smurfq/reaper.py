@@ -151,6 +151,20 @@ class Reaper:
         self._app.end_unrun(_request_of(running), error, outcome)
         return True
 
+    def conclude_forgotten(self, running: Running) -> None:
+        """Give a task its end that is over, but runs by a Redis that has lost its newest data. By who has the lease."""
+        if self.conclude_ended(running):
+            return
+        error = OperationLostError(
+            f"{running.op_name} on {running.slot} is over, but Redis has forgotten how it ended (killed, or another "
+            "one now?); its log file tells what it did",
+            slot=running.slot,
+            operation=running.op_name,
+            session_id=running.task_id,
+        )
+        logger.error("%s", error)
+        self.conclude(running, error, Outcome.LOST)
+
     def conclude_ended(self, running: Running) -> bool:
         """Whether a task had ended, in Celery or in its record alone; then both say so, and its chord is told.
 
@@ -205,19 +219,22 @@ class Reaper:
         started = self._clock()
         if started < self._rests_until:
             return []
-        missing = self._without_message(time.time() - MESSAGE_GONE_S)
+        missing = self._without_message(time.time())
         self._rests_until = self._clock() + min(REST * (self._clock() - started), LONGEST_REST_S)
         ended = []
         for task_id, taken in missing.items():
             ended += self._try(task_id, partial(self._give_up, task_id, taken))
         return ended
 
-    def _without_message(self, oldest: float) -> dict[str, bool]:
-        """What was submitted before ``oldest``, is not claimed and has its message in no queue: whether it was taken.
+    def _without_message(self, now: float) -> dict[str, bool]:
+        """What was not submitted just now, is not claimed and has its message in no queue: whether it was taken.
 
-        What a worker took after ``oldest`` is left out: it may be about to be claimed.
+        What a worker took just now is left out: it may be about to be claimed. A time that lies ahead is not just now:
+        the clock was set back since.
         """
+        oldest, newest = now - MESSAGE_GONE_S, now + MESSAGE_GONE_S
         late: list[str] = self._app.store.zrangebyscore(keys.WAITING, "-inf", oldest)  # type: ignore[assignment]
+        late += self._app.store.zrangebyscore(keys.WAITING, f"({newest}", "inf")  # type: ignore[arg-type]
         if not late:
             return {}
         slots = self._app.records.slots_of(late)
@@ -227,7 +244,9 @@ class Reaper:
         without_record = {task_id: False for task_id in late if task_id not in slots}
         missing = self._app.waiting.missing_of(of_slot)
         return without_record | {
-            task_id: taken is not None for task_id, taken in missing.items() if taken is None or taken <= oldest
+            task_id: taken is not None
+            for task_id, taken in missing.items()
+            if taken is None or not oldest < taken <= newest
         }
 
     def _give_up(self, task_id: str, taken: bool) -> bool:

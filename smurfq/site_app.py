@@ -25,6 +25,7 @@ from smurfq.store.fence import Fence
 from smurfq.store.handles import Handles
 from smurfq.store.holds import Holds
 from smurfq.store.queues import Queues, Waiting
+from smurfq.store.site_identity import refuse_guess
 from smurfq.store.snapshot import Snapshots
 from smurfq.store.verbs import Verbs
 
@@ -32,15 +33,27 @@ from smurfq.store.verbs import Verbs
 class SiteApp(Celery):  # type: ignore[misc]
     """A Celery application of a site."""
 
+    _environments: config.Settings | None = None  # the settings of this process's environment, once they were read
+
     @cached_property
     def settings(self) -> config.Settings:
         """The settings of this process: read from its environment when first asked for."""
-        return config.load(os.environ)
+        self._environments = config.load(os.environ)
+        return self._environments
 
     @cached_property
     def handles(self) -> Handles:
-        """All that the site keeps in Redis."""
-        return Handles(self.settings)
+        """All that the site keeps in Redis.
+
+        Raises
+        ------
+        ConfigError
+            Nothing in the environment names a site, and Redis serves one that has a name or a site file.
+        """
+        settings = self.settings
+        if settings is self._environments:
+            refuse_guess(settings, os.environ)
+        return Handles(settings)
 
     @property
     def store(self) -> Client:

@@ -7,7 +7,6 @@ again that ended by itself. It may serve several slots, which then share what wa
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib.util
 import logging
@@ -26,7 +25,7 @@ from celery import signals as celery_signals
 
 from smurfq import __version__, smurf_control
 from smurfq.app import SmurfqApp, app
-from smurfq.config import Settings, names_no_site
+from smurfq.config import Settings
 from smurfq.core import keys
 from smurfq.core.private_files import make_folder
 from smurfq.core.slot import WORKFLOWS, Lane, queue_name, worker_name
@@ -36,9 +35,9 @@ from smurfq.reaper import Reaper
 from smurfq.runner import processes
 from smurfq.runner.operation_mark import CANNOT_MARK, can_mark
 from smurfq.store import patiently
-from smurfq.store.connection import AWAY, Said, connect, require_access
+from smurfq.store.connection import AWAY, Said, require_access
 from smurfq.store.durability import warn_of_losses
-from smurfq.store.site_identity import require_same_site
+from smurfq.store.site_identity import refuse_guess
 from smurfq.tasks.task import runner_of
 from smurfq.tasks.worker_context import WorkerContext
 from smurfq.worker import doors, shutdown
@@ -94,10 +93,19 @@ def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: li
 
 
 def _take_lease(context: WorkerContext, told_to_stop: list[int]) -> bool:
-    """Whether the lease is ours; stands by while another worker has it, false if told to stop meanwhile."""
+    """Whether the lease is ours; stands by while another worker has it, false if told to stop meanwhile.
+
+    A lease that vanishes before it expires was lost by Redis, which was emptied. Its worker may drive the card, and
+    takes the lease again within a second or two; so it counts until it would have expired.
+    """
     said = False
+    expires = 0.0
     while not told_to_stop:
-        if patiently(context.renew_lease, on_wait=_Waiting(told_to_stop)):
+        left_s = patiently(lambda: app.fence.lease_left_s(context.leased), on_wait=_Waiting(told_to_stop))
+        now = time.monotonic()
+        if left_s:
+            expires = now + left_s
+        elif now >= expires and patiently(context.renew_lease, on_wait=_Waiting(told_to_stop)):
             return True
         if not said:
             logger.warning("standing by: another worker serves %s", context.leased)
@@ -172,25 +180,12 @@ def _preload(settings: Settings) -> Loaded:
     return Loaded(versions, started)
 
 
-def refuse_guess(settings: Settings) -> None:
-    """Return if this process's environment names its site, or the Redis at the default address serves no other.
-
-    Raises
-    ------
-    ConfigError
-        It serves a site that has a name or a site file.
-    """
-    if names_no_site(os.environ):
-        with connect(settings.redis_url, retries=0) as client, contextlib.suppress(*AWAY):
-            require_same_site(client, settings, os.environ)
-
-
 def run(slots: Sequence[str], lanes: Sequence[Lane] = LANES) -> int:
     """The exit code of the workers of one or more slots, once they have been stopped."""
     settings = app.settings
     slots = [settings.check_slot(slot) for slot in dict.fromkeys(slots)]
     require_access(settings.redis_url)
-    refuse_guess(settings)
+    refuse_guess(settings, os.environ)
     surroundings = {**os.environ, **environment(settings, slots[0], "control", os.environ)}
     if warning := publisher_warning(surroundings):
         logger.critical("%s", warning)

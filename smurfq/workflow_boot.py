@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 from functools import partial
 
@@ -20,10 +21,11 @@ from smurfq.core.private_files import make_folder
 from smurfq.core.slot import WORKFLOWS, Lane, workflow_node, workflow_seats
 from smurfq.errors import SmurfqError
 from smurfq.store.connection import require_access
+from smurfq.store.site_identity import refuse_guess
 from smurfq.tasks.task import BODIES
 from smurfq.tasks.worker_context import WorkerContext
 from smurfq.worker.lanes import Lanes
-from smurfq.worker_boot import Loaded, new_token, refuse_guess, serve_as
+from smurfq.worker_boot import Loaded, new_token, serve_as
 from smurfq.workflows.body import run_workflow
 
 logger = logging.getLogger("smurfq.worker")
@@ -41,7 +43,7 @@ def run() -> int:
     # Workflows are few and long: none waits for the fork of its process, which else would stand by for each seat.
     app.settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"spare": False})})
     require_access(settings.redis_url)
-    refuse_guess(settings)
+    refuse_guess(settings, os.environ)
     make_folder(settings.state_dir.absolute())
     BODIES[WORKFLOW.name] = run_workflow
     seats = workflow_seats(settings.workflows.at_once)

@@ -7,6 +7,7 @@ and lock, so its note is true. What the record had before, and what arrived unti
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,11 +26,19 @@ logger = get_logger(__name__)
 class RedisLoss:
     """Notices that Redis has lost the data of a run, and writes again what the worker knows of it."""
 
-    def __init__(self, fence: Fence, records: Records, running: Running, record: SessionHeader) -> None:
+    def __init__(
+        self,
+        fence: Fence,
+        records: Records,
+        running: Running,
+        record: SessionHeader,
+        conclude: Callable[[Running], object],
+    ) -> None:
         self._fence = fence
         self._records = records
         self._running = running
         self._record = replace(record)
+        self._conclude = conclude  # gives a task its end which is over, though Redis says that it runs
         self.seen = False
 
     def heed(self, event: Event) -> None:
@@ -39,8 +48,18 @@ class RedisLoss:
                 setattr(self._record, name, value)
 
     def look(self) -> None:
-        """Write the note of what runs again if it is gone; the header too. Errors of ``redis-py`` come through."""
-        if self._fence.note_again(self._running):
+        """Write the note of what runs again if it is gone; the header too. Errors of ``redis-py`` come through.
+
+        A Redis that has an older file again, or a replica that was behind, may name a task that has ended since. What
+        this one publishes would go into the record of that one.
+        """
+        publisher = self._running.publisher
+        noted = self._fence.running(publisher)
+        if noted is not None and noted.task_id == self._running.task_id:
+            return
+        if noted is not None and self._fence.lease_owner(publisher) == self._running.lease:
+            self._conclude(noted)
+        if self._fence.note_again(self._running, instead_of=noted):
             self._tell()
             self.restore()
 

@@ -72,6 +72,7 @@ class Job:
     on_progress: Callable[[str], None] = field(default=lambda text: None)
     every_second: Callable[[Supervisor], None] = field(default=lambda supervisor: None)
     once: Mapping[int, Callable[[Supervisor], None]] = field(default_factory=dict)  # see ``Supervisor``
+    conclude: Callable[[Running], object] = field(default=lambda running: None)  # see ``RedisLoss``
 
     @property
     def drives_card(self) -> bool:
@@ -136,7 +137,7 @@ class Runner:
             Feeds(self._app.store, _DAY_S * settings.feed_expires_days, settings.feed_blocks),
             job.on_progress,
         )
-        loss = RedisLoss(self._app.fence, self._app.records, job.running, job.record)
+        loss = RedisLoss(self._app.fence, self._app.records, job.running, job.record, job.conclude)
 
         def add(event: Event) -> None:
             loss.heed(event)

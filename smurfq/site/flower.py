@@ -15,6 +15,7 @@ from smurfq import identity
 from smurfq.config import Settings
 from smurfq.core.private_files import make_folder
 from smurfq.errors import StartError
+from smurfq.store.site_identity import refuse_guess
 
 _PASSWORD_BYTES = 18
 _DATABASE = "flower.db"
@@ -62,7 +63,10 @@ def run(settings: Settings, *, persistent: bool = False) -> None:
     ------
     StartError
         Flower is not installed, or its port is taken.
+    ConfigError
+        Nothing names a site, and Redis serves one that has a name or a site file.
     """
+    refuse_guess(settings, os.environ)
     try:
         from flower import command  # noqa: PLC0415 - an optional dependency
         from flower.app import Flower  # noqa: PLC0415

@@ -51,11 +51,14 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 """
 
-# KEYS: lease, running.  ARGV: token, text.  Notes what runs where nothing is noted, for the holder of the lease.
+# KEYS: lease, running.  ARGV: token, text, how the text of another task begins, or ''.  Notes what runs where nothing
+# is noted, or that other task, for the holder of the lease.
 _NOTE_AGAIN = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if redis.call('SET', KEYS[2], ARGV[2], 'NX') then return 1 end
-return 0
+if redis.call('GETRANGE', KEYS[2], 0, string.len(ARGV[3]) - 1) ~= ARGV[3] then return 0 end
+if ARGV[3] == '' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+redis.call('SET', KEYS[2], ARGV[2])
+return 1
 """
 
 # KEYS: running, lately.  ARGV: how this task's text begins, what ran, how many are kept, seconds to live.
@@ -87,8 +90,10 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[
 return 0
 """
 
+# KEYS: lease.  ARGV: token, milliseconds (0: at once).  It expires soon and is not deleted: a worker that stands by
+# sees that it was given back. One that vanishes at once was lost by Redis, and its worker takes it again.
 _RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0
 """
 
@@ -96,6 +101,7 @@ return 0
 _NOBODYS = -1
 _GIVEN_UP = "nobody: it was given up"
 _WAIT_MS = 1000
+_RELEASED_MS = 1000
 _RAN_KEPT = 16
 
 
@@ -211,10 +217,14 @@ class Fence:
             )
         )
 
-    def note_again(self, running: Running) -> bool:
-        """Whether the note of what runs was gone, and is written again; only while its worker has the lease."""
+    def note_again(self, running: Running, instead_of: Running | None = None) -> bool:
+        """Whether the note of what runs was gone, and is written again; only while its worker has the lease.
+
+        ``instead_of``: what is noted there, and is over; it is replaced.
+        """
         names = [keys.lease(running.publisher), keys.running(running.publisher)]
-        return bool(self._note_again(keys=names, args=[running.lease, dumps(asdict(running))]))
+        beginning = _beginning(instead_of.task_id) if instead_of is not None else ""
+        return bool(self._note_again(keys=names, args=[running.lease, dumps(asdict(running)), beginning]))
 
     def finished(self, running: Running) -> bool:
         """Write down that nothing runs there any more; false if it was not this task that ran."""
@@ -249,7 +259,7 @@ class Fence:
         try:
             return bool(self._lasting(_TAKE, keys=names, args=[token, ttl_ms]))
         except WritesRefusedError:
-            self.release_lease(queue, token)
+            self._release(keys=names, args=[token, 0])
             raise
 
     def _lasting(self, script: str, keys: list[str], args: list[Any]) -> Any:
@@ -263,6 +273,11 @@ class Fence:
             raise WritesRefusedError(f"{known[0]} of {self._replicas} replicas have taken it in {_WAIT_MS} ms")
         return answer
 
+    def lease_left_s(self, queue: str) -> float:
+        """How long the lease of a queue lasts unless it is renewed, in s; 0 if no worker has it."""
+        left_ms: int = self._client.pttl(keys.lease(queue))
+        return max(0, left_ms) / 1000
+
     def lease_owner(self, queue: str) -> str | None:
         """The token of the worker that has the lease of a queue."""
         return self._client.get(keys.lease(queue))  # type: ignore[return-value]
@@ -273,8 +288,8 @@ class Fence:
         return {queue: token for queue, token in zip(queues, tokens, strict=True) if token is not None}
 
     def release_lease(self, queue: str, token: str) -> None:
-        """Give the lease of a queue back, if it is still the token's."""
-        self._release(keys=[keys.lease(queue)], args=[token])
+        """Give the lease of a queue back, if it is still the token's; it expires within a second."""
+        self._release(keys=[keys.lease(queue)], args=[token, _RELEASED_MS])
 
 
 def _beginning(task_id: str) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from smurfq.config import FILE_VARIABLE, Settings, names_no_site
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
 from smurfq.errors import ConfigError
-from smurfq.store.connection import Client, without_password
+from smurfq.store.connection import AWAY, Client, connect, without_password
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,15 @@ def identity_text(identity: SiteIdentity) -> str:
 
 
 def read_identity(client: Client) -> SiteIdentity | None:
-    """The site that a Redis serves; None where no worker has served it yet."""
+    """The site that a Redis serves; None where no worker has served it yet.
+
+    What a worker of another version writes beside is passed over.
+    """
     text = client.get(keys.SITE)
-    return SiteIdentity(**loads(str(text))) if text else None
+    if not text:
+        return None
+    values = loads(str(text))
+    return SiteIdentity(**{field.name: values.get(field.name) for field in fields(SiteIdentity)})
 
 
 def require_same_site(client: Client, settings: Settings, environ: Mapping[str, str]) -> SiteIdentity | None:
@@ -71,3 +78,16 @@ def require_same_site(client: Client, settings: Settings, environ: Mapping[str, 
         todo = f"Set {FILE_VARIABLE}={file}, or SMURFQ_REDIS_URL"
         raise ConfigError(f"{where}; nothing here names a site. {todo}", key="site")
     return found
+
+
+def refuse_guess(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Return if ``environ`` names a site, or the Redis at the default address serves no other one.
+
+    Raises
+    ------
+    ConfigError
+        It serves a site that has a name or a site file.
+    """
+    if names_no_site(environ):
+        with connect(settings.redis_url, retries=0) as client, contextlib.suppress(*AWAY):
+            require_same_site(client, settings, environ)

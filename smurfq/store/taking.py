@@ -10,13 +10,14 @@ the next look, within a second.
 
 from __future__ import annotations
 
-# Has a worker look that waits for messages in ``list``. One token is enough: ``TAKE`` passes it on.
+# Has a worker look that waits for messages in ``list``. One token is enough: ``TAKE`` passes it on. Where it fails, the
+# worker looks within a second; the message, which is queued or taken by now, must not be lost for it.
 WAKE = """
 local function wake(list)
   local key = 'smurfq:wake:' .. string.match(list, '^[^%c]+')
-  redis.call('LPUSH', key, '1')
-  redis.call('LTRIM', key, 0, 0)
-  redis.call('EXPIRE', key, 60)
+  redis.pcall('LPUSH', key, '1')
+  redis.pcall('LTRIM', key, 0, 0)
+  redis.pcall('EXPIRE', key, 60)
 end
 """
 

@@ -368,6 +368,7 @@ class OperationTask(Task):  # type: ignore[misc]
             on_progress=functools.partial(self._show_progress, running, self.request.hostname),
             every_second=every_second,
             once={worker.stop_fd: worker_stops},
+            conclude=Reaper(self.app).conclude_forgotten,
         )
         self._make_safe_first(job)
         self._warn_of_edits(job)

@@ -30,7 +30,7 @@ from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.tasks.worker_context import WorkerContext
 from smurfq.worker.request import SlotRequest
-from tests.integration.live import bind
+from tests.integration.live import bind, eventually
 
 SLOT = "crate1slot4"
 
@@ -101,6 +101,7 @@ def test_a_lease_that_comes_back_starts_the_wait_anew(clock: Clock) -> None:
     app.fence.take_lease(SLOT, running.lease, 60.0)
     reaper.sweep()
     app.fence.release_lease(SLOT, running.lease)
+    eventually(lambda: app.fence.lease_owner(SLOT) is None)
     clock.now = WORKER_GONE_S + 1
     assert reaper.sweep() == []
     clock.now = 2 * WORKER_GONE_S + 1
@@ -288,6 +289,19 @@ def test_a_message_that_was_discarded_ends_as_removed_and_is_not_sent_again(
             result.get(timeout=20)
     assert app.records.read(single.id).outcome == "aborted"
     assert Reaper(app, clock).sweep() == []
+
+
+def test_a_clock_that_is_set_back_does_not_delay_what_is_done_about_a_message(clock: Clock) -> None:
+    taken, purged = app.submit("test", slot=SLOT), app.submit("test", slot=SLOT)
+    an_hour_ahead = time.time() + 3600.0
+    take(SLOT, an_hour_ahead)
+    purge()
+    app.store.zadd(keys.WAITING, {taken.id: an_hour_ahead, purged.id: an_hour_ahead})
+    assert Reaper(app, clock).sweep() == [purged.id]
+    assert [waiting.task_id for waiting in app.waiting.waiting(SLOT)] == [taken.id]
+    purge()
+    made_old(taken)
+    assert Reaper(app, clock).sweep() == [taken.id]
 
 
 def test_a_purge_ends_what_waits_and_not_what_a_worker_has_taken(clock: Clock) -> None:

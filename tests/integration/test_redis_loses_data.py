@@ -164,6 +164,28 @@ def test_messages_that_redis_forgot_are_told_though_the_header_is_there(site: Li
     assert "10 messages reached the bridge and are not in this record" in told(record)
 
 
+def test_a_run_takes_its_note_back_from_one_that_has_ended(site: LiveSite) -> None:
+    first = Sender(site, "forgotten")
+    first.send(5)
+    names = [keys.running(SLOT), keys.record(first.task.id), keys.events(first.task.id), keys.meta(first.task.id)]
+    older = {name: app.store.dump(name) for name in names}
+    assert first.end().complete
+    second = Sender(site, "displaced")
+    second.send(5)
+    for name, value in older.items():  # as a Redis has it that was killed, and wrote its file a moment before
+        app.store.restore(name, 0, value, replace=True)
+    eventually(lambda: getattr(app.fence.running(SLOT), "task_id", None) == second.task.id, what="its note is back")
+    second.send(50)
+    record = second.end()
+    assert numbered(record)[-45:] == list(range(5, 50))
+    assert (record.outcome, record.complete) == ("succeeded", False)
+    assert "Redis lost its data" in told(record)
+    forgotten = app.records.read(first.task.id)
+    assert numbered(forgotten) == list(range(5))
+    assert (forgotten.status, forgotten.outcome) == ("done", "lost")
+    assert "forgotten how it ended" in str(forgotten.error)
+
+
 def test_what_comes_after_a_run_is_none_of_the_next(site: LiveSite) -> None:
     first = Sender(site, "first")
     first.send(5)

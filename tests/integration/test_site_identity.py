@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,9 +22,8 @@ from smurfq.errors import ConfigError
 from smurfq.site.doctor import workers
 from smurfq.site.doctor.finding import Examined
 from smurfq.store.connection import Client
-from smurfq.store.site_identity import SiteIdentity, identity_text, read_identity
+from smurfq.store.site_identity import SiteIdentity, identity_text, read_identity, refuse_guess
 from smurfq.tasks.worker_context import WorkerContext
-from smurfq.worker_boot import refuse_guess
 from tests.integration.live import bind
 
 SLOT = "crate1slot2"
@@ -104,6 +105,11 @@ def test_a_worker_writes_which_site_it_serves(
         valkey.flushall()
 
 
+def test_a_site_of_another_version_is_known_by_its_name(valkey: Client) -> None:
+    valkey.set(keys.SITE, '{"name": "satp1", "crates": 2}')
+    assert read_identity(valkey) == SiteIdentity("satp1", None, None, None)  # type: ignore[arg-type]
+
+
 def test_a_worker_does_not_join_a_site_by_a_guess(
     valkey: Client, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,12 +117,42 @@ def test_a_worker_does_not_join_a_site_by_a_guess(
         monkeypatch.delenv(name)
     settings = load({"SMURFQ_REDIS_URL": valkey_url})
     valkey.set(keys.SITE, identity_text(NAMELESS))
-    refuse_guess(settings)
+    refuse_guess(settings, os.environ)
     valkey.set(keys.SITE, identity_text(SATP1))
     with pytest.raises(ConfigError, match="serves site 'satp1'"):
-        refuse_guess(settings)
+        refuse_guess(settings, os.environ)
     monkeypatch.setenv("SMURFQ_REDIS_URL", valkey_url)
-    refuse_guess(settings)
+    refuse_guess(settings, os.environ)
+
+
+_GUESSING = {
+    "bridge": "from smurfq.udp_bridge import main; sys.exit(main())",
+    "flower": "from smurfq.site.flower import run; run(config.load({}))",
+    "producer": "from smurfq.tasks import test; test.delay(slot='crate1slot2')",
+}
+
+
+@pytest.mark.parametrize("program", _GUESSING)
+def test_no_process_joins_a_site_by_a_guess(valkey: Client, valkey_url: str, program: str, tmp_path: Path) -> None:
+    valkey.set(keys.SITE, identity_text(SATP1))
+    beginning = (
+        f"import sys; from smurfq import config; load = config.load; given = {{'SMURFQ_REDIS_URL': {valkey_url!r}}}"
+    )
+    lines = [beginning, "config.load = lambda environ: load({**given, **environ})", _GUESSING[program]]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SMURFQ_")}
+    environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "serves site 'satp1'" in done.stderr
+    assert valkey.keys("*") == [keys.SITE], "nothing was written"
 
 
 @pytest.mark.parametrize(("made", "told"), [(False, "no site is known here"), (True, "nothing is up in")])

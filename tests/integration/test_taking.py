@@ -84,6 +84,14 @@ def test_a_worker_that_waits_is_woken_by_a_submission(channel: Any) -> None:
     assert [message.headers["id"] for message in channel.delivered] == [task.id]
 
 
+def test_a_list_of_wake_ups_that_is_none_loses_no_message(channel: Any) -> None:
+    app.store.set(keys.wake(SLOT), "no list")
+    first, second = trial.delay(slot=SLOT), trial.delay(slot=SLOT)
+    for _ in range(2):
+        look(channel)
+    assert [message.headers["id"] for message in channel.delivered] == [first.id, second.id]
+
+
 def test_each_worker_of_a_queue_is_woken_while_messages_are_left(channel: Any) -> None:
     """A batch wakes one of them; who takes a message wakes the next."""
     with app.batch():
