@@ -35,7 +35,9 @@ class Watched:
         spare = process.fork(lambda name: body, load({}), lambda: None)
         supervisor = Supervisor(spare, self.output, self._add, time_limit_s=60.0, abort_grace_s=0.0, kill_grace_s=30.0)
         self._supervisor, self._abort = supervisor, abort
-        job = {"session_id": "an-id", "op_name": op_name, "slot": "crate1slot2", "params": {}, "environment": {}}
+        slot = "crate1slot2"
+        job = {"session_id": "an-id", "op_name": op_name, "slot": slot, "publisher": slot, "params": {}}
+        job["environment"] = {}
         try:
             self.ending: Ending = supervisor.run(job, [self.output.write_end])
         finally:
