@@ -321,5 +321,5 @@ def test_the_tutorial_runs(tmp_path: Path) -> None:
     for told in ("smurfq is up", "Data stream is closed", "it ended as aborted", "is held by", "{'test': 10}"):
         assert told in done.stdout
     assert done.stdout.count("all is stopped") == 1
-    assert "nothing is up" in done.stdout  # what the trap found
+    assert "Nothing was stopped" in done.stderr  # what the trap found
     assert json.loads((folder / "history.json").read_text())

@@ -139,7 +139,7 @@ def test_bias_steps_that_are_killed_have_their_card_made_safe(site: SimSite) -> 
     record = aborted(stepping(site), "killed", grace_s=0)
     text = record.data["make_safe"]["text"]
     assert text.startswith("turned off: streaming, the g3 file (session ")
-    assert "waveform playback, biases of groups 0-11 (2 V)" in text
+    assert "waveform playback, biases of groups 0-11 (" in text  # fewer volts where it was in high-current mode
     state = site.read(SLOT)
     assert is_quiet(state), state
     assert state["biases"] == [0.0] * 12

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("pysmurf", reason="needs pysmurf (pip install smurfq[slot])")
+pytest.importorskip("pysmurf.client.util.pub", reason="needs pysmurf (pip install smurfq[slot])")
 
 from pysmurf.client.util import pub
 
