@@ -66,8 +66,8 @@ class RedisLoss:
             fields["lost"] = ours.lost if ours is not None else 0
             count = f"{missing}" if ours is not None else "an unknown number of"
             self._say(
-                f"Redis lost its data during the run: {count} messages that reached the bridge are missing from this "
-                "record, and so is all else that it held before"
+                f"Redis lost its data during the run: {count} messages that reached the bridge are not in this "
+                "record, and all else that it held before is gone"
             )
         elif missing:
             self._say(
