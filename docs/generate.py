@@ -75,7 +75,7 @@ _EXIT_CODES: Mapping[ExitCode, str] = {
     ExitCode.TIMED_OUT: "The time of `--timeout` is over. The run goes on.",
     ExitCode.UNAVAILABLE: "Redis or the bridge does not answer.",
     ExitCode.REFUSED: "The slot is held by somebody else, or busy.",
-    ExitCode.NOT_FOUND: "No record is known by this id; or, of `smurfq down`, no site is up here.",
+    ExitCode.NOT_FOUND: "No record is known by this id, or `smurfq down` found no site to stop.",
     ExitCode.INTERRUPTED: "Ctrl-C. A run that was followed goes on.",
 }
 

@@ -78,7 +78,7 @@ class OperationFailedError(OperationError):
 
 
 class OtherSlotError(OperationFailedError, PermissionError):
-    """The operation tried to open a slot that is not its own; no register of that was touched."""
+    """The operation tried to open a slot that is not its own; no register of that slot was touched."""
 
 
 class OperationAbortedError(OperationError):

@@ -269,7 +269,7 @@ class Reaper:
             return False
         if not self._app.fence.give_up(task_id, operations.task_name(record.op_name)):
             return False
-        error, outcome = _lost_in_hands(record) if taken else _removed(record)
+        error, outcome = _end_of_unrun(record, taken)
         logger.error("%s", error)
         if message is not None:
             self._app.fail_kept(message, error, outcome)
@@ -291,26 +291,15 @@ def _request_of(running: Running) -> Context:
     return Context({**running.request, "id": running.task_id})
 
 
-def _lost_in_hands(record: SessionHeader) -> tuple[Exception, Outcome]:
-    error = OperationLostError(
-        f"{record.op_name} on {record.slot} is lost: workers took its message {RESENDS + 1} times, and none started "
-        "it; see the worker's log, and submit it again",
-        slot=record.slot,
-        operation=record.op_name,
-        session_id=record.session_id,
-    )
-    return error, Outcome.LOST
-
-
-def _removed(record: SessionHeader) -> tuple[Exception, Outcome]:
-    error = OperationAbortedError(
-        f"{record.op_name} on {record.slot} did not run: its message was removed from the queue (a purge, or a "
-        "command in Redis); submit it again if it is still wanted",
-        slot=record.slot,
-        operation=record.op_name,
-        session_id=record.session_id,
-    )
-    return error, Outcome.ABORTED
+def _end_of_unrun(record: SessionHeader, taken: bool) -> tuple[Exception, Outcome]:
+    """The error and outcome of a task that never started: workers took its message in vain, or somebody removed it."""
+    what = f"{record.op_name} on {record.slot}"
+    fields = {"slot": record.slot, "operation": record.op_name, "session_id": record.session_id}
+    if taken:
+        text = f"{what} is lost: workers took its message {RESENDS + 1} times, and none started it"
+        return OperationLostError(f"{text}; see the worker's log, and submit it again", fields), Outcome.LOST
+    text = f"{what} did not run: its message was removed from the queue (a purge, or a command in Redis)"
+    return OperationAbortedError(f"{text}; submit it again if it is still wanted", fields), Outcome.ABORTED
 
 
 def _lost_step(record: SessionHeader) -> OperationLostError:

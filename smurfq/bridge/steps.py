@@ -1,4 +1,4 @@
-"""Counts that only grow, with the time of each step, so that one can ask how much came since a run began."""
+"""Counts with the times at which they grew, which tell how much came since a run began."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ def _brief(text: str) -> str:
 def _incomplete(record: SessionRecord) -> str:
     if record.unrecorded:
         return f"{record.unrecorded} messages reached the bridge and are not in this record"
-    return "the bridge did not confirm that all messages had come"
+    return "the bridge did not confirm that all messages arrived"
 
 
 def _facts(record: SessionRecord) -> Iterator[tuple[str, str]]:

@@ -78,7 +78,7 @@ def down() -> None:
         text = f"no site is known here: {FILE_VARIABLE} is not set, and {folder} is not there. Nothing was stopped"
     else:
         text = f"nothing is up in {folder}. Nothing was stopped"
-    tell(f"smurfq: {text}; go to where it was started, or set {FILE_VARIABLE} or SMURFQ_STATE_DIR", err=True)
+    tell(f"smurfq: {text}; run this where the site was started, or set {FILE_VARIABLE} or SMURFQ_STATE_DIR", err=True)
     raise click.exceptions.Exit(ExitCode.NOT_FOUND)
 
 

@@ -242,7 +242,7 @@ class Settings(Section):
     publisher_backend: Literal["udp", "null"] = "udp"
     """SMURFPUB_BACKEND of the operations; with "null" pysmurf discards all messages."""
     site: Annotated[str, Field(min_length=1)] | None = None
-    """The site's name, the same for its workers and its clients: a client of another name is refused."""
+    """The site's name, the same for its workers and its clients: a client of another name is rejected."""
     simulated: bool = False
     """Whether the slots are simulated; every record says so."""
     owner: Annotated[str, Field(min_length=1)] | None = None

@@ -1,4 +1,4 @@
-"""What is done for the card after a run, and how what a run left on is noted."""
+"""The policies by which a card is made safe after a run, and the note of what a run left on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AS_AT_START = "as at the start"  # what is said of a card on which nothing was s
 class CardAfter(StrEnum):
     """What is done for the card after a run."""
 
-    LOOK = "look"  # after a success: what the run left on is told
+    LOOK = "look"  # after a success: what the run left on is named in the record
     RESTORE = "restore"  # after a failure or abort: what the run switched on is switched off
     OFF = "off"  # after a kill or a death: the stream, waveforms and biases are off, whoever switched them on
 
@@ -27,7 +27,7 @@ class LeftOn:
     time: float
     expected: dict[str, Any] = field(default_factory=dict)
     bias_dacs: list[int] | None = None
-    is_unsafe: bool = False  # it was to be off, and the next run switches it off first
+    is_unsafe: bool = False  # it must be off: the next run first tries again to switch it off
 
     def to_dict(self) -> dict[str, Any]:
         """The note as a JSON object."""

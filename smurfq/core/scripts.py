@@ -101,8 +101,8 @@ def check_arguments(args: Sequence[str], slot: str) -> None:
         match = _SLOT.fullmatch(named)
         if match is not None and (match[1] or crate, match[2]) != (crate, number):
             raise ParameterError(
-                f"run: --slot {named} among the script's arguments contradicts {slot}, which it is submitted to: "
-                "a script drives that slot only. Leave it out, or submit to the other slot",
+                f"run: the script's argument --slot {named} contradicts {slot}, to which it is submitted: "
+                "a script can open that slot only. Remove the argument, or submit to the other slot",
                 operation="run",
                 parameter="args",
                 got=named,

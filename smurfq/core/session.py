@@ -47,10 +47,10 @@ class OpCode(IntEnum):
 class SessionHeader:
     """What is known of one run of an operation without its bulk: cheap to read, whatever the run published.
 
-    ``lost`` counts the publisher's datagrams known to be missing; ``unrecorded`` those that reached the bridge and
-    are not in the record; ``complete`` is false when the bridge could not
-    confirm that all had been taken in; ``submitted_by`` is in whose name it was submitted; ``degraded`` says that
-    something is known to be wrong although the run goes on. ``simulated`` is None until a worker takes the run: only
+    ``lost`` counts the publisher's messages that never reached the bridge, ``unrecorded`` those that reached the bridge
+    and are not in the record. ``complete`` is false when the bridge could not confirm that nothing is missing.
+    ``submitted_by`` is in whose name it was submitted. ``degraded`` says that something is known to be wrong although
+    the run goes on. ``simulated`` is None until a worker takes the run: only
     the worker knows whether its slot is a simulated one. ``log_file`` is the whole output of the operation.
     """
 

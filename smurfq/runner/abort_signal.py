@@ -1,4 +1,4 @@
-"""The signal that aborts an operation, and the frames that the operation sends, which the signal must not cut."""
+"""Sends an operation's frames whole, and raises the abort signal between two frames, never within one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _AGAIN_S = 0.01  # until a signal is handled that came in the middle of a fork
 
 
 class AbortSignal(BaseException):
-    """Raised in the operation when its abort was not heeded in time; not an Exception, so that nothing swallows it."""
+    """Raised in an operation that did not end when it was asked to; a BaseException, so that nothing swallows it."""
 
 
 class FrameSender:
-    """Sends the frames of the process that made it: whole ones, also when the abort signal comes in the middle.
+    """Sends whole frames of the process that made it, also when the abort signal arrives while it sends.
 
     A process that this one forks sends nothing, and handles the abort signal as a new interpreter does.
     """

@@ -1,4 +1,4 @@
-"""Decides what is done for the card after a run, and has a new process do it."""
+"""Makes a card safe after a run: chooses the policy, has a new process apply it, and notes what is left on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from smurfq.store.left_on import LeftOnNotes
 logger = get_logger(__name__)
 
 MAKE_SAFE = "make_safe"
-_TOLD_AFTER_SUCCESS = ("run",)  # what any other operation leaves on when it succeeds is in its contract
+_TOLD_AFTER_SUCCESS = ("run",)  # every other operation leaves on what its contract says
 
 MakeSafe = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -42,7 +42,7 @@ class Aftercare:
         self._left: LeftOn | None = None
 
     def add(self, event: Event) -> None:
-        """Take an event of the operation: one that tells the card's state at the start is kept, the others go on."""
+        """Take an event of the operation; keep the one with the card's state at the start, and pass the others on."""
         if event["k"] != CARD_AT_START:
             self._add(event)
         elif (state := event.get("state")) is None:
@@ -58,7 +58,7 @@ class Aftercare:
         self._touched, self._has_execed = True, has_execed
 
     def run(self, *, died: bool, succeeded: bool, stage: str | None) -> None:
-        """Have the card looked at, and switched off what is to be off; what came of it goes into the record."""
+        """Have a new process look at the card and switch off what must be off; its findings go into the record."""
         policy = self._policy(died=died, succeeded=succeeded)
         if policy is None:
             return
@@ -97,7 +97,7 @@ class Aftercare:
             if self._left is not None or (earlier is not None and not self._is_still_on(earlier)):
                 notes.write(slot, self._left)
         except AWAY as cause:
-            logger.warning("what is on on the card of %s could not be noted, Redis is away: %s", slot, cause)
+            logger.warning("Redis is away: `smurfq status` cannot show what was left on on %s: %s", slot, cause)
 
     def _policy(self, *, died: bool, succeeded: bool) -> CardAfter | None:
         if died:
@@ -116,7 +116,7 @@ class Aftercare:
 
 
 def make_safe_again(slot: str, client: Client, make_safe: MakeSafe) -> str:
-    """Switch off what could not be switched off after an earlier run; what came of it, empty where nothing was."""
+    """Try again to switch off what an earlier run left on; what was found and done, or an empty text."""
     notes = LeftOnNotes(client)
     earlier = notes.of([slot]).get(slot)
     if earlier is None or not earlier.is_unsafe:

@@ -75,10 +75,10 @@ def check(frame: Any) -> dict[str, Any]:
     Raises
     ------
     MalformedFrameError
-        It is not: it is no JSON object, of no known kind, or lacks a field, or has a field of a wrong type.
+        It is no JSON object, has an unknown kind, lacks a field, or has a field of a wrong type.
     """
     if not isinstance(frame, dict) or not isinstance(kind := frame.get("k"), str) or kind not in _SHAPES:
-        raise MalformedFrameError(f"a frame of no known kind: {repr(frame)[:80]}")
+        raise MalformedFrameError(f"a frame of an unknown kind: {repr(frame)[:80]}")
     must, may = _SHAPES[kind]
     for name, fits in must.items():
         if not fits(frame.get(name)):

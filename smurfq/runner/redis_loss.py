@@ -85,13 +85,13 @@ class RedisLoss:
             fields["lost"] = ours.lost if ours is not None else 0
             count = f"{missing}" if ours is not None else "an unknown number of"
             self._say(
-                f"Redis lost its data during the run: {count} messages that had reached the bridge are not in this "
-                "record, nor is what else it had before"
+                f"Redis lost its data during the run: {count} messages that reached the bridge are not in this "
+                "record, and all else that it held before is gone"
             )
         elif missing:
             self._say(
                 f"{missing} messages reached the bridge and are not in this record: Redis rejected or lost them, or "
-                "nothing was noted as running when they came"
+                "no run was noted when they arrived"
             )
         if missing:
             fields["unrecorded"] = missing
@@ -104,4 +104,6 @@ class RedisLoss:
     def _tell(self) -> None:
         if not self.seen:
             self.seen = True
-            logger.warning("Redis has lost the data of %s, which goes on; they are written again", self._record.op_name)
+            logger.warning(
+                "Redis lost the data of %s, which goes on; its header is written again", self._record.op_name
+            )

@@ -189,14 +189,14 @@ class Runner:
     def _after(
         self, job: Job, ending: Ending, add: Callable[[Event], None], aftercare: Aftercare, last_stage: str | None
     ) -> None:
-        """Say what was left behind; have the card looked at, and left safe.
+        """Record what was left behind, and make the card safe.
 
         Nothing here waits for Redis: a card must not stay as it was left for as long as that is away.
         """
         if ending.left_behind:
             text = f"ended processes that {job.op_name} had left behind: {', '.join(ending.left_behind)}"
             add(events.message(text, time.time()))
-        if ending.result is None and ending.plan is None:  # said at once, whatever making safe takes
+        if ending.result is None and ending.plan is None:  # recorded before the card is made safe, which takes time
             error = _error(job, ending)
             add(events.header(time.time(), degraded=True, error=describe_error(error) if error else None))
             add(events.message(str(error), time.time()))
@@ -343,7 +343,7 @@ def _cause(job: Job, ending: Ending) -> OperationError | None:
     if result is None:
         words = processes.exit_words(ending.exit_code, ending.oom)
         if ending.malformed is not None:
-            words = f"was killed, as it sent something malformed on its session socket ({ending.malformed})"
+            words = f"was killed because it sent a malformed frame on its session socket ({ending.malformed})"
         return OperationDiedError(
             f"{what}: its process {words}; its output is in the record's log",
             {**fields, "exit_code": ending.exit_code, "out_of_memory": ending.oom},

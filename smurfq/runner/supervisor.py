@@ -294,7 +294,7 @@ def _result_of_exec(code: int) -> dict[str, Any] | None:
         "ok": False,
         "aborted": False,
         "type": "OperationFailedError",
-        "message": f"the program that the script replaced itself by ended with exit code {code}",
+        "message": f"the script replaced itself by another program, which ended with exit code {code}",
         "fields": {"exit_code": code},
         "traceback": "",
     }

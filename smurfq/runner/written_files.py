@@ -14,9 +14,9 @@ _DAY_DIGITS = 5  # of a session id, which begins the name of the folder of some 
 
 
 def changes(registered: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What is to be changed of which registered path: its true ``path``, or that it is ``missing`` on this host.
+    """The changes of each registered path: its true ``path``, or that it is ``missing`` on this host.
 
-    A path that is relative is left as it is: nobody knows to which folder.
+    A relative path is left as it is: its folder is not known.
     """
     for path in dict.fromkeys(registered):
         if Path(path).is_absolute() and not Path(path).exists():

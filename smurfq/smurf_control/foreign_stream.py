@@ -1,4 +1,4 @@
-"""Refuses to begin a stream while another's is open: sodetlib would take that session for the run's own."""
+"""Rejects a run's stream while another's is open: sodetlib would take that session for the run's own."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _ANSWER_S: Final = 2.0
 def foreign_stream(slot: str, session_id: int) -> OperationFailedError:
     """The error of a run that finds a stream open that it did not open."""
     return OperationFailedError(
-        f"a stream is open on {slot} that this run did not open (session {session_id}). If nobody needs it, close it "
-        f"alone: `smurfq submit all_off -s {slot} -p disable_amps=false -p disable_tones=false`",
+        f"a stream is open on {slot} that this run did not open (session {session_id}). If nobody needs it, "
+        f"close it: `smurfq submit all_off -s {slot} -p disable_amps=false -p disable_tones=false`",
         slot=slot,
         sid=session_id,
     )

@@ -7,20 +7,16 @@ not seen: where it had any before, the runner is told that the state may be thei
 from __future__ import annotations
 
 import functools
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import os
 import resource
-import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any, Final
 
 from smurfq.smurf_control.card_state import look_at_card
 from smurfq.smurf_control.foreign_stream import refuse_foreign_stream
+from smurfq.smurf_control.own_slot import when_loaded
 from smurfq.smurf_control.session_protocol import SessionProtocol
 
 _CHANNELS: Final = "epics.ca"
@@ -53,12 +49,12 @@ def card_is_noted(session: SessionProtocol) -> Iterator[None]:
             finally:
                 is_looking = False
 
-    def watch(channels: ModuleType) -> None:
+    def watch(channels: Any) -> None:
         # Not later: Channel Access, when it is initialized, starts a child of its own, the repeater.
         _before_each_call(channels, "initialize_libca", look_for_children)
         _before_each_call(channels, "create_channel", note)
 
-    _when_loaded(_CHANNELS, watch)
+    when_loaded({_CHANNELS: watch})
     try:
         yield
     finally:
@@ -66,7 +62,7 @@ def card_is_noted(session: SessionProtocol) -> Iterator[None]:
             session.note_card(None)
 
 
-def _before_each_call(module: ModuleType, name: str, act: Callable[[], None]) -> None:
+def _before_each_call(module: Any, name: str, act: Callable[[], None]) -> None:
     function = getattr(module, name)
 
     @functools.wraps(function)
@@ -86,37 +82,3 @@ def _had_children() -> bool:
     except ChildProcessError:
         return False
     return True
-
-
-def _when_loaded(name: str, act: Callable[[ModuleType], None]) -> None:
-    """Call ``act`` with a module: now, or as soon as it is imported."""
-    if (module := sys.modules.get(name)) is not None:
-        act(module)
-    else:
-        sys.meta_path.insert(0, _Finder(name, act))
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds one module, once, as others do, and has it acted upon when it has been executed."""
-
-    def __init__(self, name: str, act: Callable[[ModuleType], None]) -> None:
-        self._name = name
-        self._act = act
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """The module's specification, if it is the one."""
-        if fullname != self._name:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_act(module: ModuleType) -> None:
-                execute(module)
-                self._act(module)
-
-            spec.loader.exec_module = execute_and_act  # type: ignore[method-assign]
-        return spec

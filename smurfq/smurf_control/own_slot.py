@@ -66,6 +66,11 @@ def _install(slot: str) -> None:
         "epics.ca": lambda module: _guard_channels(module, slot),
         "sodetlib.det_config": lambda module: _guard_config(module, slot),
     }
+    when_loaded(guards)
+
+
+def when_loaded(guards: dict[str, Callable[[Any], None]]) -> None:
+    """Call each guard with the module of its name: now, or as soon as the module is imported."""
     sys.meta_path.insert(0, _GuardFinder(guards))
     for name, guard in guards.items():
         if name in sys.modules:

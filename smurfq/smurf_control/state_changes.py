@@ -1,4 +1,4 @@
-"""What a run has switched on: the state of a card compared with that at the run's start, and in words."""
+"""Compares a card with its state at the run's start, and says in words what the run switched on."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def explain(url: str, cause: BaseException) -> str:
     where = "SMURFQ_REDIS_URL or redis.url of the site file"
     if isinstance(cause, AuthenticationError):
         return (
-            f"Redis at {shown} refuses us ({cause}); its user and password stand in {where}, as "
+            f"Redis at {shown} rejected the user or password ({cause}); set them in {where}, as "
             "redis://user:password@host:port/0"
         )
     if (failure := tls_failure(cause)) is not None:

@@ -1,4 +1,4 @@
-"""Notes of what runs left on on their cards, one a slot, for `smurfq status`."""
+"""Stores in Redis what a run left on, one note for each slot; `smurfq status` shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis-py's retries, without their multiplication.
+"""Limits redis-py's nested retries to the outermost one.
 
 redis-py retries a command, within it the connecting, and within that the first health check. Against a server that
 accepts connections and does not answer, two retries become 3 * 3 attempts with a timeout each: 90 s.

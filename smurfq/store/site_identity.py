@@ -1,4 +1,4 @@
-"""Which site a Redis serves: written there by the site's workers, and compared by its clients."""
+"""Identifies the site that a Redis serves: the site's workers write it there, and clients compare it with theirs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def require_same_site(client: Client, settings: Settings, environ: Mapping[str, 
     where = f"Redis at {without_password(settings.redis_url)} serves {found}"
     if settings.site and found.name and settings.site != found.name:
         raise ConfigError(
-            f"{where}; the settings here are of site {settings.site!r}. Mend redis.url or site", key="site"
+            f"{where}; the settings here are of site {settings.site!r}. Correct redis.url or site", key="site"
         )
     if names_no_site(environ) and (found.name or found.site_file):
         file = found.site_file or "its site file"

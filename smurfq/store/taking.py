@@ -1,7 +1,7 @@
 """Lua by which a worker takes a message and marks its record as taken, in one step.
 
 So a message that is in no queue is either in a worker's hands (its record is marked) or was removed by somebody: a
-purge, a ``DEL``. kombu's own way, BRPOP, removes the message and tells nobody who has it.
+purge, a ``DEL``. kombu's own BRPOP removes the message and leaves no trace of who has it.
 
 No blocking command of Redis does that. A worker that finds nothing waits on the list ``keys.wake`` of each of its
 queues instead; whoever queues a message pushes there, too. A message that is queued in another way is found at
@@ -10,8 +10,8 @@ the next look, within a second.
 
 from __future__ import annotations
 
-# Has a worker look that waits for messages in ``list``. One token is enough: ``TAKE`` passes it on. Where it fails, the
-# worker looks within a second; the message, which is queued or taken by now, must not be lost for it.
+# Wakes a worker that waits for messages in ``list``. One token is enough: ``TAKE`` passes it on. If this fails, the worker
+# looks within a second anyway; the message, which is queued or taken by now, must not be lost for it.
 WAKE = """
 local function wake(list)
   local key = 'smurfq:wake:' .. string.match(list, '^[^%c]+')

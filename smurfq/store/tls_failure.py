@@ -1,4 +1,4 @@
-"""Finds out that a connection to Redis failed in TLS, and describes why and what to change."""
+"""Recognizes an error of TLS, and describes what is wrong and which setting to change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ADDRESS_MISMATCH = 64
 
 
 def tls_failure(error: BaseException) -> ssl.SSLError | None:
-    """The error of TLS that an error was raised from, if it was."""
+    """The error of TLS that caused ``error``, or None."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -36,7 +36,7 @@ def describe(failure: ssl.SSLError) -> str:
             f"it rejects the connection ({reason}); if it asks for a certificate, set redis.cert_file and "
             "redis.key_file (SMURFQ_REDIS_CERT_FILE, SMURFQ_REDIS_KEY_FILE)"
         )
-    return f"TLS fails ({reason}); look at its log, and at redis.url and redis.ca_file"
+    return f"TLS fails ({reason}); see the server's log, redis.url and redis.ca_file"
 
 
 def _todo(code: int) -> str:

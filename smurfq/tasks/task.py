@@ -56,7 +56,7 @@ from smurfq.tasks.worker_context import WorkerContext, worker_of
 
 logger = get_logger(__name__)
 
-_NOT_DELAYED = ("all_off", "restart_rssi")  # by a card that may not answer: they are for that
+_NOT_DELAYED = ("all_off", "restart_rssi")  # they are for a card that does not answer, and must not wait for it
 BODIES: dict[str, Body] = {}
 T = TypeVar("T", bound="OperationTask")
 
@@ -208,8 +208,8 @@ class OperationTask(Task):  # type: ignore[misc]
             ) from cause
         if not first:
             raise OperationLostError(
-                f"{self.name} on {worker.slot} is lost: it was begun before, which Redis has forgotten (killed, or "
-                "another one now?), and it is not run again; what it did, the log file of its first run tells",
+                f"{self.name} on {worker.slot} is lost: it was started before, but Redis has forgotten that (was it "
+                "killed or replaced?). It is not run again; the log file of its first run says what it did",
                 slot=worker.slot,
                 session_id=task_id,
             )

@@ -1,4 +1,4 @@
-"""Kombu's channel, which takes a message and marks its record as taken in one step; see ``smurfq.store.taking``."""
+"""A kombu channel that takes a message and marks its record as taken in one step; see ``smurfq.store.taking``."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class StepStatus:
 class WorkflowStatus:
     """How far a workflow is. ``dropped`` says why, by slot; ``hold`` who holds it before its next step.
 
-    ``held``: it has come to that step, and waits.
+    ``held``: it has come to that step and waits.
     """
 
     record: SessionHeader

@@ -98,7 +98,7 @@ def test_children_of_multiprocessing_end_as_with_python(site: LiveSite) -> None:
 # Descriptors and exits
 
 
-def test_what_a_script_writes_to_descriptors_reaches_nobody(site: LiveSite) -> None:
+def test_what_a_script_writes_to_descriptors_does_not_reach_the_worker(site: LiveSite) -> None:
     script = site.script(
         "writes.py",
         "import os\n"
@@ -107,7 +107,7 @@ def test_what_a_script_writes_to_descriptors_reaches_nobody(site: LiveSite) -> N
         "        try:\n            os.write(number, text)\n        except OSError:\n            pass\n",
     )
     task = run.delay(slot=SLOT, script=script)
-    with pytest.raises(OperationDiedError, match="something malformed on its session socket"):
+    with pytest.raises(OperationDiedError, match="a malformed frame on its session socket"):
         task.get(timeout=WITHIN_S)
     assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"]
 

@@ -318,7 +318,7 @@ def test_a_purge_ends_what_waits_and_not_what_a_worker_has_taken(clock: Clock) -
         taken.get(timeout=20)
 
 
-def test_a_message_that_came_back_to_its_queue_is_in_no_workers_hands(clock: Clock) -> None:
+def test_a_message_that_came_back_to_its_queue_is_no_longer_marked_as_taken(clock: Clock) -> None:
     """As what kombu puts back that was not acknowledged; removed then, it is not sent again."""
     task = app.submit("test", slot=SLOT)
     text = take(SLOT, long_ago())

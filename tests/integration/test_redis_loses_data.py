@@ -152,7 +152,7 @@ def test_a_run_after_whose_last_message_redis_is_emptied_is_not_complete(site: L
     check_header(record)
 
 
-def test_messages_that_redis_forgot_are_told_though_the_header_is_there(site: LiveSite) -> None:
+def test_lost_messages_are_counted_although_the_header_is_there(site: LiveSite) -> None:
     sender = Sender(site, "rolled-back")
     eventually(lambda: app.records.header(sender.task.id).status == "running")
     older = app.store.dump(keys.record(sender.task.id))
@@ -186,7 +186,7 @@ def test_a_run_takes_its_note_back_from_one_that_has_ended(site: LiveSite) -> No
     assert "forgotten how it ended" in str(forgotten.error)
 
 
-def test_what_comes_after_a_run_is_none_of_the_next(site: LiveSite) -> None:
+def test_a_message_that_arrives_between_two_runs_belongs_to_neither(site: LiveSite) -> None:
     first = Sender(site, "first")
     first.send(5)
     assert first.end().complete

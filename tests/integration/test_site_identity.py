@@ -57,7 +57,7 @@ def test_a_guessed_address_is_refused_where_a_site_answers_that_has_a_file(
     assert valkey.keys("*") == [keys.SITE], "nothing was written"
 
 
-def test_a_guessed_address_is_said_where_a_site_without_a_name_answers(cli: Cli, valkey: Client) -> None:
+def test_a_command_says_which_site_answers_at_the_default_address(cli: Cli, valkey: Client) -> None:
     valkey.set(keys.SITE, identity_text(NAMELESS))
     done = cli("history", "--json")
     assert done.exit_code == 0

@@ -104,7 +104,7 @@ def test_each_worker_of_a_queue_is_woken_while_messages_are_left(channel: Any) -
     assert app.store.lpop(keys.wake(SLOT)) is None
 
 
-def test_what_is_put_back_has_no_mark(channel: Any) -> None:
+def test_a_message_that_is_put_back_has_no_mark(channel: Any) -> None:
     task = trial.delay(slot=SLOT)
     look(channel)
     (message,) = channel.delivered
@@ -125,7 +125,7 @@ def test_a_full_memory_loses_no_message(channel: Any) -> None:
     assert [waiting.task_id for waiting in app.waiting.waiting(SLOT)] == [task.id]
 
 
-def test_what_was_purged_behind_a_run_never_runs(site: LiveSite) -> None:
+def test_a_message_that_was_purged_during_a_run_never_runs(site: LiveSite) -> None:
     slot = "crate1slot1"
     proof = site.folder / "purged-ran"
     script = site.script("purged.py", f"open({str(proof)!r}, 'w')")

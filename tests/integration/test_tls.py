@@ -175,7 +175,7 @@ def test_flower_verifies_too(valkey: Any, certificates: Certificates) -> None:
     assert made.ca_certs == str(certificates.ca_file)
 
 
-def test_a_server_without_tls_is_told_apart(valkey: Any) -> None:
+def test_an_error_says_that_a_server_does_not_speak_tls(valkey: Any) -> None:
     url = f"rediss://{HOST}:{valkey.port}/0"
     with connect(url, retries=0) as client, pytest.raises(AWAY) as caught:
         client.ping()

@@ -50,7 +50,7 @@ def script(site: LiveSite) -> Iterator[str]:
         site.stop(worker)
 
 
-def test_what_could_not_be_sent_is_told_and_not_lost(script: str) -> None:
+def test_a_message_that_was_never_sent_is_reported_and_not_lost(script: str) -> None:
     record = run.delay(slot=SLOT, script=script).get(timeout=READY_WITHIN_S)
     texts = [text for _, text in record["messages"]]
     assert [text for text in texts if text.startswith("after ")] == [f"after {number}" for number in range(20)] * 2

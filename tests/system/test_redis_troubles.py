@@ -151,7 +151,9 @@ def test_a_password_that_is_changed_is_said_and_goes_on_once_it_is_put_back(site
             admin.client_kill_filter(_type="pubsub")
             for name, begin in logs.items():
                 eventually(
-                    lambda name=name, begin=begin: "refuses us" in site.log(name)[begin:], WITHIN_S, f"{name} says so"
+                    lambda name=name, begin=begin: "rejected the user" in site.log(name)[begin:],
+                    WITHIN_S,
+                    f"{name} says so",
                 )
         finally:
             admin.config_set("requirepass", "")
@@ -188,7 +190,7 @@ def test_a_wrong_password_ends_every_process_at_its_start(site: LiveSite, tmp_pa
         app.store.config_set("requirepass", "")
     for door, process, text in zip(doors, started, told, strict=True):
         assert process.returncode not in (0, None), door
-        assert "refuses us" in re.sub(r"\s+", " ", text), (door, text)
+        assert "rejected the user" in re.sub(r"\s+", " ", text), (door, text)
         assert "SMURFQ_REDIS_URL" in text, "what to mend"
         assert "wrong-one" not in text, "a password is never shown"
         assert "Traceback" not in text, (door, text)

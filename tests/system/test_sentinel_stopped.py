@@ -55,7 +55,9 @@ def site(group: SentinelGroup, tmp_path: Path) -> Iterator[LiveSite]:
 
 
 @pytest.mark.parametrize("stays_stopped", [False, True], ids=["runs again at once", "runs again when all have left"])
-def test_all_leave_a_primary_that_was_stopped(site: LiveSite, group: SentinelGroup, stays_stopped: bool) -> None:
+def test_worker_bridge_and_follower_leave_a_primary_that_was_stopped(
+    site: LiveSite, group: SentinelGroup, stays_stopped: bool
+) -> None:
     end = site.folder / "end"
     slot = Slot(SLOT, config.load(site.environ))
     wire = Wire((app.settings.bridge.host, app.settings.bridge.port))

@@ -1,4 +1,4 @@
-"""Whether a process that an operation leaves behind is found on this host, however it hides: the doctor starts one."""
+"""Checks that an orphan is found on this host however it hides: the doctor starts one and looks for it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def check(examined: Examined) -> Iterator[Finding]:
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=_STARTED_WITHIN_S)
     except (subprocess.SubprocessError, OSError) as cause:
-        yield warn(_NAME, f"a process to look for could not be started: {cause}", "look at the limits of this user")
+        yield warn(
+            _NAME, f"the process for this check could not be started: {cause}", "look at the limits of this user"
+        )
         return
     found = end_leftovers_of_card(lock)
     if found.ended and not found.remaining:

@@ -127,7 +127,7 @@ def test_high_current_mode_is_left_as_it_was(site: SimSite) -> None:
     assert is_at_start(site.read(SLOT))
 
 
-def test_what_a_script_leaves_on_when_it_succeeds_is_told(site: SimSite) -> None:
+def test_what_a_script_leaves_on_when_it_succeeds_is_in_its_record(site: SimSite) -> None:
     record = submitted(site, "leaves", BIASES.format(volts=3.0), STREAMS).wait(LONG_S)
     assert record.outcome == "succeeded"
     state = site.read(SLOT)
@@ -141,7 +141,7 @@ def test_what_a_script_leaves_on_when_it_succeeds_is_told(site: SimSite) -> None
     assert note.session_id == record.session_id
 
 
-def test_no_run_takes_the_session_of_a_stream_that_it_did_not_open_for_its_own(site: SimSite) -> None:
+def test_a_run_fails_if_another_stream_is_open_and_names_its_session(site: SimSite) -> None:
     assert submitted(site, "opens", STREAMS).wait(LONG_S).outcome == "succeeded"
     session = site.read(SLOT)["session_id"]
     assert session
@@ -163,7 +163,7 @@ def test_no_run_takes_the_session_of_a_stream_that_it_did_not_open_for_its_own(s
     site.succeeded("stream", SLOT, duration=1.0)
 
 
-def test_a_script_that_succeeds_and_changes_nothing_is_told_nothing(site: SimSite) -> None:
+def test_a_script_that_succeeds_and_changes_nothing_has_no_make_safe_in_its_record(site: SimSite) -> None:
     site.succeeded("set_biases", SLOT, bias=2.0)
     record = submitted(site, "looks", "print(S.get_tes_bias_bipolar_array())\n").wait(LONG_S)
     assert record.outcome == "succeeded"

@@ -34,7 +34,7 @@ def test_the_kernels_time_counts_and_not_the_publishers_clock() -> None:
         assert owner_of(message(1950.0 + off_s), 1950.0, now=2100.0) is None
 
 
-def test_a_clock_that_was_set_back_since_the_run_began_says_nothing() -> None:
+def test_times_are_ignored_if_the_clock_was_set_back_during_the_run() -> None:
     assert owner_of(message(1500.0), 1500.0, started=1500.0 + HOUR_S) == "runs"
 
 
@@ -53,7 +53,7 @@ def test_when_a_message_was_sent_is_known_by_the_host_whose_clock_is_asked_for()
     assert sent_at(message(1.0, "a third"), 2.0, "server", "elsewhere") is None
 
 
-def test_messages_of_nobody_are_counted_by_publisher_since_a_time() -> None:
+def test_messages_of_no_run_are_counted_by_publisher_since_a_time() -> None:
     unowned = Unowned()
     for at in (10.0, 20.0, 30.0):
         unowned.add(SLOT, at)

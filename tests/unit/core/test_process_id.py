@@ -41,20 +41,20 @@ def test_it_is_alive_until_it_ends(sleeper):
 
 
 @pytest.mark.parametrize("changed", [{"start_ticks": 1}, {"boot": "another"}])
-def test_another_process_with_the_same_number_is_not_meant(sleeper, changed):
+def test_another_process_with_the_same_pid_is_not_the_process(sleeper, changed):
     stranger = identity_of(sleeper)._replace(**changed)
     assert not stranger.alive
     assert not stranger.send(signal.SIGKILL)
     assert sleeper.poll() is None
 
 
-def test_it_comes_back_from_json(sleeper):
+def test_a_process_id_survives_json(sleeper):
     who = identity_of(sleeper)
     assert ProcessId.parse(json.loads(json.dumps(who))) == who
 
 
 @pytest.mark.parametrize("value", [None, [4711, 1764200000.5], [4711], "4711", {}, [1, 2, 3], [None, "", 1]])
-def test_what_names_no_process_is_none(value):
+def test_json_that_names_no_process_is_none(value):
     assert ProcessId.parse(value) is None
 
 

@@ -126,5 +126,5 @@ def test_a_header_is_made_of_a_record_and_a_record_of_a_header() -> None:
     assert SessionRecord.from_dict({**header.to_dict(), "data": {"a": 1}}) == record
 
 
-def test_nothing_is_said_of_a_simulation_before_a_worker_says_it() -> None:
+def test_simulated_is_null_until_a_worker_says_it() -> None:
     assert SessionRecord("id").simulated is None

@@ -14,7 +14,7 @@ from smurfq.runner.session import Session
 from smurfq.runner.wire import MalformedFrameError
 
 
-def test_all_that_a_session_sends_is_let_through() -> None:
+def test_all_frames_of_a_session_are_accepted() -> None:
     sent: list[Any] = []
     session = Session(
         emit=lambda event: sent.append(frames.check(event)),
@@ -68,6 +68,6 @@ def test_all_that_a_session_sends_is_let_through() -> None:
         {"k": "feed", "t": 1.0, "name": "\ud800", "slot": "crate1slot2", "data": {}},
     ],
 )
-def test_anything_else_is_rejected(frame: Any) -> None:
+def test_a_malformed_frame_is_rejected(frame: Any) -> None:
     with pytest.raises(MalformedFrameError):
         frames.check(frame)

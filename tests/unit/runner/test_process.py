@@ -36,14 +36,8 @@ class Watched:
         supervisor = Supervisor(spare, self.output, self._add, time_limit_s=60.0, abort_grace_s=0.0, kill_grace_s=30.0)
         self._supervisor, self._abort = supervisor, abort
         slot = "crate1slot2"
-        job = {
-            "session_id": "an-id",
-            "op_name": op_name,
-            "slot": slot,
-            "publisher": slot,
-            "params": {},
-            "environment": {},
-        }
+        job = {"session_id": "an-id", "op_name": op_name, "slot": slot, "publisher": slot, "params": {}}
+        job["environment"] = {}
         try:
             self.ending: Ending = supervisor.run(job, [self.output.write_end])
         finally:

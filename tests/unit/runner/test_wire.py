@@ -65,7 +65,7 @@ def test_what_another_process_writes_is_dropped_also_in_the_middle_of_a_frame(pa
     [b"\xff" * 8, struct.pack("!Q", wire.MAX_FRAME_BYTES + 1), struct.pack("!Q", 2) + b"{]"],
     ids=["a huge length", "too long a frame", "no JSON"],
 )
-def test_what_is_no_frame_ends_the_reading(pair: Pair, sent: bytes) -> None:
+def test_a_malformed_frame_ends_the_reading(pair: Pair, sent: bytes) -> None:
     here, there = pair
     there.setblocking(False)
     reader = wire.FrameReader(there, sender=os.getpid())
@@ -75,7 +75,7 @@ def test_what_is_no_frame_ends_the_reading(pair: Pair, sent: bytes) -> None:
     assert reader.closed
 
 
-def test_one_that_never_stops_to_write_does_not_hold_the_reader(pair: Pair) -> None:
+def test_a_process_that_never_stops_writing_does_not_block_the_reader(pair: Pair) -> None:
     here, there = pair
     there.setblocking(False)
     reader = wire.FrameReader(there, sender=os.getpid())

@@ -153,7 +153,7 @@ def test_a_hidden_process_is_found_on_this_host(tmp_path):
     assert (finding.level, finding.name) == ("ok", "orphans"), finding
 
 
-def test_a_host_that_allows_no_mark_is_told(tmp_path):
+def test_doctor_warns_of_a_host_that_allows_no_mark(tmp_path):
     """As under a unit with LimitRTTIME=: tried in a process of its own, since a limit cannot be raised again."""
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_RTTIME, (10**6, 10**6));"

@@ -48,7 +48,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield texts
 
 
-def test_what_is_no_json_uses_no_number_and_is_told_ever_less_often(told: list[str]) -> None:
+def test_a_message_that_is_no_json_uses_no_number_and_is_reported_ever_less_often(told: list[str]) -> None:
     sent = Sent()
     for _ in range(25):
         with pytest.raises(TypeError):

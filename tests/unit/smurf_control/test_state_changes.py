@@ -64,7 +64,7 @@ def test_biases_stay_where_the_start_is_not_known() -> None:
     assert put_back(dacs(9.0, 9.0, 9.0), None, PAIRS) == dacs(9.0, 9.0, 9.0)
 
 
-def test_nothing_is_told_of_what_was_on_before() -> None:
+def test_what_was_on_before_the_run_is_not_named() -> None:
     observing = CardState(1, 1, 1700, 0, dacs(2.0, 2.0, 2.0), 0, [10, 0])
     assert on(observing) == {}
     assert summary(CardAfter.RESTORE, observing, {}, {}, []) == "as at the start"
@@ -93,7 +93,7 @@ def test_what_a_run_switched_on_is_named() -> None:
     )
 
 
-def test_what_is_on_is_not_held_against_a_run_whose_start_is_not_known() -> None:
+def test_what_is_on_is_named_as_uncertain_if_the_start_is_not_known() -> None:
     found = switched_on(CardState(), {"streaming": 1, "g3_file": 0}, PAIRS)
     text = summary(CardAfter.RESTORE, CardState(), found, found, [])
     assert text == "on now, which may have been so before: streaming"
