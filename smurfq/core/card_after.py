@@ -35,3 +35,13 @@ class LeftOn:
 
     def __str__(self) -> str:
         return f"left on by {self.op_name} {self.session_id[:8]}: {self.text}"
+
+
+def turn_off_hint(slot: str) -> str:
+    """How a person turns off what a run left on: the commands for the stream and for the biases."""
+    return f"{close_stream_command(slot)} closes streams, `smurfq submit zero_biases -s {slot}` zeroes the biases"
+
+
+def close_stream_command(slot: str) -> str:
+    """The command that closes a slot's streams, and leaves tones, biases and amplifiers as they are."""
+    return f"`smurfq submit all_off -s {slot} -p disable_amps=false -p disable_tones=false`"

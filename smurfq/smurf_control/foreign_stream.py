@@ -6,6 +6,7 @@ import functools
 import sys
 from typing import Any, Final
 
+from smurfq.core.card_after import close_stream_command
 from smurfq.errors import OperationFailedError
 from smurfq.smurf_control.registers import OPEN_G3STREAM, SESSION_ID
 
@@ -16,7 +17,7 @@ def foreign_stream(slot: str, session_id: int) -> OperationFailedError:
     """The error of a run that finds a stream open that it did not open."""
     return OperationFailedError(
         f"a stream is open on {slot} that this run did not open (session {session_id}). If nobody needs it, close it "
-        f"alone: `smurfq submit all_off -s {slot} -p disable_amps=false -p disable_tones=false`",
+        f"alone: {close_stream_command(slot)}",
         slot=slot,
         sid=session_id,
     )
