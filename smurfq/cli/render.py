@@ -91,7 +91,9 @@ def final_lines(record: SessionRecord, *, data: bool = True) -> Iterator[Text]:
     elif data and record.data:
         yield Text(f"data = {data_text(record)}")
     if not record.error and (found := record.data.get(_CARD)) and not found.get("safe", True):
-        yield Text(f"the card: {clean(str(found.get('text')))}; {turn_off_hint(clean(record.slot))}", "bold yellow")
+        told = str(found.get("text"))
+        hint = turn_off_hint(record.slot, told)
+        yield Text(clean(f"the card: {told}" + (f"; {hint}" if hint else "")), "bold yellow")
 
 
 def data_text(record: SessionRecord) -> str:
@@ -133,7 +135,8 @@ def show_status(console: Console, status: SlotStatus) -> None:
         console.print(Text(f"  {clean(str(status.lock))}", "yellow"))
     if status.left_on:
         console.print(Text(f"  {clean(str(status.left_on))}", "bold red"))
-        console.print(Text(f"    {turn_off_hint(status.slot)}", "dim"))
+        if hint := turn_off_hint(status.slot, status.left_on.text):
+            console.print(Text(f"    {hint}", "dim"))
     for run in status.running:
         console.print(_running_text(run))
     if not status.running:
