@@ -66,10 +66,11 @@ class TlsProxy:
             threading.Thread(target=self._serve, args=(accepted,), daemon=True).start()
 
     def _serve(self, accepted: socket.socket) -> None:
+        outside = self._context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
         try:
-            outside = self._context.wrap_socket(accepted, server_side=True)
+            outside.do_handshake()
         except OSError:  # the client rejects the certificate, or we reject the client's
-            accepted.close()
+            _close_read(outside)
             return
         with contextlib.suppress(OSError), outside, socket.create_connection(("127.0.0.1", self._to_port)) as inside:
             self._open |= {outside, inside}
@@ -78,6 +79,15 @@ class TlsProxy:
             _pass_on(outside, inside)
             back.join()
             self._open -= {outside, inside}
+
+
+def _close_read(rejected: ssl.SSLSocket) -> None:
+    """Close a connection once all is read: to close one with unread data resets it, and the TLS alert is lost."""
+    with contextlib.suppress(OSError), socket.socket(fileno=rejected.detach()) as plain:
+        plain.settimeout(5.0)
+        plain.shutdown(socket.SHUT_WR)
+        while plain.recv(_BYTES):
+            pass
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

@@ -16,12 +16,14 @@ from smurfq.cli.telling import clean
 from smurfq.client import RunStatus, SlotStatus
 from smurfq.client.waiting import plain_name, short
 from smurfq.core import stages
+from smurfq.core.card_after import turn_off_hint
 from smurfq.core.priorities import priority_name
 from smurfq.core.session import SessionHeader, SessionRecord
 from smurfq.core.submission import OWNER
 from smurfq.store.queues import Waiting
 
 _DATA_CHARS = 4_000
+_CARD = "make_safe"  # the session data with what was found on the card after the run
 _LOG_LINES = 10
 _ERROR_CHARS = 100
 _MESSAGES_SHOWN = 50
@@ -86,15 +88,20 @@ def final_lines(record: SessionRecord, *, data: bool = True) -> Iterator[Text]:
         yield Text(error_text(record), "red")
         cut = short(record.session_id)
         yield Text(f"`smurfq show {cut}` tells more, `smurfq logs {cut}` its output", "dim")
-    elif (found := record.data.get("make_safe")) and not found.get("safe", True):
-        yield Text(f"the card: {clean(str(found.get('text')))}", "bold yellow")
-    if not record.error and data and record.data:
+    elif data and record.data:
         yield Text(f"data = {data_text(record)}")
+    if not record.error and (found := record.data.get(_CARD)) and not found.get("safe", True):
+        told = str(found.get("text"))
+        hint = turn_off_hint(record.slot, told)
+        yield Text(clean(f"the card: {told}" + (f"; {hint}" if hint else "")), "bold yellow")
 
 
 def data_text(record: SessionRecord) -> str:
-    """The session data as JSON, cut where it is long."""
-    text = clean(json.dumps(record.data, indent=2))
+    """The session data as JSON, cut where it is long; of the look at the card after the run only the result."""
+    data = dict(record.data)
+    if isinstance(card := data.get(_CARD), dict):
+        data[_CARD] = {name: card[name] for name in ("safe", "text") if name in card} or card
+    text = clean(json.dumps(data, indent=2))
     if len(text) <= _DATA_CHARS:
         return text
     cut = short(record.session_id)
@@ -128,6 +135,8 @@ def show_status(console: Console, status: SlotStatus) -> None:
         console.print(Text(f"  {clean(str(status.lock))}", "yellow"))
     if status.left_on:
         console.print(Text(f"  {clean(str(status.left_on))}", "bold red"))
+        if hint := turn_off_hint(status.slot, status.left_on.text):
+            console.print(Text(f"    {hint}", "dim"))
     for run in status.running:
         console.print(_running_text(run))
     if not status.running:

@@ -35,3 +35,18 @@ class LeftOn:
 
     def __str__(self) -> str:
         return f"left on by {self.op_name} {self.session_id[:8]}: {self.text}"
+
+
+def turn_off_hint(slot: str, left_on: str) -> str:
+    """How a person turns off what a run left on: the commands for streams, waveforms and biases; empty for the rest."""
+    hints = []
+    if any(word in left_on for word in ("streaming", "g3 file", "waveform")):
+        hints.append(f"{close_stream_command(slot)} closes streams and stops waveforms")
+    if "biases" in left_on:
+        hints.append(f"`smurfq submit zero_biases -s {slot}` zeroes the biases")
+    return ", ".join(hints)
+
+
+def close_stream_command(slot: str) -> str:
+    """The command that closes a slot's streams, and leaves tones, biases and amplifiers as they are."""
+    return f"`smurfq submit all_off -s {slot} -p disable_amps=false -p disable_tones=false`"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from celery.utils.log import get_logger
@@ -94,8 +95,9 @@ class Aftercare:
         notes = LeftOnNotes(client)
         try:
             earlier = notes.of([slot]).get(slot)
-            if self._left is not None or (earlier is not None and not self._is_still_on(earlier)):
-                notes.write(slot, self._left)
+            now = self._left or (self._still_left(earlier) if earlier is not None else None)
+            if now != earlier:
+                notes.write(slot, now)
         except AWAY as cause:
             logger.warning("Redis is away: `smurfq status` cannot show what was left on on %s: %s", slot, cause)
 
@@ -109,10 +111,13 @@ class Aftercare:
             return CardAfter.LOOK if is_told else None
         return CardAfter.RESTORE
 
-    def _is_still_on(self, earlier: LeftOn) -> bool:
+    def _still_left(self, earlier: LeftOn) -> LeftOn | None:
+        """What is still on of what an earlier run left on; its note as it is where the card cannot be looked at."""
         look = {"policy": CardAfter.LOOK.value, "start": earlier.expected, "noted_dacs": earlier.bias_dacs}
         findings = self._make_safe(look)
-        return "error" in findings or bool(findings["left_on"])
+        if "error" in findings:
+            return earlier
+        return replace(earlier, text=findings["left_on"]) if findings["left_on"] else None
 
 
 def make_safe_again(slot: str, client: Client, make_safe: MakeSafe) -> str:

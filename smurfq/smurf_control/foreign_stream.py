@@ -6,6 +6,7 @@ import functools
 import sys
 from typing import Any, Final
 
+from smurfq.core.card_after import close_stream_command
 from smurfq.errors import OperationFailedError
 from smurfq.smurf_control.registers import OPEN_G3STREAM, SESSION_ID
 
@@ -15,8 +16,8 @@ _ANSWER_S: Final = 2.0
 def foreign_stream(slot: str, session_id: int) -> OperationFailedError:
     """The error of a run that finds a stream open that it did not open."""
     return OperationFailedError(
-        f"a stream is open on {slot} that this run did not open (session {session_id}). If nobody needs it, "
-        f"close it: `smurfq submit all_off -s {slot} -p disable_amps=false -p disable_tones=false`",
+        f"a stream is open on {slot} that this run did not open (session {session_id}). If nobody needs it, close it "
+        f"alone: {close_stream_command(slot)}",
         slot=slot,
         sid=session_id,
     )

@@ -50,19 +50,25 @@ def make_safe(
     return _MakeSafe(slot, policy, start or CardState()).run(noted_dacs)
 
 
-def close_streams(slot: str) -> dict[str, Any]:
-    """Close an open stream and stop waveforms, whoever began them; the findings of ``make_safe``."""
+def close_streams(slot: str, closes_within_s: float) -> dict[str, Any]:
+    """Close an open stream and stop waveforms, whoever began them; the findings of ``make_safe``.
+
+    The g3 file is waited for as long as ``closes_within_s``: a streamer that is behind has much to write.
+    """
     off = replace(look_at_card(slot), streaming=0, g3_file=0, session_id=0, playback=0)
-    return make_safe(slot, CardAfter.RESTORE, off)
+    return _MakeSafe(slot, CardAfter.RESTORE, off, closes_within_s).run(None)
 
 
 class _MakeSafe:
-    def __init__(self, slot: str, policy: CardAfter, start: CardState) -> None:
+    def __init__(
+        self, slot: str, policy: CardAfter, start: CardState, closes_within_s: float = _CLOSES_WITHIN_S
+    ) -> None:
         self._slot = slot
         self._policy = policy
         self._start = start
         self._pairs = biases.bias_pairs(slot)
-        self._deadline = time.monotonic() + BUDGET_S
+        self._closes_within_s = closes_within_s
+        self._deadline = time.monotonic() + BUDGET_S - _CLOSES_WITHIN_S + closes_within_s
         optional = [*(RELAY_REGISTERS if start.relays is not None else ())]
         optional += TONE_REGISTERS if start.tones is not None and policy is not CardAfter.OFF else ()
         self._registers = Registers(slot, (*CARD_REGISTERS, *optional), _CONNECT_S)
@@ -130,7 +136,7 @@ class _MakeSafe:
         """Wait for the g3 file: told to close, it is still written, and the next run would find its session open."""
         closes = self._found["g3_file"] and self._after["g3_file"] == 0
         if closes or self._policy is CardAfter.OFF:
-            within_s = max(0.05, min(_CLOSES_WITHIN_S, self._deadline - time.monotonic()))
+            within_s = max(0.05, min(self._closes_within_s, self._deadline - time.monotonic()))
             self._registers.wait_for(SESSION_ID, 0, within_s)
         self._after["session_id"] = self._get(SESSION_ID)
 

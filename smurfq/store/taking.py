@@ -10,8 +10,8 @@ the next look, within a second.
 
 from __future__ import annotations
 
-# Wakes a worker that waits for messages in ``list``. One token is enough: ``TAKE`` passes it on. If this fails, the worker
-# looks within a second anyway; the message, which is queued or taken by now, must not be lost for it.
+# Wakes a worker that waits for messages in ``list``. One token is enough: ``TAKE`` passes it on. If this fails, the
+# worker looks within a second anyway; the message, which is queued or taken by now, must not be lost for it.
 WAKE = """
 local function wake(list)
   local key = 'smurfq:wake:' .. string.match(list, '^[^%c]+')

@@ -90,7 +90,7 @@ def all_off(session: Session, *, disable_amps: bool = True, disable_tones: bool 
             control.all_off()
         if disable_amps:
             control.C.write_ps_en(0)
-        closed = close_streams(session.slot)
+        closed = close_streams(session.slot, session.settings.limits.close_stream_s)
         session.data["streams"] = closed["text"]
         if closed["left_on"]:
             raise OperationFailedError(

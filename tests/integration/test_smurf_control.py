@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slot
 SLOT = "crate1slot2"
 
 SERVER = """
-import sys
+import asyncio, sys
 from caproto import ChannelInteger, ChannelType
 from caproto.asyncio.server import run
 from smurfq.smurf_control import registers as r
@@ -42,6 +42,16 @@ for name, value in values.items():
     if name not in sys.argv[1:]:
         size = len(value) if isinstance(value, list) else 1
         channels[f"smurf_server_s2:{name}"] = ChannelInteger(value=value, max_length=size)
+class OpenG3(ChannelInteger):
+    async def write_from_dbr(self, *args, **kwargs):
+        asyncio.get_running_loop().call_later(CLOSES_S, lambda: asyncio.ensure_future(session.write(0)))
+        return await super().write_from_dbr(*args, **kwargs)
+
+for argument in sys.argv[1:]:
+    if argument.startswith("closes="):
+        CLOSES_S = float(argument.partition("=")[2])
+        session = channels[f"smurf_server_s2:{r.SESSION_ID}"] = ChannelInteger(value=77)
+        channels[f"smurf_server_s2:{r.OPEN_G3STREAM}"] = OpenG3(value=1)
 print("ready", flush=True)
 run(channels, interfaces=["127.0.0.1"])
 """
@@ -65,7 +75,7 @@ class ChannelAccess:
         self.processes: list[subprocess.Popen[str]] = []
 
     def serve(self, *without: str) -> None:
-        """Start the server, without the registers named."""
+        """Start the server, without the registers named; ``closes=S``: a g3 session ends S seconds after it is told."""
         process = subprocess.Popen(
             [sys.executable, "-c", SERVER, *without],
             env=self.environment,
@@ -129,6 +139,16 @@ def test_make_safe_turns_off_what_is_on_and_leaves_the_amplifiers_alone(access: 
     assert first["unknown"] == []
     assert again["left_on"] == ""
     assert dacs == [*[0] * 29, 1234, 0, 0]
+
+
+def test_a_streamer_that_closes_its_file_late_is_waited_for(access: ChannelAccess) -> None:
+    access.serve("closes=6")
+    closed = access.client(
+        f"from smurfq.smurf_control.making_safe import close_streams\nresult = close_streams({SLOT!r}, 60.0)"
+    )
+    assert closed["found"]["session_id"] == 77
+    assert closed["left_on"] == ""
+    assert closed["text"] == "turned off: streaming, the g3 file (session 77), waveform playback"
 
 
 def test_make_safe_says_what_it_does_not_know_within_its_time(access: ChannelAccess) -> None:

@@ -148,6 +148,7 @@ def test_a_wrong_certificate_is_rejected(
             assert ended.returncode != 0, command
             assert told in text, command
             assert "defect" not in text
+            assert "start it" not in text
             assert "Traceback" not in text
 
 

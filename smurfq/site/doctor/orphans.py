@@ -44,10 +44,10 @@ def check(examined: Examined) -> Iterator[Finding]:
         return
     found = end_leftovers_of_card(lock)
     if found.ended and not found.remaining:
-        yield ok(_NAME, "a process that hid from its operation was found and ended")
+        yield ok(_NAME, "a trial process that hides from its operation is found and ended")
     else:
         yield fail(
             _NAME,
-            "a process that hid from its operation was not found: a killed worker's orphans would go on driving cards",
+            "a trial process that hides is not found: a killed worker's orphans would go on driving cards",
             "let this user see its own processes in /proc; run workers under systemd or in containers (deploy/)",
         )

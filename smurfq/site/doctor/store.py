@@ -18,6 +18,7 @@ from smurfq.site.doctor import sentinels
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 from smurfq.store import connect, durability
 from smurfq.store.connection import Client, explain, takes_no_writes, without_password
+from smurfq.store.tls_failure import tls_failure
 
 _OLDEST = (6, 2)
 _CLOCKS_DIFFER_S = 1.0
@@ -32,8 +33,7 @@ def check(examined: Examined) -> Iterator[Finding]:
         try:
             info: dict[str, Any] = client.info()
         except (RedisError, OSError) as error:
-            todo = "make room on its disk, or mend it" if takes_no_writes(error) else _start(examined)
-            yield fail("redis", explain(url, error), todo)
+            yield fail("redis", explain(url, error), _todo(examined, error))
             return
         examined.redis_answers = True
         yield _version(shown, info)
@@ -49,7 +49,11 @@ def check(examined: Examined) -> Iterator[Finding]:
         yield from _password(url)
 
 
-def _start(examined: Examined) -> str:
+def _todo(examined: Examined, error: Exception) -> str:
+    if takes_no_writes(error):
+        return "make room on its disk, or mend it"
+    if tls_failure(error) is not None:
+        return "change what the message names: Redis is running, but TLS to it fails"
     if examined.settings.redis.url is None:
         return "start the embedded Valkey with `smurfq up`, or set SMURFQ_REDIS_URL to a Redis of your own"
     return "start it, or mend SMURFQ_REDIS_URL (redis.url in the site file)"

@@ -139,6 +139,11 @@ def test_what_a_script_leaves_on_when_it_succeeds_is_in_its_record(site: SimSite
     assert note is not None
     assert left in str(note)
     assert note.session_id == record.session_id
+    site.succeeded("all_off", SLOT, disable_amps=False, disable_tones=False)
+    note = site.slot(SLOT).status().left_on
+    assert note is not None
+    assert note.text == "biases of groups 0-11 (3 V)", "the stream is closed now"
+    assert note.session_id == record.session_id
 
 
 def test_a_run_fails_if_another_stream_is_open_and_names_its_session(site: SimSite) -> None:

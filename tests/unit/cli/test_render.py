@@ -78,6 +78,20 @@ def test_the_end_of_a_success_shows_its_data_cut_where_long() -> None:
     assert "smurfq show 3f2a91c0 --json" in text
 
 
+def test_a_success_ends_with_what_is_still_on_and_how_to_turn_it_off() -> None:
+    found = {"safe": False, "text": "left on: streaming, biases of groups 3 (3 V)", "expected": {"bias_dacs": [0] * 32}}
+    data = {"test": 10, "make_safe": found}
+    record = SessionRecord(
+        "3f2a91c0-aaaa", op_name="run", slot="crate1slot2", status="done", outcome="succeeded", data=data
+    )
+    *above, last = [line.plain for line in final_lines(record)]
+    assert last.startswith("the card: left on: streaming, biases of groups 3 (3 V); ")
+    assert "`smurfq submit all_off -s crate1slot2 -p disable_amps=false -p disable_tones=false`" in last
+    assert "`smurfq submit zero_biases -s crate1slot2`" in last
+    assert "bias_dacs" not in "\n".join(above)
+    assert last == [line.plain for line in final_lines(record, data=False)][-1]
+
+
 def test_tables_keep_a_line_a_row() -> None:
     written = io.StringIO()
     console = terminal(written)

@@ -1,0 +1,28 @@
+"""The commands that are given for what a run left on its card."""
+
+from __future__ import annotations
+
+import pytest
+
+from smurfq.core.card_after import turn_off_hint
+
+STREAMS = "`smurfq submit all_off -s crate1slot2 -p disable_amps=false -p disable_tones=false`"
+BIASES = "`smurfq submit zero_biases -s crate1slot2`"
+
+
+@pytest.mark.parametrize(
+    ("left_on", "commands"),
+    [
+        ("streaming, the g3 file (session 1795827364)", {STREAMS}),
+        ("waveform playback", {STREAMS}),
+        ("biases of groups 0-11 (3 V)", {BIASES}),
+        ("streaming, biases of groups 0-11 (3 V)", {STREAMS, BIASES}),
+    ],
+)
+def test_each_thing_left_on_has_its_command(left_on: str, commands: set[str]) -> None:
+    hint = turn_off_hint("crate1slot2", left_on)
+    assert {command for command in (STREAMS, BIASES) if command in hint} == commands
+
+
+def test_what_no_command_turns_off_has_no_hint() -> None:
+    assert turn_off_hint("crate1slot2", "relays of the bias lines (0x1; at the start 0x0)") == ""
