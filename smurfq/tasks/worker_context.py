@@ -18,11 +18,14 @@ from smurfq.store.site_identity import identity_of, identity_text
 _ALIVE_FOR_S = 5
 
 # KEYS: description.  ARGV: seconds to live, number of its fields, then the fields that changed, with their values.
-# A description that is not whole is left alone: it vanished, or only a part of it was written.
+# A description that is not whole is left alone: it vanished, or only a part of it was written. Without memory for the
+# fields the description lives on, and the error is returned. EXPIRE comes last: after a first write of a script, Redis
+# no longer checks its memory.
 _RENEW = """
 if redis.call('HLEN', KEYS[1]) < tonumber(ARGV[2]) then return 0 end
+local written = redis.pcall('HSET', KEYS[1], unpack(ARGV, 3))
 redis.call('EXPIRE', KEYS[1], ARGV[1])
-for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+if type(written) == 'table' then return written end
 return 1
 """
 
