@@ -78,17 +78,25 @@ def when_loaded(guards: dict[str, Callable[[Any], None]]) -> None:
 
 
 class _GuardFinder:
-    """Finds the guarded modules as others do, and has each guarded once it is loaded."""
+    """Finds the guarded modules as others do, and has each guarded once it is loaded.
+
+    Several may guard one module: each asks the others for it, and is passed by while it does so.
+    """
 
     def __init__(self, guards: dict[str, Callable[[Any], None]]) -> None:
         self._guards = guards
+        self._finding: set[str] = set()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         guard = self._guards.get(name)
-        if guard is None:
+        if guard is None or name in self._finding:
             return None
-        finders = [finder for finder in sys.meta_path if finder is not self]
-        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in finders)), None)
+        self._finding.add(name)
+        try:
+            finders = [finder for finder in sys.meta_path if finder is not self]
+            spec = next(filter(None, (finder.find_spec(name, path, target) for finder in finders)), None)
+        finally:
+            self._finding.discard(name)
         if spec is None or spec.loader is None:
             return spec
         load = spec.loader.exec_module
