@@ -17,7 +17,14 @@ from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 
 def check(examined: Examined) -> Iterator[Finding]:
     """Examine the folders that the settings name."""
-    yield _state_dir(examined.settings.state_dir.absolute())
+    state_dir = examined.settings.state_dir.absolute()
+    yield _state_dir(state_dir)
+    if state_dir.is_dir() and is_open_to_others(state_dir):
+        yield warn(
+            "state folder's mode",
+            f"other users may read {state_dir}: parameters, logs and records are there",
+            f"chmod 700 {state_dir}, unless that is meant",
+        )
     yield from _data_dirs((examined.settings.smurf.timestreams_dir, examined.settings.smurf.smurf_data_dir))
     yield from _scripts(examined.settings.scripts.folders)
     yield from _config_dir(examined)
@@ -27,12 +34,6 @@ def _state_dir(path: Path) -> Finding:
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
         return fail("state folder", f"{path} cannot be written to", "give it to smurfq's user, or set SMURFQ_STATE_DIR")
-    if path.is_dir() and is_open_to_others(path):
-        return warn(
-            "state folder",
-            f"others may look into {path}: parameters, logs and records are there",
-            f"chmod 700 {path}, unless that is meant",
-        )
     if is_low(path):
         return warn(
             "state folder", room(path), "make room; locks, notes, logs and the embedded Valkey's data are there"

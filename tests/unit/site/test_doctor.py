@@ -107,6 +107,17 @@ def test_the_state_folder_may_still_have_to_be_made(tmp_path):
     assert files._state_dir(tmp_path / "file" / "state").level == "fail"
 
 
+def test_a_state_folder_that_other_users_may_read_is_named_beside_its_room(tmp_path):
+    found = {}
+    for mode in (0o700, 0o755):
+        tmp_path.chmod(mode)
+        findings = files.check(examined(SMURFQ_STATE_DIR=str(tmp_path)))
+        found[mode] = {finding.name: finding for finding in findings if finding.name.startswith("state folder")}
+    assert list(found[0o700]) == ["state folder"]
+    assert list(found[0o755]) == ["state folder", "state folder's mode"]
+    assert f"chmod 700 {tmp_path}" in found[0o755]["state folder's mode"].todo
+
+
 def write_sys_config(folder: Path, text: str) -> Path:
     (folder / "sys_config.yml").write_text(text)
     (folder / "dev.yml").touch()
