@@ -375,7 +375,7 @@ def test_a_worker_rejects_arguments_that_name_another_slot(site: LiveSite) -> No
     kwargs = {"slot": SLOT, "script": script, "args": ["--slot", "2"]}
     sent = app.AsyncResult(bare.send_task("smurfq.run", kwargs=kwargs, queue=SLOT).id)
     bare.close()
-    with pytest.raises(ParameterError, match=f"--slot 2 .* contradicts {SLOT}"):
+    with pytest.raises(ParameterError, match=f"--slot 2 contradicts {SLOT}"):
         sent.get(timeout=WITHIN_S)
     assert not ran.exists()
 
