@@ -20,13 +20,13 @@ from celery.utils import uuid
 from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 
-from smurfq.celery_settings import celery_settings
-from smurfq.checking import Checked, check_canvas, check_request
-from smurfq.core import operations, submission
+from smurfq.celery_app.settings import celery_settings
+from smurfq.celery_app.site_app import SiteApp
+from smurfq.core import message_headers, operations
 from smurfq.core.celery_options import check_options
+from smurfq.core.message_headers import handed_on, operations_in
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.core.slot import publisher_id, queue_name
-from smurfq.core.submission import handed_on, operations_in
 from smurfq.core.task_id import ALLOWED as TASK_ID_ALLOWED
 from smurfq.core.task_id import is_task_id
 from smurfq.errors import (
@@ -34,12 +34,12 @@ from smurfq.errors import (
     ParameterError,
     RequestError,
 )
-from smurfq.outbox import Message, Outbox
-from smurfq.site_app import SiteApp
 from smurfq.store import patiently
 from smurfq.store.admission import Item, LockCheck
 from smurfq.store.connection import AWAY
 from smurfq.store.queues import list_key, parse
+from smurfq.submission.checks import Checked, check_canvas, check_request
+from smurfq.submission.outbox import Message, Outbox
 
 logger = get_logger(__name__)
 
@@ -76,7 +76,7 @@ class SmurfqApp(SiteApp):
         """
         name = operations.task_name(operations.operation(operation).name)
         if emergency:
-            options["headers"] = {**options.get("headers", {}), submission.LANE: "emergency"}
+            options["headers"] = {**options.get("headers", {}), message_headers.LANE: "emergency"}
         return self.send_task(
             name,
             kwargs={**(params or {}), "slot": slot},
@@ -174,7 +174,7 @@ class SmurfqApp(SiteApp):
         """The handle of a task, and the message that Celery would have sent for it."""
         for means in _OWN_MEANS:
             options.pop(means, None)
-        headers = {**(options.pop("headers", None) or {}), submission.OWNER: checked.owner}
+        headers = {**(options.pop("headers", None) or {}), message_headers.OWNER: checked.owner}
         outbox = Outbox(self._unused_connection)
         result = super().send_task(
             name,
@@ -209,7 +209,7 @@ class SmurfqApp(SiteApp):
             key=list_key(message.queue, message.priority),
             text=message.text(),
             message=message.kept(),
-            fingerprint=submission.fingerprint(checked.operation.name, checked.slot, checked.params),
+            fingerprint=message_headers.fingerprint(checked.operation.name, checked.slot, checked.params),
             publisher=publisher_id(checked.slot, checked.lane),
             unique=checked.unique,
         )

@@ -22,10 +22,10 @@ from smurfq.core import keys, operations, session
 from smurfq.core.session import Outcome, SessionHeader
 from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.errors import OperationAbortedError, OperationLostError, RecordNotFoundError
-from smurfq.runner import processes
-from smurfq.runner.ends import Ends
-from smurfq.runner.leftovers import Ended, end_leftovers
-from smurfq.runner.lock import lock_path
+from smurfq.host import processes
+from smurfq.host.lock import lock_path
+from smurfq.host.orphans import Ended, end_orphans
+from smurfq.host.outcome_spool import OutcomeSpool
 from smurfq.store import Batch
 from smurfq.store.connection import AWAY, require_writes
 from smurfq.store.fence import Running
@@ -108,7 +108,7 @@ class Reaper:
     def _end_processes(self, running: Running) -> None:
         """End what is left of an operation whose watcher is gone, and say in its record what that was."""
         killed = processes.kill_groups(running.processes)
-        left = end_leftovers(running.task_id, lock_path(self._app.settings.state_dir, running.publisher))
+        left = end_orphans(running.task_id, lock_path(self._app.settings.state_dir, running.publisher))
         self.note_ended(running.task_id, running.op_name, Ended(killed + left.ended, left.remaining))
 
     def _conclude(self, running: Running) -> None:
@@ -119,7 +119,9 @@ class Reaper:
         if running.slot == WORKFLOWS:
             Leashes(self._app.store).end(running.task_id, f"its workflow {running.task_id[:8]} is lost")
             left = "what it had started is being ended"
-        self._app.fence.mark_dirty(running.publisher, f"the worker of {running.op_name}[{running.task_id}] died")
+        self._app.fence.mark_needs_make_safe(
+            running.publisher, f"the worker of {running.op_name}[{running.task_id}] died"
+        )
         error = OperationLostError(
             f"{running.op_name} on {running.slot} is lost: its worker on {running.host} died or was cut off while it "
             f"ran; {left}",
@@ -172,7 +174,7 @@ class Reaper:
         """
         request = _request_of(running)
         if running.host == socket.gethostname():
-            Ends(self._app.settings).write(running.task_id, self._app.records)
+            OutcomeSpool(self._app.settings).write(running.task_id, self._app.records)
         state = self._app.backend.get_state(running.task_id)
         if state in states.READY_STATES:
             self._count_in_chord(request, state)

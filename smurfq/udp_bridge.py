@@ -19,9 +19,9 @@ from smurfq.bridge.applier import Applier
 from smurfq.bridge.buffer import Buffer
 from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.health import HealthSign
-from smurfq.bridge.patience import Patience
 from smurfq.bridge.periodic import Periodic
 from smurfq.bridge.receiver import Receiver, open_socket, receive_buffer_bytes
+from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.bridge.relay import Relay, relay_address
 from smurfq.bridge.snapshots import SnapshotPace
 from smurfq.bridge.writer import Writer
@@ -74,7 +74,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     counters = Counters()
     complaints = Complaints(log)
     stopping = threading.Event()
-    patience = Patience(log, stopping, FLUSH_S, settings.redis_url)
+    patience = RedisRetry(log, stopping, FLUSH_S, settings.redis_url)
     buffer = Buffer(bridge.buffer_messages, bridge.buffer_bytes)
     relay = _relay(bridge.relay, bound, counters, complaints)
     receiver = Receiver(bound, [buffer, relay.buffer] if relay else [buffer], counters)
@@ -149,7 +149,7 @@ def _relay(text: str | None, bound: socket.socket, counters: Counters, complaint
 
 
 def _applier(
-    settings: Settings, buffer: Buffer, counters: Counters, complaints: Complaints, patience: Patience
+    settings: Settings, buffer: Buffer, counters: Counters, complaints: Complaints, patience: RedisRetry
 ) -> Applier:
     client = connect(settings.redis_url, retries=0)
     records = Records(client, settings.redis.result_expires_days * 86400)

@@ -30,19 +30,19 @@ from smurfq.core import keys
 from smurfq.core.private_files import make_folder
 from smurfq.core.slot import WORKFLOWS, Lane, queue_name, worker_name
 from smurfq.errors import SmurfqError
+from smurfq.host import processes
+from smurfq.host.operation_mark import CANNOT_MARK, can_mark
 from smurfq.operation_environment import environment, publisher_warning
+from smurfq.pool_child.context import WorkerContext
+from smurfq.pool_child.operation_task import runner_of
 from smurfq.reaper import Reaper
-from smurfq.runner import processes
-from smurfq.runner.operation_mark import CANNOT_MARK, can_mark
 from smurfq.store import patiently
-from smurfq.store.connection import AWAY, Said, require_access
+from smurfq.store.connection import AWAY, OutageLogger, require_access
 from smurfq.store.durability import warn_of_losses
 from smurfq.store.site_identity import refuse_guess
-from smurfq.tasks.task import runner_of
-from smurfq.tasks.worker_context import WorkerContext
-from smurfq.worker import doors, shutdown
-from smurfq.worker.keeper import Keeper
+from smurfq.worker import remote_control, shutdown
 from smurfq.worker.lanes import Lanes
+from smurfq.worker.lease_step import Keeper
 
 logger = logging.getLogger("smurfq.worker")
 
@@ -114,7 +114,7 @@ def _take_lease(context: WorkerContext, told_to_stop: list[int]) -> bool:
     return False
 
 
-class _Waiting(Said):
+class _Waiting(OutageLogger):
     """Says that Redis is waited for, and ends the wait when told to stop."""
 
     def __init__(self, told_to_stop: list[int]) -> None:
@@ -131,7 +131,7 @@ class _Waiting(Said):
 def _celery(application: SmurfqApp, context: WorkerContext) -> int:
     application.steps["consumer"].add(Keeper)
     shutdown.connect(application)
-    doors.close()
+    remote_control.close()
     celery_signals.worker_process_init.connect(_prepare_pool_child, weak=False)
     queues = [context.queue]
     if context.lane == "control" and context.slot != WORKFLOWS:

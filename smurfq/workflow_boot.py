@@ -20,10 +20,10 @@ from smurfq.core.operations import WORKFLOW
 from smurfq.core.private_files import make_folder
 from smurfq.core.slot import WORKFLOWS, Lane, workflow_node, workflow_seats
 from smurfq.errors import SmurfqError
+from smurfq.pool_child.context import WorkerContext
+from smurfq.pool_child.operation_task import BODIES
 from smurfq.store.connection import require_access
 from smurfq.store.site_identity import refuse_guess
-from smurfq.tasks.task import BODIES
-from smurfq.tasks.worker_context import WorkerContext
 from smurfq.worker.lanes import Lanes
 from smurfq.worker_boot import Loaded, new_token, serve_as
 from smurfq.workflows.body import run_workflow

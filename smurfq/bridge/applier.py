@@ -11,15 +11,15 @@ from dataclasses import asdict
 
 from redis.exceptions import ResponseError
 
+from smurfq.bridge.attribution import Task, Tasks
 from smurfq.bridge.buffer import Buffer, Chunk
 from smurfq.bridge.coalescing import Coalescing
 from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.mmsg import address_text
-from smurfq.bridge.patience import Patience
+from smurfq.bridge.pending_batch import PendingBatch, SequencedMessage
+from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.bridge.snapshots import SnapshotPace
 from smurfq.bridge.steps import Drops, Unowned
-from smurfq.bridge.taken import Arrived, Taken
-from smurfq.bridge.tasks import Task, Tasks
 from smurfq.bridge.writer import Writer
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
@@ -48,7 +48,7 @@ class Applier(threading.Thread):
         client: Client,
         writer: Writer,
         snapshots: SnapshotPace,
-        patience: Patience,
+        patience: RedisRetry,
         publishers: frozenset[str],
         buffer: Buffer,
         counters: Counters,
@@ -158,7 +158,7 @@ class Applier(threading.Thread):
             taken.roll_back()  # another task has begun meanwhile, or this one ended: whose are they now?
             running = None
 
-    def _step(self, address: bytes, at: float, message: Message) -> Arrived | None:
+    def _step(self, address: bytes, at: float, message: Message) -> SequencedMessage | None:
         """A message with what its number says; None for a second copy."""
         source = (address, message.host, message.script, message.id)
         first = not self._sequences.knows(source)
@@ -168,7 +168,7 @@ class Applier(threading.Thread):
             return None
         self._moved.add(source)
         self._counters.lost += step.lost
-        return Arrived(message, at, step, first)
+        return SequencedMessage(message, at, step, first)
 
     def _positions_moved(self) -> dict[str, Position]:
         positions = {
@@ -179,14 +179,16 @@ class Applier(threading.Thread):
         self._moved.clear()
         return positions
 
-    def _attribute(self, arrived: list[Arrived], running: Mapping[str, Running], now: float) -> Taken:
+    def _attribute(self, arrived: list[SequencedMessage], running: Mapping[str, Running], now: float) -> PendingBatch:
         """Give each message to the task that it belongs to."""
-        taken = Taken()
+        taken = PendingBatch()
         for one in arrived:
             taken.add(one, self._tasks.owner(one.message, one.time, running.get(one.message.id), now))
         return taken
 
-    def _store(self, taken: Taken, positions: Mapping[str, Position], expected: Mapping[str, str], now: float) -> bool:
+    def _store(
+        self, taken: PendingBatch, positions: Mapping[str, Position], expected: Mapping[str, str], now: float
+    ) -> bool:
         """Whether all was written; false, and nothing was, where something else runs than is ``expected``."""
         batches = [(task.task_id, events) for task in taken.tasks.values() if (events := task.pending(now))]
         published = {task.task_id: task.taken for task in taken.tasks.values()}

@@ -8,7 +8,7 @@ import socket
 import time
 
 from smurfq.bridge.buffer import Buffer
-from smurfq.bridge.patience import Patience
+from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.config import Settings
 from smurfq.store.bridge import BridgeBoard, Counters, Health
 from smurfq.store.connection import AWAY, connect
@@ -18,7 +18,7 @@ class HealthSign:
     """Shows the bridge's health in Redis; a Redis that is away is said once and no failure."""
 
     def __init__(
-        self, settings: Settings, buffer: Buffer, counters: Counters, patience: Patience, receive_buffer_bytes: int
+        self, settings: Settings, buffer: Buffer, counters: Counters, patience: RedisRetry, receive_buffer_bytes: int
     ) -> None:
         self._board = BridgeBoard(connect(settings.redis_url, retries=0))
         self._buffer = buffer

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from redis.exceptions import ResponseError
 
 from smurfq.bridge.complaints import Complaints
-from smurfq.bridge.patience import Patience
+from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.core import keys
 from smurfq.core.sequence import Position
 from smurfq.core.session import Event
@@ -22,7 +22,7 @@ from smurfq.store.records import Batch, Records
 class Writer:
     """The bridge's only writer of records. ``client`` must not retry by itself."""
 
-    def __init__(self, client: Client, records: Records, patience: Patience, complaints: Complaints) -> None:
+    def __init__(self, client: Client, records: Records, patience: RedisRetry, complaints: Complaints) -> None:
         self._client = client
         self._records = records
         self._positions = Positions(client)

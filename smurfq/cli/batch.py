@@ -11,7 +11,7 @@ from typing import IO, Any
 import click
 
 from smurfq.cli.options import choose_slot, connection, echo_json, json_option
-from smurfq.cli.telling import tell
+from smurfq.cli.terminal_text import tell
 from smurfq.client import Submission, submit_all
 from smurfq.client.status import summary
 

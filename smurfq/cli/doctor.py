@@ -9,7 +9,7 @@ import click
 
 from smurfq.cli.exit_codes import ExitCode
 from smurfq.cli.options import echo_json, json_option
-from smurfq.cli.telling import tell
+from smurfq.cli.terminal_text import tell
 from smurfq.site.doctor import examine
 from smurfq.site.doctor.finding import Finding
 

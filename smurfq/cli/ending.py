@@ -17,7 +17,7 @@ from smurfq.cli.options import (
     slot_of,
     slot_option,
 )
-from smurfq.cli.telling import tell
+from smurfq.cli.terminal_text import tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import Answer, Run, Slots
 from smurfq.client.waiting import short

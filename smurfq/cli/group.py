@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import click
 
 from smurfq.cli.exit_codes import ExitCode, of_error
-from smurfq.cli.telling import tell
+from smurfq.cli.terminal_text import tell
 from smurfq.errors import SmurfqError
 
 # A module is imported only when one of its commands is asked for; each lists its commands in ``COMMANDS``.

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from smurfq.cli.options import echo_json, json_option, slot_of, slot_option
-from smurfq.cli.telling import tell
+from smurfq.cli.terminal_text import tell
 
 _UNITS_S = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?")

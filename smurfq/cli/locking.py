@@ -8,8 +8,8 @@ import click
 
 from smurfq.cli.holding import TimeSpan
 from smurfq.cli.options import connection, echo_json, json_option, slot_of, slot_option
-from smurfq.cli.telling import tell
-from smurfq.core.submission import OWNER
+from smurfq.cli.terminal_text import tell
+from smurfq.core.message_headers import OWNER
 
 _owner_option = click.option("--owner", metavar="NAME", help="Whose it is. [default: SMURFQ_OWNER, else user@host]")
 _force_option = click.option("--force", is_flag=True, help="Even if somebody else has locked it.")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from smurfq.cli.options import connection, echo_json, json_option, run_of, slot_of, slot_option
 from smurfq.cli.render import history_table, moment, show_record, show_status, terminal
-from smurfq.cli.telling import clean, tell
+from smurfq.cli.terminal_text import clean, tell
 from smurfq.client import Slots
 from smurfq.client.status import bridge_health, summary
 from smurfq.core import operations

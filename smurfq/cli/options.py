@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from smurfq.cli.telling import tell
+from smurfq.cli.terminal_text import tell
 from smurfq.client import Run, Slot
 from smurfq.client.connection import Connection
 from smurfq.config import FILE_VARIABLE, Settings, load, names_no_site

@@ -15,7 +15,7 @@ from smurfq.cli.options import (
     slot_option,
 )
 from smurfq.cli.render import queue_table, terminal
-from smurfq.cli.telling import tell
+from smurfq.cli.terminal_text import tell
 from smurfq.client import Slots
 from smurfq.client.status import waiting_dict
 from smurfq.client.waiting import short

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smurfq.cli.telling import clean
+from smurfq.cli.terminal_text import clean
 from smurfq.client import RunStatus, SlotStatus
 from smurfq.client.waiting import plain_name, short
 from smurfq.core import stages
 from smurfq.core.card_after import turn_off_hint
+from smurfq.core.message_headers import OWNER
 from smurfq.core.priorities import priority_name
 from smurfq.core.session import SessionHeader, SessionRecord
-from smurfq.core.submission import OWNER
 from smurfq.store.queues import Waiting
 
 _DATA_CHARS = 4_000

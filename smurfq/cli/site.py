@@ -12,7 +12,7 @@ from rich.table import Table
 
 from smurfq.cli.demo import demo
 from smurfq.cli.exit_codes import ExitCode
-from smurfq.cli.telling import tell
+from smurfq.cli.terminal_text import tell
 from smurfq.config import FILE_VARIABLE, Settings, load, names_no_site
 from smurfq.site import detached, simulation
 from smurfq.site.journal import Entry, State

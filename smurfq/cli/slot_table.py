@@ -9,7 +9,7 @@ from rich.text import Text
 
 from smurfq.cli.render import duration
 from smurfq.cli.slot_rows import Row
-from smurfq.cli.telling import clean
+from smurfq.cli.terminal_text import clean
 from smurfq.client.waiting import short
 
 MIN_WIDTH = 60

@@ -21,7 +21,7 @@ from smurfq.cli.options import (
 )
 from smurfq.cli.render import terminal
 from smurfq.cli.status_lines import why_queued
-from smurfq.cli.telling import tell
+from smurfq.cli.terminal_text import tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import Priority, Run
 from smurfq.client.status import summary

@@ -16,7 +16,7 @@ from rich.text import Text
 from smurfq.cli.exit_codes import ExitCode, of_record
 from smurfq.cli.options import echo_json
 from smurfq.cli.render import duration, final_lines, terminal
-from smurfq.cli.telling import clean, tell
+from smurfq.cli.terminal_text import clean, tell
 from smurfq.client import (
     DataUpdate,
     DoneUpdate,

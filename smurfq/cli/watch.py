@@ -16,7 +16,7 @@ from smurfq.cli.options import choose_slot, connection, echo_json, json_option
 from smurfq.cli.render import terminal
 from smurfq.cli.slot_rows import Row, Rows
 from smurfq.cli.slot_table import plain_line, table
-from smurfq.cli.telling import tell
+from smurfq.cli.terminal_text import tell
 from smurfq.errors import StoreUnavailableError
 
 _SIMULATED = "SIMULATED SITE: no real card is touched"

@@ -10,7 +10,7 @@ import click
 
 from smurfq.cli.exit_codes import ExitCode
 from smurfq.cli.options import echo_json, json_option, run_of, timeout_option
-from smurfq.cli.telling import clean, tell
+from smurfq.cli.terminal_text import clean, tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import LogUpdate, Run
 from smurfq.client.waiting import short

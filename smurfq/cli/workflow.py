@@ -23,7 +23,7 @@ from smurfq.cli.options import (
     timeout_option,
 )
 from smurfq.cli.render import duration, moment, terminal
-from smurfq.cli.telling import clean, tell
+from smurfq.cli.terminal_text import clean, tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import Priority
 from smurfq.client.waiting import short

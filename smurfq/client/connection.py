@@ -17,13 +17,13 @@ from smurfq.errors import StoreUnavailableError
 from smurfq.identity import whoami
 from smurfq.store import Records
 from smurfq.store.connection import AWAY, Client, explain, without_password
+from smurfq.store.control_requests import ControlRequests
 from smurfq.store.fence import Fence
-from smurfq.store.handles import Handles
 from smurfq.store.holds import Holds
 from smurfq.store.locks import Locks
 from smurfq.store.queues import Queues
 from smurfq.store.site_identity import SiteIdentity, require_same_site
-from smurfq.store.verbs import Verbs
+from smurfq.store.site_store import SiteStore
 
 __all__ = ["Connection", "connection_of", "whoami"]
 
@@ -44,7 +44,7 @@ class Connection:
         self._named_by = named_by
 
     @cached_property
-    def handles(self) -> Handles:
+    def handles(self) -> SiteStore:
         """All that the site keeps in Redis.
 
         Raises
@@ -52,7 +52,7 @@ class Connection:
         ConfigError
             Redis serves another site than this process means; ``named_by`` are the variables that name the site.
         """
-        made = Handles(self.settings)
+        made = SiteStore(self.settings)
         if self.settings.site or (self._named_by is not None and names_no_site(self._named_by)):
             named_by = {FILE_VARIABLE: "the settings"} if self._named_by is None else self._named_by
             with suppress(*AWAY, NoPermissionError):  # whatever is asked next says so
@@ -90,7 +90,7 @@ class Connection:
         return self.handles.queues
 
     @property
-    def verbs(self) -> Verbs:
+    def verbs(self) -> ControlRequests:
         """The requests to running operations."""
         return self.handles.verbs
 
@@ -104,7 +104,7 @@ class Connection:
         """The Celery application, through which everything is submitted."""
         # Celery takes a third of a second to load, and reading a record does not need it.
         from smurfq.app import SmurfqApp, app  # noqa: PLC0415
-        from smurfq.celery_settings import celery_settings  # noqa: PLC0415
+        from smurfq.celery_app.settings import celery_settings  # noqa: PLC0415
 
         handles = self.handles
         if self._environment:

@@ -14,8 +14,8 @@ from smurfq.client.waiting import plain_name, short
 from smurfq.config import Settings
 from smurfq.core.session import SessionHeader, SessionRecord
 from smurfq.errors import OperationAbortedError, RequestError
+from smurfq.store.control_requests import Request, Verb
 from smurfq.store.queues import Waiting
-from smurfq.store.verbs import Request, Verb
 
 Answer = Literal["asked", "removed", "over"]
 

@@ -13,10 +13,10 @@ from smurfq.client.waiting import plain_name
 from smurfq.core import keys
 from smurfq.core.card_after import LeftOn
 from smurfq.core.jsonsafe import loads
+from smurfq.core.message_headers import OWNER
 from smurfq.core.priorities import priority_name
 from smurfq.core.session import BULK_FIELDS, Event, SessionHeader
 from smurfq.core.slot import Lane, publisher_id, queue_name
-from smurfq.core.submission import OWNER
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.bridge import BridgeBoard, Health
 from smurfq.store.holds import Hold

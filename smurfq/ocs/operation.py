@@ -11,9 +11,9 @@ from smurfq.core.session import SessionRecord
 from smurfq.errors import ParameterError, RequestError, SmurfqError, StoreUnavailableError, WaitTimeoutError
 from smurfq.ocs.agent import Agent
 from smurfq.ocs.errors import ControlClientError
-from smurfq.ocs.patience import await_end
 from smurfq.ocs.reply import ERROR, OK, TIMEOUT, OCSReply
 from smurfq.ocs.session import Session, encode, refused
+from smurfq.ocs.wait_for_end import wait_for_end
 
 F = TypeVar("F", bound=Callable[..., OCSReply])
 
@@ -82,7 +82,7 @@ class OcsOperation:
             run = self.agent.run(session["session_id"])
             patience_s = self.agent.connection.settings.ocs.patience_s
             try:
-                record = await_end(
+                record = wait_for_end(
                     run,
                     lambda: self.agent.is_served(self.operation),
                     timeout_s=None if timeout is None else max(0.0, timeout),

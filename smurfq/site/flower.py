@@ -75,7 +75,7 @@ def run(settings: Settings, *, persistent: bool = False) -> None:
     except ImportError as cause:
         raise StartError("`smurfq flower` needs the package flower: pip install 'smurfq[flower]'") from cause
     from smurfq.app import app  # noqa: PLC0415 - celery is slow to import, and only needed here
-    from smurfq.site import flower_doors  # noqa: PLC0415 - imports Flower
+    from smurfq.site import flower_handlers  # noqa: PLC0415 - imports Flower
 
     # Whoever presses a button there is not who started Flower, whose locks must not let them pass.
     os.environ.setdefault(identity.VARIABLE, f"flower@{socket.gethostname()}")
@@ -91,7 +91,7 @@ def run(settings: Settings, *, persistent: bool = False) -> None:
     command.setup_logging()
     app.set_current()
     page = Flower(capp=app, options=options, **tornado_settings)
-    flower_doors.add_to(page, options.url_prefix)
+    flower_handlers.add_to(page, options.url_prefix)
     atexit.register(page.stop)
     signal.signal(signal.SIGTERM, _end)
     try:

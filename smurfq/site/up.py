@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from smurfq.config import Settings
 from smurfq.core.process_id import ProcessId
 from smurfq.errors import StartError
-from smurfq.runner.processes import adopt_orphans
-from smurfq.site import journal, services, simulation, strays
+from smurfq.host.processes import adopt_orphans
+from smurfq.site import journal, orphans, services, simulation
 from smurfq.site.child import Child, Service
 from smurfq.site.interrupt import Interrupts
 from smurfq.site.journal import Entry, Journal, State
@@ -75,7 +75,7 @@ class Site:
         state_dir = self._settings.state_dir
         with journal.only_one(state_dir), self._interrupts:
             adopt_orphans()
-            strays.end_leftovers(state_dir, self._say)
+            orphans.end_orphans(state_dir, self._say)
             services.check_startable(self._settings, flower=self._with_flower)
             if self._with_sim:
                 simulation.require_port(self._settings)
@@ -141,7 +141,7 @@ class Site:
         if any(changed):
             self._note()
         if self._interrupts.pause(_LOOK_EVERY_S):
-            strays.reap(self._pids())
+            orphans.reap(self._pids())
 
     def _stop(self) -> None:
         """Stop all: workflows and workers first, while the bridge still takes their last messages; Valkey last."""
@@ -149,12 +149,12 @@ class Site:
         self._note()
         self._stop_group("the workflows", self._workflows)  # while there are workers to end what they have started
         self._stop_group("the workers", self._workers)
-        strays.kill(self._pids(), self._say)
+        orphans.kill(self._pids(), self._say)
         self._stop_group("the simulated slots", self._sim)
         self._stop_group("the bridge", self._bridge)
         self._stop_group("Flower", self._flower)
         self._stop_group("Valkey", self._valkey)
-        strays.kill(set(), self._say)
+        orphans.kill(set(), self._say)
         self._say("all is stopped")
 
     def _stop_group(self, what: str, group: Sequence[Watched]) -> None:

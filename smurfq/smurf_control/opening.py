@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from smurfq.errors import OperationAbortedError, OperationFailedError
-from smurfq.smurf_control.answering import name_what_is_silent
 from smurfq.smurf_control.card_state import look_at_card
-from smurfq.smurf_control.closing import limit_closing
+from smurfq.smurf_control.close_timeout import limit_closing
 from smurfq.smurf_control.configuration import load_config
-from smurfq.smurf_control.connecting import ConnectedAhead
+from smurfq.smurf_control.connect_ahead import ConnectedAhead
 from smurfq.smurf_control.foreign_stream import foreign_stream, refuse_foreign_stream
+from smurfq.smurf_control.io_errors import name_what_is_silent
 from smurfq.smurf_control.libraries import versions
 from smurfq.smurf_control.paths import apply_paths
 from smurfq.smurf_control.publishing import number_only_what_is_sent

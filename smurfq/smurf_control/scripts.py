@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from smurfq.smurf_control.connecting import ConnectedAhead
+from smurfq.smurf_control.connect_ahead import ConnectedAhead
 from smurfq.smurf_control.session_protocol import SessionProtocol
 
 _MODULE: Final = "pysmurf.client.base.smurf_control"

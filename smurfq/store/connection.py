@@ -195,7 +195,7 @@ def patiently(
         ``give_up_after_s`` seconds went by without an answer.
     """
     started, wait_s = clock(), 0.05
-    say = on_wait or Said(clock)
+    say = on_wait or OutageLogger(clock)
     while True:
         try:
             return call()
@@ -212,7 +212,7 @@ def patiently(
             wait_s = min(2 * wait_s, _LONGEST_PAUSE_S)
 
 
-class Said:
+class OutageLogger:
     """Says in the log what is waited for, and not too often."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -236,11 +236,11 @@ class Fence:
             )
         )
 
-    def mark_dirty(self, publisher: str, reason: str) -> None:
+    def mark_needs_make_safe(self, publisher: str, reason: str) -> None:
         """Write down that a card was left in an unknown state; the next operation makes it safe first."""
         self._client.set(keys.dirty(publisher), reason)
 
-    def take_dirty(self, publisher: str) -> str | None:
+    def take_needs_make_safe(self, publisher: str) -> str | None:
         """Why a card was left in an unknown state, if it was; the note is taken away."""
         return self._client.getdel(keys.dirty(publisher))  # type: ignore[return-value]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from smurfq.core.parameters import NUM_BIAS_GROUPS
 from smurfq.errors import OperationFailedError, ParameterError
-from smurfq.runner.session import Session
+from smurfq.operation.earlier_runs import check_earlier
+from smurfq.operation.keywords import keywords
+from smurfq.operation.session import Session
+from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import close_streams, open_slot, sodetlib_function
-from smurfq.tasks.earlier import check_earlier
-from smurfq.tasks.keywords import keywords
-from smurfq.tasks.task import operation
 
 _READ_BACK_V = 1e-4  # a pair of DACs has steps of 3.8e-5 V
 

@@ -11,10 +11,10 @@ from typing import Any
 from smurfq import smurf_control
 from smurfq.core.card_after import CardAfter
 from smurfq.core.slot import publisher_id
-from smurfq.runner.aftercare import MAKE_SAFE
-from smurfq.runner.session import Session
+from smurfq.operation.session import Session
+from smurfq.pool_child.aftercare import MAKE_SAFE
+from smurfq.pool_child.operation_task import BODIES
 from smurfq.tasks.setup import TUNING
-from smurfq.tasks.task import BODIES
 
 
 def make_safe(

@@ -9,11 +9,11 @@ from typing import Any, Final
 from smurfq.core.results import noise_results
 from smurfq.core.spectra import KNEE_BELOW_HZ, least_duration_s
 from smurfq.errors import OperationFailedError, ParameterError
-from smurfq.runner.session import Session
+from smurfq.operation.keywords import keywords
+from smurfq.operation.session import Session
+from smurfq.operation.stream_gaps import check_gaps
+from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, sodetlib_function
-from smurfq.tasks.gaps import check_gaps
-from smurfq.tasks.keywords import keywords
-from smurfq.tasks.task import operation
 
 _WHITE_NOISE = 0  # the column of noise_pars: white noise level, index, knee
 _MORE_S: Final = 1.0  # by which a stream may be longer than was asked

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from smurfq.errors import OperationFailedError
-from smurfq.runner.session import Session
+from smurfq.operation.session import Session
+from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import restart_link
-from smurfq.tasks.task import operation
 
 
 @operation

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from smurfq.core.scripts import read_script
 from smurfq.errors import OperationAbortedError, OperationFailedError, OtherSlotError
-from smurfq.runner.exit_code import check_exit
-from smurfq.runner.forked_children import children_end_here
-from smurfq.runner.session import Session
+from smurfq.operation.exit_code import check_exit
+from smurfq.operation.forked_children import children_end_here
+from smurfq.operation.session import Session
+from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import card_is_noted, number_only_what_is_sent, script_connects_ahead
-from smurfq.tasks.task import operation
 
 _SODETLIB_ABORT = "OCSAbortError"
 _LINES_KEPT = 12

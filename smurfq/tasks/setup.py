@@ -8,10 +8,10 @@ from typing import Any
 from smurfq.core.jsonsafe import dumps
 from smurfq.core.results import GOOD_THRESHOLD, tracking_results
 from smurfq.errors import OperationFailedError
-from smurfq.runner.session import Session
+from smurfq.operation.keywords import keywords
+from smurfq.operation.session import Session
+from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, sodetlib_function, untuned_unless_done
-from smurfq.tasks.keywords import keywords
-from smurfq.tasks.task import operation
 
 TUNING = ("uxm_setup", "uxm_relock")  # what begins by turning all off, and leaves it so unless it comes to its end
 _KEPT_CHARS = 20_000  # of an item of a failed run's summary; more are raw sweeps and figures

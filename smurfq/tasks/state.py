@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from smurfq.errors import OperationFailedError
-from smurfq.runner.session import Session
+from smurfq.operation.session import Session
+from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, read_state
-from smurfq.tasks.task import operation
 
 _FEED_FIELDS = ("open_g3stream", "num_active_channels")
 

@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from smurfq.errors import OperationFailedError, ParameterError
-from smurfq.runner.session import Session
+from smurfq.operation.keywords import keywords
+from smurfq.operation.session import Session
+from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, sodetlib_function
-from smurfq.tasks.keywords import keywords
-from smurfq.tasks.task import operation
 
 _UPDATE_S = 1.0
 

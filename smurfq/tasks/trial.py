@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from smurfq.runner.session import Session
-from smurfq.tasks.task import operation
+from smurfq.operation.session import Session
+from smurfq.pool_child.operation_task import operation
 
 
 @operation

@@ -11,12 +11,12 @@ from typing import Any
 from smurfq.core import operations
 from smurfq.core.slot import WORKFLOWS
 from smurfq.errors import SmurfqError
-from smurfq.runner.runner import Job
-from smurfq.runner.session import Session
+from smurfq.operation.session import Session
+from smurfq.pool_child.context import WorkerContext, worker_of
+from smurfq.pool_child.operation_task import BODIES, OperationTask, operation_task
+from smurfq.pool_child.runner import Job
 from smurfq.store import patiently
 from smurfq.store.leashes import Leashes
-from smurfq.tasks.task import BODIES, OperationTask, operation_task
-from smurfq.tasks.worker_context import WorkerContext, worker_of
 
 
 class WorkflowTask(OperationTask):
@@ -46,7 +46,7 @@ class WorkflowTask(OperationTask):
         return min(limits) if limits else None
 
     def _make_safe_first(self, job: Job) -> None:
-        patiently(lambda: self.app.fence.take_dirty(worker_of(self.app).publisher))
+        patiently(lambda: self.app.fence.take_needs_make_safe(worker_of(self.app).publisher))
 
     def _warn_of_edits(self, job: Job) -> None:
         pass

@@ -18,8 +18,8 @@ from celery.worker.state import maybe_shutdown
 from smurfq.core.session import Outcome
 from smurfq.errors import ParameterError
 from smurfq.store.connection import AWAY, explain
+from smurfq.worker.malformed_messages import tolerant_channel, tolerant_handler
 from smurfq.worker.taking import marking_channel
-from smurfq.worker.unreadable import tolerant_channel, tolerant_handler
 
 logger = get_logger(__name__)
 

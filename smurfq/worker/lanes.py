@@ -16,8 +16,8 @@ from types import FrameType
 
 from smurfq.core.slot import Lane
 from smurfq.errors import SmurfqError
-from smurfq.runner.isolation import die_with_parent
-from smurfq.worker.keeper import LEASE_LOST_EXIT
+from smurfq.host.isolation import die_with_parent
+from smurfq.worker.lease_step import LEASE_LOST_EXIT
 
 logger = logging.getLogger("smurfq.worker")
 

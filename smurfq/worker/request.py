@@ -18,13 +18,13 @@ from smurfq.app import SmurfqApp
 from smurfq.core.process_id import ProcessId
 from smurfq.core.session import Outcome
 from smurfq.errors import OperationAbortedError, OperationDiedError
+from smurfq.host import processes
+from smurfq.host.orphans import Ended, end_orphans
 from smurfq.reaper import Reaper
-from smurfq.runner import processes
-from smurfq.runner.leftovers import Ended, end_leftovers
 from smurfq.store import patiently
 from smurfq.store.connection import AWAY
+from smurfq.store.control_requests import Request as Asked
 from smurfq.store.fence import Running
-from smurfq.store.verbs import Request as Asked
 from smurfq.worker import shutdown
 
 logger = get_logger(__name__)
@@ -68,7 +68,7 @@ class SlotRequest(Request):  # type: ignore[misc]
         shutdown.stop(self._app)
         child = ProcessId.of(self.worker_pid) if self.worker_pid else None
         processes.kill_groups([child] if child else [])
-        self._bury(
+        self._finalize_lost(
             OperationAbortedError(
                 f"{self.name}[{self.id}] was killed: its worker was stopped at once (SIGQUIT)", session_id=self.id
             ),
@@ -87,7 +87,7 @@ class SlotRequest(Request):  # type: ignore[misc]
             session_id=self.id,
         )
         task_ready(self)
-        if not self._already_cancelled and self._bury(error, Outcome.FAILED):
+        if not self._already_cancelled and self._finalize_lost(error, Outcome.FAILED):
             self.send_event("task-failed", exception=repr(error), traceback=None)
         return None
 
@@ -97,22 +97,22 @@ class SlotRequest(Request):  # type: ignore[misc]
         except AWAY as cause:
             logger.error("cannot ask %s[%s] to abort, Redis is away: %s", self.name, self.id, cause)
 
-    def _bury(self, error: Exception, outcome: Outcome) -> bool:
+    def _finalize_lost(self, error: Exception, outcome: Outcome) -> bool:
         """Kill what is left of an operation whose pool child is gone; whether it got this end.
 
         It may have ended before. Or it had not begun: then its message is sent again.
         """
-        left = end_leftovers(self.id, self._app.worker_context.lock)  # whether Redis answers or not
+        left = end_orphans(self.id, self._app.worker_context.lock)  # whether Redis answers or not
         try:
             running = patiently(self._find_running)
             if running is None:
-                return self._bury_unclaimed(error)
+                return self._finalize_unclaimed(error)
             reaper = Reaper(self._app)
             killed = processes.kill_groups(running.processes)
             reaper.note_ended(self.id, running.op_name, Ended(killed + left.ended, left.remaining))
             buried = False
             if not reaper.conclude_ended(running):
-                self._app.fence.mark_dirty(running.publisher, str(error))
+                self._app.fence.mark_needs_make_safe(running.publisher, str(error))
                 buried = reaper.conclude(running, error, outcome)
             self._app.fence.finished(running)
         except AWAY as cause:
@@ -120,7 +120,7 @@ class SlotRequest(Request):  # type: ignore[misc]
             return False
         return buried
 
-    def _bury_unclaimed(self, error: Exception) -> bool:
+    def _finalize_unclaimed(self, error: Exception) -> bool:
         """The same for one that was never claimed, or is over: without a record nobody would send it again."""
         ended = self._app.backend.get_state(self.id) in states.READY_STATES
         if ended or self._app.records.exists(self.id):

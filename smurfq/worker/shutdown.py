@@ -19,8 +19,8 @@ from redis.exceptions import RedisError
 from smurfq.app import SmurfqApp
 from smurfq.core.session import Outcome
 from smurfq.errors import OperationAbortedError
-from smurfq.runner.ends import Ends
-from smurfq.runner.leftovers import end_leftovers, leftovers
+from smurfq.host.orphans import end_orphans, orphans_of
+from smurfq.host.outcome_spool import OutcomeSpool
 from smurfq.store.connection import connect as connect_redis
 from smurfq.store.connection import explain, require_writes
 
@@ -72,12 +72,12 @@ def _leave_in_time(app: SmurfqApp) -> None:
 def _operation_lives(app: SmurfqApp) -> bool:
     """Whether what ran has not yet come to its end, by itself or in the stages of an abort, or is being made safe."""
     pool = {child.pid for child in psutil.Process().children()}
-    return any(pid not in pool for task_id in _active() for pid in leftovers(task_id, app.worker_context.lock))
+    return any(pid not in pool for task_id in _active() for pid in orphans_of(task_id, app.worker_context.lock))
 
 
 def _leave(app: SmurfqApp, cause: Exception) -> NoReturn:
     try:
-        active, ends = _active(), Ends(app.settings)
+        active, ends = _active(), OutcomeSpool(app.settings)
         told = [
             f"{task_id} has come to its end, which the next worker of this host writes"
             if ends.has(task_id)
@@ -93,7 +93,7 @@ def _leave(app: SmurfqApp, cause: Exception) -> NoReturn:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         for task_id in active:
-            end_leftovers(task_id, app.worker_context.lock)
+            end_orphans(task_id, app.worker_context.lock)
         logging.shutdown()
     finally:
         os._exit(WITHOUT_REDIS_EXIT)

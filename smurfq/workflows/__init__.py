@@ -19,6 +19,7 @@ runs one on the workers' side, where ``body`` is what its process does.
 
 from __future__ import annotations
 
+from smurfq.workflows.decorator import workflow
 from smurfq.workflows.definition import Definition
 from smurfq.workflows.functions import (
     bias_dets,
@@ -39,7 +40,6 @@ from smurfq.workflows.functions import (
     wait,
     zero_biases,
 )
-from smurfq.workflows.marked import workflow
 from smurfq.workflows.policy import How, Policy
 from smurfq.workflows.report import Report, SlotOutcome, SlotReport
 from smurfq.workflows.running import Workflow, current

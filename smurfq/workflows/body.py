@@ -7,9 +7,9 @@ from typing import Any
 from celery._state import _task_stack
 
 from smurfq.client.connection import connection_of
-from smurfq.runner.exit_code import check_exit
-from smurfq.runner.forked_children import children_end_here
-from smurfq.runner.session import Session
+from smurfq.operation.exit_code import check_exit
+from smurfq.operation.forked_children import children_end_here
+from smurfq.operation.session import Session
 from smurfq.workflows import catalogue
 from smurfq.workflows.definition import Definition
 from smurfq.workflows.host import SessionHost

@@ -13,8 +13,8 @@ from typing import Any
 
 from smurfq.core.parameters import native
 from smurfq.errors import ParameterError, UnknownWorkflowError
-from smurfq.workflows import types_of
-from smurfq.workflows.marked import is_workflow
+from smurfq.workflows import parameter_types
+from smurfq.workflows.decorator import is_workflow
 
 _MARK = "workflow"
 
@@ -30,7 +30,7 @@ class Parameter:
 
     def to_dict(self) -> dict[str, Any]:
         """The parameter as a JSON object."""
-        described = {"name": self.name, "required": self.required, "allowed": types_of.allowed(self.kind)}
+        described = {"name": self.name, "required": self.required, "allowed": parameter_types.allowed(self.kind)}
         return described if self.required else {**described, "default": native(self.default)}
 
 
@@ -67,7 +67,7 @@ class Definition:
             if name in given:
                 given[name] = self._checked(parameter, given[name])
             elif parameter.required:
-                raise self._error(name, f"is missing; it must be {types_of.allowed(parameter.kind)}")
+                raise self._error(name, f"is missing; it must be {parameter_types.allowed(parameter.kind)}")
         return given
 
     def run(self, params: Mapping[str, Any]) -> Any:
@@ -117,9 +117,9 @@ class Definition:
 
     def _checked(self, parameter: Parameter, value: Any) -> Any:
         try:
-            return types_of.check(parameter.kind, native(value))
+            return parameter_types.check(parameter.kind, native(value))
         except ValueError as cause:
-            must = types_of.allowed(parameter.kind)
+            must = parameter_types.allowed(parameter.kind)
             raise self._error(parameter.name, f"must be {must}; got {value!r}") from cause
 
     def _error(self, name: str, why: str) -> ParameterError:
@@ -174,7 +174,7 @@ def _parameters(function: ast.FunctionDef, path: Path) -> tuple[Parameter, ...]:
 
 def _parameter(one: ast.arg, default: ast.expr | None, path: Path) -> Parameter:
     try:
-        kind = types_of.read(one.annotation)
+        kind = parameter_types.read(one.annotation)
     except ValueError as cause:
         raise UnknownWorkflowError(
             f"{path}: parameter {one.arg} is of the type {cause}; allowed are float, int, str, bool, dict, list[…], "

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any, Protocol
 
-from smurfq.runner.session import Session
+from smurfq.operation.session import Session
 
 logger = logging.getLogger("smurfq.workflows")
 

@@ -19,10 +19,10 @@ from smurfq.store.connection import AWAY
 from smurfq.store.holds import Hold
 from smurfq.workflows import policy, sending
 from smurfq.workflows.host import Host, ProducerHost, pause
-from smurfq.workflows.joining import Runs
-from smurfq.workflows.keeper import LeashKeeper
+from smurfq.workflows.leash_renewal import LeashRenewal
 from smurfq.workflows.policy import How, Policy
 from smurfq.workflows.report import Report, SlotReport
+from smurfq.workflows.run_group import Runs
 from smurfq.workflows.step import Asked, Step
 from smurfq.workflows.terminating import sigterm_raises
 
@@ -79,7 +79,7 @@ class Workflow:
         self.dropped: dict[str, str] = {}
         self.reports: list[Report] = []
         self.streams: list[Streams] = []
-        self.leash = LeashKeeper(self.connection, self.id)
+        self.leash = LeashRenewal(self.connection, self.id)
         self._number = 0
         self._entered: list[contextlib.ExitStack] = []
 

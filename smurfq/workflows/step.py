@@ -19,8 +19,8 @@ from smurfq.store import patiently
 from smurfq.store.connection import AWAY
 from smurfq.workflows import sending
 from smurfq.workflows.host import pause
-from smurfq.workflows.joining import Runs
 from smurfq.workflows.report import SlotOutcome, SlotReport
+from smurfq.workflows.run_group import Runs
 
 if TYPE_CHECKING:
     from smurfq.workflows.running import Workflow
@@ -140,11 +140,13 @@ class Step:
             self._given_up[slot] = (SlotOutcome.TIMED_OUT, f"it was not over within {deadline_s:g} s: {doing}")
         self.end(late, f"its deadline of {deadline_s:g} s has passed")
         told = [slot for slot in waited if slot in self._given_up]
-        deaf = self.runs.wait(
+        unresponsive = self.runs.wait(
             told, self.over, until=time.monotonic() + self._ending_s(), check=self.workflow.host.check
         )
-        self.end(deaf, "it did not end when it was told to", abort=True)
-        self.runs.wait(deaf, self.over, until=time.monotonic() + self._ending_s(), check=self.workflow.host.check)
+        self.end(unresponsive, "it did not end when it was told to", abort=True)
+        self.runs.wait(
+            unresponsive, self.over, until=time.monotonic() + self._ending_s(), check=self.workflow.host.check
+        )
 
     def report(self, slot: str) -> SlotReport:
         """What became of the slot's newest run."""

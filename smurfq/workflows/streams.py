@@ -45,8 +45,8 @@ class Streams:
             try:
                 self.report = workflow.conclude(step, Report("stream on", reports, began, time.time()), how)
             finally:
-                deaf = [slot for slot in step.slots if not reports[slot].ok]
-                step.end(set(deaf) & set(self._sent()), "its stream did not come on", abort=True)
+                unresponsive = [slot for slot in step.slots if not reports[slot].ok]
+                step.end(set(unresponsive) & set(self._sent()), "its stream did not come on", abort=True)
 
     @property
     def slots(self) -> list[str]:

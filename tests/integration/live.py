@@ -17,7 +17,7 @@ from kombu import pools
 
 from smurfq import config
 from smurfq.app import app
-from smurfq.celery_settings import celery_settings
+from smurfq.celery_app.settings import celery_settings
 from smurfq.core.slot import queue_name
 from tests.ports import free_port
 from tests.valkeys import start_valkey

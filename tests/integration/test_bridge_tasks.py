@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 
-from smurfq.bridge.tasks import TASKS_KEPT, Tasks
+from smurfq.bridge.attribution import TASKS_KEPT, Tasks
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps
 from smurfq.core.messages import Message

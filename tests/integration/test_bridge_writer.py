@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from smurfq.bridge.complaints import Complaints
-from smurfq.bridge.patience import Patience
+from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.bridge.writer import Writer
 from smurfq.core import keys, session
 from smurfq.core.sequence import Position
@@ -73,7 +73,7 @@ def test_a_batch_whose_answer_was_lost_is_not_written_again(valkey: Client, prox
     client = connect(f"redis://127.0.0.1:{proxy.port}/0", retries=0)
     records = Records(client, 3600)
     complaints = Complaints(LOG)
-    writer = Writer(client, records, Patience(LOG, threading.Event(), 1.0), complaints)
+    writer = Writer(client, records, RedisRetry(LOG, threading.Event(), 1.0), complaints)
     writer.write([("t1", [session.message("before", 1.0)])], {})
     proxy.cut_next = True
     both = [("t1", [session.message("during", 2.0)]), ("t2", [session.message("during", 2.0)])]
@@ -90,7 +90,7 @@ def test_a_batch_whose_answer_was_lost_is_not_written_again(valkey: Client, prox
 
 def test_a_full_redis_is_waited_for_and_loses_nothing(valkey: Client, caplog: pytest.LogCaptureFixture) -> None:
     client = connect(f"redis://127.0.0.1:{valkey.get_connection_kwargs()['port']}/0", retries=0)
-    writer = Writer(client, Records(client, 3600), Patience(LOG, threading.Event(), 1.0), Complaints(LOG))
+    writer = Writer(client, Records(client, 3600), RedisRetry(LOG, threading.Event(), 1.0), Complaints(LOG))
     valkey.config_set("maxmemory", "1mb")
     relief = threading.Timer(0.5, lambda: valkey.config_set("maxmemory", "0"))
     relief.start()
@@ -106,7 +106,7 @@ def test_a_full_redis_is_waited_for_and_loses_nothing(valkey: Client, caplog: py
 
 def test_nothing_is_written_where_something_else_runs_than_expected(valkey: Client) -> None:
     records = Records(valkey, 3600)
-    writer = Writer(valkey, records, Patience(LOG, threading.Event(), 1.0), Complaints(LOG))
+    writer = Writer(valkey, records, RedisRetry(LOG, threading.Event(), 1.0), Complaints(LOG))
     events = [("t1", [session.message("text", 1.0)])]
     valkey.set("runs", "t1")
     assert writer.write(events, {"source": Position(1, 1.0)}, {"runs": "t2"}) is None
@@ -120,7 +120,7 @@ def test_nothing_is_written_where_something_else_runs_than_expected(valkey: Clie
 
 def test_a_command_too_long_for_a_script_is_written_all_the_same(valkey: Client) -> None:
     records = Records(valkey, 3600)
-    writer = Writer(valkey, records, Patience(LOG, threading.Event(), 1.0), Complaints(LOG))
+    writer = Writer(valkey, records, RedisRetry(LOG, threading.Event(), 1.0), Complaints(LOG))
     wide = {f"key{number}": number for number in range(5000)}
     events = [("t1", [session.data_set(wide, 1.0)])]
     assert writer.write(events, {}, {"runs": "t1"}) is None

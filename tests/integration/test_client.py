@@ -44,8 +44,8 @@ from smurfq.errors import (
     WaitTimeoutError,
 )
 from smurfq.store.connection import Client
+from smurfq.store.control_requests import Request
 from smurfq.store.holds import Hold
-from smurfq.store.verbs import Request
 from tests.integration.live import WITHIN_S
 from tests.integration.records import Writer, beside, serve, until_followed
 from tests.ports import free_port

@@ -12,8 +12,8 @@ import pytest
 from smurfq.core import operations
 from smurfq.core.spectra import least_duration_s
 from smurfq.errors import OperationFailedError, ParameterError
+from smurfq.operation.keywords import keywords
 from smurfq.tasks import bias, bias_steps, iv, noise
-from smurfq.tasks.keywords import keywords
 from smurfq.tasks.stream import _check_filter
 
 pytestmark = pytest.mark.slot

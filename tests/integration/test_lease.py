@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from smurfq.app import app
+from smurfq.pool_child.context import WorkerContext
 from smurfq.store.connection import Client
-from smurfq.tasks.worker_context import WorkerContext
 from smurfq.worker_boot import _take_lease
 from tests.integration.live import bind, eventually
 

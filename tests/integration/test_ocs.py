@@ -16,7 +16,7 @@ from smurfq.config import Settings, load
 from smurfq.core import keys
 from smurfq.errors import StoreUnavailableError, UnknownSlotError, WaitTimeoutError
 from smurfq.ocs import ERROR, OK, TIMEOUT, ControlClientError, MatchedClient, MultiSlotController, OCSClient
-from smurfq.ocs.patience import await_end
+from smurfq.ocs.wait_for_end import wait_for_end
 from tests.integration.live import LiveSite, eventually
 from tests.integration.records import serve
 from tests.ports import free_port
@@ -257,9 +257,9 @@ def test_a_redis_that_goes_away_is_told_when_patience_is_over(settings: Settings
             ask()
     run = Run("an-id", gone)
     with pytest.raises(StoreUnavailableError):
-        await_end(run, lambda: True, timeout_s=None, patience_s=0.2)
+        wait_for_end(run, lambda: True, timeout_s=None, patience_s=0.2)
     with pytest.raises(WaitTimeoutError, match=r"was not over within 0\.2 s: Redis at"):
-        await_end(run, lambda: True, timeout_s=0.2, patience_s=60.0)
+        wait_for_end(run, lambda: True, timeout_s=0.2, patience_s=60.0)
 
 
 def test_the_registry_names_who_is_served(settings: Settings) -> None:

@@ -23,7 +23,7 @@ from smurfq.errors import (
     UnknownSlotError,
     UnsupportedOptionError,
 )
-from smurfq.store.verbs import Request
+from smurfq.store.control_requests import Request
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from tests.integration.live import WITHIN_S, LiveSite, eventually

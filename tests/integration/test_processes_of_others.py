@@ -11,7 +11,7 @@ import pytest
 
 CODE = """
 import os, subprocess
-from smurfq.runner import processes
+from smurfq.host import processes
 subprocess.Popen(["sleep", "60"])
 leader = os.fork()
 if leader == 0:

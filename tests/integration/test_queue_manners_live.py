@@ -22,7 +22,7 @@ from smurfq.core.session import SessionRecord
 from smurfq.errors import OperationFailedError, SlotLockedError
 from smurfq.store.queues import list_key
 from smurfq.tasks import test as trial
-from smurfq.worker.doors import CLOSED
+from smurfq.worker.remote_control import CLOSED
 from tests.integration.live import LiveSite, eventually
 
 ONE, TWO, NOBODYS = "crate1slot1", "crate1slot2", "crate1slot3"

@@ -21,6 +21,7 @@ from smurfq.app import app
 from smurfq.core import keys, session
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.errors import OperationAbortedError, OperationFailedError, OperationLostError
+from smurfq.pool_child.context import WorkerContext
 from smurfq.reaper import MESSAGE_GONE_S, RESENDS, WORKER_GONE_S, Reaper
 from smurfq.store import Batch
 from smurfq.store.connection import REFUSES, Client
@@ -28,7 +29,6 @@ from smurfq.store.fence import Running
 from smurfq.store.taking import TAKE
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from smurfq.tasks.worker_context import WorkerContext
 from smurfq.worker.request import SlotRequest
 from tests.integration.live import bind, eventually
 
@@ -80,7 +80,7 @@ def test_one_without_a_worker_is_given_up_after_a_while_and_not_before(clock: Cl
         app.AsyncResult(running.task_id).get(timeout=20)
     assert app.records.read(running.task_id).outcome == "lost"
     assert app.fence.running(SLOT) is None
-    assert "died" in (app.fence.take_dirty(SLOT) or "")
+    assert "died" in (app.fence.take_needs_make_safe(SLOT) or "")
 
 
 def test_one_whose_worker_lives_is_left_alone(clock: Clock) -> None:

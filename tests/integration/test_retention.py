@@ -12,10 +12,10 @@ from smurfq.core import keys, session
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.store import Batch, Records
 from smurfq.store.connection import Client
+from smurfq.store.control_requests import Request
 from smurfq.store.feeds import Feeds
 from smurfq.store.fence import Running
 from smurfq.store.records import Update
-from smurfq.store.verbs import Request
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from tests.integration.live import WITHIN_S, LiveSite, bind, eventually

@@ -17,9 +17,9 @@ from smurfq.core import keys
 from smurfq.errors import DuplicateError
 from smurfq.reaper import Reaper
 from smurfq.store.connection import Client
+from smurfq.store.control_requests import Request
 from smurfq.store.feeds import Feeds
 from smurfq.store.leashes import Leashes
-from smurfq.store.verbs import Request
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from tests.integration.live import WITHIN_S, LiveSite, bind, eventually

@@ -17,9 +17,9 @@ from smurfq.client.connection import Connection
 from smurfq.core import keys, session
 from smurfq.core.jsonsafe import dumps
 from smurfq.core.session import Outcome, SessionRecord
+from smurfq.pool_child.context import WorkerContext
 from smurfq.reaper import MESSAGE_GONE_S, Reaper
 from smurfq.store.connection import Client
-from smurfq.tasks.worker_context import WorkerContext
 from tests.integration.live import bind
 
 SLOTS = tuple(f"crate{crate}slot{slot}" for crate in range(1, 51) for slot in range(1, 8))

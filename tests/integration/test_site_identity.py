@@ -19,11 +19,11 @@ from smurfq.client.connection import Connection
 from smurfq.config import load
 from smurfq.core import keys
 from smurfq.errors import ConfigError
+from smurfq.pool_child.context import WorkerContext
 from smurfq.site.doctor import workers
 from smurfq.site.doctor.finding import Examined
 from smurfq.store.connection import Client
 from smurfq.store.site_identity import SiteIdentity, identity_text, read_identity, refuse_guess
-from smurfq.tasks.worker_context import WorkerContext
 from tests.integration.live import bind
 
 SLOT = "crate1slot2"

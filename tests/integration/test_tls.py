@@ -17,7 +17,7 @@ from flower.utils.broker import Broker
 
 from smurfq import config
 from smurfq.app import app
-from smurfq.celery_settings import celery_settings
+from smurfq.celery_app.settings import celery_settings
 from smurfq.client import Slot
 from smurfq.errors import StoreUnavailableError
 from smurfq.store.connection import AWAY, connect, explain, require_access

@@ -16,11 +16,11 @@ from redis.retry import Retry
 
 from smurfq.app import app
 from smurfq.core import keys
+from smurfq.pool_child.context import WorkerContext
 from smurfq.site.doctor import workers
 from smurfq.site.doctor.finding import Examined
 from smurfq.store.connection import Client
 from smurfq.store.fence import Fence
-from smurfq.tasks.worker_context import WorkerContext
 from tests.integration.live import bind, eventually, pause
 from tests.valkeys import start_valkey
 

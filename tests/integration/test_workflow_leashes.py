@@ -12,11 +12,11 @@ from smurfq.config import load
 from smurfq.core import keys
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.errors import OperationAbortedError
+from smurfq.pool_child.leash import Leash
 from smurfq.store.connection import Client
 from smurfq.store.leashes import PATIENCE_S, Leashes, LeashState
-from smurfq.tasks.leash import Leash
-from smurfq.workflows.joining import Runs
-from smurfq.workflows.keeper import LeashKeeper
+from smurfq.workflows.leash_renewal import LeashRenewal
+from smurfq.workflows.run_group import Runs
 from tests.integration.live import WITHIN_S, eventually
 from tests.integration.records import Writer
 
@@ -59,7 +59,7 @@ def test_a_leash_is_kept_for_a_while_over_or_missing(valkey: Client) -> None:
 
 
 def test_a_keeper_keeps_it_and_lets_go(valkey: Client, at: Connection) -> None:
-    leashes, keeper = Leashes(valkey), LeashKeeper(at, "w")
+    leashes, keeper = Leashes(valkey), LeashRenewal(at, "w")
     keeper.end("never begun")
     assert leashes.look("w")[0] is LeashState.MISSING
     keeper.start()

@@ -19,9 +19,9 @@ from smurfq.app import app
 from smurfq.core.session import SessionRecord
 from smurfq.core.slot import publisher_id
 from smurfq.errors import OperationAbortedError, OperationDiedError, OperationLostError
+from smurfq.host.lock import lock_path
+from smurfq.host.operation_mark import mark_of
 from smurfq.reaper import Reaper
-from smurfq.runner.lock import lock_path
-from smurfq.runner.operation_mark import mark_of
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.worker.shutdown import WITHOUT_REDIS_EXIT

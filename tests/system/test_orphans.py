@@ -17,8 +17,8 @@ import pytest
 from smurfq.app import app
 from smurfq.core.session import SessionRecord
 from smurfq.core.slot import publisher_id
-from smurfq.runner.lock import lock_path
-from smurfq.runner.operation_mark import mark_of
+from smurfq.host.lock import lock_path
+from smurfq.host.operation_mark import mark_of
 from smurfq.tasks import run
 from tests.integration.live import WITHIN_S, LiveSite, eventually
 

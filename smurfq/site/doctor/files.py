@@ -10,8 +10,8 @@ from typing import Any
 
 from smurfq.core.private_files import is_open_to_others
 from smurfq.core.slot import SlotId
+from smurfq.host.disk_space import is_low, room
 from smurfq.operation_environment import environment
-from smurfq.runner.room import is_low, room
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 
 

@@ -7,9 +7,9 @@ import sys
 import uuid
 from collections.abc import Iterator
 
-from smurfq.runner.leftovers import end_leftovers_of_card
-from smurfq.runner.lock import lock_path
-from smurfq.runner.operation_mark import CANNOT_MARK, can_mark, mark_of
+from smurfq.host.lock import lock_path
+from smurfq.host.operation_mark import CANNOT_MARK, can_mark, mark_of
+from smurfq.host.orphans import end_orphans_of_card
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 
 _NAME = "orphans"
@@ -42,7 +42,7 @@ def check(examined: Examined) -> Iterator[Finding]:
             _NAME, f"the process for this check could not be started: {cause}", "look at the limits of this user"
         )
         return
-    found = end_leftovers_of_card(lock)
+    found = end_orphans_of_card(lock)
     if found.ended and not found.remaining:
         yield ok(_NAME, "a trial process that hides from its operation is found and ended")
     else:

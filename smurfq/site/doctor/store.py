@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from redis.exceptions import RedisError
 
 from smurfq.core.redis_url import is_sentinel, is_unix
-from smurfq.runner.room import is_low, room
+from smurfq.host.disk_space import is_low, room
 from smurfq.site.doctor import sentinels
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 from smurfq.store import connect, durability

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from smurfq.bridge.attribution import RECENT_S, Task, Tasks, sent_at
 from smurfq.bridge.steps import MERGED_S, STEPS_KEPT, Steps, Unowned
-from smurfq.bridge.tasks import RECENT_S, Task, Tasks, sent_at
 from smurfq.core.messages import Message
 from smurfq.store.fence import Ran, Running
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smurfq.bridge.attribution import Task
 from smurfq.bridge.buffer import OVERHEAD_BYTES, Buffer, Chunk
 from smurfq.bridge.coalescing import BURST, PAUSE_S, PROBE_AFTER, WRITES_PER_S, Coalescing
 from smurfq.bridge.complaints import INTERVAL_S, Complaints
@@ -20,7 +21,6 @@ from smurfq.bridge.relay import relay_address
 from smurfq.bridge.snapshots import INTERVAL_S as SNAPSHOT_INTERVAL_S
 from smurfq.bridge.snapshots import REST, SnapshotPace
 from smurfq.bridge.steps import Drops
-from smurfq.bridge.tasks import Task
 from smurfq.core.messages import Message
 from smurfq.core.sequence import Arrival, Step
 from smurfq.errors import ConfigError

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from smurfq.runner.aftercare import MAKE_SAFE
-from smurfq.tasks.task import BODIES
+from smurfq.pool_child.aftercare import MAKE_SAFE
+from smurfq.pool_child.operation_task import BODIES
 
 
 def test_the_state_lane_leaves_the_card_alone(recorded: Any, monkeypatch: pytest.MonkeyPatch) -> None:

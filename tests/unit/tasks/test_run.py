@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from smurfq.errors import OperationAbortedError, OperationFailedError, ParameterError
-from smurfq.tasks.task import BODIES
+from smurfq.pool_child.operation_task import BODIES
 
 Run = Callable[..., None]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from smurfq.errors import OperationAbortedError, OperationFailedError
-from smurfq.tasks.analysis import is_analysed
+from smurfq.operation.analysis import is_analysed
+from smurfq.pool_child.operation_task import BODIES
 from smurfq.tasks.setup import _check_tuned, _left_by, _note_bgmap, _summary_of_success, _without_resonators
-from smurfq.tasks.task import BODIES
 
 
 def test_test_leaves_its_data(recorded: Any) -> None:

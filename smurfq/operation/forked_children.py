@@ -1,0 +1,65 @@
+"""Ends the children that an operation forks where they would go on as the operation itself.
+
+``if os.fork() == 0: sys.exit(0)`` returns from the script in two processes. Only the operation's own may go on from
+there: a child exits, with the exit code that ``python`` would give it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from typing import NoReturn
+
+from smurfq.operation.exit_code import exit_code
+
+_exit = os._exit  # a script may replace that of the module
+
+
+@contextlib.contextmanager
+def children_end_here() -> Iterator[None]:
+    """A block that only the process which entered it leaves."""
+    owner = os.getpid()
+    try:
+        yield
+    except BaseException as error:
+        if os.getpid() != owner:
+            _end_child(error)
+        raise
+    if os.getpid() != owner:
+        _end_child(None)
+
+
+def _end_child(error: BaseException | None) -> NoReturn:
+    """Exit as ``python`` does, whatever is raised meanwhile."""
+    code = 1
+    try:
+        code = _code_and_report(error)
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        flush_output()
+    finally:
+        _exit(code)
+
+
+def _code_and_report(error: BaseException | None) -> int:
+    """The exit code; prints what ``python`` prints."""
+    if error is None:
+        return 0
+    if not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+        return 1
+    if error.code is not None and not isinstance(error.code, int):
+        print(error.code, file=sys.stderr)
+    return exit_code(error)
+
+
+def flush_output() -> None:
+    """Flush stdout and stderr, whatever a script has put in their place."""
+    for name in ("stdout", "stderr"):
+        with contextlib.suppress(BaseException):
+            getattr(sys, name).flush()

@@ -1,0 +1,200 @@
+"""The operation's side: a process forked ahead, which waits for its job, runs it and ends.
+
+It is a fork of the preloaded pool child, so it starts with pysmurf and sodetlib imported and with nothing that an
+operation before it has left. It leads a session and process group of its own, so that it can be killed whole, and it
+dies with the pool child. It holds no descriptor of the worker's, and it exits whatever the operation does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import mmap
+import os
+import signal
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from smurfq.config import Settings
+from smurfq.core.jsonsafe import nested_deeper, plain
+from smurfq.core.messages import MAX_DEPTH
+from smurfq.host import exec_flag, isolation
+from smurfq.host.disk_space import room_for
+from smurfq.host.lock import lock_path
+from smurfq.host.operation_mark import mark_of, mark_this_process
+from smurfq.host.orphans import SESSION_VARIABLE
+from smurfq.operation import wire
+from smurfq.operation.abort_signal import ABORT_SIGNAL, FrameSender, is_abort
+from smurfq.operation.exit_code import DIED
+from smurfq.operation.forked_children import children_end_here, flush_output
+from smurfq.operation.session import Session
+
+Body = Callable[..., Any]
+_TEXT_CHARS = 16_384  # of a traceback or an error's words in the record
+
+
+@dataclass(frozen=True)
+class Spare:
+    """A process that waits for its job: the supervisor's end of it.
+
+    ``is_marked_fork``: the kernel marks it as a fork, so that it can be told whether it calls ``exec`` later.
+    """
+
+    pid: int
+    pidfd: int
+    sock: socket.socket
+    flag: mmap.mmap
+    is_marked_fork: bool
+
+    def close(self) -> None:
+        """Close the supervisor's ends; a process that still waits then ends by itself."""
+        self.sock.close()
+        self.flag.close()
+        os.close(self.pidfd)
+
+
+def fork(resolve: Callable[[str], Body], settings: Settings, after_fork: Callable[[], None]) -> Spare:
+    """A new process that waits for a job; ``resolve`` names the bodies, ``after_fork`` drops what it must not share."""
+    here, there = socket.socketpair()
+    flag = mmap.mmap(-1, 1)
+    parent, leave = os.getpid(), os._exit
+    pid = os.fork()
+    if pid == 0:
+        try:
+            here.close()
+            _child(there, flag, parent, resolve, settings, after_fork)
+        finally:
+            leave(DIED)
+    there.close()
+    return Spare(pid, os.pidfd_open(pid), here, flag, bool(exec_flag.is_still_fork(pid)))
+
+
+def _child(
+    sock: socket.socket,
+    flag: mmap.mmap,
+    parent: int,
+    resolve: Callable[[str], Body],
+    settings: Settings,
+    after_fork: Callable[[], None],
+) -> NoReturn:
+    code, leave = DIED, os._exit  # a script may replace that of the module
+    try:
+        os.setsid()
+        isolation.die_with_parent(parent)
+        isolation.drop_descriptors(sock.fileno())
+        atexit._clear()
+        isolation.reset_signals()
+        isolation.reset_logging()
+        isolation.reset_multiprocessing()
+        with children_end_here():
+            code = _wait_and_run(sock, flag, resolve, settings, after_fork)
+    except BaseException:  # noqa: BLE001 - a process's rim
+        traceback.print_exc()
+    finally:
+        # Nothing but this one call of a C function: no handler of a signal runs before it, so nothing can be raised.
+        leave(code)
+
+
+def _wait_and_run(
+    sock: socket.socket,
+    flag: mmap.mmap,
+    resolve: Callable[[str], Body],
+    settings: Settings,
+    after_fork: Callable[[], None],
+) -> int:
+    """Wait for the job and do it; the process's exit code."""
+    job_and_files = wire.receive_with_files(sock)
+    if job_and_files is None:
+        return 0
+    job, files = job_and_files
+    after_fork()
+    isolation.take_stdio(files[0])
+    for lock in files[1:]:
+        os.set_inheritable(lock, True)  # what the operation starts holds the card's lock too
+    isolation.reseed()
+    return _run(job, sock, flag, resolve, settings)
+
+
+def _run(
+    job: Mapping[str, Any], sock: socket.socket, flag: mmap.mmap, resolve: Callable[[str], Body], settings: Settings
+) -> int:
+    mark_this_process(mark_of(lock_path(settings.state_dir, job["publisher"]), job["session_id"]))
+    os.environ.update(job["environment"])
+    os.environ[SESSION_VARIABLE] = job["session_id"]
+    sender = FrameSender(sock)
+    session = Session(
+        emit=sender.send,
+        flag=flag,
+        settings=settings,
+        slot=job["slot"],
+        session_id=job["session_id"],
+        op_name=job["op_name"],
+        params=job["params"],
+    )
+
+    def operate() -> None:
+        with children_end_here():
+            try:
+                resolve(job["op_name"])(session, **job["params"])
+            finally:
+                threading._shutdown()  # type: ignore[attr-defined]
+                atexit._run_exitfuncs()
+
+    signal.signal(ABORT_SIGNAL, sender.raise_abort)
+    result = _result_of(operate, settings)
+    _block_signals()
+    changes = _result_of(session.data.send_changes, settings)
+    result = changes if result["ok"] else result
+    flush_output()
+    sender.send(result)
+    return _exit_code(result)
+
+
+def _result_of(act: Callable[[], None], settings: Settings) -> dict[str, Any]:
+    """What the supervisor is told of how ``act`` ended."""
+    try:
+        act()
+    except BaseException as error:  # noqa: BLE001 - a process's rim: whatever it was goes into the record
+        described = _describe(error, settings)
+        with contextlib.suppress(BaseException):
+            traceback.print_exc()
+        return {"k": "result", "ok": False, **described}
+    return {"k": "result", "ok": True}
+
+
+def _block_signals() -> None:
+    """Let no signal interrupt what is left to do: the handlers are the script's own."""
+    while True:
+        with contextlib.suppress(BaseException):  # of a handler whose signal had come before
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            return
+
+
+def _exit_code(result: Mapping[str, Any]) -> int:
+    """The process's exit code: the script's own, where it has one."""
+    if result["ok"]:
+        return 0
+    code = result["fields"].get("exit_code")
+    return code if isinstance(code, int) and 0 < code < 256 else 1
+
+
+def _describe(error: BaseException, settings: Settings) -> dict[str, Any]:
+    name = type(error).__name__
+    described = {"aborted": is_abort(error), "type": name, "fields": {}, "traceback": ""}
+    try:
+        folders = (settings.state_dir, settings.smurf.timestreams_dir, settings.smurf.smurf_data_dir, Path())
+        full = room_for(error, folders)
+        fields = plain(getattr(error, "fields", {}))
+        return {
+            **described,
+            "message": (str(error)[:_TEXT_CHARS] or name) + (f"; {full}: make room" if full else ""),
+            "fields": fields if isinstance(fields, dict) and not nested_deeper(fields, MAX_DEPTH) else {},
+            "traceback": "".join(traceback.format_exception(error))[-_TEXT_CHARS:],
+        }
+    except BaseException as cause:  # noqa: BLE001 - what an exception of a script does when it is described
+        return {**described, "message": f"it cannot be described: {type(cause).__name__} was raised by its own methods"}

@@ -1,0 +1,56 @@
+"""Which tries of tasks were begun on this host: what a Redis that was killed, or a replica promoted, may not know.
+
+A claim in Redis is as durable as Redis is. One that writes its file each second, or hands over to a replica, may
+forget the last claims and have their messages in its queues again; the file system of the host does not forget.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+from smurfq.core.private_files import make_folder
+
+_PRUNE_EVERY_S = 3600.0
+
+
+class AttemptLog:
+    """The notes of one publisher id, an empty file for each try of a task."""
+
+    def __init__(self, folder: Path, kept_s: float) -> None:
+        self._folder = folder
+        self._kept_s = kept_s
+        self._prune_at = 0.0
+
+    def note(self, task_id: str, retries: int) -> bool:
+        """Write down that a try of a task begins; false if that was written down before.
+
+        Raises
+        ------
+        OSError
+            The state folder cannot be written to.
+        """
+        make_folder(self._folder)
+        self._prune()
+        try:
+            (self._folder / f"{task_id}.{retries}").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def _prune(self) -> None:
+        """Remove, now and then, the notes of what has no result any more."""
+        now = time.time()
+        if now < self._prune_at:
+            return
+        self._prune_at = now + _PRUNE_EVERY_S
+        for path in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < now - self._kept_s:
+                    path.unlink()
+
+
+def attempt_log_folder(state_dir: Path, publisher: str) -> Path:
+    """Where the notes of a publisher id are."""
+    return state_dir.absolute() / "begun" / publisher

@@ -1,0 +1,104 @@
+"""What the processes of a worker know of it: its slot and lane, its lease and its lock."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from smurfq.app import SmurfqApp
+from smurfq.core import keys
+from smurfq.core.jsonsafe import dumps
+from smurfq.core.slot import Lane, publisher_id, queue_name
+from smurfq.errors import SmurfqError
+from smurfq.host import lock
+from smurfq.pool_child.attempt_log import AttemptLog, attempt_log_folder
+from smurfq.pool_child.supervisor import Supervisor
+from smurfq.store.site_identity import identity_of, identity_text
+
+_ALIVE_FOR_S = 5
+
+# KEYS: description.  ARGV: seconds to live, number of its fields, then the fields that changed, with their values.
+# A description that is not whole is left alone: it vanished, or only a part of it was written. Without memory for the
+# fields the description lives on, and the error is returned. EXPIRE comes last: after a first write of a script, Redis
+# no longer checks its memory.
+_RENEW = """
+if redis.call('HLEN', KEYS[1]) < tonumber(ARGV[2]) then return 0 end
+local written = redis.pcall('HSET', KEYS[1], unpack(ARGV, 3))
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+if type(written) == 'table' then return written end
+return 1
+"""
+
+
+class WorkerContext:
+    """What a worker's processes know of the worker: its slot, lane, lease and lock.
+
+    ``seat`` is for the workers of workflows: several take from one queue, each with a lease and a lock of its own.
+    """
+
+    def __init__(self, app: SmurfqApp, slot: str, lane: Lane, token: str, seat: str | None = None) -> None:
+        self._app = app
+        self.slot = slot
+        self.lane = lane
+        self.token = token
+        self.publisher = seat or publisher_id(slot, lane)
+        self.queue = queue_name(slot, lane)
+        self.leased = seat or self.queue
+        self.lock = lock.lock_path(app.settings.state_dir, self.publisher)
+        kept_s = app.settings.redis.result_expires_days * 86400
+        self.begun = AttemptLog(attempt_log_folder(app.settings.state_dir, slot), kept_s)
+        self.about: dict[str, Any] = {}  # what the worker says of itself
+        self._said: dict[str, str] = {}  # and has said
+        self.held = False  # whether its queue is
+        self.loaded: float | None = None  # when pysmurf and sodetlib were (s since 1970)
+        self.told_to_stop: list[int] = []  # signals that came before Celery listened to them
+        self._stopping = False
+        self.stop_fd = os.eventfd(0)  # readable from ``stop`` on, in the pool child too, whether Redis answers or not
+
+    @property
+    def serves_alone(self) -> bool:
+        """Whether nobody else takes from its queue while the lease is ours."""
+        return self.leased == self.queue
+
+    def stop(self) -> bool:
+        """Have what runs end: the worker is being stopped. Returns whether it was not before."""
+        first, self._stopping = not self._stopping, True
+        os.eventfd_write(self.stop_fd, 1)
+        return first
+
+    def renew_lease(self) -> bool:
+        """Renew the worker's lease; false if another worker has it."""
+        return self._app.fence.take_lease(self.leased, self.token, self._app.settings.worker.lease_ttl_s)
+
+    def say_alive(self) -> None:
+        """Write down what the worker says of itself; it vanishes soon after the last time.
+
+        Hundreds of workers say so each second, and all goes into Redis's file: said again is only what is new, or one
+        thing, which fails where Redis takes no writes. A reader finds the whole description or none.
+        """
+        key = keys.worker(self.publisher)
+        about: dict[Any, Any] = {name: dumps(value) for name, value in {**self.about, "held": self.held}.items()}
+        news: dict[Any, Any] = dict(about.items() - self._said.items()) or {"held": about["held"]}
+        changed = [word for field in news.items() for word in field]
+        if not self._said or not self._app.store.eval(_RENEW, 1, key, _ALIVE_FOR_S, len(about), *changed):
+            with self._app.store.pipeline(transaction=True) as pipe:
+                pipe.hset(key, mapping=about)
+                pipe.expire(key, _ALIVE_FOR_S)
+                pipe.set(keys.SITE, identity_text(identity_of(self._app.settings, os.environ)))
+                pipe.execute()
+        self._said = about
+
+    def keep_lease(self, supervisor: Supervisor) -> None:
+        """Renew the lease during an operation; without it the operation must not go on."""
+        if not self.renew_lease():
+            supervisor.ask_abort(by="smurfq", reason=f"another worker has taken over {self.leased}", grace_s=1.0)
+
+
+def worker_of(application: SmurfqApp) -> WorkerContext:
+    """The worker that this process belongs to; ``worker_boot`` set it."""
+    context: WorkerContext | None = getattr(application, "worker_context", None)
+    if context is None:
+        raise SmurfqError(
+            "operations run in a slot's worker only: start one with `smurfq worker --slot …`, not with `celery worker`"
+        )
+    return context

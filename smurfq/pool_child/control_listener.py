@@ -1,0 +1,95 @@
+"""Hears what is asked of a running operation, from a thread of its own, and keeps its worker's lease."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+
+from celery.utils.log import get_logger
+
+from smurfq.pool_child.supervisor import Supervisor
+from smurfq.store.connection import AWAY
+from smurfq.store.control_requests import ControlRequests, Request
+
+logger = get_logger(__name__)
+
+_PAUSE_S = 0.5
+_PAUSE_AFTER_A_FAULT_S = 3.0
+
+
+class ControlListener:
+    """One operation's ear.
+
+    ``every_second`` is called about once a second; it renews the lease and looks for emergencies.
+    """
+
+    def __init__(
+        self,
+        task_id: str,
+        verbs: ControlRequests,
+        supervisor: Supervisor,
+        every_second: Callable[[Supervisor], None],
+        is_process: bool,
+    ) -> None:
+        self._task_id = task_id
+        self._verbs = verbs
+        self._supervisor = supervisor
+        self._every_second = every_second
+        self._is_process = is_process
+        self._closing = threading.Event()
+        self._next_second = 0.0
+        self._heard: set[tuple[str, float]] = set()
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        try:
+            self._verbs.ask(self._task_id, Request("closed"))
+        except AWAY:
+            logger.debug("Redis is away; the listener ends by itself")
+        self._thread.join()
+        with contextlib.suppress(*AWAY):  # else it expires
+            self._verbs.forget(self._task_id)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                for request in self._verbs.subscribe(self._task_id):
+                    if self._closing.is_set():
+                        return
+                    self._tick()
+                    if request is not None and (request.verb, request.time) not in self._heard:
+                        self._heard.add((request.verb, request.time))
+                        self._heed(request)
+            except AWAY as cause:
+                logger.debug("nothing can be asked of %s while Redis is away: %s", self._task_id, cause)
+                self._closing.wait(_PAUSE_S)
+            except Exception:  # without an ear the operation can be neither aborted nor keep its lease
+                logger.exception("listening to what is asked of %s failed; listening again", self._task_id)
+                self._closing.wait(_PAUSE_AFTER_A_FAULT_S)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_second:
+            self._next_second = now + 1.0
+            self._every_second(self._supervisor)
+
+    def _heed(self, request: Request) -> None:
+        if request.verb == "stop" and self._is_process:
+            self._supervisor.ask_stop(by=request.by, reason=request.reason)
+        elif request.verb in ("abort", "stop"):
+            self._supervisor.ask_abort(
+                by=request.by or "somebody",
+                reason=request.reason or f"{request.verb} asked for",
+                grace_s=request.grace_s,
+                delay_s=request.delay_s,
+            )

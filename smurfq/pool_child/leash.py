@@ -1,0 +1,57 @@
+"""An operation on a leash: it ends in good order when whoever started it has ended or died."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from smurfq.errors import OperationAbortedError
+from smurfq.pool_child.supervisor import Supervisor
+from smurfq.store import patiently
+from smurfq.store.leashes import PATIENCE_S, Leashes, LeashState
+
+_POLL_S = 0.5
+
+
+class Leash:
+    """The leash of one operation, as the worker that runs it sees it."""
+
+    def __init__(self, leash_id: str, leashes: Leashes, clock: Callable[[], float] = time.monotonic) -> None:
+        self._id = leash_id
+        self._leashes = leashes
+        self._clock = clock
+        self._missing_since: float | None = None
+        self._told = False
+
+    def require(self, what: str, pause: Callable[[float], None] = time.sleep) -> None:
+        """Return if the operation may start.
+
+        Raises
+        ------
+        OperationAbortedError
+            Whoever asked for it has ended.
+        """
+        while (why := patiently(self._why_end)) is None and self._missing_since is not None:
+            pause(_POLL_S)
+        if why is not None:
+            raise OperationAbortedError(f"{what} was not started: {why}", by="smurfq", leash=self._id)
+
+    def heed(self, supervisor: Supervisor, *, is_process: bool, close_within_s: float) -> None:
+        """Have the operation ended if whoever started it has: a process in good order, anything else aborted."""
+        if self._told or (why := self._why_end()) is None:
+            return
+        self._told = True
+        if is_process:
+            supervisor.ask_stop(by="smurfq", reason=why)
+        supervisor.ask_abort(by="smurfq", reason=why, delay_s=close_within_s if is_process else 0.0)
+
+    def _why_end(self) -> str | None:
+        """Why the operation must end; None if it need not, or not yet."""
+        state, word = self._leashes.look(self._id)
+        if state is LeashState.OVER:
+            return word
+        if state is LeashState.KEPT:
+            self._missing_since = None
+            return None
+        self._missing_since = self._clock() if self._missing_since is None else self._missing_since
+        return word if self._clock() - self._missing_since >= PATIENCE_S else None

@@ -1,0 +1,77 @@
+"""All that a site keeps in Redis, in one hand: what the Celery application and a client both use."""
+
+from __future__ import annotations
+
+import weakref
+from functools import cached_property
+
+from smurfq.config import Settings
+from smurfq.store.admission import Admission
+from smurfq.store.connection import Client, connect
+from smurfq.store.control_requests import ControlRequests
+from smurfq.store.fence import Fence
+from smurfq.store.holds import Holds
+from smurfq.store.locks import Locks
+from smurfq.store.queues import Queues
+from smurfq.store.records import Records
+from smurfq.store.snapshot import Snapshots
+
+_DAY_S = 86_400.0
+
+
+class SiteStore:
+    """The parts of a site's store, connected on first use. Safe to share between threads, not to take over a fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def redis(self) -> Client:
+        """The client of the one Redis."""
+        client = connect(self._settings.redis_url)
+        weakref.finalize(self, client.close)  # else its sockets go in any order with the cycles that an app is full of
+        return client
+
+    @cached_property
+    def records(self) -> Records:
+        """The session records."""
+        return Records(self.redis, self._expires_s)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """The copies of live records in Celery's metadata."""
+        return Snapshots(self.redis, self.records)
+
+    @cached_property
+    def fence(self) -> Fence:
+        """Claims, leases, and what runs where."""
+        return Fence(self.redis, self._expires_s)
+
+    @cached_property
+    def holds(self) -> Holds:
+        """The held queues."""
+        return Holds(self.redis)
+
+    @cached_property
+    def locks(self) -> Locks:
+        """The locked slots."""
+        return Locks(self.redis)
+
+    @cached_property
+    def admission(self) -> Admission:
+        """The door to the queues."""
+        return Admission(self.redis, self.locks, self._expires_s)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """What waits in the queues."""
+        return Queues(self.redis)
+
+    @cached_property
+    def verbs(self) -> ControlRequests:
+        """What is asked of running operations."""
+        return ControlRequests(self.redis)
+
+    @property
+    def _expires_s(self) -> float:
+        return self._settings.redis.result_expires_days * _DAY_S

@@ -1,0 +1,1 @@
+"""Runs in the process that submits: checks a request, and prepares its message."""

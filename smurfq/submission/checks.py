@@ -1,0 +1,130 @@
+"""What is asked of a site, checked: whether it may be queued, where, and past which locks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from smurfq.config import Settings
+from smurfq.core import message_headers, operations
+from smurfq.core.parameters import is_number
+from smurfq.core.previous_steps import previous_steps
+from smurfq.core.priorities import priority_number
+from smurfq.core.scripts import check_arguments
+from smurfq.core.slot import WORKFLOWS, Lane
+from smurfq.errors import ParameterError, UnknownSlotError, UnsupportedOptionError
+from smurfq.store.admission import LockCheck, Unique
+
+_REFUSED_OPTIONS: Final = {
+    "eta": "a message that waits for its time could be run twice; submit when the time has come",
+    "countdown": "a message that waits for its time could be run twice; submit when the time has come",
+    "queue": "the queue follows from the parameter 'slot'",
+    "exchange": "the queue follows from the parameter 'slot'",
+    "routing_key": "the queue follows from the parameter 'slot'",
+    "ignore_result": "the record of every operation is kept",
+}
+_UNIQUE: Mapping[Any, Unique] = {None: "", False: "", True: "waiting", "waiting": "waiting", "running": "running"}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that may be queued."""
+
+    operation: operations.Operation
+    slot: str
+    lane: Lane
+    params: dict[str, Any]
+    args: list[Any]
+    unique: Unique
+    owner: str
+    accepted: float | None
+    priority: int
+
+    def said(self, now: float) -> dict[str, Any]:
+        """What its later steps say of themselves too."""
+        return {
+            message_headers.OWNER: self.owner,
+            message_headers.PRIORITY: self.priority,
+            message_headers.ACCEPTED: now if self.accepted is None else self.accepted,
+        }
+
+
+def check_request(
+    settings: Settings, owner: str, name: str, args: Any, kwargs: Any, options: dict[str, Any]
+) -> Checked:
+    """What is asked for; takes out of Celery's ``options`` what is not Celery's. ``owner``: whose it is if none says.
+
+    Raises
+    ------
+    RequestError
+        The operation, its slot, a parameter or an option is refused.
+    """
+    operation = operations.operation(name)
+    for option, why in _REFUSED_OPTIONS.items():
+        if options.pop(option, None):
+            raise UnsupportedOptionError(f"{name}: the option {option!r} is not allowed: {why}", option=option)
+    params = dict(kwargs or {})
+    slot = _slot(settings, operation, params)
+    headers = options.get("headers") or {}
+    lane: Lane = "emergency" if headers.get(message_headers.LANE) == "emergency" else operation.lane
+    asked = options.get("priority")
+    options["priority"] = priority_number(headers.get(message_headers.PRIORITY) if asked is None else asked, name)
+    unique = options.pop("unique", None)
+    if not isinstance(unique, bool | str | None) or unique not in _UNIQUE:
+        raise _error(operation, "unique", "true, false, 'waiting' or 'running'", unique)
+    accepted = headers.get(message_headers.ACCEPTED)
+    if accepted is not None and not is_number(accepted):
+        raise _error(operation, message_headers.ACCEPTED, "a time in seconds since 1970, or absent", accepted)
+    params = operations.check(operation.name, params)
+    if "script" in params:
+        check_arguments(params["args"], slot)
+    return Checked(
+        operation,
+        slot,
+        lane,
+        params,
+        previous_steps(operation.name, args),
+        unique=_UNIQUE[unique],
+        owner=str(options.pop("owner", None) or headers.get(message_headers.OWNER) or owner),
+        accepted=accepted,
+        priority=options["priority"],
+    )
+
+
+def check_canvas(settings: Settings, first: Checked, later: Iterable[Mapping[str, Any]]) -> list[LockCheck]:
+    """The slots whose locks a submission must pass; its later steps are checked with the first.
+
+    Raises
+    ------
+    RequestError
+        One of them is refused.
+    """
+    steps = [first]
+    if first.accepted is None:
+        for step in later:
+            options = {name: value for name, value in (step.get("options") or {}).items() if value is not None}
+            steps.append(check_request(settings, first.owner, str(step.get("task")), None, step.get("kwargs"), options))
+    return [LockCheck(step.slot, step.owner, step.accepted) for step in steps if step.lane == "control"]
+
+
+def _slot(settings: Settings, operation: operations.Operation, params: dict[str, Any]) -> str:
+    """The slot that ``params`` name, taken out of them; a workflow runs beside the slots, on those it names."""
+    if operation is operations.WORKFLOW:
+        for slot in operations.check(operation.name, {"slots": params.get("slots")}, partial=True).get("slots", ()):
+            settings.check_slot(slot)
+        params.pop("slot", None)
+        return WORKFLOWS
+    if "slot" not in params:
+        known = ", ".join(settings.slots)
+        raise UnknownSlotError(f"{operation.task_name} needs the keyword 'slot', one of {known}")
+    return settings.check_slot(params.pop("slot"))
+
+
+def _error(operation: operations.Operation, name: str, allowed: str, value: Any) -> ParameterError:
+    return ParameterError(
+        f"{operation.task_name}: {name} must be {allowed}; got {value!r}",
+        operation=operation.name,
+        parameter=name,
+        got=value,
+    )

@@ -1,0 +1,61 @@
+"""Keeps a workflow's leash, from a thread of its own, for as long as the workflow lives."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from smurfq.client.connection import Connection, whoami
+from smurfq.store import patiently
+from smurfq.store.connection import AWAY
+from smurfq.store.leashes import Leashes
+
+logger = logging.getLogger("smurfq.workflows")
+
+_RENEW_EVERY_S = 1.0
+_END_WITHIN_S = 10.0
+
+
+class LeashRenewal:
+    """Within: what is on the leash goes on. After: it ends, and what waits on it never starts."""
+
+    def __init__(self, connection: Connection, leash_id: str) -> None:
+        self._connection = connection
+        self._leashes = Leashes(connection.redis)
+        self._id = leash_id
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is kept now."""
+        return self._thread is not None
+
+    def start(self) -> None:
+        """Begin to keep it, before anything is put on it."""
+        if self._thread is not None:
+            return
+        with self._connection.reached():
+            self._leashes.keep(self._id, whoami())
+        self._closing.clear()
+        self._thread = threading.Thread(target=self._run, name="leash", daemon=True)
+        self._thread.start()
+
+    def end(self, why: str) -> None:
+        """Let all that is on it end; without Redis it ends by itself after a while."""
+        if self._thread is None:
+            return
+        self._closing.set()
+        self._thread.join()
+        self._thread = None
+        try:
+            patiently(lambda: self._leashes.end(self._id, why), give_up_after_s=_END_WITHIN_S)
+        except AWAY as cause:
+            logger.error("cannot let go of what %s has started, which ends by itself: %s", self._id, cause)
+
+    def _run(self) -> None:
+        while not self._closing.wait(_RENEW_EVERY_S):
+            try:
+                self._leashes.keep(self._id, whoami())
+            except AWAY as cause:
+                logger.debug("the leash of %s is not renewed, Redis is away: %s", self._id, cause)
