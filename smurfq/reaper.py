@@ -26,6 +26,7 @@ from smurfq.host import processes
 from smurfq.host.lock import lock_path
 from smurfq.host.orphans import Ended, end_orphans
 from smurfq.host.outcome_spool import OutcomeSpool
+from smurfq.private_api import result_backend
 from smurfq.store import Batch
 from smurfq.store.connection import AWAY, require_writes
 from smurfq.store.fence import Running
@@ -193,9 +194,7 @@ class Reaper:
         body = ((request.chord or {}).get("options") or {}).get("task_id")
         if body is None or self._app.records.exists(body):
             return
-        backend = self._app.backend
-        backend.client.delete(backend.get_key_for_group(request.group, ".c"))  # the dead worker's claim to send it
-        backend.on_chord_part_return(request, state, backend.get_result(request.id))
+        result_backend.count_in_chord(self._app.backend, request, state)
 
     def _store_written_end(self, record: SessionHeader, request: Any) -> None:
         """The worker died after it had written the record's end and before Celery had stored it."""
@@ -206,7 +205,7 @@ class Reaper:
             chain = list(request.chain or ())
             next_id = (chain[-1].get("options") or {}).get("task_id") if chain else None
             if next_id and not self._app.records.exists(next_id):
-                backend._fail_chain(chain, _lost_step(record), state=states.FAILURE)
+                result_backend.fail_chain(backend, chain, _lost_step(record), state=states.FAILURE)
             return
         backend.mark_as_failure(task_id, _error_of(record), request=request)
 

@@ -32,7 +32,7 @@ from smurfq.core.slot import WORKFLOWS, Lane, queue_name, worker_name
 from smurfq.errors import SmurfqError
 from smurfq.host import processes
 from smurfq.host.operation_mark import CANNOT_MARK, can_mark
-from smurfq.operation_environment import environment, publisher_warning
+from smurfq.operation.environment import environment, publisher_warning
 from smurfq.pool_child.context import WorkerContext
 from smurfq.pool_child.operation_task import runner_of
 from smurfq.reaper import Reaper

@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from celery import Celery
-from celery._state import _task_stack
 from celery.app.task import Context
 from celery.utils import uuid
 
-from smurfq import config, identity
-from smurfq.core import session
+from smurfq import config
+from smurfq.core import identity, session
 from smurfq.core.session import Outcome
 from smurfq.core.slot import Lane, worker_name
 from smurfq.errors import OperationAbortedError
+from smurfq.private_api import result_backend
+from smurfq.private_api.application import HookedCelery
 from smurfq.store import Records, patiently
 from smurfq.store.connection import Client
 from smurfq.store.control_requests import ControlRequests
@@ -30,7 +29,7 @@ from smurfq.store.site_store import SiteStore
 from smurfq.store.snapshot import Snapshots
 
 
-class SiteApp(Celery):  # type: ignore[misc]
+class SiteApp(HookedCelery):
     """A Celery application of a site."""
 
     _environments: config.Settings | None = None  # the settings of this process's environment, once they were read
@@ -95,23 +94,10 @@ class SiteApp(Celery):  # type: ignore[misc]
         """In whose name this process submits, unless a submission says otherwise."""
         return identity.owner(os.environ, self.settings.owner)
 
-    def _after_fork(self) -> None:
-        """Celery's own; and forget the task that this process was forked in the middle of.
-
-        What an operation's process submits is no part of that task: else its errors would be the task's.
-        """
-        super()._after_fork()
-        while _task_stack.top is not None:
-            _task_stack.pop()
-
-    def _get_backend(self) -> Any:
-        """Celery's result backend, but a result is subscribed to when it is waited for and not when its task is sent.
-
-        Celery would subscribe before the task is queued, and wait for a Redis that is away for ever.
-        """
-        backend = super()._get_backend()
-        backend.on_task_call = _subscribe_later
-        backend.on_chord_part_return = _patient(backend.on_chord_part_return)
+    def adapt_backend(self, backend: Any) -> Any:
+        """Return Celery's result backend, changed so that a Redis that is away blocks no sender and fails no chord."""
+        result_backend.subscribe_only_when_waited_for(backend)
+        result_backend.wrap_chord_count(backend, patiently)
         return backend
 
     def end_unrun(self, request: Any, error: Exception, outcome: Outcome) -> None:
@@ -170,10 +156,6 @@ for _name in ("celery.backends.base", "kombu.transport.redis"):
     logging.getLogger(_name).addFilter(_in_one_line)
 
 
-def _subscribe_later(_producer: Any, _task_id: str) -> None:
-    """Nothing: whoever waits for a result subscribes to it, and then looks whether it is there."""
-
-
 def describe_error(error: BaseException) -> dict[str, Any]:
     """An error as the record holds it."""
     fields = getattr(error, "fields", {})
@@ -185,18 +167,6 @@ def _whole(request: Any) -> Any:
     if getattr(request, "delivery_info", None) is None:
         request.delivery_info = {}
     return request
-
-
-def _patient(count: Callable[..., Any]) -> Callable[..., Any]:
-    """Celery's counting of a chord's member, done again while Redis is away: it counts none twice.
-
-    Celery itself would have the chord fail for it.
-    """
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        return patiently(lambda: count(*args, **kwargs))
-
-    return counted
 
 
 def _chain_ids(chain: Any) -> list[str]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
-from smurfq import identity
 from smurfq.config import FILE_VARIABLE, Settings, load, names_no_site
+from smurfq.core import identity
+from smurfq.core.identity import whoami
 from smurfq.errors import StoreUnavailableError
-from smurfq.identity import whoami
 from smurfq.store import Records
 from smurfq.store.connection import AWAY, Client, explain, without_password
 from smurfq.store.control_requests import ControlRequests

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import io
 import logging
-import multiprocessing
 import os
 import random
 import signal
@@ -46,16 +45,6 @@ def reset_signals() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.set_wakeup_fd(-1)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def reset_multiprocessing() -> None:
-    """Let the operation have children: Celery's pool marks its own as daemons, also in the standard library.
-
-    The pool's key is one of billiard, which cannot be given to a child that is spawned.
-    """
-    config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
-    config["daemon"] = False
-    config["authkey"] = multiprocessing.process.AuthenticationString(config["authkey"])  # type: ignore[attr-defined]
 
 
 def reset_logging() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import atexit
 import functools
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import Any
 
 from smurfq.errors import OperationAbortedError
 from smurfq.operation import frames, wire
+from smurfq.private_api.interpreter import forget_exit_functions
 
 ABORT_SIGNAL = signal.SIGTERM
 _SODETLIB_ABORT = "OCSAbortError"
@@ -102,7 +102,7 @@ class FrameSender:
         what the operation goes on using.
         """
         self._sock.close()
-        atexit._clear()
+        forget_exit_functions()
         if signal.getsignal(ABORT_SIGNAL) in (self.raise_abort, signal.SIG_IGN):
             signal.signal(ABORT_SIGNAL, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)

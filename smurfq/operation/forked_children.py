@@ -6,16 +6,15 @@ there: a child exits, with the exit code that ``python`` would give it.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Iterator
 from typing import NoReturn
 
 from smurfq.operation.exit_code import exit_code
+from smurfq.private_api.interpreter import run_exit_functions
 
 _exit = os._exit  # a script may replace that of the module
 
@@ -39,8 +38,7 @@ def _end_child(error: BaseException | None) -> NoReturn:
     code = 1
     try:
         code = _code_and_report(error)
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
+        run_exit_functions()
         flush_output()
     finally:
         _exit(code)

@@ -7,13 +7,11 @@ dies with the pool child. It holds no descriptor of the worker's, and it exits w
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import mmap
 import os
 import signal
 import socket
-import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from smurfq.operation.abort_signal import ABORT_SIGNAL, FrameSender, is_abort
 from smurfq.operation.exit_code import DIED
 from smurfq.operation.forked_children import children_end_here, flush_output
 from smurfq.operation.session import Session
+from smurfq.private_api.interpreter import allow_children, forget_exit_functions, run_exit_functions
 
 Body = Callable[..., Any]
 _TEXT_CHARS = 16_384  # of a traceback or an error's words in the record
@@ -87,10 +86,10 @@ def _child(
         os.setsid()
         isolation.die_with_parent(parent)
         isolation.drop_descriptors(sock.fileno())
-        atexit._clear()
+        forget_exit_functions()
         isolation.reset_signals()
         isolation.reset_logging()
-        isolation.reset_multiprocessing()
+        allow_children()
         with children_end_here():
             code = _wait_and_run(sock, flag, resolve, settings, after_fork)
     except BaseException:  # noqa: BLE001 - a process's rim
@@ -142,8 +141,7 @@ def _run(
             try:
                 resolve(job["op_name"])(session, **job["params"])
             finally:
-                threading._shutdown()  # type: ignore[attr-defined]
-                atexit._run_exitfuncs()
+                run_exit_functions()
 
     signal.signal(ABORT_SIGNAL, sender.raise_abort)
     result = _result_of(operate, settings)

@@ -19,9 +19,9 @@ from celery.exceptions import Ignore
 from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 
-from smurfq import identity, operation_environment, smurf_control
+from smurfq import smurf_control
 from smurfq.app import SmurfqApp, app
-from smurfq.core import operations
+from smurfq.core import identity, operations
 from smurfq.core import session as events
 from smurfq.core.message_headers import OWNER
 from smurfq.core.previous_steps import previous_steps
@@ -40,6 +40,7 @@ from smurfq.errors import (
 from smurfq.host import lock
 from smurfq.host.disk_space import room
 from smurfq.host.orphans import end_orphans_of_card
+from smurfq.operation.environment import environment
 from smurfq.operation.process import Body
 from smurfq.operation.session import Session
 from smurfq.pool_child.aftercare import make_safe_again
@@ -243,7 +244,7 @@ class OperationTask(Task):  # type: ignore[misc]
 
     def _environment(self, worker: WorkerContext) -> dict[str, str]:
         """The variables that the operation's process is to have."""
-        return operation_environment.environment(self.app.settings, worker.slot, worker.lane, os.environ)
+        return environment(self.app.settings, worker.slot, worker.lane, os.environ)
 
     def _owner(self) -> dict[str, str]:
         """In whose name the operation's process submits what it submits: in that of who submitted it."""

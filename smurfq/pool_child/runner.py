@@ -106,7 +106,7 @@ class Runner:
             self._spare = self._fork()
 
     def _fork(self) -> Spare:
-        return process.fork(self._resolve, self._settings, self._app._after_fork)
+        return process.fork(self._resolve, self._settings, self._app.reset_after_fork)
 
     def _discard(self) -> None:
         if self._spare is not None:

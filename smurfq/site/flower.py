@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from smurfq import identity
 from smurfq.config import Settings
+from smurfq.core import identity
 from smurfq.core.private_files import make_folder
 from smurfq.errors import StartError
 from smurfq.store.site_identity import refuse_guess

@@ -18,6 +18,7 @@ from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
 from smurfq.core.priorities import NORMAL, PRIORITIES
 from smurfq.core.slot import Lane, queue_name
+from smurfq.private_api.queue_keys import SEPARATOR, UNACKED, UNACKED_INDEX
 from smurfq.store.connection import Client
 from smurfq.store.taking import MISSING, SEND_AGAIN
 
@@ -27,9 +28,6 @@ UNREADABLE = "(unreadable)"  # in the place of an id or a name
 _LANES: tuple[Lane, ...] = ("emergency", "control", "state")
 _MANY_SLOTS = 8
 _SLOTS_AT_ONCE = 64  # a slot has nine lists; Redis does nothing else while it reads them
-_SEPARATOR = "\x06\x16"
-_UNACKED = "unacked"  # kombu's: what was taken, by delivery tag
-_UNACKED_INDEX = "unacked_index"  # kombu's: when it was taken, s since 1970
 
 # KEYS: list.  ARGV: the message's text.  Only a message that is still there is pushed again.
 _TO_FRONT = """
@@ -142,10 +140,10 @@ class Queues:
 
     def unacknowledged_tags(self, queues: Collection[str]) -> list[str]:
         """The delivery tags of all messages that were taken from ``queues`` and not acknowledged, the oldest last."""
-        tags: list[str] = self._client.zrevrange(_UNACKED_INDEX, 0, -1)  # type: ignore[assignment]
+        tags: list[str] = self._client.zrevrange(UNACKED_INDEX, 0, -1)  # type: ignore[assignment]
         if not tags:
             return []
-        texts: list[str | None] = self._client.hmget(_UNACKED, tags)  # type: ignore[assignment]
+        texts: list[str | None] = self._client.hmget(UNACKED, tags)  # type: ignore[assignment]
         return [tag for tag, text in zip(tags, texts, strict=True) if text and json.loads(text)[2] in queues]
 
     def send_again(self, task_id: str, key: str, text: str) -> None:
@@ -158,12 +156,12 @@ class Queues:
         self._send_again(keys=[key, keys.record(task_id), keys.WAITING], args=[text, task_id, time.time()])
 
     def _forget_unacknowledged(self, task_id: str) -> None:
-        found: dict[str, str] = self._client.hgetall(_UNACKED)  # type: ignore[assignment]
+        found: dict[str, str] = self._client.hgetall(UNACKED)  # type: ignore[assignment]
         tags = [tag for tag, text in found.items() if task_id in text and _id_in(text) == task_id]
         if tags:
             with self._client.pipeline(transaction=True) as pipe:
-                pipe.zrem(_UNACKED_INDEX, *tags)
-                pipe.hdel(_UNACKED, *tags)
+                pipe.zrem(UNACKED_INDEX, *tags)
+                pipe.hdel(UNACKED, *tags)
                 pipe.execute()
 
     def remove(self, waiting: Waiting) -> bool:
@@ -182,7 +180,7 @@ def _id_in(unacknowledged: str) -> str:
 
 def list_key(queue: str, priority: int) -> str:
     """The Redis list of a queue's priority."""
-    return f"{queue}{_SEPARATOR}{priority}" if priority else queue
+    return f"{queue}{SEPARATOR}{priority}" if priority else queue
 
 
 def _lists_of(slot: str) -> list[tuple[str, int, str]]:

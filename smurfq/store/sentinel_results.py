@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from celery.backends.redis import SentinelBackend
-
+from smurfq.private_api.sentinel_backend import SentinelBackendOn
 from smurfq.store.primary import PrimaryConnection
 
 
-class PrimaryBackend(SentinelBackend):  # type: ignore[misc]
+class PrimaryBackend(SentinelBackendOn):
     """The result backend of a site with sentinels; ``celery_settings`` names it in ``result_backend``."""
 
-    def _get_pool(self, **params: Any) -> Any:
-        return super()._get_pool(**{**params, "connection_class": PrimaryConnection})
+    pool_connection_class = PrimaryConnection

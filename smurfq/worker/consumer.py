@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from typing import Any
 
 from celery.exceptions import CPendingDeprecationWarning
@@ -17,6 +18,7 @@ from celery.worker.state import maybe_shutdown
 
 from smurfq.core.session import Outcome
 from smurfq.errors import ParameterError
+from smurfq.private_api.consumer import release_place
 from smurfq.store.connection import AWAY, explain
 from smurfq.worker.malformed_messages import tolerant_channel, tolerant_handler
 from smurfq.worker.taking import marking_channel
@@ -51,12 +53,9 @@ class SlotConsumer(Consumer):  # type: ignore[misc]
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """What is done with each message, and with those that cannot be read; see ``Consumer``."""
-        return tolerant_handler(super().create_task_handler(*args, **kwargs), self._refuse, self._give_back)
-
-    def _give_back(self) -> None:
-        """Give the place back in the pool that a task has taken which is not in it."""
-        if (semaphore := getattr(self.controller, "semaphore", None)) is not None:
-            semaphore.release()
+        return tolerant_handler(
+            super().create_task_handler(*args, **kwargs), self._refuse, partial(release_place, self)
+        )
 
     def _refuse(self, task_id: str, cause: Exception) -> None:
         """Tell whoever waits for a task that its message could not be read; what runs or has ended is not meant."""

@@ -12,6 +12,7 @@ from celery.worker.control import control_command
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from smurfq.private_api.channel import restore_unacknowledged
 from smurfq.store.connection import AWAY, REFUSES, explain
 from smurfq.store.primary import PrimaryConnection
 from smurfq.worker import remote_control
@@ -62,7 +63,7 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
         queues = [queue.name for queue in consumer.task_consumer.queues]
         for tag in consumer.app.waiting.unacknowledged_tags(queues):
             logger.warning("a message that was taken and not acknowledged goes back to its queue")
-            consumer.task_consumer.channel.qos.restore_by_tag(tag)
+            restore_unacknowledged(consumer.task_consumer.channel, tag)
 
     def apply_hold(self, consumer: Any) -> str:
         """Whether the queue is held or open, as it should be now; emergencies are always taken."""

@@ -17,6 +17,7 @@ from redis.exceptions import DataError
 from smurfq.core.celery_options import are_signatures, check_headers, is_signature
 from smurfq.core.jsonsafe import nested_deeper
 from smurfq.core.task_id import ALLOWED, is_task_id
+from smurfq.private_api.channel import hooked_channel
 from smurfq.store.connection import AWAY
 
 logger = get_logger(__name__)
@@ -29,30 +30,31 @@ _NO_MESSAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionErro
 
 
 def tolerant_channel(channel: type[Any]) -> type[Any]:
-    """Kombu's channel class, which reads what is no message and drops it."""
+    """Return a subclass of kombu's channel class that drops malformed messages."""
     if hasattr(channel, "smurfq_drops"):
         return channel
+    base: Any = hooked_channel(channel)
 
-    class Tolerant(channel):  # type: ignore[misc]
+    class Tolerant(base):  # type: ignore[misc]
         smurfq_drops = True
 
-        def _brpop_read(self, **options: Any) -> Any:
+        def read_taken(self, **options: Any) -> Any:
             try:
-                return super()._brpop_read(**options)
+                return super().read_taken(**options)
             except _NO_MESSAGE as cause:
                 logger.error("what lay in a queue of this worker is no message, and was dropped: %.200r", cause)
                 return True
 
-        def _receive_one(self, client: Any) -> Any:
+        def read_broadcast(self, client: Any) -> Any:
             try:
-                return super()._receive_one(client)
+                return super().read_broadcast(client)
             except _NO_MESSAGE as cause:
                 if client.connection is None:  # it is closed, and nothing was read
                     raise
                 logger.error("what came as a remote command or an event is no message, and was dropped: %.200r", cause)
                 return None
 
-        class Message(channel.Message):  # type: ignore[misc, name-defined]
+        class Message(base.Message):  # type: ignore[misc]
             """A message that stays compressed: some bytes can become more than a machine's memory."""
 
             def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:

@@ -5,19 +5,18 @@ Anybody who reaches Redis can send a worker a command or put a message into its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from celery.utils.log import get_logger
-from celery.worker.control import Panel
 
 from smurfq.core.operations import TASK_PREFIX
+from smurfq.private_api.consumer import OnUnknownTask, handle_unknown_tasks, keep_tasks
+from smurfq.private_api.remote_control import Command, command, replace_command
 from smurfq.store import patiently
 from smurfq.store.connection import without_password
 
 logger = get_logger(__name__)
-
-Command = Callable[..., Any]
 
 _ONE_PROCESS = "a slot's worker has one process and keeps it: two would drive one card at once"
 CLOSED: Mapping[str, str] = {
@@ -36,10 +35,10 @@ _SECRET = ("password", "secret", "token")
 def close() -> None:
     """Have this worker refuse the commands in ``CLOSED``, and tell its configuration without passwords."""
     for name, why in CLOSED.items():
-        Panel.data[name] = _refusing(name, why)
-    told = Panel.data["conf"]
+        replace_command(name, _refusing(name, why))
+    told = command("conf")
     if not hasattr(told, "smurfq_hides"):
-        Panel.data["conf"] = _without_secrets(told)
+        replace_command("conf", _without_secrets(told))
 
 
 def refuse_foreign(consumer: Any) -> None:
@@ -47,19 +46,21 @@ def refuse_foreign(consumer: Any) -> None:
 
     Celery has tasks of its own, and some of them run any other task without the checks before its start.
     """
-    for name in [name for name in consumer.strategies if not name.startswith(TASK_PREFIX)]:
-        del consumer.strategies[name]
-    celerys = type(consumer).on_unknown_task
+    keep_tasks(consumer, TASK_PREFIX)
 
-    def on_unknown_task(body: Any, message: Any, exc: Exception) -> None:
-        task_id = str(message.headers.get("id"))
-        if patiently(lambda: consumer.app.records.exists(task_id)):
-            logger.error("a message for the task %r had the id of %s: passed over", message.headers["task"], task_id)
-            message.reject_log_error(logger, consumer.connection_errors)
-        else:
-            celerys(consumer, body, message, exc)
+    def unless_recorded(celerys: OnUnknownTask) -> OnUnknownTask:
+        def on_unknown_task(body: Any, message: Any, error: Exception) -> None:
+            task_id = str(message.headers.get("id"))
+            if patiently(lambda: consumer.app.records.exists(task_id)):
+                name = message.headers["task"]
+                logger.error("a message for the task %r had the id of %s: passed over", name, task_id)
+                message.reject_log_error(logger, consumer.connection_errors)
+            else:
+                celerys(body, message, error)
 
-    consumer.on_unknown_task = on_unknown_task
+        return on_unknown_task
+
+    handle_unknown_tasks(consumer, unless_recorded)
 
 
 def _refusing(name: str, why: str) -> Command:

@@ -11,7 +11,6 @@ from billiard.exceptions import WorkerLostError
 from celery import states
 from celery.platforms import signals as signal_numbers
 from celery.utils.log import get_logger
-from celery.worker.request import Request
 from celery.worker.state import task_ready
 
 from smurfq.app import SmurfqApp
@@ -20,6 +19,7 @@ from smurfq.core.session import Outcome
 from smurfq.errors import OperationAbortedError, OperationDiedError
 from smurfq.host import processes
 from smurfq.host.orphans import Ended, end_orphans
+from smurfq.private_api.request import OpenRequest
 from smurfq.reaper import Reaper
 from smurfq.store import patiently
 from smurfq.store.connection import AWAY
@@ -30,11 +30,10 @@ from smurfq.worker import shutdown
 logger = get_logger(__name__)
 
 
-class SlotRequest(Request):  # type: ignore[misc]
+class SlotRequest(OpenRequest):
     """Celery's request, for operations."""
 
-    _app: SmurfqApp
-    _already_cancelled: bool
+    app: SmurfqApp
 
     @property
     def time_limits(self) -> tuple[None, None]:
@@ -62,10 +61,10 @@ class SlotRequest(Request):  # type: ignore[misc]
 
         Its pool child is killed first, which may be about to say another end of it, or to queue the step after it.
         """
-        if self._already_cancelled:
+        if self.was_cancelled:
             return
-        self._already_cancelled = True
-        shutdown.stop(self._app)
+        self.mark_cancelled()
+        shutdown.stop(self.app)
         child = ProcessId.of(self.worker_pid) if self.worker_pid else None
         processes.kill_groups([child] if child else [])
         self._finalize_lost(
@@ -87,13 +86,13 @@ class SlotRequest(Request):  # type: ignore[misc]
             session_id=self.id,
         )
         task_ready(self)
-        if not self._already_cancelled and self._finalize_lost(error, Outcome.FAILED):
+        if not self.was_cancelled and self._finalize_lost(error, Outcome.FAILED):
             self.send_event("task-failed", exception=repr(error), traceback=None)
         return None
 
     def _ask_abort(self, **what: Any) -> None:
         try:
-            self._app.verbs.ask(self.id, Asked("abort", time=time.time(), **what))
+            self.app.verbs.ask(self.id, Asked("abort", time=time.time(), **what))
         except AWAY as cause:
             logger.error("cannot ask %s[%s] to abort, Redis is away: %s", self.name, self.id, cause)
 
@@ -102,19 +101,19 @@ class SlotRequest(Request):  # type: ignore[misc]
 
         It may have ended before. Or it had not begun: then its message is sent again.
         """
-        left = end_orphans(self.id, self._app.worker_context.lock)  # whether Redis answers or not
+        left = end_orphans(self.id, self.app.worker_context.lock)  # whether Redis answers or not
         try:
             running = patiently(self._find_running)
             if running is None:
                 return self._finalize_unclaimed(error)
-            reaper = Reaper(self._app)
+            reaper = Reaper(self.app)
             killed = processes.kill_groups(running.processes)
             reaper.note_ended(self.id, running.op_name, Ended(killed + left.ended, left.remaining))
             buried = False
             if not reaper.conclude_ended(running):
-                self._app.fence.mark_needs_make_safe(running.publisher, str(error))
+                self.app.fence.mark_needs_make_safe(running.publisher, str(error))
                 buried = reaper.conclude(running, error, outcome)
-            self._app.fence.finished(running)
+            self.app.fence.finished(running)
         except AWAY as cause:
             logger.error("cannot write the end of %s[%s], Redis is away: %s", self.name, self.id, cause)
             return False
@@ -122,13 +121,13 @@ class SlotRequest(Request):  # type: ignore[misc]
 
     def _finalize_unclaimed(self, error: Exception) -> bool:
         """The same for one that was never claimed, or is over: without a record nobody would send it again."""
-        ended = self._app.backend.get_state(self.id) in states.READY_STATES
-        if ended or self._app.records.exists(self.id):
+        ended = self.app.backend.get_state(self.id) in states.READY_STATES
+        if ended or self.app.records.exists(self.id):
             return False
-        self._app.backend.mark_as_failure(self.id, error, request=self._context)
+        self.app.backend.mark_as_failure(self.id, error, request=self.task_context)
         return True
 
     def _find_running(self) -> Running | None:
-        context = self._app.worker_context
-        running = self._app.fence.running(context.publisher)
+        context = self.app.worker_context
+        running = self.app.fence.running(context.publisher)
         return running if running is not None and running.task_id == self.id else None

@@ -21,6 +21,7 @@ from smurfq.core.session import Outcome
 from smurfq.errors import OperationAbortedError
 from smurfq.host.orphans import end_orphans, orphans_of
 from smurfq.host.outcome_spool import OutcomeSpool
+from smurfq.private_api import result_backend
 from smurfq.store.connection import connect as connect_redis
 from smurfq.store.connection import explain, require_writes
 
@@ -111,8 +112,7 @@ def fail_revoked(app: SmurfqApp, request: Any, *, expired: bool) -> None:
     """
     why = "had expired" if expired else "was revoked"
     chain = getattr(request, "chain", None)
-    app.backend._fail_chain(chain, TaskRevokedError(why), state="REVOKED")
-    if getattr(request, "errbacks", None):
-        app.backend._call_task_errbacks(request, TaskRevokedError(why), None)
+    result_backend.fail_chain(app.backend, chain, TaskRevokedError(why), state="REVOKED")
+    result_backend.call_errbacks(app.backend, request, TaskRevokedError(why))
     error = OperationAbortedError(f"{request.task}[{request.id}] {why} before it ran", session_id=request.id)
     app.end_records(request.id, chain, Outcome.ABORTED, error)

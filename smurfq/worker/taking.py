@@ -11,37 +11,35 @@ from redis.exceptions import ResponseError
 
 from smurfq.core import keys
 from smurfq.core.task_id import is_task_id
+from smurfq.private_api.channel import hooked_channel
 from smurfq.store.connection import takes_no_writes
 from smurfq.store.taking import TAKE
 
 
 def marking_channel(channel: type[Any]) -> type[Any]:
-    """Kombu's channel class, which asks for a message by ``TAKE``, and waits by BRPOP on the wake-up lists only."""
+    """Return a subclass of kombu's channel class that takes messages by ``TAKE`` and waits on the wake-up lists."""
     if hasattr(channel, "smurfq_marks"):
         return channel
 
-    class Marking(channel):  # type: ignore[misc]
+    class Marking(hooked_channel(channel)):  # type: ignore[misc]
         smurfq_marks = True
         _waits = False  # whether the last ``TAKE`` found nothing
 
-        def _brpop_start(self, timeout: float | None = None) -> None:
-            queues = self._queue_cycle.consume(len(self.active_queues))
+        def start_taking(self, timeout_s: float | None = None) -> None:
+            queues = self.take_queues()
             if not queues:
                 return
             if self._waits:
-                command = ["BRPOP", *map(keys.wake, queues), timeout or self.brpop_timeout]
+                self.send_poll("BRPOP", *map(keys.wake, queues), timeout_s or self.brpop_timeout)
             else:
-                lists = [self._q_for_pri(queue, step) for queue in queues for step in self.priority_steps]
-                command = ["EVAL", TAKE, len(lists), *lists, time.time()]
-            self._in_poll = self.client.connection
-            self._brpop_sent_at = time.monotonic()
-            self.client.connection.send_command(*command)
+                lists = self.lists_of(queues)
+                self.send_poll("EVAL", TAKE, len(lists), *lists, time.time())
 
-        def _brpop_read(self, **options: Any) -> Any:
+        def read_taken(self, **options: Any) -> Any:
             waited, self._waits = self._waits, False
             try:
                 if not waited:
-                    return super()._brpop_read(**options)
+                    return super().read_taken(**options)
                 self._read_wake_up(**options)
             except Empty:
                 self._waits = True
@@ -59,14 +57,14 @@ def marking_channel(channel: type[Any]) -> type[Any]:
                 self.client.connection.disconnect()  # so that the next look connects again
                 raise
             finally:
-                self._in_poll = None
+                self.end_poll()
 
-        def _do_restore_message(self, payload: Any, exchange: Any, routing_key: Any, pipe: Any, *more: Any) -> None:
+        def restore(self, payload: Any, exchange: Any, routing_key: Any, pipe: Any, *more: Any) -> None:
             """Put a message back, which no worker has any more."""
             task_id = payload["headers"].get("id") if isinstance(payload.get("headers"), dict) else None
             if is_task_id(task_id):
                 pipe.hdel(keys.record(str(task_id)), "_taken")
-            super()._do_restore_message(payload, exchange, routing_key, pipe, *more)
+            super().restore(payload, exchange, routing_key, pipe, *more)
 
     Marking.__name__ = f"Marking{channel.__name__}"
     return Marking

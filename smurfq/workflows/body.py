@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery._state import _task_stack
-
 from smurfq.client.connection import connection_of
 from smurfq.operation.exit_code import check_exit
 from smurfq.operation.forked_children import children_end_here
 from smurfq.operation.session import Session
+from smurfq.private_api.task_stack import forget_current_tasks
 from smurfq.workflows import catalogue
 from smurfq.workflows.definition import Definition
 from smurfq.workflows.host import SessionHost
@@ -36,7 +35,7 @@ def run_workflow(
     OperationFailedError
         It ended with another exit code than 0.
     """
-    _be_a_producer()
+    forget_current_tasks()  # what a workflow submits is no part of the task that runs it
     definition = catalogue.find(workflow, session.settings.scripts.folders)
     definition.check(params)
     session.data.update(workflow=definition.name)
@@ -60,9 +59,3 @@ def _run(definition: Definition, params: dict[str, Any] | None) -> Any:
             return definition.run(params or {})
     except SystemExit as end:
         check_exit(f"workflow {definition.name}", end)
-
-
-def _be_a_producer() -> None:
-    """Forget the task that this process may have been forked in the middle of: what is sent here is no part of it."""
-    while _task_stack.top is not None:
-        _task_stack.pop()

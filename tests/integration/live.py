@@ -49,7 +49,7 @@ def bind(environ: Mapping[str, str]) -> None:
     app.conf.update(celery_settings(settings))
     app.__dict__.pop("amqp", None)
     pools.reset()  # their connections remember what they have declared, in a Redis that may be empty by now
-    app._after_fork()
+    app.reset_after_fork()
     app._backend_cache = None
     app._local = type(app._local)()
 
