@@ -6,6 +6,7 @@ accepts connections and does not answer, two retries become 3 * 3 attempts with 
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,9 @@ class OutermostRetry(Retry):
     def call_with_retry(self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """As ``Retry.call_with_retry``; within another call of it, one attempt."""
         if getattr(_state, "retries", False):
-            return Retry(self._backoff, 0, self._supported_errors).call_with_retry(do, fail, *args, **options)
+            once = copy.copy(self)
+            once.update_retries(0)
+            return super(OutermostRetry, once).call_with_retry(do, fail, *args, **options)
         _state.retries = True
         try:
             return super().call_with_retry(do, fail, *args, **options)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from smurfq.client.connection import Connection, connection_of
 from smurfq.config import Settings
@@ -18,6 +18,7 @@ from smurfq.errors import ParameterError, UnknownSlotError, WorkflowHaltedError
 from smurfq.store.connection import AWAY
 from smurfq.store.holds import Hold
 from smurfq.workflows import policy, sending
+from smurfq.workflows.context import OpenStreams, WorkflowContext
 from smurfq.workflows.host import Host, ProducerHost, pause
 from smurfq.workflows.leash_renewal import LeashRenewal
 from smurfq.workflows.policy import How, Policy
@@ -25,9 +26,6 @@ from smurfq.workflows.report import Report, SlotReport
 from smurfq.workflows.run_group import Runs
 from smurfq.workflows.step import Asked, Step
 from smurfq.workflows.terminating import sigterm_raises
-
-if TYPE_CHECKING:
-    from smurfq.workflows.streams import Streams
 
 _HOLD_POLL_S = 0.5
 _CURRENT: ContextVar[Workflow | None] = ContextVar("_current_workflow", default=None)
@@ -78,7 +76,8 @@ class Workflow:
         self.targets: list[str] = self._slots(slots)
         self.dropped: dict[str, str] = {}
         self.reports: list[Report] = []
-        self.streams: list[Streams] = []
+        self.streams: list[OpenStreams] = []
+        self._context = WorkflowContext(self.id, self.connection, self.host)
         self.leash = LeashRenewal(self.connection, self.id)
         self._number = 0
         self._entered: list[contextlib.ExitStack] = []
@@ -196,7 +195,7 @@ class Workflow:
     def new_step(self, name: str, slots: list[str], runs: Runs | None = None) -> Step:
         """A new step on these slots, written down; ``runs`` are those of an earlier step that it goes on with."""
         self._number += 1
-        step = Step(self, self._number, name, slots, runs)
+        step = Step(self._context, self._number, name, slots, runs)
         self.host.stage(f"{self._number} {name}")
         step.write("waiting")
         return step

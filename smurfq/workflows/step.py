@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from smurfq.client.following import doing_now
 from smurfq.client.run import Run
@@ -18,12 +18,10 @@ from smurfq.errors import DuplicateError, RequestError, SmurfqError
 from smurfq.store import patiently
 from smurfq.store.connection import AWAY
 from smurfq.workflows import sending
+from smurfq.workflows.context import WorkflowContext
 from smurfq.workflows.host import pause
 from smurfq.workflows.report import SlotOutcome, SlotReport
 from smurfq.workflows.run_group import Runs
-
-if TYPE_CHECKING:
-    from smurfq.workflows.running import Workflow
 
 UNSERVED_S = 60.0  # so long a slot may be without a worker while a run waits there
 _LOOK_ROUND_S = 2.0
@@ -44,13 +42,15 @@ class Asked:
 class Step:
     """One step of a workflow, and the runs that it has started."""
 
-    def __init__(self, workflow: Workflow, number: int, name: str, slots: list[str], runs: Runs | None = None) -> None:
-        self.workflow = workflow
+    def __init__(
+        self, context: WorkflowContext, number: int, name: str, slots: list[str], runs: Runs | None = None
+    ) -> None:
+        self.context = context
         self.number = number
         self.name = name
         self.slots = slots
         self.reports: dict[str, SlotReport] = {}
-        self.runs = runs or Runs(workflow.connection)
+        self.runs = runs or Runs(context.connection)
         self._given_up: dict[str, tuple[SlotOutcome, str]] = {}
         self._queued_at: dict[str, float] = {}
         self._attempts: dict[str, int] = {}
@@ -68,11 +68,11 @@ class Step:
             "ids": dict(self.runs.ids),
             "slots": {slot: one.to_dict() for slot, one in self.reports.items()},
         }
-        self.workflow.host.data(**{f"step_{self.number}": value})
+        self.context.host.data(**{f"step_{self.number}": value})
 
     def do(self, asked: Asked, slots: list[str], attempt: int, stagger_s: float = 0.0) -> dict[str, SlotReport]:
         """What became of one try on each of ``slots``, all of which were sent at once, or ``stagger_s`` apart."""
-        self.send(asked, slots, attempt, stagger_s, leashed=self.workflow.host.leashes_all)
+        self.send(asked, slots, attempt, stagger_s, leashed=self.context.host.leashes_all)
         self.wait(slots, asked.deadline_s)
         found = {slot: self.report(slot) for slot in slots}
         self.reports.update(found)
@@ -84,7 +84,7 @@ class Step:
         groups = [[slot] for slot in slots] if stagger_s > 0 else [slots]
         for number, group in enumerate(groups):
             if number:
-                pause(self.workflow.host, stagger_s)
+                pause(self.context.host, stagger_s)
             self._send(asked, group, attempt, leashed=leashed)
 
     def _send(self, asked: Asked, slots: list[str], attempt: int, *, leashed: bool) -> None:
@@ -107,13 +107,13 @@ class Step:
         step = f"{self.number} {self.name}"
 
         def queue() -> None:
-            self.workflow.host.check()
+            self.context.host.check()
             sending.send(
-                self.workflow.connection,
+                self.context.connection,
                 asked.operation,
                 ids,
                 asked.params,
-                workflow=self.workflow.id,
+                workflow=self.context.id,
                 step=step,
                 leashed=leashed,
             )
@@ -141,11 +141,11 @@ class Step:
         self.end(late, f"its deadline of {deadline_s:g} s has passed")
         told = [slot for slot in waited if slot in self._given_up]
         unresponsive = self.runs.wait(
-            told, self.over, until=time.monotonic() + self._ending_s(), check=self.workflow.host.check
+            told, self.over, until=time.monotonic() + self._ending_s(), check=self.context.host.check
         )
         self.end(unresponsive, "it did not end when it was told to", abort=True)
         self.runs.wait(
-            unresponsive, self.over, until=time.monotonic() + self._ending_s(), check=self.workflow.host.check
+            unresponsive, self.over, until=time.monotonic() + self._ending_s(), check=self.context.host.check
         )
 
     def report(self, slot: str) -> SlotReport:
@@ -183,9 +183,9 @@ class Step:
 
         What waits is taken out of its queue.
         """
-        by = f"workflow {self.workflow.id[:8]}"
+        by = f"workflow {self.context.id[:8]}"
         for slot in slots:
-            run = Run(self.runs.ids[slot], connection=self.workflow.connection)
+            run = Run(self.runs.ids[slot], connection=self.context.connection)
             record = self.runs.records.get(slot)
             is_process = record is not None and bool(record.op_name) and operation_of(record.op_name).process
             with contextlib.suppress(SmurfqError, *AWAY):  # never queued, or Redis is away: its leash ends it
@@ -201,7 +201,7 @@ class Step:
 
     def _check(self) -> None:
         """Look, now and then, whether each slot where a run waits has a worker at all."""
-        self.workflow.host.check()
+        self.context.host.check()
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + _LOOK_ROUND_S
@@ -211,7 +211,7 @@ class Step:
                     self._look_for_worker(slot, operation_of(record.op_name).lane)
 
     def _look_for_worker(self, slot: str, lane: Lane) -> None:
-        if is_served(self.workflow.connection, slot, lane):
+        if is_served(self.context.connection, slot, lane):
             self._unserved_since.pop(slot, None)
             return
         since = self._unserved_since.setdefault(slot, time.monotonic())
@@ -221,11 +221,11 @@ class Step:
 
     def _doing(self, slot: str) -> str:
         with contextlib.suppress(SmurfqError):
-            return doing_now(self.workflow.connection, self.runs.ids[slot])
+            return doing_now(self.context.connection, self.runs.ids[slot])
         return "it is not known any more"
 
     def _ending_s(self) -> float:
-        limits = self.workflow.connection.settings.limits
+        limits = self.context.connection.settings.limits
         return limits.abort_grace_s + limits.kill_grace_s + _ENDED_WITHIN_S
 
 

@@ -1,0 +1,32 @@
+"""What the parts of a workflow know of it: its id, its connection, and where it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from smurfq.client.connection import Connection
+from smurfq.workflows.host import Host
+from smurfq.workflows.policy import How
+from smurfq.workflows.report import Report
+
+
+@dataclass(frozen=True)
+class WorkflowContext:
+    """What a step needs of its workflow; ``id`` is that of the workflow's record."""
+
+    id: str
+    connection: Connection
+    host: Host
+
+
+class OpenStreams(Protocol):
+    """Streams that a workflow has started and closes at its end."""
+
+    ended: Report | None
+
+    def close(self) -> Report:
+        """Close them, and return how they ended."""
+
+    def conclude(self, how: How | None = None) -> Report:
+        """Close them, and drop each slot whose stream did not end well."""
