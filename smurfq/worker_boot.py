@@ -23,6 +23,7 @@ from typing import Any
 import click
 from celery import signals as celery_signals
 
+import smurfq.tasks  # noqa: F401 - registers the operations before the lanes are forked
 from smurfq import __version__, smurf_control
 from smurfq.app import SmurfqApp, app
 from smurfq.config import Settings

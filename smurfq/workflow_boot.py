@@ -14,6 +14,7 @@ from functools import partial
 
 import click
 
+import smurfq.tasks  # noqa: F401 - registers the operations before the body of one is replaced here
 from smurfq import __version__
 from smurfq.app import app
 from smurfq.core.operations import WORKFLOW
