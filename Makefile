@@ -7,13 +7,14 @@ PYTEST_ARGS ?=
 # Tests mostly wait for processes: three at a time suit two cores. A file's tests share a site and stay together.
 PYTEST_JOBS ?= 3
 
-.PHONY: help demo test check bench soak docs browser clean
+.PHONY: help demo test check coverage bench soak docs browser clean
 
 help:
 	@echo "make demo   a control script and an observing workflow on a simulated slot, live in this terminal"
 	@echo "            FULL=1: from a card that was never set up, with uxm_setup and uxm_relock; BANDS=8: of so many bands"
 	@echo "make test   all checks and tests; PYTEST_ARGS='tests/unit -k parser', PYTEST_JOBS=0 for one process"
 	@echo "make check  format, lint, types and layers only"
+	@echo "make coverage  which lines the unit tests run, also in subprocesses; PYTEST_ARGS=tests for those of all tests"
 	@echo "make bench  the figures, each beside its baseline"
 	@echo "make soak   a site under random faults for five minutes, and what was not as promised; SOAK_ARGS='--seconds 3600 --seed 1'"
 	@echo "make docs   write the generated pages of docs/reference anew"
@@ -44,6 +45,13 @@ browser:
 
 test: $(STAMP) browser check
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+# Not part of `make test`: branch coverage makes the unit tests take some 40 % longer.
+# The deselected test needs os._exit to be a C function; coverage puts a Python function in its place.
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term \
+	  --deselect tests/unit/operation/test_process.py::test_the_process_exits_whatever_interrupts_its_end \
+	  $(or $(PYTEST_ARGS),tests/unit)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
