@@ -12,9 +12,10 @@
 
 ``functions`` are the steps that observers know, ``streams`` keeps streams on and always ends them; ``running`` is
 what holds steps together (slots, drop list, policy), ``step`` one of them, ``policy`` and ``report`` their rules
-and results, ``sending``, ``joining`` and ``keeper`` their way to the slots, ``host`` and ``terminating`` where it
-all runs. ``marked``, ``definition``, ``types_of`` and ``catalogue`` say which workflows there are; ``submitting``
-runs one on the workers' side, where ``body`` is what its process does.
+and results. ``context`` is what a step knows of its workflow, ``sending``, ``run_group`` and ``leash_renewal`` are
+its way to the slots, ``host`` and ``terminating`` where it all runs. ``decorator``, ``definition``, ``parameter_types``
+and ``catalogue`` say which workflows there are; ``submitting`` runs one on the workers' side, where ``body`` is what
+its process does.
 """
 
 from __future__ import annotations
