@@ -210,8 +210,8 @@ def workflows_page() -> str:
         "The record is a [session record](record.md) whose `op_name` is `workflow` and whose `slot` is `workflows`. "
         "Its `stages` are its steps. Its `data` has `workflow` (the name), `targets`, `dropped` (a reason for each "
         "slot), `held` (by whom, while it is held), and `step_1`, `step_2`, … with `name`, `state` (`waiting`, "
-        "`running`, `done`), `started`, `ended`, `ids` (the session id of each slot) and `slots` (the outcomes so far, for each "
-        "slot). The records of its operations have its id as `root_id` and `parent_id`.",
+        "`running`, `done`), `started`, `ended`, `ids` (the session id of each slot) and `slots` (the "
+        "outcomes so far, for each slot). The records of its operations have its id as `root_id` and `parent_id`.",
     ]
     return _page(parts)
 
