@@ -1,4 +1,4 @@
-"""How the sensors move in time: one step of their thermal differential equation."""
+"""Advances the sensors by one step of their thermal differential equation."""
 
 from __future__ import annotations
 

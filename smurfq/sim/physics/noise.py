@@ -1,4 +1,4 @@
-"""Noise: slow drifts of a 1/f spectrum, and what a filter and a decimation make of white noise."""
+"""Generates noise: slow drifts with a 1/f spectrum, and white noise after a filter and decimation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transition-edge sensor itself: its resistance, and the heat that it gives to its bath.
+"""Models the transition-edge sensor: its resistance, and the heat that flows to its bath.
 
 Owns the parameters of an array of sensors and what follows from temperature and current alone. How a bias line
 drives them is ``circuit``, how they move in time ``dynamics``.

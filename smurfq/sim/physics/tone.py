@@ -1,4 +1,4 @@
-"""A tone on a resonator: the frequency error that a card computes of it, and the loop that nulls this error.
+"""Models a tone on a resonator: the frequency error that a card computes, and the loop that nulls this error.
 
 The card multiplies the transmission at its tone by eta, the reciprocal of the transmission's slope, so that the real
 part is the tone's distance from the resonance. With the flux ramp on, the loop follows that distance by a constant and

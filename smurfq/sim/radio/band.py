@@ -1,4 +1,4 @@
-"""A band as the card sees it: sweeps, the search for a resonance's bottom, eta, and what its channels are locked to.
+"""Models a band for the card: sweeps, the search for a resonance's minimum, eta, and the locking of channels.
 
 Pure: what the registers say and what the SQUIDs' phases are comes in, what the card would find goes out.
 """

@@ -1,4 +1,4 @@
-"""Raw and debug captures: what triggers them, and when they are there.
+"""Triggers raw and debug captures, and publishes their data.
 
 A debug capture is a file, complete when the card's buffers are empty again. A raw capture is two registers, and
 pysmurf waits for the second event of each: it is shown once somebody watches who has not seen the capture before.

@@ -1,4 +1,4 @@
-"""What the radio side needs of its slot, and where its work is done.
+"""Defines the slot's interface for the radio side, and the thread that does its work.
 
 Sweeps and captures are computed in a thread of their own, one at a time, so that the server goes on answering.
 """

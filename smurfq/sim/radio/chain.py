@@ -1,4 +1,4 @@
-"""What stands between the card and the resonators of a band: attenuators, cables, amplifiers."""
+"""Models the signal chain between the card and the resonators of a band: attenuators, cables, amplifiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw captures: what the DACs of a band play, and what its ADC reads of it behind the resonators."""
+"""Simulates raw captures: the output of a band's DACs, and its ADC's input behind the resonators."""
 
 from __future__ import annotations
 

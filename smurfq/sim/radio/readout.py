@@ -1,4 +1,4 @@
-"""What each channel of a slot shows in a stream: the detector whose resonator its tone tracks, or nothing of use."""
+"""Determines which detector each channel shows in a stream: the one whose resonator its tone tracks, or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registers of a slot's radio side: bands, converters, captures, flux ramp, and what S.setup() sets besides."""
+"""Defines the registers of a slot's radio side: bands, converters, captures, flux ramp, and others of S.setup()."""
 
 from __future__ import annotations
 

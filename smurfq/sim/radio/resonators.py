@@ -1,4 +1,4 @@
-"""The resonators of a slot: one for each detector, and those that give a setup trouble. With their truth.
+"""Generates the resonators of a slot: one for each detector, and the difficult ones; writes their true values.
 
 Four chips share a band of 500 MHz, as in the multiplexer of J. A. B. Mates et al.: combs with some scatter, and gaps
 between the chips. How many there are follows from the detectors; all numbers are those of a Simons Observatory UXM

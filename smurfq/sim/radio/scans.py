@@ -1,4 +1,4 @@
-"""Sweeps, gradient descents and eta scans: what starts them, and in which order their results are shown.
+"""Starts sweeps, gradient descents and eta scans, and publishes their results in order.
 
 pysmurf's SyncGroup throws away the first event that it sees of `etaScanInProgress`, and may begin to look only after
 all is done. So the end of a scan is shown after its results, and then again and again for a while.

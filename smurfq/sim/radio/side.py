@@ -1,4 +1,4 @@
-"""The radio side of a simulated card: what its registers start, and what its channels show by them."""
+"""Models the radio side of a simulated card: the effects of its registers, and the readings of its channels."""
 
 from __future__ import annotations
 
