@@ -1,4 +1,4 @@
-"""A site on one machine: Valkey, the bridge, a worker a slot and Flower, in one terminal or detached.
+"""Runs a site on one machine: Valkey, bridge, workers and Flower, in a terminal or in the background.
 
 ``services`` says what belongs to a site and when each is ready; ``child`` is one process of it, ``watched``
 starts it anew when it dies, ``up`` starts and stops them all in order, ``interrupt`` and ``strays`` see to

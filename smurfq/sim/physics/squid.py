@@ -15,7 +15,7 @@ TWO_PI = 2.0 * np.pi
 
 
 def shift(phase: Floats, squid_lambda: Floats, swing: Floats) -> Floats:
-    """How far the flux has moved a resonance from the middle of its range.
+    """Return the shift of a resonance by flux, from the middle of its range.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ class Tones:
 
 @dataclass(frozen=True)
 class Loop:
-    """How the loop is set.
+    """The settings of the loop.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ def _settled(tones: Tones, loop: Loop, n_positions: int) -> tuple[Floats, Floats
 
 
 def followed(coefficients: Floats, loop: Loop, position: Floats) -> Floats:
-    """How far the loop moves each tone (MHz) at positions in a ramp, ``(n, n_positions)``."""
+    """Return how far the loop moves each tone (MHz) at positions in a ramp, ``(n, n_positions)``."""
     moved: Floats = np.clip(coefficients @ loop.basis(position).T, -loop.limit_mhz, loop.limit_mhz)
     return moved
 

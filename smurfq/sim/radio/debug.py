@@ -49,7 +49,7 @@ def captured(
     channel: int | None = None,
     quadratures: bool = False,
 ) -> Capture:
-    """What a capture of ``n_samples`` would hold.
+    """Return the contents of a capture of ``n_samples``.
 
     Parameters
     ----------

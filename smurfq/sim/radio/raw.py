@@ -38,7 +38,7 @@ def played(model: BandModel, settings: BandSettings, n_samples: int, *, noise: b
 
 
 def heard(model: BandModel, settings: BandSettings, turns: Floats, wave: Complex) -> Complex:
-    """What the ADC reads while ``wave`` is played, in counts."""
+    """Return the ADC's samples while ``wave`` is played, in counts."""
     f = np.fft.fftfreq(wave.size, 1.0 / SAMPLES_PER_US)
     inside = np.abs(f) < _BAND_MHZ
     passed = np.zeros(wave.size, np.complex128)
