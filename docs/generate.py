@@ -1,6 +1,6 @@
-"""Writes the pages of ``docs/reference`` that are made of the package itself: ``make docs``.
+"""Generates the pages of ``docs/reference`` that describe the package itself: ``make docs``.
 
-A test fails while one of them is not what this writes, so that they cannot say otherwise than the code.
+A test fails if a page differs from what this module generates, so the pages cannot contradict the code.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ from smurfq.workflows.definition import Parameter
 REFERENCE = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by `make docs` from the package; do not edit. -->"
 
-# What an operation leaves as session data; its feed and parameters stand in the operations table.
+# The session data that an operation sets; its feed and parameters are in the operations table.
 _LEAVES: Mapping[str, str] = {
     "run": "what the script publishes as `session_data`",
-    "uxm_setup": "`timestamps`, `setup_amps_summary`, `setup_phase_delay`, `noise`, live, as sodetlib sets them; "
-    "`summary` where it failed",
-    "uxm_relock": "the live keys of sodetlib, then `filepath`, `all_det_num[8]`, `good_det_num[8]`; `summary` where "
-    "it failed",
+    "uxm_setup": "`timestamps`, `setup_amps_summary`, `setup_phase_delay`, `noise`, each as soon as sodetlib sets it; "
+    "`summary` if it failed",
+    "uxm_relock": "the keys that sodetlib sets while it runs, then `filepath`, `all_det_num[8]`, `good_det_num[8]`; "
+    "`summary` if it failed",
     "take_noise": "`noise.band_medians`, `quantiles.white_noise_level` (pA/√Hz)",
-    "take_bgmap": "`nchans_per_bg[13]` (the last: of no bias group), `filepath`",
+    "take_bgmap": "`nchans_per_bg[13]` (the last: channels without a bias group), `filepath`",
     "take_iv": "`filepath`, `quantiles.Rn` (Ω), `quantiles.p_sat` (W)",
     "take_bias_steps": "`filepath`, `biased_total`, `biased_per_bg[12]`, `quantiles.Rfrac`, `.Si` (1/V), `.Rtes` (Ω)",
-    "take_bias_waves": "as `take_bias_steps`",
+    "take_bias_waves": "the same as `take_bias_steps`",
     "overbias_tes": "nothing",
-    "set_biases": "`biases`, in V by bias group, as read back",
-    "zero_biases": "`biases`, in V by bias group, as read back",
-    "bias_dets": "`biases`, in V by bias group, as set",
-    "all_off": "`streams`: which stream and waveform were turned off",
+    "set_biases": "`biases`, in V for each bias group, as read back",
+    "zero_biases": "`biases`, in V for each bias group, as read back",
+    "bias_dets": "`biases`, in V for each bias group, as set",
+    "all_off": "`streams`: which stream and waveform were switched off",
     "stream": "`stream_on`, `last_updated` (each second), `stream_id`, `sid`",
     "check_state": "`channel_mask`, `downsample_factor`, `agg_time`, `open_g3stream`, `pysmurf_action`, "
     "`pysmurf_action_timestamp`, `stream_tag`, `last_update`, `stream_id`, `num_active_channels`",
@@ -64,31 +64,32 @@ _LEAVES: Mapping[str, str] = {
 }
 
 _EXIT_CODES: Mapping[ExitCode, str] = {
-    ExitCode.SUCCEEDED: "The command did what was asked; a run that was followed succeeded.",
-    ExitCode.ERROR: "Anything that has no code of its own: a process could not be started, a check of `smurfq doctor` "
-    "failed, a defect.",
+    ExitCode.SUCCEEDED: "The command succeeded. If it followed a run, the run succeeded.",
+    ExitCode.ERROR: "Any error without its own code: a process could not be started, a check of `smurfq doctor` "
+    "failed, or smurfq has a defect.",
     ExitCode.USAGE: "The command line, a parameter, the settings or the request is wrong. Nothing was done.",
-    ExitCode.FAILED: "The operation failed: it raised, its library reported failure, its process died, or it ran past "
-    "its time limit.",
-    ExitCode.ABORTED: "The operation was aborted; it and all its processes are gone.",
-    ExitCode.LOST: "The worker that ran the operation, or the message that asked for it, is gone.",
-    ExitCode.TIMED_OUT: "The time of `--timeout` is over. The run goes on.",
+    ExitCode.FAILED: "The operation failed: it raised an exception, its library reported failure, its process died, or "
+    "it exceeded its time limit.",
+    ExitCode.ABORTED: "The operation was aborted. All its processes have ended.",
+    ExitCode.LOST: "The worker that ran the operation is gone, or the message that requested it is.",
+    ExitCode.TIMED_OUT: "The time of `--timeout` is over. The run continues.",
     ExitCode.UNAVAILABLE: "Redis or the bridge does not answer.",
     ExitCode.REFUSED: "The slot is held by somebody else, or busy.",
     ExitCode.NOT_FOUND: "No record is known by this id, or `smurfq down` found no site to stop.",
-    ExitCode.INTERRUPTED: "Ctrl-C. A run that was followed goes on.",
+    ExitCode.INTERRUPTED: "Ctrl-C. A run that was followed continues.",
 }
 
 
 def settings_page() -> str:
-    """The page of all settings."""
+    """Return the page of all settings."""
     meanings = {name: (model.__doc__ or "").strip() for name, model in sections()}
     parts = [
         "# Settings",
-        "A TOML site file, named by `SMURFQ_CONFIG`, and over it the variables `SMURFQ_<SECTION>_<KEY>`. Without a "
-        "file the defaults hold. An unknown key or variable is refused by name. "
-        "[examples/site.toml](../../examples/site.toml) shows the form; `smurfq doctor` says what is in force.",
-        "As a variable, a list of folders is separated by colons and a table is a JSON object. An empty variable "
+        "Settings come from a TOML site file, which `SMURFQ_CONFIG` names, and from the variables "
+        "`SMURFQ_<SECTION>_<KEY>`, which override the file. Without a file, the defaults apply. An unknown key or "
+        "variable is an error that names it. [examples/site.toml](../../examples/site.toml) is an example; "
+        "`smurfq doctor` shows the settings in force.",
+        "In a variable, a list of folders is separated by colons, and a table is a JSON object. An empty variable "
         "counts as not set. Each process reads the settings once, when it starts.",
         "## Crates and slots",
         _table(
@@ -98,8 +99,8 @@ def settings_page() -> str:
                 ("`[[crates]]` `slots`", "`SMURFQ_SLOTS`", "a list of whole numbers from 1 to 7", _doc(Crate, "slots")),
             ],
         ),
-        '`SMURFQ_SLOTS="crate1slot2 crate1slot3"` stands for all `[[crates]]`. Without either, the site has the one '
-        "slot `" + Settings().slots[0] + "`.",
+        '`SMURFQ_SLOTS="crate1slot2 crate1slot3"` replaces all `[[crates]]`. If neither is set, the site has one '
+        "slot, `" + Settings().slots[0] + "`.",
         "## At the top of the file",
         _settings_table([row for row in rows() if "." not in row.key]),
     ]
@@ -110,20 +111,22 @@ def settings_page() -> str:
 
 
 def operations_page() -> str:
-    """The page of all operations."""
+    """Return the page of all operations."""
     parts = [
         "# Operations",
-        "The Celery task of each is `smurfq.<operation>`. Every one takes the keyword `slot` beside the parameters "
-        "below, and returns the [session record](record.md). Parameters are checked before anything is queued, and "
-        "again in the worker. `smurfq operations NAME` shows the same in a terminal.",
-        "*Lane*: `control` operations of a slot run one at a time; the `state` lane reads beside them; the `emergency` "
-        "lane is served first, also while the slot is held, and ends what runs. *Time limit*: what is ended past it, "
-        "in the stages of an abort; `limits.operations` of the site sets another one, by operation. "
-        "*Process*: goes on until `smurfq stop`, and then ends with success; `stop` of anything else is an abort.",
-        "`kwargs` goes to the sodetlib function. What has a parameter of its own may not stand in `kwargs` with "
-        "another value. `null` for a parameter is its default. Some of sodetlib's own keywords are checked too, where "
-        "it would die in the middle; a name that it does not take at all is refused by the worker, before the card is "
-        "touched.",
+        "The Celery task of each operation is `smurfq.<operation>`. Each takes the keyword `slot` in addition to the "
+        "parameters below, and returns the [session record](record.md). smurfq checks parameters before it queues a "
+        "run, and again in the worker. `smurfq operations NAME` shows the same in a terminal.",
+        "*Lane*: the `control` operations of a slot run one at a time. The `state` lane only reads, at the same time. "
+        "The `emergency` lane is served first, even while the slot is held, and aborts the running operation. "
+        "*Time limit*: after this time, smurfq ends the operation in the stages of an abort. `limits.operations` of "
+        "the site sets other limits for single operations. "
+        "*Process*: an operation that continues until `smurfq stop`, and then succeeds. To stop any other operation is "
+        "to abort it.",
+        "smurfq passes `kwargs` to the sodetlib function. If a keyword is also a parameter, `kwargs` may not give it "
+        "another value. `null` selects the default of a parameter. smurfq also checks those of sodetlib's own keywords "
+        "that would make it fail in the middle of the work. If sodetlib does not know a keyword, the worker rejects "
+        "the run before it touches the card.",
         "Feeds are Redis streams of blocks `{block_name, timestamp, slot, data}`; "
         "see [how to read them](../how-to/read-results-from-python.md#feeds).",
     ]
@@ -133,10 +136,11 @@ def operations_page() -> str:
 
 
 def cli_page() -> str:
-    """The page of all commands, made of their help texts."""
+    """Return the page of all commands, made from their help texts."""
     parts = [
         "# Command line",
-        "What `smurfq COMMAND --help` says, in one place. The exit codes are [here](exit-codes.md).",
+        "This page contains the output of `smurfq COMMAND --help` for all commands. "
+        "See also the [exit codes](exit-codes.md).",
     ]
     for words, command in commands():
         arguments = [_argument(one) for one in command.params if isinstance(one, click.Argument)]
@@ -151,7 +155,7 @@ def cli_page() -> str:
 
 
 def exit_codes_page() -> str:
-    """The page of exit codes and errors."""
+    """Return the page of exit codes and errors."""
     found = [
         (f"`{kind.__name__}`", str(int(of_error(kind("")))), _first_line(kind))
         for kind in _errors()
@@ -165,22 +169,22 @@ def exit_codes_page() -> str:
                 ("code", "name", "meaning"),
                 [(str(int(code)), f"`{code.name}`", _EXIT_CODES[code]) for code in ExitCode],
             ),
-            "`smurfq emergency-off` over several slots ends with the first code that is not 0.",
+            "If `smurfq emergency-off` is given several slots, it exits with the first code that is not 0.",
             "## Errors",
-            "All are in `smurfq.errors` and inherit `SmurfqError`. Their fields are attributes, and come through "
-            "Celery's results whole. *Code*: what a command that meets it ends with.",
+            "All errors are in `smurfq.errors` and inherit `SmurfqError`. Their fields are attributes, and Celery's "
+            "results preserve them. *Code* is the exit code of a command that fails with the error.",
             _table(("error", "code", "raised when"), found),
         ]
     )
 
 
 def workflows_page() -> str:
-    """The page of all workflows and of the functions that they are written with."""
+    """Return the page of the shipped workflows and of the functions with which workflows are written."""
     parts = [
         "# Workflows",
-        "What a schedule is written with, and the workflows that come with smurfq. How to use them: "
-        "[run a night](../how-to/run-a-night.md). Why they are as they are: "
-        "[decision 17](../decisions/0017-workflows.md).",
+        "This page lists the workflows that come with smurfq, and the functions with which schedules are written. "
+        "[Run a night](../how-to/run-a-night.md) shows how to use them, and "
+        "[decision 17](../decisions/0017-workflows.md) gives the reasons for their design.",
         "## Shipped",
     ]
     for one in workflows.available():
@@ -189,8 +193,8 @@ def workflows_page() -> str:
         parts.append(_table(("parameter", "default", "allowed"), rows))
     parts += [
         "## Functions",
-        "From `smurfq.workflows`. Those that are steps return a `Report` by slot and take, beside their own arguments, "
-        "those of `How` below.",
+        "Import these functions from `smurfq.workflows`. A function that is a step returns a `Report` with an entry "
+        "for each slot, and takes the arguments of `How` (below) in addition to its own.",
     ]
     for name in workflows.__all__:
         value = getattr(workflows, name)
@@ -202,12 +206,12 @@ def workflows_page() -> str:
         parts.append(f"### {kind.__name__}")
         parts += _docstring(kind)
     parts += [
-        "## What a workflow's record holds",
-        "It is a [session record](record.md) whose `op_name` is `workflow` and whose `slot` is `workflows`. Its "
-        "`stages` are its steps; its `data` has `workflow` (the name), `targets`, `dropped` (reasons by slot), `held` "
-        "(by whom, while it is), and `step_1`, `step_2`, …: `name`, `state` (`waiting`, `running`, `done`), `started`, "
-        "`ended`, `ids` (session ids by slot) and `slots` (what is decided, by slot). The records of its operations "
-        "have its id as `root_id` and `parent_id`.",
+        "## The record of a workflow",
+        "The record is a [session record](record.md) whose `op_name` is `workflow` and whose `slot` is `workflows`. "
+        "Its `stages` are its steps. Its `data` has `workflow` (the name), `targets`, `dropped` (a reason for each "
+        "slot), `held` (by whom, while it is held), and `step_1`, `step_2`, … with `name`, `state` (`waiting`, "
+        "`running`, `done`), `started`, `ended`, `ids` (the session id of each slot) and `slots` (the "
+        "outcomes so far, for each slot). The records of its operations have its id as `root_id` and `parent_id`.",
     ]
     return _page(parts)
 
@@ -221,7 +225,7 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
 
 
 def _docstring(value: Any) -> Iterator[str]:
-    """The first paragraphs of a docstring, up to its first section."""
+    """Yield the first paragraphs of a docstring, up to its first section."""
     for paragraph in (inspect.getdoc(value) or "").split("\n\n"):
         if re.match(r"[A-Z]\w+\n-{3,}", paragraph):
             return
@@ -243,7 +247,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
-    """All commands with their names, ``smurfq`` itself first, those of groups behind their group."""
+    """Yield all commands with their names: ``smurfq`` first, and the commands of a group after the group."""
 
     def below(words: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
         yield words, command
@@ -268,10 +272,10 @@ def _operation(item: Mapping[str, Any]) -> Iterator[str]:
     limit_s = item["time_limit_s"]
     facts = [f"lane `{item['lane']}`"]
     if limit_s is not None:
-        more = ", and its `duration`" if any(one["name"] == "duration" for one in item["parameters"]) else ""
+        more = " plus its `duration`" if any(one["name"] == "duration" for one in item["parameters"]) else ""
         facts.append(f"time limit {limit_s:g} s{more}")
     elif item["process"]:
-        facts.append("no time limit of its own")
+        facts.append("no time limit")
     else:
         facts.append("time limit `limits.operation_s`")
     if item["process"]:
@@ -287,18 +291,18 @@ def _operation(item: Mapping[str, Any]) -> Iterator[str]:
             ],
         )
     if item["keywords"]:
-        yield "Of sodetlib's own keywords, which `kwargs` may have, these are checked:"
+        yield "smurfq checks these of sodetlib's own keywords in `kwargs`:"
         yield _table(
             ("keyword", "allowed", "meaning"),
             [(f"`{one['name']}`", one["allowed"], one["doc"]) for one in item["keywords"]],
         )
-    yield f"Leaves as session data: {_LEAVES[item['name']]}."
+    yield f"Session data: {_LEAVES[item['name']]}."
     if item["feed"]:
         yield f"Feed `{item['feed']}`: " + ", ".join(f"`{name}`" for name in item["feed_fields"]) + "."
 
 
 def _also(item: Mapping[str, Any], name: str) -> str:
-    return "; its time limit is then that and 120 s" if name == "duration" and item["process"] else ""
+    return "; the time limit is then this plus 120 s" if name == "duration" and item["process"] else ""
 
 
 def _default(parameter: Mapping[str, Any]) -> str:
@@ -323,7 +327,7 @@ def _option(option: click.Option) -> tuple[str, str]:
 
 
 def _help(text: str) -> Iterator[str]:
-    """The paragraphs of a help text; examples are a block."""
+    """Yield the paragraphs of a help text; examples become a code block."""
     for paragraph in filter(None, dedent(text).replace("\b", "").strip().split("\n\n")):
         first, _, rest = paragraph.strip().partition("\n")
         yield f"```sh\n{dedent(rest).strip()}\n```" if first.strip() == "Examples:" else " ".join(paragraph.split())

@@ -1,8 +1,8 @@
-"""Every error that smurfq raises.
+"""Defines every error that smurfq raises.
 
-One root, two levels. An error carries its fields in ``fields`` and as attributes, and is rebuilt whole from
-``args``, which is how Celery's JSON result brings it to a client. A message says what was expected, what came,
-for which slot and task, and what to do.
+There is one base class and two levels below it. An error has its fields in ``fields`` and as attributes. Celery's
+JSON results rebuild it from ``args`` with all its fields. A message says what was expected, what came, for which slot
+and task, and what to do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class SmurfqError(Exception):
-    """The root of all errors that smurfq raises."""
+    """The base class of all errors that smurfq raises."""
 
     def __init__(self, message: str, fields: Mapping[str, Any] | None = None, **more: Any) -> None:
         self.message = message
@@ -30,51 +30,51 @@ class SmurfqError(Exception):
 
 
 class ConfigError(SmurfqError, ValueError):
-    """The site file or a ``SMURFQ_*`` variable is unknown, ill-typed or contradicts another."""
+    """The site file or a ``SMURFQ_*`` variable is unknown, has the wrong type, or contradicts another."""
 
 
 class MessageError(SmurfqError, ValueError):
-    """A datagram is not a message of the pysmurf Publisher."""
+    """A datagram is not a valid message of the pysmurf Publisher."""
 
 
 class RequestError(SmurfqError):
-    """A request was refused before it was queued or touched the hardware."""
+    """A request was rejected before it was queued or touched the hardware."""
 
 
 class ParameterError(RequestError, ValueError):
-    """A parameter of an operation is unknown, missing, ill-typed or out of its range."""
+    """A parameter of an operation is unknown, missing, of the wrong type, or out of range."""
 
 
 class UnknownOperationError(RequestError, LookupError):
-    """The name asked for is no operation of smurfq."""
+    """The requested name is not an operation of smurfq."""
 
 
 class UnknownSlotError(RequestError, LookupError):
-    """The slot asked for is not in the site's configuration."""
+    """The requested slot is not in the site's configuration."""
 
 
 class UnknownWorkflowError(RequestError, LookupError):
-    """The workflow asked for is neither a shipped one nor a file that may be run."""
+    """The requested workflow is neither one that comes with smurfq nor a file that may be run."""
 
 
 class BatchError(RequestError, ValueError):
-    """Some submissions of a batch are refused, and so none of it was queued."""
+    """Some submissions of a batch were rejected, so none of the batch was queued."""
 
 
 class UnsupportedOptionError(RequestError, ValueError):
-    """A Celery option was given that would break a slot's guarantees (``eta``, ``countdown``, ``queue``, …)."""
+    """A Celery option would break a slot's guarantees (``eta``, ``countdown``, ``queue``, …)."""
 
 
 class RegisterValueError(RequestError, ValueError):
-    """A register of a simulated slot was given what it cannot hold."""
+    """A value does not fit the register of a simulated slot to which it was written."""
 
 
 class OperationError(SmurfqError, RuntimeError):
-    """An operation ended without success."""
+    """An operation did not succeed."""
 
 
 class OperationFailedError(OperationError):
-    """The operation raised, or its library reported failure."""
+    """The operation raised an exception, or its library reported failure."""
 
 
 class OtherSlotError(OperationFailedError, PermissionError):
@@ -82,27 +82,27 @@ class OtherSlotError(OperationFailedError, PermissionError):
 
 
 class OperationAbortedError(OperationError):
-    """The operation was aborted; it has ended and its processes are gone."""
+    """The operation was aborted; all its processes have ended."""
 
 
 class OperationDiedError(OperationError):
-    """The operation's process ended without a result: by a signal, an exit code, or for lack of memory."""
+    """The operation's process ended without a result: by a signal, with an exit code, or for lack of memory."""
 
 
 class OperationTimeLimitError(OperationError, TimeoutError):
-    """The operation ran past its time limit and was ended."""
+    """The operation exceeded its time limit and was ended."""
 
 
 class WorkflowHaltedError(OperationError):
-    """A workflow ended early: too few of its slots were left, or too many had been dropped."""
+    """A workflow ended early because too few slots were left, or too many had been dropped."""
 
 
 class OperationLostError(OperationError):
-    """The worker that ran the operation, or the message that asked for it, is gone."""
+    """The worker that ran the operation is gone, or the message that requested it is."""
 
 
 class SlotError(SmurfqError):
-    """A slot cannot do now what was asked."""
+    """A slot cannot do now what was requested."""
 
 
 class SlotBusyError(SlotError, BlockingIOError):
@@ -114,15 +114,15 @@ class SlotHeldError(SlotError):
 
 
 class SlotLockedError(RequestError, SlotError):
-    """The slot is locked by somebody else, and takes the lock's owner's submissions only."""
+    """The slot is locked by somebody else, and accepts only submissions of the lock's owner."""
 
 
 class DuplicateError(RequestError, SlotError):
-    """The same is asked of the slot already, by a submission that waits or runs; or its id is taken."""
+    """A submission for the same is already waiting or running on the slot, or the id is already in use."""
 
 
 class ForkSafetyError(SlotError):
-    """The process that operations are forked from has touched Channel Access: its children would read stale values."""
+    """The process from which operations are forked has used Channel Access, so its children would read stale values."""
 
 
 class ServiceError(SmurfqError):
@@ -150,4 +150,4 @@ class RecordNotFoundError(ServiceError, LookupError):
 
 
 class WaitTimeoutError(ServiceError, TimeoutError):
-    """What was waited for did not happen in the time given; it may still happen."""
+    """The expected event did not happen within the timeout; it may still happen."""

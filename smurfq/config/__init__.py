@@ -1,7 +1,7 @@
 """The settings: one frozen object from a TOML site file and ``SMURFQ_*`` variables.
 
-``sections`` says what may be set, ``loading`` reads it, ``allowed`` puts the types into words and
-``reference`` lists all. Nothing here reads the process's own environment; the rim does, and hands it over.
+``sections`` defines the settings, ``loading`` reads them, ``allowed`` describes their types in words and ``reference``
+lists them all. Nothing here reads the process's environment: the caller passes it in.
 """
 
 from smurfq.config.loading import FILE_VARIABLE, PREFIX, load, names_no_site, variables

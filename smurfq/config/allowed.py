@@ -1,4 +1,4 @@
-"""What a key of the settings allows, in words: made of its type, so that it cannot say otherwise."""
+"""Describes in words which values a key of the settings allows, derived from the key's type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Schema = dict[str, Any]
 
 
 def allowed(model: type[BaseModel], key: str) -> str:
-    """What may stand at ``key`` of ``model``, as in "a whole number from 1 to 65535"."""
+    """Return which values ``key`` of ``model`` allows, for example "a whole number from 1 to 65535"."""
     schema = model.model_json_schema()
     return _words(schema["properties"][key], schema.get("$defs", {}))
 

@@ -1,4 +1,4 @@
-"""Reading the settings: the site file, then the ``SMURFQ_<SECTION>_<KEY>`` variables, which win over it."""
+"""Reads the settings from the site file and the ``SMURFQ_<SECTION>_<KEY>`` variables, which override the file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
-    """The settings from the site file (``SMURFQ_CONFIG`` unless given) and the ``SMURFQ_*`` of ``environ``.
+    """Return the settings from the site file (``SMURFQ_CONFIG`` unless given) and the ``SMURFQ_*`` of ``environ``.
 
     An empty variable counts as not set, as `docker compose` hands on those that are not.
 
@@ -54,17 +54,17 @@ def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
 
 
 def names_no_site(environ: Mapping[str, str]) -> bool:
-    """Whether nothing in ``environ`` says which Redis is the site's, so that the default address is a guess."""
+    """Return whether ``environ`` does not say which Redis to use, so that the default address is a guess."""
     return not any(environ.get(name) for name in _NAMES_A_SITE)
 
 
 def variables() -> tuple[str, ...]:
-    """The names of all ``SMURFQ_*`` variables."""
+    """Return the names of all ``SMURFQ_*`` variables."""
     return (FILE_VARIABLE, _SLOTS_VARIABLE, *variable_paths())
 
 
 def variable_paths() -> dict[str, tuple[str, ...]]:
-    """The key that each variable sets, as its path in the file (but for ``SMURFQ_CONFIG`` and ``_SLOTS``)."""
+    """Return the path of the key that each variable sets (except ``SMURFQ_CONFIG`` and ``_SLOTS``)."""
     paths: dict[str, tuple[str, ...]] = {}
     inner = dict(sections())
     for name in Settings.model_fields:
@@ -76,7 +76,7 @@ def variable_paths() -> dict[str, tuple[str, ...]]:
 
 
 def sections() -> Iterator[tuple[str, type[Section]]]:
-    """The tables of the site file."""
+    """Return the tables of the site file."""
     for name, field in Settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             yield name, field.annotation
@@ -95,7 +95,7 @@ def _read_toml(path: Path) -> Values:
             f"the site file {path} is nested deeper than can be read; examples/site.toml shows the form",
             key=FILE_VARIABLE,
         ) from cause
-    except ValueError as cause:  # no TOML, no UTF-8, or a whole number of thousands of digits
+    except ValueError as cause:  # not TOML, not UTF-8, or an integer with thousands of digits
         raise ConfigError(
             f"the site file {path} is not TOML: {cause}; examples/site.toml shows the form",
             key=FILE_VARIABLE,
@@ -103,7 +103,7 @@ def _read_toml(path: Path) -> Values:
 
 
 def _as_json(values: Values) -> str:
-    # JSON, since pydantic is strict about types there (no 1 for true, no "1" for 1) and still takes paths.
+    # In JSON mode pydantic is strict about types (no 1 for true, no "1" for 1) and still accepts paths.
     return json.dumps(values, default=str)
 
 
@@ -138,7 +138,7 @@ def _overlay(values: Values, variable: str, text: str, paths: Mapping[str, tuple
 
 
 def _parsed(model: type[Section], key: str, variable: str, text: str) -> Section:
-    """``model`` with the one key that a variable's text sets: a list by colons, a table as JSON."""
+    """Return ``model`` with the key that a variable sets; colons separate a list, and a table is JSON."""
     field_type = get_origin(model.model_fields[key].annotation)
     if field_type is tuple:
         listed = json.dumps({key: [part for part in text.split(":") if part]})
@@ -167,11 +167,11 @@ def _crates(text: str) -> list[Values]:
 
 
 def _checked(origin: str, validate: Callable[[], T]) -> T:
-    """What ``validate`` returns; pydantic's complaint becomes one that names key, rule and what came."""
+    """Return what ``validate`` returns; turn pydantic's error into one that names key, rule and value."""
     try:
         return validate()
     except ValidationError as cause:
-        # Not `from cause`: with it a traceback would show what pydantic was given, passwords and all.
+        # No `from cause`: a traceback would then show the values that pydantic got, including passwords.
         raise _config_error(origin, cause) from None
 
 
@@ -205,7 +205,7 @@ def _secret(model: type[BaseModel], key: str) -> bool:
 
 
 def _model_at(title: str, location: Sequence[str | int]) -> tuple[type[BaseModel], Sequence[str | int]]:
-    """The model that an error's location ends in, and the rest of the location, which begins with its key."""
+    """Return the model in which an error's location ends, and the rest of the location, from its key on."""
     inner = dict(sections())
     for model in inner.values():
         if model.__name__ == title:

@@ -1,4 +1,4 @@
-"""The list of all settings, made of the settings themselves."""
+"""Lists all settings, derived from the models in ``sections``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smurfq.config.sections import Settings
 
 @dataclass(frozen=True)
 class Row:
-    """One setting: its variable, its key in the site file, and what it may be and means."""
+    """One setting: its variable, its key in the site file, its allowed values, default and meaning."""
 
     variable: str
     key: str
@@ -21,7 +21,7 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """All settings that have a variable and a key, in the order of the site file."""
+    """Return all settings that have a variable and a key, in the order of the site file."""
     found = []
     inner = dict(sections())
     for variable, path in variable_paths().items():

@@ -1,4 +1,4 @@
-"""What may be set, section by section: types, defaults and meanings.
+"""Defines all settings, section by section: types, defaults and meanings.
 
 The docstring below a key is its meaning, as ``reference`` and ``examples/site.toml`` tell it. A key with
 ``repr=False`` is a secret: neither the settings' own text nor an error ever shows it.
@@ -61,12 +61,12 @@ class Section(BaseModel):
 
 
 class Redis(Section):
-    """The one Redis or Valkey: broker, results and live records."""
+    """The Redis or Valkey of the site: broker, results and live records."""
 
     url: Annotated[str, AfterValidator(_redis_url)] | None = Field(default=None, repr=False)
-    """Where it is, with its password, or where its sentinels are; absent: the embedded Valkey of `smurfq up`."""
+    """URL of Redis, with its password, or of its sentinels. Default: the embedded Valkey of `smurfq up`."""
     ca_file: Folder | None = None
-    """With rediss://: the CA that signed Redis's certificate (PEM), if this machine does not know it already."""
+    """With rediss://: the CA that signed Redis's certificate (PEM), if this machine does not know the CA."""
     cert_file: Folder | None = None
     """With rediss://: the certificate that smurfq shows to a Redis that asks for one (PEM)."""
     key_file: Folder | None = None
@@ -78,89 +78,89 @@ class Redis(Section):
     feed_expires_days: PositiveFloat = 365.0
     """How long the blocks of feeds are kept."""
     feed_blocks: Annotated[int, Field(ge=1000)] = 100_000
-    """How many blocks of each feed are kept at most, of all slots together; about."""
+    """Approximate maximum number of blocks that are kept of each feed, for all slots together."""
 
 
 class Bridge(Section):
     """The UDP bridge; the publishers send to this address."""
 
     host: str = "127.0.0.1"
-    """Where it listens; beyond loopback only where publishers run on other machines."""
+    """Address on which it listens. Use another one than loopback only if publishers run on other machines."""
     port: Port = 8200
     """UDP port."""
     relay: Annotated[str, AfterValidator(_host_port)] | None = None
-    """host:port to which every datagram is forwarded untouched, e.g. a PysmurfMonitor's."""
+    """host:port to which every datagram is forwarded unchanged, for example of a PysmurfMonitor."""
     receive_buffer_bytes: Annotated[int, Field(ge=65536)] = 8 * 1024 * 1024
-    """Receive buffer asked of the kernel, which grants at most net.core.rmem_max."""
+    """Receive buffer that the bridge requests. The kernel grants at most net.core.rmem_max."""
     buffer_messages: Annotated[int, Field(ge=1000)] = 500_000
-    """How many messages may wait in memory while Redis is away; what is dropped beyond is counted."""
+    """How many messages may wait in memory while Redis is away. Older ones are dropped and counted."""
     buffer_bytes: Annotated[int, Field(ge=65536)] = 512 * 1024 * 1024
-    """How much memory they may take, whatever their number."""
+    """How much memory these messages may use."""
     metrics_port: PortOrOff = 0
     """TCP port of the Prometheus metrics, on the bridge's host; 0: off."""
 
 
 class Scripts(Section):
-    """Where the scripts of `run` may lie."""
+    """The folders of the scripts of `run`."""
 
     folders: tuple[Folder, ...] = ()
-    """Folders, with all below them; none: `run` refuses every script. As a variable: separated by colons."""
+    """Folders of the scripts that `run` may execute; none: `run` rejects all. As a variable: separated by colons."""
     log_folders: tuple[Folder, ...] = ()
     """Further folders that `log=<path>` of `run` may name. As a variable: separated by colons."""
 
 
 class Epics(Section):
-    """EPICS Channel Access of an operation's process, where its environment does not say."""
+    """EPICS Channel Access of an operation's process, if its environment does not set it."""
 
     ca_addr_list: str = "127.255.255.255"
     """EPICS_CA_ADDR_LIST."""
     ca_auto_addr_list: str | None = None
-    """EPICS_CA_AUTO_ADDR_LIST; absent: left alone."""
+    """EPICS_CA_AUTO_ADDR_LIST. Default: not changed."""
     ca_max_array_bytes: int = 80_000_000
     """EPICS_CA_MAX_ARRAY_BYTES."""
     connect_ahead: bool = True
-    """Connect the registers that earlier runs of an operation used all at once, when it begins."""
+    """Whether an operation connects at its start, all at once, the registers that earlier runs of it used."""
 
 
 class Smurf(Section):
-    """What pysmurf and sodetlib find on this machine."""
+    """The folders of pysmurf and sodetlib on this machine."""
 
     config_dir: Folder | None = None
-    """Holds sys_config.yml; SMURF_CONFIG_DIR and OCS_CONFIG_DIR of the operations."""
+    """The folder of sys_config.yml: SMURF_CONFIG_DIR and OCS_CONFIG_DIR of the operations."""
     timestreams_dir: Folder = Path("/data/so/timestreams")
-    """Where the .g3 files are."""
+    """The folder of the .g3 files."""
     smurf_data_dir: Folder = Path("/data/smurf_data")
-    """Where pysmurf and sodetlib keep their data."""
+    """The folder in which pysmurf and sodetlib keep their data."""
 
 
 class Limits(Section):
-    """How long things may take, in seconds."""
+    """Time limits and grace times, in seconds."""
 
     abort_grace_s: NonNegativeFloat = 10.0
-    """From an abort's request to the exception raised in the operation."""
+    """Time from the request of an abort until an exception is raised in the operation."""
     kill_grace_s: NonNegativeFloat = 10.0
-    """From there to SIGKILL."""
+    """Time from that exception until SIGKILL."""
     emergency_grace_s: NonNegativeFloat = 3.0
-    """Both of the above while an emergency operation waits."""
+    """Replaces both of the above while an emergency operation waits."""
     shutdown_grace_s: NonNegativeFloat = 10.0
-    """A running operation's time to end by itself when its worker stops."""
+    """How long a running operation may continue when its worker is stopped."""
     close_stream_s: PositiveFloat = 60.0
     """How long the streamer may take to close a g3 file."""
     scan_s: PositiveFloat = 360.0
-    """How long the smurf server may take for a scan of a band or a capture; pysmurf itself waits 240 to 360 at most."""
+    """How long the smurf server may take to scan a band or to capture data; pysmurf itself waits at most 240 to 360."""
     operation_s: PositiveFloat = 7200.0
-    """How long `run` may run; the other operations have limits of their own, as docs/reference/operations.md shows."""
+    """Time limit of `run`. docs/reference/operations.md lists the limits of the other operations."""
     operations: Mapping[str, PositiveFloat] = Field(default_factory=dict)
-    """How long, by operation, instead of either. As a variable: a JSON object."""
+    """Other time limits for single operations. As a variable: a JSON object."""
 
     @property
     def end_workflow_s(self) -> float:
-        """How long a workflow that is aborted may take to end, with all that it has started."""
+        """How long an aborted workflow may take to end, with all operations that it started."""
         return self.abort_grace_s + self.clean_workflow_s
 
     @property
     def clean_workflow_s(self) -> float:
-        """How long a workflow that was interrupted may take to end what it has started."""
+        """How long an interrupted workflow may take to end the operations that it started."""
         return self.abort_grace_s + self.kill_grace_s + self.close_stream_s
 
 
@@ -172,81 +172,81 @@ class Worker(Section):
     spare: bool = True
     """Keep a forked process ready for the next operation."""
     lease_ttl_s: PositiveFloat = 15.0
-    """After a worker's death its slot is free for another one this much later."""
+    """How long after a worker's death another worker may take over its slot."""
     lock_wait_s: NonNegativeFloat = 30.0
-    """How long an operation waits for a card that another process on this host still holds."""
+    """How long an operation waits for a card that another process on this host still uses."""
 
 
 class Workflows(Section):
     """The workers of workflows, which drive no card."""
 
     at_once: Annotated[int, Field(ge=1)] = 3
-    """How many workflows may run at once; more wait."""
+    """How many workflows may run at the same time. Further ones wait."""
 
 
 class Flower(Section):
     """The monitoring page."""
 
     host: str = "127.0.0.1"
-    """Where it listens."""
+    """Address on which it listens."""
     port: Port = 5555
     """TCP port."""
     user: Annotated[str, Field(min_length=1, pattern="^[^:]*$")] = "smurfq"
-    """Who may log in."""
+    """User name of the login."""
     password: Annotated[str, Field(min_length=1)] | None = Field(default=None, repr=False)
-    """The login's password; absent: made at the first start and kept in state_dir, for its owner only."""
+    """Password of the login. Default: generated at the first start and kept in state_dir for its owner only."""
 
 
 class Sim(Section):
     """The simulated slots, which `smurfq up --sim` and `smurfq sim` serve."""
 
     port: Port = 15064
-    """Their Channel Access port, TCP and UDP, on 127.0.0.1."""
+    """Channel Access port of the simulated slots, TCP and UDP, on 127.0.0.1."""
     detectors: Annotated[int, Field(ge=1)] = 1700
-    """How many detectors a slot has; at most 3328."""
+    """Number of detectors of a slot, at most 3328."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """What the detectors are drawn from; the same seed gives the same slots."""
+    """Seed of all random numbers. The same seed gives the same slots."""
     high_precision: bool = False
-    """Whether the g3 files carry the timing system's counters."""
+    """Whether the g3 files contain the counters of the timing system."""
     file_duration_s: PositiveFloat = 600.0
-    """After how long a stream begins a new g3 file."""
+    """How long a stream writes to one g3 file before it starts the next."""
     cold: bool = False
-    """Whether the cards start as just powered, without tune, tones and amplifiers; else as a setup leaves them."""
+    """Whether the cards start without tune, tones and amplifiers, as if just powered on, or as a setup leaves them."""
 
 
 class Ocs(Section):
-    """Clients that speak OCS, by `smurfq.ocs`."""
+    """Clients with OCS's interface (`smurfq.ocs`)."""
 
     instances: Mapping[str, str] = Field(default_factory=dict)
-    """The slot of each OCS instance id that does not name its slot itself. As a variable: a JSON object."""
+    """The slot of each OCS instance id that does not contain the name of its slot. As a variable: a JSON object."""
     busy: Literal["refuse", "queue-finite", "queue"] = "queue-finite"
-    """What a start meets on a busy slot: an error, a place in the queue if all before it ends, or always a place."""
+    """What `start` does on a busy slot: an error, queueing if all runs before it will end, or always queueing."""
     patience_s: PositiveFloat = 120.0
-    """How long a wait without a timeout bears a slot that no worker serves, or a Redis that does not answer."""
+    """How long a wait without a timeout waits for a slot that no worker serves, or for a Redis that does not answer."""
 
 
 class Crate(Section):
-    """A crate and the slots of it that are in use."""
+    """A crate and its slots that are in use."""
 
     id: Annotated[int, Field(ge=0)]
     """The crate's number."""
     slots: Annotated[tuple[Annotated[int, Field(ge=1, le=7)], ...], Field(min_length=1)]
-    """Its slots that hold a card."""
+    """The slots of this crate that have a card."""
 
 
 class Settings(Section):
     """All settings of a site."""
 
     state_dir: Folder = Path(".smurfq")
-    """Logs, locks, the embedded Valkey's files; relative: to where smurfq is started."""
+    """Folder of logs, locks and the embedded Valkey's files; relative to the folder in which smurfq is started."""
     publisher_backend: Literal["udp", "null"] = "udp"
-    """SMURFPUB_BACKEND of the operations; with "null" pysmurf discards all messages."""
+    """SMURFPUB_BACKEND of the operations. With "null", pysmurf discards all messages."""
     site: Annotated[str, Field(min_length=1)] | None = None
-    """The site's name, the same for its workers and its clients: a client of another name is rejected."""
+    """Name of the site. A client whose site has another name than the workers' is rejected."""
     simulated: bool = False
-    """Whether the slots are simulated; every record says so."""
+    """Whether the slots are simulated. Every record says so."""
     owner: Annotated[str, Field(min_length=1)] | None = None
-    """In whose name this process submits, which a locked slot looks at; absent: user@host."""
+    """Name under which this process submits. A locked slot checks it. Default: user@host."""
     redis: Redis = Redis()
     bridge: Bridge = Bridge()
     scripts: Scripts = Scripts()
@@ -262,12 +262,12 @@ class Settings(Section):
 
     @cached_property
     def slots(self) -> tuple[str, ...]:
-        """The ids of all slots, in the order of the site file."""
+        """Return the ids of all slots, in the order of the site file."""
         return tuple(str(SlotId(crate.id, slot)) for crate in self.crates for slot in crate.slots)
 
     @property
     def redis_url(self) -> str:
-        """Where Redis is: the site's, with the files of its TLS connections as options, or the embedded one's."""
+        """Return the URL of the site's Redis (with TLS files as options) or of the embedded Valkey."""
         redis = self.redis
         if redis.url is None:
             return f"redis://127.0.0.1:{redis.embedded_port}/0"
@@ -276,22 +276,22 @@ class Settings(Section):
 
     @property
     def log_dir(self) -> Path:
-        """Where the operations' stdout and stderr are kept whole."""
+        """Return the folder of the complete stdout and stderr of the operations."""
         return self.state_dir.absolute() / "logs"
 
     @property
     def log_folders(self) -> tuple[Path, ...]:
-        """Below which a run may log."""
+        """Return the folders in which a run may write its log."""
         return (self.log_dir, *self.scripts.log_folders)
 
     def time_limit_s(self, operation: str, default: float | None) -> float | None:
-        """The time limit of an operation in seconds; None where it may run until it is stopped."""
+        """Return the time limit of an operation in seconds, or None if it may run until it is stopped."""
         if operation in self.limits.operations:
             return self.limits.operations[operation]
         return default
 
     def check_slot(self, slot: Any) -> str:
-        """``slot``, if the site has it.
+        """Return ``slot`` if the site has it.
 
         Raises
         ------

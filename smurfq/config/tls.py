@@ -12,7 +12,7 @@ _FILES = ("ca_file", "cert_file", "key_file")
 
 
 def check_tls(settings: Settings, origin: str) -> None:
-    """Nothing, if the certificate files of ``redis`` can be read and belong to a ``rediss://`` URL.
+    """Check that the certificate files of ``redis`` can be read and belong to a ``rediss://`` URL.
 
     ``origin`` says where the settings come from.
 

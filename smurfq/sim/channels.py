@@ -1,4 +1,4 @@
-"""Registers as Channel Access channels: native types, full sizes, texts as rogue has them."""
+"""Represents registers as Channel Access channels with native types, full sizes, and texts as in rogue."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _PRECISION: Final = 6  # pyepics formats by it: with 0, "614" would come for 614
 
 
 class RegisterOwner(Protocol):
-    """What holds the registers' values: a simulated slot."""
+    """The interface of a simulated slot, which stores the values of the registers."""
 
     prefix: str
 
     def register(self, name: str) -> Register:
-        """The register of this name."""
+        """Return the register of this name."""
         ...
 
     def value(self, name: str) -> Value:
-        """What it holds."""
+        """Return its value."""
         ...
 
     def answers(self, name: str) -> bool:
-        """Whether it answers; a search for it is answered all the same."""
+        """Return whether it answers; a search for it is always answered."""
         ...
 
     @property
@@ -37,16 +37,16 @@ class RegisterOwner(Protocol):
         ...
 
     async def put(self, name: str, value: Any) -> None:
-        """Put a value; returns when all that follows of it is done."""
+        """Put a value; return when all effects of it are complete."""
         ...
 
     def watched(self, name: str) -> None:
-        """Note that a client has begun to watch a register."""
+        """Record that a client has subscribed to a register."""
         ...
 
 
 def channel_for(owner: RegisterOwner, name: str) -> ChannelData:
-    """The channel of a register."""
+    """Return the channel of a register."""
     register = owner.register(name)
     if register.kind == "text":
         return _TextChannel(owner, register)
@@ -62,7 +62,7 @@ def channel_for(owner: RegisterOwner, name: str) -> ChannelData:
 
 
 class _RegisterChannel(ChannelData):
-    """A channel that holds nothing: what it shows and takes is the register's."""
+    """A channel without a value of its own: it reads and writes the register."""
 
     def __init__(self, owner: RegisterOwner, register: Register, **more: Any) -> None:
         self.owner = owner
@@ -74,7 +74,7 @@ class _RegisterChannel(ChannelData):
         super().__init__(value=self._present(owner.value(register.name)), max_length=_size(register), **more)
 
     async def verify_value(self, data: Any) -> Any:
-        """What the register holds after ``data`` was put into it."""
+        """Return the value of the register after ``data`` was put into it."""
         await self.owner.put(self.name, data)
         return self._present(self.owner.value(self.name))
 
@@ -99,7 +99,7 @@ class _FloatChannel(_RegisterChannel, ChannelDouble):
 
 
 class _TextChannel(_RegisterChannel, ChannelByte):
-    """A CHAR array of fixed size, padded with zeros: pyepics asks only for as many elements as it last saw.
+    """A CHAR array of fixed size, padded with zeros, because pyepics requests only as many elements as it last saw.
 
     That of an exact register is not padded: pysmurf reads such an address character by character.
     """
@@ -109,7 +109,7 @@ class _TextChannel(_RegisterChannel, ChannelByte):
         super().__init__(owner, register)
 
     async def write_from_dbr(self, data: Any, data_type: Any, metadata: Any, **_more: Any) -> None:
-        """Take a text that comes as a string or as an array of its codes, cut at its first zero."""
+        """Accept a text as a string or as an array of codes, and cut it at its first zero."""
         if native_type(data_type) == ChannelType.STRING:
             first = data[0] if len(data) else b""
             text = first if isinstance(first, str) else bytes(first).decode("latin-1")
@@ -120,7 +120,7 @@ class _TextChannel(_RegisterChannel, ChannelByte):
         await self.write(text)
 
     def preprocess_value(self, value: Any) -> Any:
-        """``value`` itself: its size is not the array's."""
+        """Return ``value`` unchanged, because its size is not the array's."""
         return value
 
     async def _read(self, data_type: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The cryocard: relays, amplifier supplies and monitors, behind one command word and one reply word.
+"""Models the cryocard: relays, amplifier supplies and monitors, with one command word and one reply word.
 
 A command is ``read << 31 | address << 20 | data``; the reply to a read is ``address << 20 | value``.
 """
@@ -55,17 +55,17 @@ class Amplifier:
     drain_offset_v: float
 
     def drain_ma(self, gate_bits: int, drain_bits: int) -> float:
-        """The drain current (mA) with these bits on the DACs of gate and drain."""
+        """Return the drain current (mA) with these bits on the DACs of gate and drain."""
         at_drain_v = max(0.0, self.drain_offset_v + self.drain_slope * drain_bits * _DAC_V)
         open_ma = max(0.0, self.current_ma + self.slope_ma_per_v * (gate_bits * _GATE_V - self.at_gate_v))
         return open_ma * math.tanh(at_drain_v / self.knee_v) / math.tanh(self.drain_v / self.knee_v)
 
     def monitor_bits(self, current_ma: float) -> int:
-        """What the card's ADC reads of a drain current."""
+        """Return the card's ADC value for a drain current."""
         return min(_DATA, round(current_ma * 1e-3 / 2 * self.shunt_ohm * self.gain / _ADC_V))
 
     def working_point(self) -> dict[int, int]:
-        """The bits of its DACs at which it draws its nominal current."""
+        """Return the bits of its DACs at which it draws its nominal current."""
         at_drain = (self.drain_v - self.drain_offset_v) / self.drain_slope
         return {self.gate_dac: round(self.at_gate_v / _GATE_V), self.drain_dac: round(at_drain / _DAC_V)}
 
@@ -109,11 +109,11 @@ class Cryocard:
 
     @property
     def relays(self) -> int:
-        """The relay word: bit g set where bias group g is in high-current mode."""
+        """The relay word: bit g is set if bias group g is in high-current mode."""
         return self._registers[RELAYS]
 
     def command(self, word: int) -> int | None:
-        """The reply to a command word; None where it was one to write."""
+        """Return the reply to a command word; None for a write command."""
         word &= 0xFFFFFFFF  # it comes as a signed number
         address = word >> 20 & _ADDRESS
         if word & _READ:
@@ -122,7 +122,7 @@ class Cryocard:
         return None
 
     def amplifier_loss_db(self, line: int) -> float:
-        """What the amplifiers of a feedline lack of their gain (dB): nothing at their nominal currents or above."""
+        """Return the missing gain (dB) of a feedline's amplifiers: 0 at their nominal currents or above."""
         shares = [self._drain_ma(one) / one.current_ma for one in AMPLIFIERS.values() if one.line == line]
         return sum(_LOST_DB * (1.0 - min(1.0, share)) ** 2 for share in shares)
 

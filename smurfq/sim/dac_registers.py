@@ -1,4 +1,4 @@
-"""The registers of the slow DACs, of which there are two kinds that agree: one for each DAC, and arrays of all."""
+"""Keeps the two kinds of registers of the slow DACs consistent: one for each DAC, and arrays of all."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ _EACH = tuple(r.dac_register(number) for number in range(1, r.NUM_DACS + 1))
 
 
 class Card(Protocol):
-    """What the registers of the DACs need of their slot."""
+    """The interface of a slot for the registers of its DACs."""
 
     def value(self, name: str) -> Value:
-        """What a register holds."""
+        """Return the value of a register."""
         ...
 
     def keep(self, changes: Mapping[str, Value]) -> None:
-        """Change registers and tell nobody."""
+        """Change registers without notifying subscribers."""
         ...
 
     def change(self, changes: Mapping[str, Value]) -> None:
-        """Change registers and tell those who watch."""
+        """Change registers and notify subscribers."""
         ...
 
     def show(self, names: Iterable[str]) -> None:
-        """Tell those who watch registers what they hold."""
+        """Notify subscribers of the values of registers."""
         ...
 
 
 class DacRegisters:
-    """What follows when a register of the slow DACs, or of what plays tables on them, is put."""
+    """Handles puts to the registers of the slow DACs and of the tables that are played on them."""
 
     def __init__(self, card: Card, dacs: SlowDacs) -> None:
         self._card = card
         self._dacs = dacs
 
     def handlers(self) -> dict[str, Handler]:
-        """What is done when a register is put."""
+        """Return the function that is called when a register is put."""
         found: dict[str, Handler] = {
             _ALL_DATA: self._put_all,
             _ALL_CONTROLS: self._put_controls,
@@ -75,7 +75,7 @@ class DacRegisters:
         self._show(_ALL_DATA, *_EACH)
 
     def _show(self, *names: str) -> None:
-        """Bring the registers into agreement with what stands on the DACs, and show those that were not put."""
+        """Update the registers to the values of the DACs, and notify subscribers of those that were not put."""
         bits = self._dacs.dacs
         each = dict(zip(_EACH, bits.tolist(), strict=True))
         self._card.keep({_ALL_DATA: bits.astype(np.int32), **each})

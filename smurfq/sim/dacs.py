@@ -1,4 +1,4 @@
-"""The 32 slow DACs and what plays tables on them, as the registers drive them; every change is kept with its time."""
+"""Models the 32 slow DACs and the tables that are played on them, and keeps every change with its time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SILENT: Final = Playback(0, (0, 0), (np.zeros(TABLE_SIZE, np.int64), np.zeros(T
 
 
 class SlowDacs:
-    """The slow DACs of a slot: their present state, and the past states that a stream still has to take in.
+    """The slow DACs of a slot: their present state, and the past states that a stream has not processed yet.
 
     One thread puts, another takes; times only grow.
     """
@@ -30,7 +30,7 @@ class SlowDacs:
 
     @property
     def dacs(self) -> Bits:
-        """The values of the 32 DACs, without what is played."""
+        """The values of the 32 DACs, without the tables."""
         return self._states[-1].dacs
 
     @property
@@ -49,7 +49,7 @@ class SlowDacs:
         self._add(replace(self._states[-1], since=now, dacs=np.array(bits, np.int64)[:NUM_DACS]))
 
     def set_relays(self, word: int, now: float) -> None:
-        """Set the relays, a bit each; bits 0 to 11 put a bias group into high-current mode."""
+        """Set the relays, one bit each; bits 0 to 11 put a bias group into high-current mode."""
         self._add(replace(self._states[-1], since=now, relays=word))
 
     def load_table(self, table: int, bits: npt.ArrayLike, now: float) -> None:
@@ -59,35 +59,35 @@ class SlowDacs:
         self._play(replace(self._loaded, tables=(tables[0], tables[1])), now)
 
     def address(self, table: int, dac: int, now: float) -> None:
-        """Say which DAC (1 to 32; 0: none) a table drives."""
+        """Select the DAC (1 to 32; 0: none) that a table drives."""
         dacs = list(self._loaded.dacs)
         dacs[table] = dac
         self._play(replace(self._loaded, dacs=(dacs[0], dacs[1])), now)
 
     def set_timer(self, ticks: int, now: float) -> None:
-        """Set how many ticks of 6.4 ns each entry of a table lasts."""
+        """Set the duration of each entry of a table, in ticks of 6.4 ns."""
         self._play(replace(self._loaded, timer_size=ticks), now)
 
     def enable(self, tables: int, now: float) -> None:
-        """Start (bit 0, bit 1) or stop (0) the tables; a DAC holds what was last played on it."""
+        """Start (bit 0, bit 1) or stop (0) the tables; a DAC keeps the last value that was played on it."""
         starts = tables != 0 and self._loaded.enabled == 0
         if self.playing and tables == 0:
             self.set_dacs(self._states[-1].dacs_at(np.array([now]))[:, 0], now)
         self._play(replace(self._loaded, enabled=tables, started_at=now if starts else self._loaded.started_at), now)
 
     def set_continuous(self, continuous: bool, now: float) -> None:
-        """Have enabled tables play over and over, from their first entries."""
+        """Play the enabled tables repeatedly, from their first entries."""
         starts = continuous and not self._continuous
         self._continuous = continuous
         self._play(replace(self._loaded, started_at=now) if starts else self._loaded, now)
 
     def states(self) -> Sequence[BiasState]:
-        """The states that have not been forgotten, in order of time; the last one holds now."""
+        """The states that are still kept, in order of time; the last one is the present state."""
         with self._lock:
             return tuple(self._states)
 
     def forget(self, before: float) -> None:
-        """Forget what was over ``before`` a time."""
+        """Discard the states that ended ``before`` a time."""
         with self._lock:
             while len(self._states) > 1 and self._states[1].since <= before:
                 del self._states[0]

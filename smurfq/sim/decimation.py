@@ -1,4 +1,4 @@
-"""The stream's filter over currents, run only for what moves or still rings, and only to the frames that are kept."""
+"""Filters and decimates the detectors' currents, only for detectors that move or whose filter still rings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RESTING: Final = 1e-8
 
 @dataclass(frozen=True)
 class Processing:
-    """How frames become samples: pysmurf's filter (``b``, ``a``, ``gain``), then one frame in ``factor`` is kept.
+    """Converts frames to samples: applies pysmurf's filter (``b``, ``a``, ``gain``), then keeps every ``factor``-th.
 
     Raises
     ------
@@ -42,17 +42,17 @@ class Processing:
 
     @property
     def filters(self) -> bool:
-        """Whether the filter does anything but multiply."""
+        """Whether the filter has a memory, so that it does more than multiply."""
         return len(self.a) > 1 or len(self.b) > 1
 
     @property
     def gain_at_rest(self) -> float:
-        """What a constant is multiplied by."""
+        """The factor by which a constant is multiplied."""
         return self.gain * sum(self.b) / sum(self.a)
 
 
 class Decimator:
-    """The filter's memory of every detector's current.
+    """The memory of the filter for every detector's current.
 
     A detector that rests, and for which the filter no longer rings, is a constant and costs nothing.
     """
@@ -65,11 +65,11 @@ class Decimator:
         self._ringing = np.zeros(current.size, np.bool_)
 
     def rest(self) -> None:
-        """Forget all but the last currents, as if they had been there for ever."""
+        """Reset the filter, as if the last currents had always been present."""
         self._ringing[:] = False
 
     def run(self, currents: Currents, kept: npt.NDArray[np.intp]) -> tuple[Index, Floats]:
-        """The detectors that are not constant, and what comes out for them at the frames kept, ``(n_kept, n)``."""
+        """Return the detectors that are not constant, and their filtered currents, ``(n_kept, n)``."""
         moved, trace = currents.moved, currents.trace
         last, self._last = self._last, currents.steady
         if not self._filter.order:
@@ -124,7 +124,7 @@ class _StateSpace:
         return self.take.size
 
     def after(self, memory: Floats, inputs: Floats, steps: int) -> Floats:
-        """The memory ``steps`` frames later, with ``inputs`` ``(steps, n)`` or one for all, ``(1, n)``."""
+        """Return the memory after ``steps`` frames with ``inputs`` ``(steps, n)``, or one input for all, ``(1, n)``."""
         if not steps:
             return memory
         turned, taken = self.powers(steps)
@@ -135,7 +135,7 @@ class _StateSpace:
 
     @lru_cache(maxsize=256)  # noqa: B019 - bounded, and each entry is a few small arrays
     def powers(self, steps: int) -> tuple[Floats, Floats]:
-        """What ``steps`` frames do to the memory, and how each input on the way comes into it."""
+        """Return how ``steps`` frames change the memory, and how each input contributes to it."""
         columns = [self.take]
         for _ in range(steps - 1):
             columns.append(self.turn @ columns[-1])

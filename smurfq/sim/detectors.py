@@ -1,4 +1,4 @@
-"""The detectors of a simulated slot: a seeded population, and its truth as tests and people compare with it."""
+"""Generates a simulated slot's detectors from a seed, and the true values to compare results with."""
 
 from __future__ import annotations
 
@@ -70,18 +70,18 @@ class Detectors:
 
     @property
     def absolute_channel(self) -> Ints:
-        """The channel as the stream's mask counts it: band * 512 + channel."""
+        """The channel number in the stream's mask: band * 512 + channel."""
         return self.band * CHANNELS_PER_BAND + self.channel
 
     @property
     def responsive(self) -> npt.NDArray[np.bool_]:
-        """Whether a bias line drives a current through it."""
+        """Whether a bias line drives a current through the detector."""
         wired: npt.NDArray[np.bool_] = self.bias_group != NO_BIAS_GROUP
         return self.alive & wired
 
 
 def population(seed: int, n: int = 1700) -> Detectors:
-    """A slot's detectors, the same for the same ``seed``: spread over the bands and the twelve bias groups.
+    """Return a slot's detectors, distributed over bands and bias groups; the same ``seed`` gives the same detectors.
 
     The numbers are those of a Simons Observatory UXM in order of magnitude. ``n`` is at most 8 x 416.
 
@@ -111,7 +111,7 @@ def population(seed: int, n: int = 1700) -> Detectors:
 
 
 def truth(detectors: Detectors) -> dict[str, npt.NDArray[Any]]:
-    """What an analysis of this slot ought to find, by name; NaN where it ought to find nothing.
+    """Return the values that an analysis of this slot should find, by name; NaN where it should find nothing.
 
     ``R_n``, ``R_L`` and ``p_sat`` are as sodetlib's IV defines them: its resistance includes the parasitic one, R_L
     is that alone, and p_sat the power where the resistance is 0.9 R_n.
@@ -142,7 +142,7 @@ def truth(detectors: Detectors) -> dict[str, npt.NDArray[Any]]:
 
 
 def write_truth(detectors: Detectors, folder: Path, seed: int) -> tuple[Path, Path]:
-    """The files written, ``truth.npz`` with the arrays of ``truth`` and ``truth.json`` with what they all share."""
+    """Write ``truth.npz`` with the arrays of ``truth`` and ``truth.json`` with the common values; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays, shared = folder / "truth.npz", folder / "truth.json"
     np.savez(arrays, allow_pickle=False, **truth(detectors))
@@ -163,7 +163,7 @@ def write_truth(detectors: Detectors, folder: Path, seed: int) -> tuple[Path, Pa
 
 
 def _channels(n: int, seed: int) -> Ints:
-    """Absolute channels that SMuRF processes, rising, as evenly over the bands as ``n`` allows."""
+    """Return absolute channels that SMuRF processes, rising, as evenly over the bands as ``n`` allows."""
     rng = np.random.default_rng([seed, 5])
     per_band = np.bincount(np.arange(n) % NUM_BANDS, minlength=NUM_BANDS)
     chosen = [band * CHANNELS_PER_BAND + _comb(count, rng) for band, count in enumerate(per_band.tolist())]
@@ -171,7 +171,7 @@ def _channels(n: int, seed: int) -> Ints:
 
 
 def _comb(count: int, rng: np.random.Generator) -> Ints:
-    """The channels of ``count`` resonators of a band: over its sub-bands, with some scatter, and gaps between chips."""
+    """Return the channels of ``count`` resonators of a band: with scatter, and gaps between chips."""
     usable = channels_on_chips()
     if count > usable.size:
         usable = _by_frequency()
@@ -183,7 +183,7 @@ def _comb(count: int, rng: np.random.Generator) -> Ints:
 
 
 def channels_on_chips() -> Ints:
-    """The channels of a band whose sub-bands lie on one of its chips, not between two, by rising frequency."""
+    """Return the channels of a band whose sub-bands are on a chip, not between two, by rising frequency."""
     channels = _by_frequency()
     chip = channels.size // _CHIPS_PER_BAND
     inside = np.arange(channels.size) % chip
@@ -195,7 +195,7 @@ def _by_frequency() -> Ints:
 
 
 def processed_channels() -> Ints:
-    """The channels of a band that SMuRF processes: the 416 whose sub-bands are nearest the band's centre.
+    """Return the channels of a band that SMuRF processes: the 416 whose sub-bands are nearest the band's centre.
 
     A channel's sub-band is its number with its nine bits reversed.
     """

@@ -1,4 +1,4 @@
-"""By how much the card's downsampler thins a stream: by a factor of its own, or by the timing system's counters."""
+"""Determines the factor of the card's downsampler, from a register or the timing system's counters."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FIXED_RATES: Final = 10
 
 
 def is_external(value: Callable[[str], Value]) -> bool:
-    """Whether the timing system says which frames are kept; ``value`` tells what a register holds."""
+    """Return whether the timing system selects the frames; ``value`` returns the value of a register."""
     return _int(value(MODE)) == EXTERNAL
 
 
 def downsample_factor(value: Callable[[str], Value]) -> int:
-    """One frame of how many is kept.
+    """Return the downsampling factor: one frame of this many is kept.
 
     Raises
     ------

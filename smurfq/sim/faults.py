@@ -1,4 +1,4 @@
-"""Faults that a simulated slot can be given, and the file by which they are asked for.
+"""Defines the faults that can be injected into a simulated slot, and the file that requests them.
 
 The file is `<folder>/faults.json`: slot id → {fault: true or its argument}. The simulator reads it whenever it has
 changed, and its `status.json` says what is in force.
@@ -42,7 +42,7 @@ _LISTS: Final[Mapping[str, Callable[[Any], bool]]] = {
 
 @dataclass(frozen=True)
 class Faults:
-    """What is wrong with a slot; by default nothing."""
+    """The faults of a slot; none by default."""
 
     silent: bool = False
     dead_registers: tuple[str, ...] = ()
@@ -56,19 +56,19 @@ class Faults:
     no_captures: bool = False
 
     def answers(self, register: str) -> bool:
-        """Whether a register answers."""
+        """Return whether a register answers."""
         if self.silent or (self.locked_up and register.startswith(FPGA)):
             return False
         return not any(register.endswith(dead) for dead in self.dead_registers)
 
     def to_dict(self) -> dict[str, Any]:
-        """The faults that are present, as in the file."""
+        """Return the faults that are present, as in the file."""
         return {
             name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items() if value
         }
 
     def with_fault(self, name: str, value: Any) -> Faults:
-        """These faults with one more, or with ``value`` false, one less.
+        """Return these faults with one added, or with one removed if ``value`` is false.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class Faults:
 
 
 def from_dict(values: Mapping[str, Any]) -> Faults:
-    """The faults of which `Faults.to_dict` made ``values``."""
+    """Return the faults that `Faults.to_dict` converted to ``values``."""
     faults = Faults()
     for name, value in values.items():
         faults = faults.with_fault(name, value)
@@ -106,7 +106,7 @@ def from_dict(values: Mapping[str, Any]) -> Faults:
 
 
 def read(folder: Path) -> dict[str, Faults]:
-    """The faults of every slot that has any, by slot id.
+    """Return the faults of every slot that has any, by slot id.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def read(folder: Path) -> dict[str, Faults]:
 
 
 def write(folder: Path, faults: Mapping[str, Faults]) -> None:
-    """Ask for ``faults``, in place of all that was asked for before."""
+    """Request ``faults``, replacing all earlier requests."""
     make_folder(folder)
     text = json.dumps({slot: found.to_dict() for slot, found in faults.items() if found.to_dict()}, indent=1)
     unfinished = folder / f"{FILE_NAME}.{os.getpid()}"

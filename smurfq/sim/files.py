@@ -1,4 +1,4 @@
-"""The configuration that pysmurf and sodetlib need of a simulated site, and the tune its slots start with.
+"""Writes the configuration of a simulated site for pysmurf and sodetlib, and the initial tune of its slots.
 
 What an operation changes (the device configuration) is written once and then left alone; the rest is written anew.
 """
@@ -32,7 +32,7 @@ _EXPERIMENT: Final = {"overbias_wait": 0.5, "overbias_sleep_time_sec": 2, "amp_s
 
 
 def write_site(folders: Folders, slots: Iterable[str]) -> None:
-    """Write `sys_config.yml` and pysmurf's configuration for ``slots``, and make the folders they name."""
+    """Write `sys_config.yml` and pysmurf's configuration for ``slots``, and create their folders."""
     found = [SlotId.parse(slot) for slot in slots]
     below = ("smurf_cmd", "tune", "status", "bias_group_maps")  # pysmurf wants them there
     for folder in (folders.config, folders.timestreams, *(folders.smurf_data / name for name in below)):
@@ -60,7 +60,7 @@ def write_site(folders: Folders, slots: Iterable[str]) -> None:
 def write_slot(
     folders: Folders, slot: str, tones: Tones, bias_group: Mapping[tuple[int, int], int], scans: Scans
 ) -> Path:
-    """Write a slot's tune and channel assignments, and its device configuration unless it has one; the tune's path.
+    """Write a slot's tune, channel assignments and (unless it exists) device configuration; return the tune's path.
 
     ``bias_group`` tells the bias group of (band, channel), ``scans`` what was swept of its resonator.
     """
@@ -84,13 +84,13 @@ def write_slot(
 
 
 def write_cold_slot(folders: Folders, slot: str) -> None:
-    """Write the device configuration of a slot that was never set up, unless it has one."""
+    """Write the device configuration of a slot that was never set up, unless it exists."""
     (folders.smurf_data / "tune" / slot).mkdir(parents=True, exist_ok=True)
     _write_device(folders, slot, {"experiment": _EXPERIMENT, "bias_groups": {}, "bands": {}})
 
 
 def pysmurf_config(folders: Folders, slot: int) -> dict[str, Any]:
-    """What pysmurf's own configuration file holds: it tells how the simulated card is wired."""
+    """Return the content of pysmurf's configuration file, which describes the wiring of the simulated card."""
     data = str(folders.smurf_data)
     return {
         "epics_root": f"smurf_server_s{slot}",
@@ -198,7 +198,7 @@ def _tuned_band(band: int, rows: list[list[Any]], tones: Tones, scans: Scans, as
 
 
 def _tuned_device(tune_file: str) -> dict[str, Any]:
-    """The device configuration that a setup leaves."""
+    """Return the device configuration after a setup."""
     volts = {}
     for amplifier in AMPLIFIERS.values():
         volts[f"amp_{amplifier.name}_gate_volt"] = amplifier.at_gate_v

@@ -1,4 +1,4 @@
-"""The frames of a g3 stream as smurf-streamer writes them, without the envelope that `smurfq.sim.streamer` adds."""
+"""Builds the frames of a g3 stream as smurf-streamer writes them; `smurfq.sim.streamer` adds the envelope."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _BZ2_WORK_FACTOR: Final = 1
 
 
 def g3_time(time_s: float) -> Any:
-    """A time in seconds since 1970, as g3 holds it."""
+    """Convert a time in seconds since 1970 to a g3 time."""
     return core.G3Time(round(time_s * core.G3Units.s))
 
 
 def observation_frame(placement: Literal["start", "end"]) -> Frame:
-    """The frame that starts or ends a session."""
+    """Return the frame that starts or ends a session."""
     frame = core.G3Frame(core.G3FrameType.Observation)
     frame["stream_placement"] = placement
     return frame
 
 
 def wiring_frame(status: Mapping[str, Plain], *, whole: bool) -> Frame:
-    """A frame of the slot's status: the whole of it, or what has changed."""
+    """Return a frame with the slot's status: all of it, or only the changes."""
     frame = core.G3Frame(core.G3FrameType.Wiring)
     frame["status"] = yaml.dump(dict(status), Dumper=yaml.CSafeDumper)
     frame["dump"] = int(whole)
@@ -47,7 +47,7 @@ def wiring_frame(status: Mapping[str, Plain], *, whole: bool) -> Frame:
 def scan_frame(
     samples: Samples, *, crate: int, slot: int, high_precision: bool = False, flac_level: int | None = 3
 ) -> Frame:
-    """The frame of a stretch of data; uncompressed if ``flac_level`` is None."""
+    """Return a data frame with these samples; it is not compressed if ``flac_level`` is None."""
     times = core.G3VectorTime(samples.time_ns // _G3_TICK_NS)
     header = samples.primary(high_precision=high_precision)
     frame = core.G3Frame(core.G3FrameType.Scan)
@@ -61,13 +61,13 @@ def scan_frame(
 
 
 def writer(path: Path) -> Callable[[Frame], Any]:
-    """What writes frames to a file; the file is complete after `end_frame`."""
+    """Return a writer of frames to a file; the file is complete after `end_frame`."""
     found: Callable[[Frame], Any] = core.G3Writer(str(path))
     return found
 
 
 def end_frame() -> Frame:
-    """The frame that completes a file; it is not written itself."""
+    """Return the frame that completes a file; this frame is not written."""
     return core.G3Frame(core.G3FrameType.EndProcessing)
 
 

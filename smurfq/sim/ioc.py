@@ -1,4 +1,4 @@
-"""The Channel Access server of simulated slots: caproto, with what it lacks for this.
+"""Serves the registers of simulated slots by Channel Access: caproto with the necessary additions.
 
 Sockets without Nagle's delay, puts in their order on each circuit, and registers that can be told not to answer.
 """
@@ -26,7 +26,7 @@ _REQUESTS: Final = (ca.ReadNotifyRequest, ca.ReadRequest, ca.EventAddRequest, *_
 
 
 class Channels(dict[str, ChannelData]):
-    """The channels of all slots by full name, made when first asked for."""
+    """The channels of all slots by full name, created on first use."""
 
     def __init__(self, slots: Iterable[RegisterOwner]) -> None:
         super().__init__()
@@ -41,12 +41,12 @@ class Channels(dict[str, ChannelData]):
         return super().__getitem__(name)
 
     def owner(self, name: str) -> RegisterOwner | None:
-        """The slot whose register this is."""
+        """Return the slot to which this register belongs."""
         prefix, colon, _ = name.partition(":")
         return self._slots.get(prefix + colon)
 
     def searchable(self, name: str) -> bool:
-        """Whether a search for a name is answered."""
+        """Return whether a search for a name is answered."""
         owner = self.owner(name)
         return owner is not None and not owner.silent
 
@@ -72,7 +72,7 @@ class _Circuit(VirtualCircuit):
         return await super()._process_command(command)
 
     async def _answer_later(self, command: Any, owner: RegisterOwner, name: str) -> None:
-        """Answer what was asked once the register answers again: pyepics asks no second time while it waits."""
+        """Answer pending requests when the register answers again, because pyepics does not ask twice."""
         while not owner.answers(name):
             if not self.connected:
                 return
@@ -104,7 +104,7 @@ class Server(Context):
         await asyncio.start_server(accept, sock=sock)
 
     async def broadcast_beacon_loop(self) -> None:
-        """Nothing: clients of loopback search by themselves."""
+        """Do nothing: clients on loopback search by themselves."""
 
     async def _broadcaster_queue_iteration(self, addr: Any, commands: Any) -> None:
         answered = [
@@ -125,7 +125,7 @@ class Server(Context):
         await super()._subscription_queue_iteration(sub_specs, metadata, values, flags, sub)
 
     async def show(self, prefix: str, names: Iterable[str]) -> None:
-        """Tell those who watch that registers have changed."""
+        """Notify subscribers that registers have changed."""
         for name in names:
             channel = self.pvdb.get(prefix + name)
             if channel is not None:
@@ -133,7 +133,7 @@ class Server(Context):
 
 
 def last_watches(watches: Iterable[Any]) -> list[Any]:
-    """The last of each circuit's watches of a channel; what the others were told last is forgotten.
+    """Return each circuit's newest subscription of a channel; the last values of the others are discarded.
 
     caproto keeps what it has sent, for each watch.
     """

@@ -1,4 +1,4 @@
-"""The detectors of a simulated slot in time: biases in, stream samples out. No clock and no registers of its own."""
+"""Computes a simulated slot's stream samples from its biases over time, without a clock or registers of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_STRETCH: Final = 2000  # frames at once, so that catching up after a pa
 
 
 class SlotModel:
-    """A slot's detectors from power-up on: superconducting, without bias.
+    """A slot's detectors over time, starting at power-up: superconducting, without bias.
 
     One thread at a time. Frames are those of the flux ramp, counted by the caller; a stretch begins where the one
     before it ended, or later after a time in which nothing changed.
@@ -47,11 +47,11 @@ class SlotModel:
 
     @property
     def resting(self) -> bool:
-        """Whether no detector moves: without a change of the biases, a stretch without a sampler may be left out."""
+        """Whether no detector moves, so that frames without a sampler may be skipped while the biases do not change."""
         return self._motion.resting
 
     def point(self) -> OperatingPoint:
-        """Where every detector is now."""
+        """The present operating point of every detector."""
         return self._motion.point()
 
     def load(self, p_opt_w: npt.ArrayLike) -> None:
@@ -64,7 +64,7 @@ class SlotModel:
         return turns
 
     def sampler(self, mask: npt.ArrayLike, processing: Processing, readout: Readout | None = None) -> Sampler:
-        """What samples the channels in ``mask`` (band * 512 + channel), to be given to ``advance``.
+        """Return the sampler of the channels in ``mask`` (band * 512 + channel), for ``advance``.
 
         Without a ``readout``, each detector's channel shows its detector.
         """
@@ -85,7 +85,7 @@ class SlotModel:
         high_current: npt.ArrayLike,
         sampler: Sampler | None = None,
     ) -> tuple[npt.NDArray[np.int64], Counts]:
-        """The frames that ``sampler`` keeps, ``(n_samples,)``, and their counts, ``(n_channels, n_samples)``.
+        """Return the frames that ``sampler`` keeps, ``(n_samples,)``, and their counts, ``(n_channels, n_samples)``.
 
         A frame shows the bias that holds at its time. Both are empty without a sampler.
 

@@ -1,4 +1,4 @@
-"""All sensors of a slot moving in time: only those that a change has woken cost anything, until they rest again."""
+"""Computes the currents of a slot's sensors over time; only sensors that a change set in motion are computed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Currents:
 
 
 class Motion:
-    """The temperatures and currents of a slot's sensors, and which of them still move."""
+    """The temperatures and currents of a slot's sensors, and which of them are moving."""
 
     def __init__(self, detectors: Detectors, frame_s: float, n_groups: int) -> None:
         self._frame_s = frame_s
@@ -65,19 +65,19 @@ class Motion:
         return not self._moving.any()
 
     def point(self) -> OperatingPoint:
-        """Where every sensor is now."""
+        """Return the present operating point of every sensor."""
         bias = np.where(self._group >= 0, self._bias_a[self._group], 0.0)
         current, r = solve_current(self._tes, self._temperature, bias)
         return OperatingPoint(self._temperature.copy(), r, current, bias)
 
     def load(self, p_opt: npt.ArrayLike) -> None:
-        """Put another optical power (W) on the sensors, one number or one each."""
+        """Set the optical power (W) of the sensors: one number for all, or one for each."""
         power = np.broadcast_to(np.asarray(p_opt, np.float64), self._tes.p_opt.shape).copy()
         self._tes = replace(self._tes, p_opt=power)
         self._moving = self._group >= 0
 
     def run(self, bias_a: Floats) -> Currents:
-        """The currents over the next frames, under ``bias_a``, the lines' currents (A), ``(n_groups, n_frames)``."""
+        """Return the currents over the next frames for the line currents ``bias_a`` (A), ``(n_groups, n_frames)``."""
         changed = np.diff(bias_a, axis=1, prepend=self._bias_a[:, None]) != 0
         woken = changed.any(axis=1)
         (moved,) = np.nonzero(self._moving | (woken[self._group] & (self._group >= 0)))
@@ -105,7 +105,7 @@ class Motion:
 
 
 class _Stretch:
-    """The sensors that move at any time in a stretch of frames; those that have come to rest sleep."""
+    """The sensors that move during some frames; sensors that have come to rest are inactive."""
 
     def __init__(self, tes: TesParameters, group: Index, frame_s: float, trace: Floats) -> None:
         self._tes = tes
@@ -117,7 +117,7 @@ class _Stretch:
         self._select(np.zeros(group.size, np.bool_))
 
     def wake(self, flags: Flags) -> None:
-        """Let these sensors move too."""
+        """Activate these sensors too."""
         if (flags & ~self.awake).any():
             self._select(self.awake | flags)
 
@@ -128,7 +128,7 @@ class _Stretch:
         self.temperature[index] = warm
 
     def run(self, begin: int, end: int, bias_a: Floats) -> None:
-        """Move those awake through the frames from ``begin`` to ``end``, at constant currents of the lines."""
+        """Compute the active sensors from frame ``begin`` to ``end``, at constant line currents."""
         while begin < end and self._index.size:
             look = min(end, begin + _FRAMES_BETWEEN_LOOKS - begin % _FRAMES_BETWEEN_LOOKS)
             self._advance(begin, look, bias_a)
@@ -146,7 +146,7 @@ class _Stretch:
             self._settle(end, (np.abs(current - was) < _RESTING_A) & (np.abs(warm - before) < _RESTING_K))
 
     def _settle(self, frame: int, resting: Flags) -> None:
-        """Put to sleep those that rest, with their currents written ahead."""
+        """Deactivate the sensors at rest, and write their currents ahead."""
         asleep = self._index[resting]
         if asleep.size:
             self._trace[frame:, asleep] = self.current[asleep]
@@ -161,6 +161,6 @@ class _Stretch:
 
 
 def _without_bias(tes: TesParameters) -> Floats:
-    """The temperatures (K) at which the optical power alone is in balance with the bath."""
+    """Return the temperatures (K) at which the optical power alone is in balance with the bath."""
     hot: Floats = (tes.t_b**tes.exponent + tes.p_opt / tes.k) ** (1.0 / tes.exponent)
     return hot

@@ -1,4 +1,4 @@
-"""What is simulated, and where its files are."""
+"""Defines which slots are simulated, and the folders of their files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_DETECTORS: Final = 8 * 416  # channels that SMuRF processes
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a simulated site keeps what a crate's server has under `/data` and in its configuration folder."""
+    """The folders of a simulated site that correspond to `/data` and the configuration folder of a crate's server."""
 
     config: Path
     smurf_data: Path
@@ -23,14 +23,14 @@ class Folders:
 
     @classmethod
     def below(cls, folder: Path) -> Folders:
-        """The folders of a site that lies in one folder."""
+        """Return the folders of a site that is in one folder."""
         folder = folder.absolute()
         return cls(folder / "config", folder / "smurf_data", folder / "timestreams")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is simulated, and where.
+    """Which slots are simulated, and where.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ class Options:
 
     @property
     def address(self) -> str:
-        """Where the slots are reached, as EPICS_CA_ADDR_LIST has it."""
+        """The address of the slots, in the format of EPICS_CA_ADDR_LIST."""
         return f"{LOOPBACK}:{self.port}"
 
     def seed_of(self, slot: str) -> int:
-        """The seed of a slot's population."""
+        """Return the seed of a slot's detectors."""
         return self.seed * 100 + SlotId.parse(slot).slot

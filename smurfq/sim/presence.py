@@ -1,4 +1,4 @@
-"""The simulator's word on itself, `<folder>/status.json`: its process, where it serves which slots, their faults.
+"""Writes the simulator's state to `<folder>/status.json`: its process, address, slots and faults.
 
 `smurfq up` waits for it, and `smurfq sim fault` reads back what is in force.
 """
@@ -19,7 +19,7 @@ _NAME: Final = "status.json"
 
 
 def tell(options: Options, faults: Mapping[str, Faults], told: str) -> str:
-    """The word that holds now, written unless it is the one already ``told``."""
+    """Return the present state; write it unless it equals ``told``."""
     state = {
         "simulated": True,
         "pid": os.getpid(),
@@ -37,7 +37,7 @@ def tell(options: Options, faults: Mapping[str, Faults], told: str) -> str:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """What the simulator of a folder last told; None where it told nothing, or is not there any more."""
+    """Return the state that a folder's simulator last wrote; None if there is none or its process has ended."""
     try:
         found: dict[str, Any] = json.loads((folder / _NAME).read_text())
     except (OSError, ValueError):
@@ -47,5 +47,5 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def forget(folder: Path) -> None:
-    """Take the word back: the simulator ends."""
+    """Remove the state file when the simulator ends."""
     (folder / _NAME).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A slot's streamer in a process of its own: ``python -m smurfq.sim.recorder``.
+"""Runs a slot's streamer in a separate process: ``python -m smurfq.sim.recorder``.
 
 Compressing a frame of a full slot holds the interpreter for a tenth of a second and more. In the process of the
 Channel Access server, every register would wait for that, and a bias would come into the stream too late. The process
@@ -30,7 +30,7 @@ _ENDS_WITHIN_S: Final = 10.0
 
 
 class Recorder:
-    """A slot's `Streamer`, reached from another process; what is asked of it is done in order.
+    """A proxy for a slot's `Streamer` in another process, which executes requests in order.
 
     Nothing blocks: `open` and `close` return futures, which raise what the streamer raises. ``session_id`` and
     ``filepath`` are the streamer's; ``dropped`` counts the samples that came faster than they could be written.
@@ -50,16 +50,16 @@ class Recorder:
         self.filepath = ""
 
     def start(self) -> Future[None]:
-        """Start the process, which takes a second; otherwise the first session does, and waits for it."""
+        """Start the process ahead, which takes a second; otherwise the first session starts it and waits."""
         return self._requests.submit(self._ask, "ready")
 
     def open(self, now: float, status: Mapping[str, Plain], options: StreamOptions = BY_DEFAULT) -> Future[int]:
-        """Begin a session; its id comes once the file is there."""
+        """Begin a session; its id is available when the file exists."""
         self.dropped = 0
         return self._requests.submit(self._open, now, dict(status), options)
 
     def write(self, samples: Samples) -> None:
-        """Take samples in; an error is told by `close`."""
+        """Add samples; `close` reports an error."""
         with self._lock:
             if self._backlog > _BACKLOG_BYTES:
                 self.dropped += samples.size
@@ -68,15 +68,15 @@ class Recorder:
         self._requests.submit(self._write, samples)
 
     def update(self, now: float, status: Mapping[str, Plain]) -> None:
-        """Note what has changed in the slot's status; an error is told by `close`."""
+        """Record the changes of the slot's status; `close` reports an error."""
         self._requests.submit(self._noting_failure, "update", now, dict(status))
 
     def close(self, now: float) -> Future[None]:
-        """End the session, if one is open; done once its files are complete."""
+        """End the session, if one is open; done when its files are complete."""
         return self._requests.submit(self._close, now)
 
     def stop(self) -> None:
-        """End the process, with its session completed; blocks until it has ended."""
+        """Complete the session and end the process; block until it has ended."""
         self._requests.shutdown()
         if self._connection is not None:
             self._connection.close()
@@ -155,7 +155,7 @@ def _reaped(process: subprocess.Popen[bytes]) -> int:
 
 
 def serve(connection: Connection[Any, Any], folder: Path, stream_id: str, crate: int, slot: int) -> None:
-    """Do what is asked, until nobody can ask any more."""
+    """Execute requests until the other process closes its end."""
     from smurfq.sim.streamer import Streamer  # noqa: PLC0415 - the server's process needs no so3g
 
     streamer = Streamer(folder, stream_id, crate=crate, slot=slot)
@@ -179,7 +179,7 @@ def serve(connection: Connection[Any, Any], folder: Path, stream_id: str, crate:
 
 
 def main() -> None:
-    """Serve the process that has started this one."""
+    """Serve the process that started this one."""
     for ignored in (signal.SIGINT, signal.SIGTERM):  # they reach the server too, and its end is this one's
         signal.signal(ignored, signal.SIG_IGN)
     descriptor, folder, stream_id, crate, slot = sys.argv[1:]

@@ -1,4 +1,4 @@
-"""The registers of a simulated slot: name, type, size, unit, limits and first value of each.
+"""Defines the registers of a simulated slot: name, type, size, unit, limits and initial value.
 
 Names are the suffixes behind ``smurf_server_s<slot>:``. Waveforms and texts are answered at their full size, padded
 with zeros, as rogue does and as pyepics needs: it asks only for as many elements as it last saw.
@@ -63,7 +63,7 @@ _CHANNEL_BITS: Final = 9
 
 @dataclass(frozen=True)
 class Register:
-    """A register: what it holds, how much of it, in which unit and between which limits.
+    """A register: its type, size, unit and limits.
 
     One that is ``exact`` is answered at the length that was put last; all others are padded to their size.
     """
@@ -78,11 +78,11 @@ class Register:
     exact: bool = False
 
     def first(self) -> Value:
-        """The value at power-up."""
+        """Return the value at power-up."""
         return self.value_of(self.initial)
 
     def value_of(self, given: object) -> Value:
-        """``given`` as this register holds it: a number, a text, or an array padded with zeros.
+        """Return ``given`` as this register stores it: a number, a text, or an array padded with zeros.
 
         Raises
         ------
@@ -116,7 +116,7 @@ def _padded(numbers: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
 
 
 def register_table(crate: int, slot: int) -> Mapping[str, Register]:
-    """All registers of a slot but those of its radio side, by name."""
+    """Return all registers of a slot except those of its radio side, by name."""
     found = [
         *_card(crate, slot),
         *_rtm(),
@@ -129,32 +129,32 @@ def register_table(crate: int, slot: int) -> Mapping[str, Register]:
 
 
 def dac_register(number: int) -> str:
-    """The register of one slow DAC (1 to 32)."""
+    """Return the register of one slow DAC (1 to 32)."""
     return f"{DAC_DATA}[{number}]"
 
 
 def band_register(band: int, name: str) -> str:
-    """A register of a band."""
+    """Return a register of a band."""
     return f"{APP}SysgenCryo:Base[{band}]:{name}"
 
 
 def band_center_mhz(band: int) -> float:
-    """The centre of a band."""
+    """Return the centre of a band."""
     return 4250.0 + 500.0 * band
 
 
 def sub_band_of(channel: int) -> int:
-    """The sub-band of a channel, by rising frequency: the bits of the channel's number reversed."""
+    """Return a channel's sub-band, by rising frequency: the bits of the channel's number reversed."""
     return sum((channel >> bit & 1) << (_CHANNEL_BITS - 1 - bit) for bit in range(_CHANNEL_BITS))
 
 
 def sub_band_mhz(channel: int) -> float:
-    """The centre of a channel's sub-band, in MHz from its band's centre."""
+    """Return the centre of a channel's sub-band, in MHz from its band's centre."""
     return round((sub_band_of(channel) + 1 - CHANNELS_PER_BAND // 2) * _SUB_BAND_MHZ, 6)
 
 
 def unknown_register(name: str) -> Register:
-    """What stands for a register that this table lacks: it stores what is put."""
+    """Return a register for a name that is not in this table; it stores any value that is put."""
     if name.endswith("Array"):
         return Register(name, "float", size=CHANNELS_PER_BAND)
     return Register(name, "int")

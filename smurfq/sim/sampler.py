@@ -1,4 +1,4 @@
-"""What a stream carries of the sensors' currents: filtered, decimated, noisy, in counts of the phase.
+"""Converts the sensors' currents to the samples of a stream: filters, decimates, adds noise, in counts of the phase.
 
 Owns the state that lives from one stretch of a stream to the next (filter, noise, whole turns taken off).
 """
@@ -68,17 +68,17 @@ class Sampler:
         self._rezero = True
 
     def reset_filter(self) -> None:
-        """Let the filter start from rest at the present currents."""
+        """Reset the filter to rest at the present currents."""
         self._decimator.rest()
 
     def rezero(self) -> None:
-        """Take whole turns off each row, so that its next sample is within half a turn of zero."""
+        """Remove whole turns from each row, so that its next sample is within half a turn of zero."""
         self._rezero = True
 
     def sample(
         self, first_frame: int, currents: Currents, responsivity: Floats
     ) -> tuple[npt.NDArray[np.int64], Counts]:
-        """The frames kept, ``(n_samples,)``, and their counts, ``(n_rows, n_samples)``."""
+        """Return the frames kept, ``(n_samples,)``, and their counts, ``(n_rows, n_samples)``."""
         factor = self.processing.factor
         kept = np.arange(-first_frame % factor, currents.n_frames, factor)
         frames = first_frame + kept
@@ -95,7 +95,7 @@ class Sampler:
         return frames, self._unwrap(np.rint(counts).astype(np.int32))
 
     def _slow(self, times_s: Floats, steady: Floats, responsivity: Floats) -> Floats32:
-        """Counts of all that is straight between the knots of the drifts: what rests, 1/f and the common mode."""
+        """Return the counts of everything that is linear between the knots: constant currents, 1/f, common mode."""
         gain = self.processing.gain_at_rest
         own, weights = self._drift.knots(times_s)
         common, _ = self._common.knots(times_s)
@@ -111,11 +111,11 @@ class Sampler:
         return counts
 
     def _of_rows(self, values: Floats) -> Floats:
-        """A value of each detector, by row; 0 for rows without one."""
+        """Return a value of each detector, by row; 0 for rows without a detector."""
         return np.where(self._detector >= 0, values[self._detector], 0.0)
 
     def _rows_with(self, index: Index) -> tuple[Index, Index]:
-        """The rows that read one of these detectors, and which one."""
+        """Return the rows that read one of these detectors, and which detector each reads."""
         place = np.full(self._n_detectors + 1, -1)
         place[index] = np.arange(index.size)
         of_row = place[self._detector]  # a row without a detector looks at the last place, where none is
@@ -124,14 +124,14 @@ class Sampler:
 
 
 def rows_of(detectors: Detectors, mask: npt.NDArray[np.int64]) -> Index:
-    """Which detector each channel of a mask (band * 512 + channel) reads; -1 where there is none."""
+    """Return the detector that each channel of a mask (band * 512 + channel) reads; -1 for none."""
     known = detectors.absolute_channel
     place = np.searchsorted(known, mask).clip(max=known.size - 1)
     return np.where(known[place] == mask, place, -1)
 
 
 class _WhiteNoise:
-    """White noise of a readout as it is behind filter and decimation, in counts."""
+    """White noise of a readout after filter and decimation, in counts."""
 
     def __init__(self, level: Floats, processing: Processing, rng: np.random.Generator) -> None:
         gain = processing.gain if processing.filters else processing.gain_at_rest
@@ -145,7 +145,7 @@ class _WhiteNoise:
         self._state = np.zeros((level.size, max(self._b.size, self._a.size) - 1), np.float32)
 
     def draw(self, n_frames: int, kept: Index) -> Floats32:
-        """The noise of the frames kept, ``(n_rows, n_kept)``."""
+        """Return the noise of the frames kept, ``(n_rows, n_kept)``."""
         n_draws = n_frames if self._every_frame else kept.size
         noise = self._rng.standard_normal((self._rms.size, n_draws), dtype=np.float32)
         noise *= self._rms

@@ -1,4 +1,4 @@
-"""What one stretch of a stream holds: counts of every channel, the biases, and the header that each sample carries."""
+"""Defines consecutive samples of a stream: counts of every channel, biases, and the header of each sample."""
 
 from __future__ import annotations
 
@@ -74,22 +74,22 @@ class Samples:
 
     @property
     def size(self) -> int:
-        """How many samples of each channel there are."""
+        """Number of samples of each channel."""
         return int(self.time_ns.size)
 
     @property
     def num_channels(self) -> int:
-        """How many channels there are."""
+        """Number of channels."""
         return int(self.counts.shape[0])
 
     def bias_lines(self) -> Int32:
-        """The biases of all 16 lines of the header, shape (16, n); lines that the slot lacks are 0."""
+        """Return the biases of the header's 16 lines, shape (16, n); 0 for lines that the slot does not have."""
         lines = np.zeros((NUM_BIAS_LINES, self.size), np.int32)
         lines[: len(self.tes_biases)] = self.tes_biases
         return lines
 
     def primary(self, *, high_precision: bool) -> Int64:
-        """The header of every sample, rows as in `PRIMARY_NAMES`, shape (9, n).
+        """Return the header of every sample, with rows as in `PRIMARY_NAMES`, shape (9, n).
 
         With ``high_precision`` the timing system's counters run; without they are 0, and readers fit the time
         to ``FrameCounter``.
@@ -104,7 +104,7 @@ class Samples:
 
 
 def timing_counters(time_ns: Int64) -> tuple[Int64, Int64]:
-    """Counter0 and Counter2 of the timing system at these times.
+    """Return Counter0 and Counter2 of the timing system at these times.
 
     Counter0 counts 480 kHz and starts anew each second; Counter2 holds seconds since 1990 in its upper 32 bits
     and nanoseconds in its lower.
@@ -114,7 +114,7 @@ def timing_counters(time_ns: Int64) -> tuple[Int64, Int64]:
 
 
 def joined(parts: Sequence[Samples]) -> Samples:
-    """Stretches of one stream as one; all have the same channels and bias lines."""
+    """Concatenate consecutive samples of one stream; all have the same channels and bias lines."""
     if len(parts) == 1:
         return parts[0]
     names = [field.name for field in fields(Samples)]

@@ -1,4 +1,4 @@
-"""The simulator's process: its slots served over Channel Access, its faults followed, its state told in a file."""
+"""Runs the simulator's process: serves its slots by Channel Access, applies faults, writes its state to a file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Prepared:
 
 
 def prepare(options: Options) -> dict[str, Prepared]:
-    """Every slot, with its truth, configuration and tune written."""
+    """Return every slot, after writing its true values, configuration and tune."""
     write_site(options.folders, options.slots)
     return {slot: _prepare(options, slot) for slot in options.slots}
 
@@ -139,7 +139,7 @@ async def _look(
     running: asyncio.Task[None],
     ended: asyncio.Event,
 ) -> None:
-    """Follow the file of faults and tell the state, until the server ends or is told to."""
+    """Apply the file of faults and write the state until the server ends or is asked to end."""
     asked: float | None = -1.0
     told = ""
     while not ended.is_set() and not running.done():

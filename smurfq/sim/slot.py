@@ -1,4 +1,4 @@
-"""One simulated slot: its registers, and what follows when one is put.
+"""Models one simulated slot: its registers, and the effects of puts.
 
 It knows of no socket and reads no clock but the one it is given. Puts come from one thread; the stream, which has a
 thread of its own, changes the registers of its session through `SimSlot.note`.
@@ -40,7 +40,7 @@ OnChange = Callable[[Iterable[str]], None]
 
 
 class Stream(Protocol):
-    """What a slot's registers tell its stream."""
+    """The interface of a stream for its slot's registers."""
 
     def open(self, now: float) -> None:
         """Begin a session; it has an id when this returns."""
@@ -51,19 +51,19 @@ class Stream(Protocol):
         ...
 
     def enable(self, enabled: bool, now: float) -> None:
-        """Let samples flow, or stop them."""
+        """Start or stop the samples."""
         ...
 
     def reset_unwrapper(self) -> None:
-        """Bring every channel's phase back to the turn around zero."""
+        """Unwrap every channel's phase so that it is within half a turn of zero."""
         ...
 
     def reset_filter(self) -> None:
-        """Let the filter begin anew."""
+        """Reset the filter."""
         ...
 
     def turns(self) -> Floats:
-        """The detectors' currents in units of phi_0, with the signs of their phases."""
+        """Return the detectors' currents in units of phi_0, with the signs of their phases."""
         ...
 
 
@@ -126,7 +126,7 @@ class SimSlot:
         return self.faults.answers(name)
 
     def register(self, name: str) -> Register:
-        """The register of this name; one that no table knows stores what it is given."""
+        """Return the register of this name; a register that is in no table stores any value."""
         element = radio.element_of(name) if name not in self._table else None
         if element is not None:
             array = self._table[element[0]]
@@ -139,31 +139,31 @@ class SimSlot:
         return self._table[name]
 
     def value(self, name: str) -> Value:
-        """What a register holds."""
+        """Return the value of a register."""
         if name in self._elements:
             array, place = self._elements[name]
             return self._array(array)[place].item()  # type: ignore[no-any-return]
         return self._values[name]
 
     def watched(self, name: str) -> None:
-        """Note that a client has begun to watch a register."""
+        """Record that a client has subscribed to a register."""
         self.radio.watched(name)
 
     def turns(self) -> Floats:
-        """The detectors' currents in units of phi_0, with the signs of their phases; empty without detectors."""
+        """Return the detectors' currents in units of phi_0, with the signs of their phases; empty without detectors."""
         return np.zeros(0) if self.stream is None else self.stream.turns()
 
     def amplifier_loss_db(self, band: int) -> float:
-        """What the amplifiers of a band lack of their gain."""
+        """Return the missing gain of a band's amplifiers."""
         self._card.stuck = self.faults.stuck_amplifiers
         return self._card.amplifier_loss_db(band // radio.BANDS_PER_BAY)
 
     def values(self) -> Mapping[str, Value]:
-        """What all registers hold now."""
+        """Return the present values of all registers."""
         return dict(self._values)
 
     async def put(self, name: str, value: Any) -> None:
-        """Put a value into a register; returns when all that follows of it is done.
+        """Put a value into a register; return when all effects of it are complete.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class SimSlot:
             await asyncio.get_running_loop().run_in_executor(None, self._open)
 
     def store(self, name: str, value: Any) -> None:
-        """As ``put``, but for the opening of a stream."""
+        """Put a value as ``put`` does, except for the opening of a stream."""
         held = self.register(name).value_of(value)
         if name in self._elements:
             array, place = self._elements[name]
@@ -192,20 +192,20 @@ class SimSlot:
             handler(value, self._clock())
 
     def note(self, **changed: Value) -> None:
-        """Change registers of the stream's session, by their last names, and tell those who watch."""
+        """Change registers of the stream's session, by their last names, and notify subscribers."""
         self.change({r.STREAM + f"SOFileWriter:{name}": value for name, value in changed.items()})
 
     def change(self, changes: Mapping[str, Value]) -> None:
-        """Change registers that were not put, and tell those who watch."""
+        """Change registers that were not put, and notify subscribers."""
         self.keep(changes)
         self._on_change(list(changes))
 
     def keep(self, changes: Mapping[str, Value]) -> None:
-        """Change registers and tell nobody."""
+        """Change registers without notifying subscribers."""
         self._values.update(changes)
 
     def show(self, names: Iterable[str]) -> None:
-        """Tell those who watch registers what they hold, changed or not."""
+        """Notify subscribers of the values of registers, changed or not."""
         self._on_change(list(names))
 
     def _open(self) -> None:

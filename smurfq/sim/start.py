@@ -1,4 +1,4 @@
-"""The registers of a slot that was set up: amplifiers biased, tones on, delays known, the flux ramp running."""
+"""Sets a slot's registers to the state after a setup: amplifiers, tones, delays and flux ramp."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from smurfq.sim.wiring import FLUX_RAMP_HZ, TURNS_PER_RAMP
 
 
 def set_up(tones: Tones, bands: Sequence[BandModel]) -> Iterator[tuple[str, Value]]:
-    """What is put into which register, in order, to set up a slot for these tones."""
+    """Return the registers and values, in order, that set up a slot with these tones."""
     for band in range(r.NUM_BANDS):
         yield r.band_register(band, "CryoChannels:amplitudeScaleArray"), tones.power[band]
         on = (tones.power[band] > 0).astype(np.int32)

@@ -1,4 +1,4 @@
-"""The status that a stream's first frame carries, made of the slot's registers.
+"""Builds the status in the first frame of a stream from the slot's registers.
 
 Names are rogue's, dots for colons; arrays are texts of lists, as rogue writes them and sotodlib reads them. What is
 in it follows smurf-streamer's ``meta_registers.yaml``.
@@ -78,7 +78,7 @@ STREAMED: Final = frozenset(
 
 
 def stream_status(registers: Mapping[str, Value]) -> dict[str, int | float | str]:
-    """The status of a slot whose registers hold these values; registers that no status has are left out.
+    """Return the status of a slot with these register values; registers without a place in a status are left out.
 
     The mask is cut to its channels and the filter to its order: registers are padded, a status is not.
 

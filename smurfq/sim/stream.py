@@ -1,4 +1,4 @@
-"""A slot's stream: biases and detectors followed frame by frame, and written while a session is open.
+"""Drives a slot's stream: computes biases and detectors frame by frame and writes them while a session is open.
 
 It is some hundredths of a second behind the clock, so that every put of a bias is known by the time its frame is
 made: a bias put at T shows in the samples of T and later, as the analyses of sodetlib require.
@@ -47,7 +47,7 @@ _CLOSES_WITHIN_S: Final = 60.0
 
 
 class SlotStream:
-    """What a slot streams.
+    """The stream of a slot.
 
     `tick` is called by one thread; the other methods by the slot's. What they ask for happens at its frame.
     """
@@ -82,7 +82,7 @@ class SlotStream:
         self._readout: Readout | None = None
 
     def open(self, now: float) -> None:
-        """Begin a session, which has an id when this returns."""
+        """Begin a session; it has an id when this returns."""
         if self.recorder.session_id:
             return
         self._slot.radio.readout()  # made here, so that the stream need not wait for it
@@ -102,27 +102,27 @@ class SlotStream:
         self._slot.note(session_id=session_id, filepath=self.recorder.filepath)
 
     def close(self) -> None:
-        """End the session once all frames until now are written."""
+        """End the session when all frames until now are written."""
         self._at(time.time(), self._finish)
 
     def enable(self, enabled: bool, now: float) -> None:
-        """Let samples flow, or stop them."""
+        """Start or stop the samples."""
         self._at(now, lambda: self._set_enabled(enabled))
 
     def reset_unwrapper(self) -> None:
-        """Bring every channel's phase back to the turn around zero."""
+        """Unwrap every channel's phase so that it is within half a turn of zero."""
         self._at(time.time(), lambda: self._to_sampler(Sampler.rezero))
 
     def reset_filter(self) -> None:
-        """Let the filter begin anew."""
+        """Reset the filter."""
         self._at(time.time(), lambda: self._to_sampler(Sampler.reset_filter))
 
     def turns(self) -> Floats:
-        """The detectors' currents in units of phi_0, with the signs of their phases."""
+        """Return the detectors' currents in units of phi_0, with the signs of their phases."""
         return self._model.turns()
 
     def tick(self, now: float) -> None:
-        """Make all frames until a moment before ``now``, and do what was asked for meanwhile."""
+        """Make all frames until shortly before ``now``, and execute the pending requests."""
         end = self._frame(now - _BEHIND_S)
         while True:
             with self._lock:
@@ -211,7 +211,7 @@ class SlotStream:
         )
 
     def _present_sampler(self) -> Sampler:
-        """The sampler that the registers ask for: made anew where they have changed."""
+        """Return the sampler for the present registers; create a new one if they have changed."""
         mask = self._slot.value(r.MASK)
         made_of = (
             mask if isinstance(mask, int) else id(mask),
@@ -270,6 +270,6 @@ class StreamThread(threading.Thread):
         self._stream.stop(time.time())
 
     def end(self) -> None:
-        """End, with the files complete."""
+        """Stop the thread after the files are complete."""
         self._ended.set()
         self.join()

@@ -1,4 +1,4 @@
-"""How a session of a stream is written."""
+"""Defines the options for writing a session of a stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Plain = int | float | str  # what a status may hold
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """How a session is written.
+    """Options for writing a session.
 
     Parameters
     ----------

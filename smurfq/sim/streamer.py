@@ -1,4 +1,4 @@
-"""The g3 files of a slot's streams: sessions, frames, rotation.
+"""Writes the g3 files of a slot's streams: sessions, frames, rotation.
 
 A session's files are ``<folder>/<first 5 digits of the id>/<stream id>/<id>_<number>.g3``. The first begins with the
 session's start and the slot's whole status, the last ends with its end; those between hold nothing but data, as the
@@ -70,7 +70,7 @@ class Streamer:
         return session_id
 
     def write(self, samples: Samples) -> None:
-        """Take samples in; every `StreamOptions.agg_time_s` of them become a frame.
+        """Add samples; every `StreamOptions.agg_time_s` of them become a frame.
 
         A frame holds one set of channels: what was taken in with another set becomes a frame before.
 
@@ -91,7 +91,7 @@ class Streamer:
             self._flush()
 
     def update(self, now: float, status: Mapping[str, Plain]) -> None:
-        """Note what has changed in the slot's status, if anything has.
+        """Record the changes of the slot's status, if there are any.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What a site with simulated slots is made of: folders below its state folder, and the variables of its processes."""
+"""Defines the folders and environment variables of a site with simulated slots."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from smurfq.sim.options import Folders, Options
 
 
 def folder_of(settings: Settings) -> Path:
-    """Where a site's simulator keeps all that is its own."""
+    """Return the folder of a site's simulator."""
     return settings.state_dir.absolute() / "sim"
 
 
 def options_of(settings: Settings, slots: Sequence[str], folder: Path | None = None) -> Options:
-    """What the simulator of a site serves; ``folder`` in place of the site's own.
+    """Return the options of a site's simulator; ``folder`` replaces the site's own.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def options_of(settings: Settings, slots: Sequence[str], folder: Path | None = N
 
 
 def client_variables(options: Options) -> dict[str, str]:
-    """The variables by which pysmurf, sodetlib and any client of Channel Access find the simulated slots."""
+    """Return the variables with which pysmurf, sodetlib and Channel Access clients find the simulated slots."""
     return {
         "EPICS_CA_ADDR_LIST": options.address,
         "EPICS_CA_AUTO_ADDR_LIST": "NO",
@@ -47,7 +47,7 @@ def client_variables(options: Options) -> dict[str, str]:
 
 
 def site_variables(options: Options) -> dict[str, str]:
-    """The variables of all processes of a site whose slots are simulated; they win over what was set for a card."""
+    """Return the variables of all processes of a simulated site; they override those of a real card."""
     return {
         **client_variables(options),
         "SMURFQ_SIMULATED": "true",

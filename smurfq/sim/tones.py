@@ -1,4 +1,4 @@
-"""The tones that a slot starts with: those that a setup has left, or none."""
+"""Generates the tones with which a slot starts: those of a setup, or none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from smurfq.sim.registers import CHANNELS_PER_BAND, NUM_BANDS, band_center_mhz, 
 from smurfq.sim.wiring import FLUX_RAMP_HZ
 
 Scans = Mapping[tuple[int, int], tuple[Floats, Complex]]
-"""What a setup has swept of each resonator, by (band, channel): frequencies (MHz) and the transmission there."""
+"""The sweep of each resonator by a setup, by (band, channel): frequencies (MHz) and transmission."""
 
 _ETA_STEP_MHZ: Final = 0.005
 _SWEPT_MHZ: Final = np.arange(-0.3, 0.3, 0.002)  # around a resonator, as pysmurf's setup_notches does
@@ -37,18 +37,18 @@ class Tones:
     eta: Complex
 
     def frequency_mhz(self, band: int, channel: int) -> float:
-        """The frequency of a channel's tone."""
+        """Return the frequency of a channel's tone."""
         return band_center_mhz(band) + sub_band_mhz(channel) + float(self.center_mhz[band, channel])
 
 
 def no_tones() -> Tones:
-    """The tones of a card that was just powered."""
+    """Return the tones of a card that was just powered on."""
     shape = (NUM_BANDS, CHANNELS_PER_BAND)
     return Tones(np.zeros(shape, np.int32), np.zeros(shape), np.zeros(shape, np.complex128))
 
 
 def tuned(models: Sequence[BandModel], detectors: Detectors) -> Tones:
-    """The tones of a tuned slot: one on the resonator of each detector, where a setup would have put it."""
+    """Return the tones of a tuned slot: one on each detector's resonator, where a setup would have put it."""
     tones = no_tones()
     tones.power[detectors.band, detectors.channel] = TONE_POWER
     still = np.zeros(len(detectors))
@@ -64,7 +64,7 @@ def tuned(models: Sequence[BandModel], detectors: Detectors) -> Tones:
 
 
 def scans_of(models: Sequence[BandModel], tones: Tones, detectors: Detectors) -> Scans:
-    """What a setup would have swept of the resonators that have a tone."""
+    """Return the sweeps that a setup would have made of the resonators with a tone."""
     found = {}
     for model in models:
         band, center_mhz = model.band, tones.center_mhz[model.band]

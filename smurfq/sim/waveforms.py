@@ -1,4 +1,4 @@
-"""What stands on the slow DACs at any time: values put, and tables played on top of them."""
+"""Computes the values of the slow DACs over time from the values put and the tables that are played."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BIT_V: Final = 20.0 / 2**20
 
 @dataclass(frozen=True)
 class Playback:
-    """Two tables played over and over, each on a DAC (1 to 32; 0: none), from ``started_at`` on."""
+    """Two tables that are played repeatedly, each on a DAC (1 to 32; 0: none), starting at ``started_at``."""
 
     enabled: int
     dacs: tuple[int, int]
@@ -31,11 +31,11 @@ class Playback:
 
     @property
     def period_s(self) -> float:
-        """How long a table lasts, in seconds."""
+        """Duration of a table, in seconds."""
         return TABLE_SIZE * max(1, self.timer_size) * TICK_S
 
     def on(self, values: Bits, times: Seconds) -> Bits:
-        """``values`` (32, n) with what is played at ``times`` (n) in its place."""
+        """Return ``values`` (32, n) with the values that are played at ``times`` (n) inserted."""
         entry = ((times - self.started_at) / (max(1, self.timer_size) * TICK_S)).astype(np.int64) % TABLE_SIZE
         played = values.copy()
         for table, dac in enumerate(self.dacs):
@@ -46,7 +46,7 @@ class Playback:
 
 @dataclass(frozen=True)
 class BiasState:
-    """All that biases the detectors from a time on: the DACs, the relays and what is played."""
+    """The state of DACs, relays and tables from a time on, which determines the biases."""
 
     since: float
     dacs: Bits
@@ -54,32 +54,32 @@ class BiasState:
     playback: Playback | None
 
     def dacs_at(self, times: Seconds) -> Bits:
-        """The 32 DACs at ``times`` (n), shape (32, n)."""
+        """Return the values of the 32 DACs at ``times`` (n), shape (32, n)."""
         held = np.repeat(self.dacs[:, None], times.size, axis=1)
         return held if self.playback is None else self.playback.on(held, times)
 
 
 @dataclass(frozen=True)
 class Biases:
-    """Bias groups over time: bits as a stream's header tells them, (12, n), and the relay word, (n)."""
+    """The bias groups over time: bits as in a stream's header, (12, n), and the relay word, (n)."""
 
     bits: Bits
     relays: Bits
 
     @property
     def volts(self) -> npt.NDArray[np.float64]:
-        """The bias voltages, (12, n), as pysmurf counts them: between the two DACs of a group."""
+        """Bias voltages, (12, n), by pysmurf's convention: between the two DACs of a group."""
         return self.bits.astype(np.float64) * (2 * BIT_V)
 
     @property
     def high_current(self) -> npt.NDArray[np.bool_]:
-        """Where a group is in high-current mode, (12, n)."""
+        """Whether each group is in high-current mode, (12, n)."""
         groups = np.arange(NUM_BIAS_GROUPS)[:, None]
         return (self.relays[None, :] >> groups & 1).astype(bool)
 
 
 def biases_at(states: Sequence[BiasState], times: Seconds) -> Biases:
-    """The biases at ``times`` (n, rising) by ``states`` in order of time; before the first, the first holds."""
+    """Return the biases at ``times`` (n, rising) from ``states`` in order of time; the first also holds earlier."""
     starts = np.array([state.since for state in states])
     index = np.clip(np.searchsorted(starts, times, side="right") - 1, 0, None)
     bits = np.empty((NUM_BIAS_GROUPS, times.size), np.int64)
@@ -93,12 +93,12 @@ def biases_at(states: Sequence[BiasState], times: Seconds) -> Biases:
 
 
 def group_bits(dacs: Bits) -> Bits:
-    """Half of the difference of the two DACs of each bias group (group g has DACs 2g+1 and 2g+2)."""
+    """Return half of the difference of the two DACs of each bias group (group g has DACs 2g+1 and 2g+2)."""
     pairs = 2 * NUM_BIAS_GROUPS
     difference: Bits = dacs[0:pairs:2] - dacs[1:pairs:2]
     return difference // 2
 
 
 def no_bias(since: float) -> BiasState:
-    """The state at power-up."""
+    """Return the state at power-up."""
     return BiasState(since, np.zeros(NUM_DACS, np.int64), 0, None)

@@ -1,4 +1,4 @@
-"""How a simulated card is wired: what pysmurf's configuration says of it, and what its model therefore does.
+"""Defines the wiring of a simulated card, for pysmurf's configuration and for the model.
 
 Below the model and the configuration files, so that both take it from here.
 """

@@ -1,8 +1,7 @@
-"""A site on one machine: Valkey, the bridge, a worker a slot and Flower, in one terminal or detached.
+"""Runs a site on one machine: Valkey, bridge, workers and Flower, in a terminal or in the background.
 
-``services`` says what belongs to a site and when each is ready; ``child`` is one process of it, ``watched``
-starts it anew when it dies, ``up`` starts and stops them all in order, ``interrupt`` and ``strays`` see to
-signals and orphans. ``journal`` is the note on disk of what runs, ``detached`` starts and ends a site in the
-background. ``valkey`` keeps the embedded Valkey, ``flower`` starts Flower, ``demo`` shows it all, ``doctor``
-finds what is wrong.
+``services`` defines the processes of a site and when each is ready. ``child`` is one process, ``watched`` restarts it
+when it dies, and ``up`` starts and stops them all in order. ``interrupt`` handles signals, ``orphans`` ends orphans.
+``journal`` stores the running processes on disk, and ``detached`` starts and ends a site in the background. ``valkey``
+runs the embedded Valkey, ``flower`` runs Flower, ``demo`` is the demonstration, and ``doctor`` diagnoses a site.
 """

@@ -1,4 +1,4 @@
-"""One process of a site: started so that it cannot outlive its starter, watched, and ended whole."""
+"""Starts and ends one process of a site, which cannot outlive its parent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Service:
-    """What is to run: its command, where a person finds it, and how to know that it is ready.
+    """A service to run: its command, its address for people, and its readiness check.
 
     ``ready`` is called with the process id; an ``OSError`` or ``RedisError`` of it means no. ``waits_for``
     says in words what it looks for.
@@ -60,12 +60,12 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """How the process ended, as in ``subprocess``; None while it runs, or before the first start."""
+        """The exit code as in ``subprocess``; None while the process runs or before its first start."""
         return self._process.poll() if self._process else None
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -74,7 +74,7 @@ class Child:
         return time.monotonic() - self.started_at
 
     def start(self) -> None:
-        """Start the process, in a session of its own: Ctrl-C in the terminal is not for it."""
+        """Start the process in its own session, so that Ctrl-C in the terminal does not reach it."""
         make_folder(self.log_path.parent)
         _rotate(self.log_path)
         with open_log(self.log_path) as log:
@@ -94,7 +94,7 @@ class Child:
         return {name: value for name, value in os.environ.items() if name not in self.service.withheld}
 
     def ready(self) -> bool:
-        """Whether the service can be used now."""
+        """Return whether the service can be used now."""
         if not self.running or self.pid is None:
             return False
         try:
@@ -108,7 +108,7 @@ class Child:
             self._process.terminate()
 
     def kill(self) -> None:
-        """Kill the process and all that it started."""
+        """Kill the process and all its descendants."""
         if self._process is None:
             return
         family = descendants(self._process.pid) if self.running else []
@@ -120,7 +120,7 @@ class Child:
         self._process.wait()
 
     def log_tail(self) -> list[str]:
-        """The last lines that the process wrote since it was started."""
+        """Return the last lines that the process wrote since it was started."""
         with self.log_path.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self._log_start, size - _TAIL_BYTES))
@@ -128,7 +128,7 @@ class Child:
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """All that a process started, directly or not, and that is still its descendant."""
+    """Return all present descendants of a process."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.Error:
@@ -136,7 +136,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def _ends_with(parent: int) -> Callable[[], None]:
-    """What a child calls before it becomes its command: SIGTERM comes to it when ``parent`` dies."""
+    """Return the function that a child calls before exec, so that it gets SIGTERM when ``parent`` dies."""
 
     def prepare() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

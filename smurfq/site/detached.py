@@ -1,4 +1,4 @@
-"""A site in the background: started by a process that goes away, ended by another."""
+"""Starts a site in the background, and ends it from another process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HARDER_S = 20.0
 
 
 def start(settings: Settings, environ: Mapping[str, str], arguments: Sequence[str], say: Say) -> Journal:
-    """The journal of a site now up in the background, brought up by ``smurfq up`` with ``arguments``.
+    """Start a site in the background by ``smurfq up`` with ``arguments``; return its journal.
 
     ``environ`` is what ``settings`` were read from.
 
@@ -56,7 +56,7 @@ def start(settings: Settings, environ: Mapping[str, str], arguments: Sequence[st
 
 
 def end(settings: Settings, say: Say) -> bool:
-    """End the site that is up here, and wait until all its processes are gone; false if none was up.
+    """End the site that runs here and wait until all its processes have ended; return false if none ran.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Flower on smurfq's application: behind a login, on loopback unless told otherwise, its dangerous doors closed."""
+"""Runs Flower with a login, on loopback by default, and without the requests that would break guarantees."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TASKS_KEPT = 10_000  # 8 kB and 30 us a page each; of Flower's own 100,000, 800
 
 
 def password_path(settings: Settings) -> Path:
-    """Where the login's password is kept that smurfq made itself."""
+    """Return the file of the generated password."""
     return settings.state_dir.absolute() / "flower-password"
 
 
@@ -47,7 +47,7 @@ def password(settings: Settings) -> str:
 
 
 def login_words(settings: Settings) -> str:
-    """Where a person finds the login, without showing the password."""
+    """Describe where to find the login, without showing the password."""
     if settings.flower.password is not None:
         return f"login {settings.flower.user}, password as set by flower.password"
     return f"login {settings.flower.user}, password in {password_path(settings)}"

@@ -1,4 +1,4 @@
-"""Flower's doors that smurfq closes or guards. Imports Flower, so import it only where Flower is to be started.
+"""Rejects or checks requests to Flower. Imports Flower, so import this module only to start Flower.
 
 Celery's remote control can undo what keeps a card safe: a second pool process, another slot's queue, a pause
 that a restart forgets, a state written over a running operation's. Those doors are closed, and say what to
@@ -30,15 +30,15 @@ CLOSED = {
 
 
 class Closed(BaseApiHandler):  # type: ignore[misc]
-    """A door that is closed, whoever asks."""
+    """A handler that rejects every request."""
 
     def initialize(self, why: str) -> None:
-        """Keep the reason."""
+        """Store the reason."""
         self._why = why
 
     @web.authenticated
     async def post(self) -> None:
-        """Refuse with 403 and the reason."""
+        """Reject the request with 403 and the reason."""
         raise web.HTTPError(403, f"closed by smurfq: {self._why}")
 
 
@@ -73,7 +73,7 @@ def _unusable(error: BaseException) -> web.HTTPError:
 
 
 def add_to(flower: web.Application, url_prefix: str | None) -> None:
-    """Put smurfq's doors in front of Flower's own."""
+    """Add smurfq's handlers before Flower's own."""
     prefix = f"/{url_prefix.strip('/')}" if url_prefix else ""
     doors: list[tuple[str, type[Any], dict[str, str]]] = [
         (prefix + path, Closed, {"why": why}) for path, why in CLOSED.items()

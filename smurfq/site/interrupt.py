@@ -1,4 +1,4 @@
-"""Signals to the process that keeps a site up: counted, and a reason to look at once."""
+"""Counts the signals to the site supervisor, and interrupts its pauses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Interrupts:
         os.close(self._write)
 
     def pause(self, seconds: float) -> bool:
-        """Wait; true if a signal came, which ends it early."""
+        """Wait; return true if a signal ended the wait early."""
         readable, _, _ = select.select([self._read], [], [], seconds)
         return bool(readable) and bool(os.read(self._read, 65536))
 

@@ -1,4 +1,4 @@
-"""The note on disk of a site that is up: its processes, so that `smurfq down` ends those and no others."""
+"""Stores the processes of a running site on disk, so that `smurfq down` ends those and no others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Entry:
 
 @dataclass
 class Journal:
-    """What a site that is up says of itself."""
+    """The state of a running site."""
 
     state: State
     who: ProcessId | None
@@ -53,12 +53,12 @@ class Journal:
 
 
 def journal_path(state_dir: Path) -> Path:
-    """Where a site's journal is."""
+    """Return the file of a site's journal."""
     return state_dir / "up.json"
 
 
 def read(state_dir: Path) -> Journal | None:
-    """The journal of the site that is, or was, up there; None if there is none."""
+    """Return the journal of the site that runs or ran there; None if there is none."""
     try:
         value = json.loads(journal_path(state_dir).read_text())
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def read(state_dir: Path) -> Journal | None:
 
 
 def write(state_dir: Path, journal: Journal) -> None:
-    """Replace the journal, in one step."""
+    """Replace the journal atomically."""
     path = journal_path(state_dir)
     new = path.with_suffix(".new")
     new.write_text(json.dumps(asdict(journal), indent=1) + "\n")
@@ -76,7 +76,7 @@ def write(state_dir: Path, journal: Journal) -> None:
 
 
 def remove(state_dir: Path) -> None:
-    """Remove the journal of a site that is down."""
+    """Remove the journal of a stopped site."""
     journal_path(state_dir).unlink(missing_ok=True)
 
 

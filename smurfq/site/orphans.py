@@ -1,4 +1,4 @@
-"""What dead processes of a site left behind: adopted by the process that keeps it up, and ended with it."""
+"""Ends the orphans of dead processes of a site, which the site supervisor has adopted."""
 
 from __future__ import annotations
 

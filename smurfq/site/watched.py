@@ -1,4 +1,4 @@
-"""A process of a site that is watched: started again when it dies, after a pause that grows up to a bound."""
+"""Watches a process of a site and restarts it when it dies, after a pause that grows up to a limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Say = Callable[[str], None]
 
 
 class Watched:
-    """A child, and how it has fared."""
+    """A child process with its restarts."""
 
     def __init__(self, child: Child) -> None:
         self.child = child
@@ -29,7 +29,7 @@ class Watched:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the service."""
         return self.child.service.name
 
     def start(self) -> None:
@@ -38,7 +38,7 @@ class Watched:
         self.state = "starting"
 
     def look(self, say: Say) -> bool:
-        """Look at the process once, and start it again when it is time; whether something changed."""
+        """Check the process once, and restart it when due; return whether something changed."""
         if self.state == "down":
             if self._start_at is None or time.monotonic() < self._start_at:
                 return False
@@ -53,18 +53,18 @@ class Watched:
         return True
 
     def end(self) -> str:
-        """How its process ended, with the tail of its log."""
+        """Describe how the process ended, with the end of its log."""
         code = self.child.exit_code
         how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
         return self.with_tail(f"{self.name} (process {self.child.pid}) ended {how}")
 
     def with_tail(self, text: str) -> str:
-        """``text``, and below it the last lines of the log."""
+        """Return ``text`` followed by the last lines of the log."""
         lines = [f"    {line}" for line in self.child.log_tail()]
         return "\n".join([f"{text}; log: {self.child.log_path}", *lines])
 
     def entry(self) -> Entry:
-        """The process as the journal has it."""
+        """Return the process as an entry of the journal."""
         return Entry(
             name=self.name,
             where=self.child.service.where,

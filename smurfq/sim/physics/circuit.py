@@ -1,4 +1,4 @@
-"""The bias circuit: from a line's voltage to the current through each sensor."""
+"""Models the bias circuit, from a line's voltage to the current through each sensor."""
 
 from __future__ import annotations
 

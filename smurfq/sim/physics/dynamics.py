@@ -1,4 +1,4 @@
-"""How the sensors move in time: one step of their thermal differential equation."""
+"""Advances the sensors by one step of their thermal differential equation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def change_bias(tes: TesParameters, temperature: Floats, old_a: Floats, new_a: F
 
 
 def _bounded(tes: TesParameters, temperature: Floats) -> Floats:
-    """``temperature`` where a sensor can be: a huge overbias would heat it, and its end cool it, without limit."""
+    """Limit ``temperature``: a huge overbias would heat a sensor, and its end cool it, without limit."""
     bounded: Floats = np.minimum(np.maximum(temperature, 0.5 * tes.t_b), _HOTTEST_K)
     return bounded
 

@@ -1,4 +1,4 @@
-"""Noise: slow drifts of a 1/f spectrum, and what a filter and a decimation make of white noise."""
+"""Generates noise: slow drifts with a 1/f spectrum, and white noise after a filter and decimation."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Drift:
 
 
 def decimated_noise_taps(b: npt.ArrayLike, a: npt.ArrayLike, factor: int) -> Floats:
-    """A filter at the output rate that makes of unit white noise what filter and decimation would.
+    """Return a filter at the output rate that shapes white noise as filter and decimation would.
 
     The spectrum behind the filter, folded by the decimation, is met by a minimum-phase filter, which its logarithm
     gives (A. V. Oppenheim and R. W. Schafer, *Discrete-Time Signal Processing*, chapter on the cepstrum). So noise is

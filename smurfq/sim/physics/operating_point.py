@@ -1,4 +1,4 @@
-"""Where a sensor rests at a bias, and how it answers to small changes there."""
+"""Computes a sensor's operating point at a bias, and its response to small changes there."""
 
 from __future__ import annotations
 

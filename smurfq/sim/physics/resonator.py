@@ -1,4 +1,4 @@
-"""Resonators on a feedline: what a line with many of them lets through.
+"""Computes the transmission of a feedline with many resonators.
 
 A resonator of a microwave multiplexer shunts its line and shows as a notch,
 ``S21 = 1 - (Q/|Q_c|) e^(j phi)/(1 + 2j Q (f - f_r)/f_r)`` with ``1/Q = 1/Q_i + 1/Q_c`` (M. S. Khalil et al., *J. Appl.

@@ -1,4 +1,4 @@
-"""The SQUID that loads a resonator: how flux moves the resonance, and what the flux ramp makes of it.
+"""Models the SQUID that loads a resonator: the shift of the resonance by flux and by the flux ramp.
 
 A dissipationless rf SQUID is an inductance that varies with flux, so the resonance moves as
 ``lambda cos(phi)/(1 + lambda cos(phi))`` (J. A. B. Mates et al., *Appl. Phys. Lett.* 92 (2008) 023514; flux-ramp
@@ -15,7 +15,7 @@ TWO_PI = 2.0 * np.pi
 
 
 def shift(phase: Floats, squid_lambda: Floats, swing: Floats) -> Floats:
-    """How far the flux has moved a resonance from the middle of its range.
+    """Return the shift of a resonance by flux, from the middle of its range.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The transition-edge sensor itself: its resistance, and the heat that it gives to its bath.
+"""Models the transition-edge sensor: its resistance, and the heat that flows to its bath.
 
 Owns the parameters of an array of sensors and what follows from temperature and current alone. How a bias line
 drives them is ``circuit``, how they move in time ``dynamics``.
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TesParameters:
-    """What an array of sensors is made of; each array has the shape ``(n_detectors,)``.
+    """Parameters of an array of sensors; each array has the shape ``(n_detectors,)``.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ def resistance(tes: TesParameters, temperature: Floats, current: Floats | None =
 
 
 def transition_depth(tes: TesParameters, temperature: Floats, current: Floats | None = None) -> Floats:
-    """Where in the transition a sensor is, in widths from its middle (1)."""
+    """Return a sensor's position in the transition, in widths from its middle (1)."""
     depth = (temperature - tes.t_c) / tes.width
     if current is not None:
         depth += np.maximum(np.abs(current) - tes.i_c, 0.0) / tes.i_width

@@ -1,4 +1,4 @@
-"""A tone on a resonator: the frequency error that a card computes of it, and the loop that nulls this error.
+"""Models a tone on a resonator: the frequency error that a card computes, and the loop that nulls this error.
 
 The card multiplies the transmission at its tone by eta, the reciprocal of the transmission's slope, so that the real
 part is the tone's distance from the resonance. With the flux ramp on, the loop follows that distance by a constant and
@@ -60,7 +60,7 @@ class Tones:
 
 @dataclass(frozen=True)
 class Loop:
-    """How the loop is set.
+    """The settings of the loop.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ def _settled(tones: Tones, loop: Loop, n_positions: int) -> tuple[Floats, Floats
 
 
 def followed(coefficients: Floats, loop: Loop, position: Floats) -> Floats:
-    """How far the loop moves each tone (MHz) at positions in a ramp, ``(n, n_positions)``."""
+    """Return how far the loop moves each tone (MHz) at positions in a ramp, ``(n, n_positions)``."""
     moved: Floats = np.clip(coefficients @ loop.basis(position).T, -loop.limit_mhz, loop.limit_mhz)
     return moved
 

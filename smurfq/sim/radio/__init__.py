@@ -1,1 +1,1 @@
-"""The radio side of a simulated slot: resonators, what stands between them and the card, and what the card reads."""
+"""The radio side of a simulated slot: resonators, signal chain, and the card's readings."""

@@ -1,4 +1,4 @@
-"""A band as the card sees it: sweeps, the search for a resonance's bottom, eta, and what its channels are locked to.
+"""Models a band for the card: sweeps, the search for a resonance's minimum, eta, and the locking of channels.
 
 Pure: what the registers say and what the SQUIDs' phases are comes in, what the card would find goes out.
 """
@@ -54,14 +54,14 @@ class BandModel:
     def response(
         self, f_mhz: Floats, settings: BandSettings, power: npt.ArrayLike, turns: Floats, noise: float
     ) -> Complex:
-        """What the card reads at ``f_mhz`` with tones of ``power``, and noise drawn at ``noise`` a quadrature."""
+        """Return the card's reading at ``f_mhz`` with tones of ``power`` and random ``noise`` in each quadrature."""
         gain = np.vectorize(settings.chain.gain, otypes=[np.float64])(power)
         line = settings.chain.turned(f_mhz - self.center_mhz, self.delays)
         read: Complex = gain * line * transmission(f_mhz, self.notches(turns))
         return read if not noise else read + noise * _draw(np.shape(read))
 
     def sweep(self, offsets_mhz: Floats, power: float, settings: BandSettings, turns: Floats) -> Complex:
-        """The response to a sweep of every channel whose row holds anything but zeros; zeros for the others.
+        """Return the response to a sweep of every channel whose row is not all zero; zeros for the others.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class BandModel:
         )
 
     def nearest(self, f_mhz: Floats, turns: Floats) -> Index:
-        """Which of the slot's resonators is the next to each frequency, with its SQUID where it is; -1: none near."""
+        """Return the resonator nearest to each frequency at the present state of its SQUID; -1: none near."""
         if not len(self.resonators):
             return np.full(f_mhz.shape, NOTHING)
         around, found = self._neighbours(f_mhz)
@@ -149,7 +149,7 @@ class BandModel:
         return np.where(away[rows, best] < _REACH_MHZ, self.members[around[rows, best]], NOTHING)
 
     def locked(self, settings: BandSettings, turns: Floats) -> tuple[Index, Index]:
-        """For each of the 512 channels, the slot's resonator that it tracks, and the detector behind; -1: none."""
+        """Return, for each of the 512 channels, the resonator that it tracks and its detector; -1: none."""
         resonator = np.full(CHANNELS_PER_BAND, NOTHING)
         detector = np.full(CHANNELS_PER_BAND, NO_DETECTOR)
         on = settings.on

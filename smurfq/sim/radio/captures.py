@@ -1,4 +1,4 @@
-"""Raw and debug captures: what triggers them, and when they are there.
+"""Triggers raw and debug captures, and publishes their data.
 
 A debug capture is a file, complete when the card's buffers are empty again. A raw capture is two registers, and
 pysmurf waits for the second event of each: it is shown once somebody watches who has not seen the capture before.
@@ -35,7 +35,7 @@ class Captures:
         self._captured: dict[str, int] = {}  # the same, when it last changed
 
     def handlers(self) -> dict[str, Handler]:
-        """What is done when a register is put."""
+        """Return the function that is called when a register is put."""
         return {
             radio.capture_register(bay, name): partial(self._trigger, bay)
             for bay in range(radio.NUM_BAYS)
@@ -43,7 +43,7 @@ class Captures:
         }
 
     def watched(self, name: str) -> None:
-        """Note that somebody has begun to watch a register."""
+        """Record that a client has subscribed to a register."""
         self._watched[name] = self._watched.get(name, 0) + 1
 
     def _trigger(self, bay: int, value: Any, _now: float) -> None:
@@ -102,7 +102,7 @@ class Captures:
         self._captured.update({name: self._watched.get(name, 0) for name in names})
 
     async def _until_watched(self, names: Iterable[str]) -> None:
-        """Return once somebody watches these who has not seen the capture before, or nobody seems to come."""
+        """Wait until there is a new subscription to these registers, or until a timeout."""
         end = time.monotonic() + _WATCHED_WITHIN_S
         while any(self._watched.get(name, 0) == self._captured.get(name, 0) for name in names):
             if time.monotonic() > end:

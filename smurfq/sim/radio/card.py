@@ -1,4 +1,4 @@
-"""What the radio side needs of its slot, and where its work is done.
+"""Defines the slot's interface for the radio side, and the thread that does its work.
 
 Sweeps and captures are computed in a thread of their own, one at a time, so that the server goes on answering.
 """
@@ -27,25 +27,25 @@ Work = Callable[[], Results]
 
 
 class Card(Protocol):
-    """What the radio side needs of its slot."""
+    """The interface of a slot for its radio side."""
 
     id: str
     faults: Faults
 
     def value(self, name: str) -> Value:
-        """What a register holds."""
+        """Return the value of a register."""
         ...
 
     def change(self, changes: Results) -> None:
-        """Change registers and tell those who watch."""
+        """Change registers and notify subscribers."""
         ...
 
     def show(self, names: Iterable[str]) -> None:
-        """Tell those who watch registers what they hold, changed or not."""
+        """Notify subscribers of the values of registers, changed or not."""
         ...
 
     def amplifier_loss_db(self, band: int) -> float:
-        """What the amplifiers of a band lack of their gain."""
+        """Return the missing gain of a band's amplifiers."""
         ...
 
     def turns(self) -> Floats:
@@ -54,7 +54,7 @@ class Card(Protocol):
 
 
 class Bench:
-    """A card with its bands' models: all that a scan or a capture begins with."""
+    """A card with the models of its bands, from which scans and captures start."""
 
     def __init__(self, card: Card, models: Sequence[BandModel], executor: Executor | None) -> None:
         self.card = card
@@ -70,22 +70,22 @@ class Bench:
         return model
 
     def now(self, band: int) -> tuple[BandModel, BandSettings, Floats]:
-        """A band, how it is set, and the detectors' currents (phi_0), all as they are now."""
+        """Return a band, its settings and the detectors' currents (phi_0) at this moment."""
         settings = settings_of(band, self.card.value, self.card.amplifier_loss_db(band))
         return self.model(band), settings, self.card.turns()
 
     def number(self, name: str) -> float:
-        """What a register holds that holds one number."""
+        """Return the value of a register with one number."""
         value = self.card.value(name)
         assert isinstance(value, int | float)
         return value
 
     async def compute(self, work: Work) -> Results:
-        """What ``work`` returns, done in the thread for it."""
+        """Run ``work`` in the work thread and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let ``work`` go on by itself."""
+        """Run ``work`` in the background."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -97,5 +97,5 @@ class Bench:
 
 
 def is_set(value: Any) -> bool:
-    """Whether what was put into a command asks for it."""
+    """Return whether the value that was put into a command requests it."""
     return bool(np.ravel(value)[0])

@@ -1,4 +1,4 @@
-"""What stands between the card and the resonators of a band: attenuators, cables, amplifiers."""
+"""Models the signal chain between the card and the resonators of a band: attenuators, cables, amplifiers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def delays_of(band: int) -> Delays:
 
 @dataclass(frozen=True)
 class Chain:
-    """How a band's chain is set.
+    """The settings of a band's signal chain.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Chain:
         return self.noise() * float(np.sqrt(_FRAMES_IN_A_POINT))
 
     def noise_factor(self, tone_power: float) -> float:
-        """How much noisier a tone is than the usual one behind the usual attenuation."""
+        """Return the noise of a tone relative to the usual tone and attenuation."""
         usual = Chain().noise() / Chain().gain(TONE_POWER)
         return self.noise() / max(self.gain(tone_power), 1e-12) / usual
 
@@ -98,5 +98,5 @@ class Chain:
 
 
 def _factor(gain_db: float) -> float:
-    """The factor of an amplitude that a gain is."""
+    """Convert a gain to a factor of amplitude."""
     return float(10.0 ** (gain_db / 20.0))

@@ -1,4 +1,4 @@
-"""The debug capture: tracked frequency and frequency error of a band's channels, frame by frame, as the card writes it.
+"""Simulates the debug capture: tracked frequency and frequency error of a band's channels in each frame.
 
 The file is two halves of the same size, little-endian, each a word with its length, a word with its number, and the
 samples. A sample is 24 signed bits (full scale: 1.2 MHz), a bit that is set on the first word of a frame, and one that
@@ -49,7 +49,7 @@ def captured(
     channel: int | None = None,
     quadratures: bool = False,
 ) -> Capture:
-    """What a capture of ``n_samples`` would hold.
+    """Return the contents of a capture of ``n_samples``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Raw captures: what the DACs of a band play, and what its ADC reads of it behind the resonators."""
+"""Simulates raw captures: the output of a band's DACs, and its ADC's input behind the resonators."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def played(model: BandModel, settings: BandSettings, n_samples: int, *, noise: b
 
 
 def heard(model: BandModel, settings: BandSettings, turns: Floats, wave: Complex) -> Complex:
-    """What the ADC reads while ``wave`` is played, in counts."""
+    """Return the ADC's samples while ``wave`` is played, in counts."""
     f = np.fft.fftfreq(wave.size, 1.0 / SAMPLES_PER_US)
     inside = np.abs(f) < _BAND_MHZ
     passed = np.zeros(wave.size, np.complex128)

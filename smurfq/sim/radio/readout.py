@@ -1,4 +1,4 @@
-"""What each channel of a slot shows in a stream: the detector whose resonator its tone tracks, or nothing of use."""
+"""Determines which detector each channel shows in a stream: the one whose resonator its tone tracks, or none."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Readout:
 
 
 def band_readout(model: BandModel, settings: BandSettings, turns: Floats) -> Readout:
-    """What the channels of one band show, ``(512,)``."""
+    """Return the readout of one band's channels, ``(512,)``."""
     resonator, detector = model.locked(settings, turns)
     noise = np.array([settings.chain.noise_factor(power) for power in range(16)])[settings.power]
     noise[settings.power == 0] = 0.0
@@ -47,11 +47,11 @@ def band_readout(model: BandModel, settings: BandSettings, turns: Floats) -> Rea
 
 
 def dark() -> Readout:
-    """A slot none of whose tones is on."""
+    """Return the readout of a slot without tones."""
     n = NUM_BANDS * CHANNELS_PER_BAND
     return Readout(np.full(n, NO_DETECTOR), np.zeros(n))
 
 
 def joined(bands: list[Readout]) -> Readout:
-    """The readouts of all bands as one."""
+    """Combine the readouts of all bands."""
     return Readout(np.concatenate([one.detector for one in bands]), np.concatenate([one.noise for one in bands]))

@@ -1,4 +1,4 @@
-"""The registers of a slot's radio side: bands, converters, captures, flux ramp, and what S.setup() sets besides."""
+"""Defines the registers of a slot's radio side: bands, converters, captures, flux ramp, and others of S.setup()."""
 
 from __future__ import annotations
 
@@ -57,22 +57,22 @@ def attenuator(band: int, side: str) -> str:
 
 
 def capture_register(bay: int, name: str) -> str:
-    """A register of what captures samples in a bay."""
+    """Return a register of a bay's sample capture."""
     return f"{FPGA}AppTop:DaqMuxV2[{bay}]:{name}"
 
 
 def buffer_register(bay: int, name: str) -> str:
-    """A register of the buffers that captured samples go to."""
+    """Return a register of the buffers for captured samples."""
     return f"{FPGA}AmcCarrierCore:AmcCarrierBsa:BsaWaveformEngine[{bay}]:WaveformEngineBuffers:{name}"
 
 
 def debug_select(bay: int) -> str:
-    """The register that says of which of a bay's bands the debug capture is."""
+    """Return the register that selects the band of a bay's debug capture."""
     return f"{APP}DebugSelect[{bay}]"
 
 
 def capture_streams(bay: int) -> tuple[str, str]:
-    """The registers in which a bay's raw captures come: in-phase and quadrature."""
+    """Return the registers of a bay's raw captures: in-phase and quadrature."""
     return f"AMCc:Stream{2 * bay + 1}", f"AMCc:Stream{2 * bay}"
 
 

@@ -1,4 +1,4 @@
-"""The resonators of a slot: one for each detector, and those that give a setup trouble. With their truth.
+"""Generates the resonators of a slot: one for each detector, and the difficult ones; writes their true values.
 
 Four chips share a band of 500 MHz, as in the multiplexer of J. A. B. Mates et al.: combs with some scatter, and gaps
 between the chips. How many there are follows from the detectors; all numbers are those of a Simons Observatory UXM
@@ -124,7 +124,7 @@ def resonators_of(detectors: Detectors, seed: int) -> Resonators:
 
 
 def truth(resonators: Resonators, detectors: Detectors) -> dict[str, npt.NDArray[Any]]:
-    """What a setup of this slot ought to find, by name; one entry a resonator, by rising frequency.
+    """Return what a setup of this slot should find, by name; one entry for each resonator, by rising frequency.
 
     ``frequency_mhz`` is where its bottom is without bias and without flux ramp, as a setup finds it. ``channel`` is
     the one that a setup gives it: -1 where it shares its sub-band, collides, or is out of the band. ``nearest_mhz``
@@ -147,7 +147,7 @@ def truth(resonators: Resonators, detectors: Detectors) -> dict[str, npt.NDArray
 
 
 def write_truth(resonators: Resonators, detectors: Detectors, folder: Path) -> Path:
-    """The file written, ``resonators.npz``, with the arrays of `truth`."""
+    """Write ``resonators.npz`` with the arrays of `truth`; return the file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "resonators.npz"
     np.savez(path, allow_pickle=False, **truth(resonators, detectors))
@@ -171,7 +171,7 @@ def _made(band: Ints, frequency_mhz: Floats, rng: np.random.Generator, detector:
 
 
 def _extra(band: int, detectors: Detectors, rng: np.random.Generator) -> Resonators:
-    """The resonators of a band that no detector is behind: pairs that collide, lossy ones, some beyond the edge."""
+    """Return a band's resonators without a detector: colliding pairs, lossy ones, some beyond the edge."""
     taken = {sub_band_of(channel) for channel in detectors.channel[detectors.band == band].tolist()}
     ends_line = band % BANDS_PER_LINE == BANDS_PER_LINE - 1
     n_pairs, n_lossy, n_off = (

@@ -1,4 +1,4 @@
-"""Sweeps, gradient descents and eta scans: what starts them, and in which order their results are shown.
+"""Starts sweeps, gradient descents and eta scans, and publishes their results in order.
 
 pysmurf's SyncGroup throws away the first event that it sees of `etaScanInProgress`, and may begin to look only after
 all is done. So the end of a scan is shown after its results, and then again and again for a while.
@@ -36,7 +36,7 @@ class Scans:
         self._beating = False
 
     def handlers(self) -> dict[str, Handler]:
-        """What is done when a register is put."""
+        """Return the function that is called when a register is put."""
         found: dict[str, Handler] = {}
         for band in range(r.NUM_BANDS):
             for name, work in (
@@ -85,7 +85,7 @@ class Scans:
         return self._sweep(band, rows, lambda swept: swept)
 
     def _one_eta(self, band: int, value: Any, _now: float) -> None:
-        """Sweep one channel, at once: pysmurf takes the first event that it sees for the result.
+        """Sweep one channel immediately, because pysmurf uses the first event as the result.
 
         Its quadratures are turned by a quarter against those of all channels' sweeps.
         """

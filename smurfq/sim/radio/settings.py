@@ -1,4 +1,4 @@
-"""What the registers of a band say about its radio side, at one moment."""
+"""Reads the radio settings of a band from its registers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The radio side of a simulated card: what its registers start, and what its channels show by them."""
+"""Models the radio side of a simulated card: the effects of its registers, and the readings of its channels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DARK: Final = dark()
 
 
 class RadioSide:
-    """What the radio registers of one slot do.
+    """Implements the radio registers of one slot.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class RadioSide:
         self._lock = threading.Lock()  # the stream's thread asks for the readout, and so does who opens it
 
     def handlers(self) -> dict[str, Handler]:
-        """What is done when a register is put."""
+        """Return the function that is called when a register is put."""
         return {
             radio.SET_DEFAULTS: lambda *_: self._card.change({radio.CONFIGURED: "True"}),
             **Scans(self._bench).handlers(),
@@ -53,11 +53,11 @@ class RadioSide:
         }
 
     def watched(self, name: str) -> None:
-        """Note that somebody has begun to watch a register."""
+        """Record that a client has subscribed to a register."""
         self._captures.watched(name)
 
     def readout(self) -> Readout:
-        """What the slot's channels show by the registers.
+        """Return the readout of the slot's channels for the present registers.
 
         The same object until a register of them has changed, and computed anew only for the bands that have changed.
         """
@@ -99,5 +99,5 @@ class _BandReadout:
 
 
 def _same(now: Any, before: Any) -> bool:
-    """Whether a register holds what it held; an array that was put is another one, whatever it holds."""
+    """Return whether a register is unchanged; a put array always counts as changed."""
     return now is before if isinstance(now, np.ndarray) else bool(now == before)

@@ -1,4 +1,4 @@
-"""What a simulated slot's model holds, as the demo's operations ought to find it. Needs numpy."""
+"""Computes the values that the demo's operations should find, from the slot's model. Needs numpy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the workflow measured beside what the model holds: pure, of records' data.
+"""Compares the workflow's measurements with the true values of the model. Pure functions.
 
 The bounds are what sodetlib's analyses do with arguments as short as the demo's; see the notes at each.
 """

@@ -1,4 +1,4 @@
-"""The files that the demo's workflow leaves: the pictures that sodetlib drew, and the g3 files."""
+"""Finds the files of the demo's workflow: sodetlib's pictures and the g3 files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's own site in a folder: one slot, simulated, on ports that were free, with nothing outside the folder."""
+"""Creates the demo's site in a folder: one simulated slot, on free ports, without files outside the folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control script that the demo runs, and what must come back of it."""
+"""Contains the demo's control script, and checks its result."""
 
 from __future__ import annotations
 

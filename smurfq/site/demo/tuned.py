@@ -1,4 +1,4 @@
-"""What a setup and a relock found beside what the model holds of the slot's radio side: pure, of records' data."""
+"""Compares the results of a setup and a relock with the true values of the slot's radio model. Pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's observing workflow: one Celery chain, from finding the bias groups to a stream for science."""
+"""Defines the demo's observing workflow: one Celery chain, from the bias groups to a science stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a site, found from this machine: each check says what it found, and what to do.
+"""Diagnoses a site from this machine: each check reports what it found and what to do.
 
 ``finding`` is one answer; each other module has the checks of one subject, as functions of what is
 ``examined``.

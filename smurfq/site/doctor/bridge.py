@@ -1,4 +1,4 @@
-"""The UDP bridge: alive, where it should be, and losing nothing."""
+"""Checks the UDP bridge: that it is alive, has the right address, and loses no messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Channel Access: what an operation would use, and whether each slot's server answers."""
+"""Checks Channel Access: the settings that an operation would use, and whether each slot's server answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders and files of this machine: state, scripts, and what sodetlib is configured by."""
+"""Checks folders and files of this machine: state, scripts, and sodetlib's configuration."""
 
 from __future__ import annotations
 

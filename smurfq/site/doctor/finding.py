@@ -1,4 +1,4 @@
-"""One answer of the doctor's, and what all checks are given."""
+"""Defines the result of a check, and the arguments of all checks."""
 
 from __future__ import annotations
 

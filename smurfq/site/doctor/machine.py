@@ -1,4 +1,4 @@
-"""The machine that the doctor looks from: its clock."""
+"""Checks the clock of this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks that an orphan is found on this host however it hides: the doctor starts one and looks for it."""
+"""Checks that orphans can be found on this host: starts one that hides, and searches for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pysmurf Publisher of an operation finds in its environment."""
+"""Checks the environment of the pysmurf Publisher in operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sentinels of a site's Redis: there, agreed on the primary, and enough to choose another."""
+"""Checks the sentinels of a site's Redis: that they answer, agree on the primary, and are enough for a failover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis or Valkey: there, new enough, and keeping what it is given."""
+"""Checks Redis or Valkey: that it answers, is new enough, and is durable."""
 
 from __future__ import annotations
 

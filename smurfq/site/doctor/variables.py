@@ -1,4 +1,4 @@
-"""Which settings are in force, and where they come from."""
+"""Reports which settings are in force, and where they come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workers of each slot, and those of workflows."""
+"""Checks the workers of each slot and of workflows."""
 
 from __future__ import annotations
 
