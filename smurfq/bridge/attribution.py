@@ -121,7 +121,7 @@ class Tasks:
             return
         with self._client.pipeline(transaction=False) as pipe:
             for name in publishers:
-                pipe.lrange(keys.lately(name), 0, -1)
+                pipe.lrange(keys.recent_runs(name), 0, -1)
             for name, texts in zip(publishers, pipe.execute(), strict=True):
                 self._ran[name] = [parse_ran(text) for text in texts]
 

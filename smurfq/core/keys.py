@@ -1,20 +1,22 @@
-"""The names of everything that smurfq keeps in Redis."""
+"""The names of all keys that smurfq keeps in Redis."""
 
 from __future__ import annotations
 
 BRIDGE = "smurfq:bridge"  # hash: health and counters of the bridge
-BRIDGE_LATELY = "smurfq:bridge:lately"  # string: a bridge ran within the last minutes, and was not stopped
-BRIDGE_POSITIONS = "smurfq:bridge:positions"  # hash: where each publisher's numbering stands, by source
+BRIDGE_WAS_ALIVE = (
+    "smurfq:bridge:was-alive"  # string: exists if a bridge ran within the last minutes and was not stopped
+)
+BRIDGE_POSITIONS = "smurfq:bridge:positions"  # hash: the last message number of each publisher, by source
 HISTORY = "smurfq:history"  # sorted set: every record's id by the time it was submitted
-NOTHING = "smurfq:nothing"  # never there: written to with nothing, to see whether Redis takes writes
-IDS = "smurfq:ids"  # sorted set: every record's id, in the order of the letters
+WRITE_PROBE = "smurfq:write-probe"  # never exists: an empty write to it shows whether Redis accepts writes
+IDS = "smurfq:ids"  # sorted set: every record's id, in alphabetical order
 LAST = "smurfq:last"  # hash: the id of the run that ended last, by slot
-SITE = "smurfq:site"  # string: which site this Redis serves: name, site file, host, simulated (JSON)
-WAITING = "smurfq:waiting"  # sorted set: ids submitted and not yet claimed, by time
+SITE = "smurfq:site"  # string: the site that this Redis serves: name, site file, host, simulated (JSON)
+WAITING = "smurfq:waiting"  # sorted set: ids of tasks that were submitted and are not yet claimed, by time
 
 
 def meta(task_id: str) -> str:
-    """Celery's own metadata of a task; also the channel on which each change of it is published."""
+    """String: Celery's metadata of a task. Changes are published on the channel of the same name."""
     return f"celery-task-meta-{task_id}"
 
 
@@ -29,32 +31,32 @@ def data(task_id: str) -> str:
 
 
 def events(task_id: str) -> str:
-    """Stream: all that happened to a record, in order, in batches."""
+    """Stream: the events of a record, in order, in batches."""
     return f"smurfq:events:{task_id}"
 
 
 def claim(task_id: str, name: str, retries: int) -> str:
-    """String: who runs this try of this task. Never deleted before the result expires."""
+    """String: who claimed this attempt of this task. It lives as long as the result."""
     return f"smurfq:claim:{task_id}:{name}:{retries}"
 
 
 def running(publisher: str) -> str:
-    """String: the request that runs under this publisher id now (JSON)."""
+    """String: the run that is in progress under this publisher id (JSON)."""
     return f"smurfq:running:{publisher}"
 
 
-def lately(publisher: str) -> str:
-    """List: what ran under this publisher id lately, the newest first, each with when it began and ended (JSON)."""
-    return f"smurfq:lately:{publisher}"
+def recent_runs(publisher: str) -> str:
+    """List: the recent runs under this publisher id, the newest first, each with its start and end times (JSON)."""
+    return f"smurfq:recent-runs:{publisher}"
 
 
-def dirty(publisher: str) -> str:
-    """String: why the card of this publisher id was left in an unknown state."""
-    return f"smurfq:dirty:{publisher}"
+def needs_make_safe(publisher: str) -> str:
+    """String: why the card must be made safe before the next run."""
+    return f"smurfq:needs-make-safe:{publisher}"
 
 
 def left_on(slot: str) -> str:
-    """String: what a run left on on the slot's card, and which run (JSON)."""
+    """String: what a run left switched on on the slot's card, and the id of that run (JSON)."""
     return f"smurfq:left_on:{slot}"
 
 
@@ -64,27 +66,27 @@ def lease(queue: str) -> str:
 
 
 def hold(slot: str) -> str:
-    """String: who holds the slot's queue, since when, until when, and why (JSON)."""
+    """String: the hold of a slot: its owner, start, end and reason (JSON)."""
     return f"smurfq:hold:{slot}"
 
 
 def wake(queue: str) -> str:
-    """List: pushed to when a message is queued, so that a worker that waits for one looks; lives 60 s."""
+    """List: receives an item when a message is queued, so that a waiting worker looks at its queue; lives 60 s."""
     return f"smurfq:wake:{queue}"
 
 
 def lock(slot: str) -> str:
-    """String: whose submissions alone a slot takes, since when, until when, and why (JSON)."""
+    """String: the lock of a slot: the owner whose submissions alone it accepts, start, end and reason (JSON)."""
     return f"smurfq:lock:{slot}"
 
 
-def same(slot: str, fingerprint: str) -> str:
-    """Set: ids of submissions that ask for the same of a slot; what neither waits nor runs is dropped by and by."""
-    return f"smurfq:same:{slot}:{fingerprint}"
+def duplicates(slot: str, fingerprint: str) -> str:
+    """Set: ids of submissions that ask for the same; ids that neither wait nor run are removed later."""
+    return f"smurfq:duplicates:{slot}:{fingerprint}"
 
 
 def control(task_id: str) -> str:
-    """Hash: what was asked of a running operation (``stop``, ``abort``), by whom and when."""
+    """Stream: the requests to a running operation (``stop``, ``abort``), each with who asked and when."""
     return f"smurfq:control:{task_id}"
 
 
@@ -99,12 +101,12 @@ def history_of(operation: str) -> str:
 
 
 def newest(slot: str) -> str:
-    """Hash: the id of the run of each operation that was submitted last for a slot."""
+    """Hash: for each operation, the id of the run that was submitted last for a slot."""
     return f"smurfq:newest:{slot}"
 
 
 def starting(slot: str, operation: str) -> str:
-    """String: held while an OCS-shaped client looks whether an operation runs, and submits it (a lock of seconds)."""
+    """String: a lock of a few seconds, while an OCS client checks whether an operation runs and submits it."""
     return f"smurfq:starting:{slot}:{operation}"
 
 
@@ -114,7 +116,7 @@ def feed(name: str) -> str:
 
 
 def feed_last(name: str) -> str:
-    """Hash: the last block of a feed by slot (JSON)."""
+    """Hash: the last block of a feed for each slot (JSON)."""
     return f"smurfq:feed-last:{name}"
 
 
@@ -124,10 +126,10 @@ def drained(token: str) -> str:
 
 
 def worker(publisher: str) -> str:
-    """Hash: what the worker of a publisher id says of itself (node, host, pid, since, …), one JSON value a field."""
+    """Hash: the worker of a publisher id (node, host, pid, since, …), one JSON value a field."""
     return f"smurfq:worker:{publisher}"
 
 
 def leash(leash_id: str) -> str:
-    """String: who keeps the operations alive that were started on this leash, or that it has let go of them (JSON)."""
+    """String: the workflow that keeps the operations on this leash alive, or that it has released them (JSON)."""
     return f"smurfq:leash:{leash_id}"

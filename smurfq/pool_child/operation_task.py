@@ -386,10 +386,10 @@ class OperationTask(Task):  # type: ignore[misc]
 
     def _make_safe_first(self, job: Job) -> None:
         """Leave the card safe after a worker that died in the middle of an operation, or after orphans of one."""
-        dirty = patiently(lambda: self.app.fence.take_needs_make_safe(job.publisher))
+        unsafe = patiently(lambda: self.app.fence.take_needs_make_safe(job.publisher))
         if not job.drives_card:
             return
-        reason = dirty or (self._orphans if self.card else None)
+        reason = unsafe or (self._orphans if self.card else None)
         if reason:
             findings = runner_of(self.app).make_safe(job)
             text = f"{reason}; the card: {findings.get('text') or findings}"

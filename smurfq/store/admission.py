@@ -150,7 +150,7 @@ class Admission:
             found += [
                 keys.record(record.session_id),
                 item.key,
-                keys.same(record.slot, item.fingerprint),
+                keys.duplicates(record.slot, item.fingerprint),
                 keys.running(item.publisher),
                 *index_keys(record.slot, record.op_name),
             ]

@@ -15,7 +15,7 @@ from smurfq.core.sequence import SOURCES_KEPT, Position
 from smurfq.store.connection import Client
 
 ALIVE_S = 5  # without a sign of life for this long, the bridge counts as gone
-LATELY_S = 300  # but may be back soon: what it says may not get through, as in an outage of Redis
+WAS_ALIVE_S = 300  # but may be back soon: what it says may not get through, as in an outage of Redis
 _POSITIONS_KEPT_S = 86_400.0
 
 
@@ -65,7 +65,7 @@ class BridgeBoard:
         with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(keys.BRIDGE, mapping={name: dumps(value) for name, value in values.items()})
             pipe.expire(keys.BRIDGE, ALIVE_S)
-            pipe.set(keys.BRIDGE_LATELY, health.pid, ex=LATELY_S)
+            pipe.set(keys.BRIDGE_WAS_ALIVE, health.pid, ex=WAS_ALIVE_S)
             pipe.execute()
 
     def health(self) -> Health | None:
@@ -82,8 +82,8 @@ class BridgeBoard:
         return bool(self._client.exists(keys.BRIDGE))
 
     def expected(self) -> bool:
-        """Whether the bridge is alive, or was within the last ``LATELY_S`` seconds and has not been stopped."""
-        return bool(self._client.exists(keys.BRIDGE, keys.BRIDGE_LATELY))
+        """Whether the bridge is alive, or was within the last ``WAS_ALIVE_S`` seconds and has not been stopped."""
+        return bool(self._client.exists(keys.BRIDGE, keys.BRIDGE_WAS_ALIVE))
 
     def is_behind(self) -> bool:
         """Whether the bridge is alive, and has received messages that it has not written yet."""
@@ -92,7 +92,7 @@ class BridgeBoard:
 
     def clear(self) -> None:
         """Say that the bridge is gone, without waiting for its last sign of life to expire."""
-        self._client.delete(keys.BRIDGE, keys.BRIDGE_LATELY)
+        self._client.delete(keys.BRIDGE, keys.BRIDGE_WAS_ALIVE)
 
 
 class Positions:

@@ -174,7 +174,7 @@ def require_access(url: str) -> None:
 
 def require_writes(client: Client) -> None:
     """Nothing, if Redis takes writes now; one of ``AWAY`` is raised if not."""
-    client.setrange(keys.NOTHING, 0, "")  # leaves no key, and is refused as any other write is
+    client.setrange(keys.WRITE_PROBE, 0, "")  # leaves no key, and is refused as any other write is
 
 
 def patiently(

@@ -231,18 +231,18 @@ class Fence:
         ran = Ran(running.task_id, running.host, running.started, time.time())
         return bool(
             self._finished(
-                keys=[keys.running(running.publisher), keys.lately(running.publisher)],
+                keys=[keys.running(running.publisher), keys.recent_runs(running.publisher)],
                 args=[_beginning(running.task_id), dumps(asdict(ran)), _RAN_KEPT, self._expires_s],
             )
         )
 
     def mark_needs_make_safe(self, publisher: str, reason: str) -> None:
         """Write down that a card was left in an unknown state; the next operation makes it safe first."""
-        self._client.set(keys.dirty(publisher), reason)
+        self._client.set(keys.needs_make_safe(publisher), reason)
 
     def take_needs_make_safe(self, publisher: str) -> str | None:
         """Why a card was left in an unknown state, if it was; the note is taken away."""
-        return self._client.getdel(keys.dirty(publisher))  # type: ignore[return-value]
+        return self._client.getdel(keys.needs_make_safe(publisher))  # type: ignore[return-value]
 
     def take_lease(self, queue: str, token: str, ttl_s: float) -> bool:
         """Take or renew the lease of a queue; false while another worker has it.

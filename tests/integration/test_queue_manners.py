@@ -229,7 +229,7 @@ def test_of_many_at_once_one_is_taken(connection: Connection, slot: Slot) -> Non
 def test_what_is_known_of_equal_submissions_does_not_grow(slot: Slot, connection: Connection) -> None:
     for _ in range(40):
         slot.submit("test").remove()
-    (key,) = connection.redis.keys("smurfq:same:*")
+    (key,) = connection.redis.keys("smurfq:duplicates:*")
     assert connection.redis.scard(key) <= 5
     assert connection.redis.ttl(key) > 0
 

@@ -31,7 +31,7 @@ DAY_S = 86_400.0
 LANE = rf"({USED}|{UNUSED})(\.state|\.emergency)?"
 
 # Each key that may live on without an end, and what there is at most one of for each.
-OF_A_SLOT = (rf"smurfq:(hold|lock|left_on):({USED}|{UNUSED})", rf"smurfq:(running|dirty):{LANE}")
+OF_A_SLOT = (rf"smurfq:(hold|lock|left_on):({USED}|{UNUSED})", rf"smurfq:(running|needs-make-safe):{LANE}")
 OF_THE_SITE = (keys.SITE, "smurfq:last", "smurfq:bridge:positions")
 OF_KOMBU = (
     r"_kombu\.binding(_permanent)?\.(smurfq|celery\.pidbox|celeryev|reply\.celery\.pidbox)",
@@ -155,7 +155,7 @@ def test_of_all_keys_that_a_site_leaves_none_stays(own_site: LiveSite, valkey: C
     expected = {keys.record(new), keys.WAITING, f"{USED}\x06\x165"} | used_again
     eventually(lambda: len(valkey.keys("*")) <= len(for_ever) + len(expected) + 1, what="what is over expires")
     found = set(valkey.keys("*")) - set(for_ever)
-    same = {key for key in found if key.startswith(f"smurfq:same:{USED}:")}
+    same = {key for key in found if key.startswith(f"smurfq:duplicates:{USED}:")}
     assert found - same == expected
     assert len(same) == 1
     for key in (keys.HISTORY, keys.IDS, keys.history(USED), keys.history_of("test"), keys.WAITING):
