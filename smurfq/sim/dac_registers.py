@@ -25,15 +25,11 @@ class Card(Protocol):
         """Return the value of a register."""
         ...
 
-    def keep(self, changes: Mapping[str, Value]) -> None:
-        """Change registers without notifying subscribers."""
+    def update(self, changes: Mapping[str, Value], *, notify: bool = True) -> None:
+        """Change registers, and notify subscribers unless told not to."""
         ...
 
-    def change(self, changes: Mapping[str, Value]) -> None:
-        """Change registers and notify subscribers."""
-        ...
-
-    def show(self, names: Iterable[str]) -> None:
+    def notify(self, names: Iterable[str]) -> None:
         """Notify subscribers of the values of registers."""
         ...
 
@@ -78,17 +74,17 @@ class DacRegisters:
         """Update the registers to the values of the DACs, and notify subscribers of those that were not put."""
         bits = self._dacs.dacs
         each = dict(zip(_EACH, bits.tolist(), strict=True))
-        self._card.keep({_ALL_DATA: bits.astype(np.int32), **each})
-        self._card.show(names)
+        self._card.update({_ALL_DATA: bits.astype(np.int32), **each}, notify=False)
+        self._card.notify(names)
 
     def _put_control(self, number: int, value: Any, _now: float) -> None:
         controls = self._array(_ALL_CONTROLS).copy()
         controls[number - 1] = int(value)
-        self._card.change({_ALL_CONTROLS: controls})
+        self._card.update({_ALL_CONTROLS: controls})
 
     def _put_controls(self, _value: Any, _now: float) -> None:
         controls = self._array(_ALL_CONTROLS).tolist()
-        self._card.change({f"{r.DAC_CONTROL}[{number}]": int(each) for number, each in enumerate(controls, start=1)})
+        self._card.update({f"{r.DAC_CONTROL}[{number}]": int(each) for number, each in enumerate(controls, start=1)})
 
     def _put_address(self, table: int, dac: Any, now: float) -> None:
         self._dacs.address(table, int(dac), now)

@@ -1,7 +1,7 @@
 """Models one simulated slot: its registers, and the effects of puts.
 
 It knows of no socket and reads no clock but the one it is given. Puts come from one thread; the stream, which has a
-thread of its own, changes the registers of its session through `SimSlot.note`.
+thread of its own, changes the registers of its session through `SimSlot.update_session`.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class SimSlot:
         self._handlers = self._all_handlers()
         if tones is not None:
             for name, value in set_up(tones, bands):
-                self.store(name, value)
+                self.put_now(name, value)
         self._on_change = on_change
 
     @property
@@ -172,39 +172,36 @@ class SimSlot:
         StreamError
             A stream could not be opened.
         """
-        self.store(name, value)
+        self.put_now(name, value)
         if name == r.OPEN_STREAM and self._values[name] and self.stream is not None:
             # In a thread of its own: the stream may be busy with what it has to write.
             await asyncio.get_running_loop().run_in_executor(None, self._open)
 
-    def store(self, name: str, value: Any) -> None:
+    def put_now(self, name: str, value: Any) -> None:
         """Put a value as ``put`` does, except for the opening of a stream."""
         held = self.register(name).value_of(value)
         if name in self._elements:
             array, place = self._elements[name]
             changed = self._array(array).copy()
             changed[place] = held
-            self._set(array, changed)
+            self.update({array: changed})
             return
         self._values[name] = held
         handler = self._handlers.get(name)
         if handler is not None:
             handler(value, self._clock())
 
-    def note(self, **changed: Value) -> None:
+    def update_session(self, **changed: Value) -> None:
         """Change registers of the stream's session, by their last names, and notify subscribers."""
-        self.change({r.STREAM + f"SOFileWriter:{name}": value for name, value in changed.items()})
+        self.update({r.STREAM + f"SOFileWriter:{name}": value for name, value in changed.items()})
 
-    def change(self, changes: Mapping[str, Value]) -> None:
-        """Change registers that were not put, and notify subscribers."""
-        self.keep(changes)
-        self._on_change(list(changes))
-
-    def keep(self, changes: Mapping[str, Value]) -> None:
-        """Change registers without notifying subscribers."""
+    def update(self, changes: Mapping[str, Value], *, notify: bool = True) -> None:
+        """Change registers that were not put, and notify subscribers unless told not to."""
         self._values.update(changes)
+        if notify:
+            self._on_change(list(changes))
 
-    def show(self, names: Iterable[str]) -> None:
+    def notify(self, names: Iterable[str]) -> None:
         """Notify subscribers of the values of registers, changed or not."""
         self._on_change(list(names))
 
@@ -216,11 +213,6 @@ class SimSlot:
             logger.exception("%s: the stream does not open", self.id)
             self._values[r.OPEN_STREAM] = 0
             raise
-
-    def _set(self, name: str, value: Value) -> None:
-        """Change a register because another one was put."""
-        self._values[name] = value
-        self._on_change((name,))
 
     def _dac(self, number: int) -> int:
         if number == HEMT_GATE_DAC:
@@ -235,8 +227,8 @@ class SimSlot:
     def _all_handlers(self) -> dict[str, Handler]:
         found: dict[str, Handler] = {
             r.CARD_WRITE: self._put_card,
-            r.MASK: lambda value, _now: self._set(r.NUM_CHANNELS, int(np.size(value))),
-            r.INTERNAL_FACTOR: lambda _value, _now: self._set(r.FACTOR, self._values[r.INTERNAL_FACTOR]),
+            r.MASK: lambda value, _now: self.update({r.NUM_CHANNELS: int(np.size(value))}),
+            r.INTERNAL_FACTOR: lambda _value, _now: self.update({r.FACTOR: self._values[r.INTERNAL_FACTOR]}),
             r.ENABLE_STREAMING: lambda value, now: self._to_stream(lambda stream: stream.enable(bool(value), now)),
             r.OPEN_STREAM: self._put_open,
             r.PROCESSOR + "Unwrapper:reset": lambda *_: self._to_stream(lambda stream: stream.reset_unwrapper()),
@@ -259,19 +251,19 @@ class SimSlot:
 
     def _put_card(self, word: Any, now: float) -> None:
         if self.faults.no_cryocard:
-            self._set(r.CARD_READ, 0)
+            self.update({r.CARD_READ: 0})
             return
         self._card.stuck = self.faults.stuck_amplifiers
         before = self._card.relays
         reply = self._card.command(int(word))
         if reply is not None:
-            self._set(r.CARD_READ, reply)
+            self.update({r.CARD_READ: reply})
         if self._card.relays != before:
             self.dacs.set_relays(self._card.relays, now)
 
     def _put_amplitudes(self, band: int, amplitude: Any, _now: float) -> None:
         name = r.band_register(band, "CryoChannels:amplitudeScaleArray")
-        self._set(name, np.full(r.CHANNELS_PER_BAND, int(amplitude), np.int32))
+        self.update({name: np.full(r.CHANNELS_PER_BAND, int(amplitude), np.int32)})
 
     def _restart_link(self, _value: Any, _now: float) -> None:
         if self.faults.locked_up:

@@ -99,7 +99,7 @@ class SlotStream:
         except TimeoutError as cause:
             raise StreamError(f"{self._slot.id}: its recorder opened no file in {_OPENS_WITHIN_S:g} s") from cause
         self._at(time.time(), self._begin)
-        self._slot.note(session_id=session_id, filepath=self.recorder.filepath)
+        self._slot.update_session(session_id=session_id, filepath=self.recorder.filepath)
 
     def close(self) -> None:
         """End the session when all frames until now are written."""
@@ -178,7 +178,7 @@ class SlotStream:
             logger.error("%s: %d samples were dropped: the disk is too slow", self._slot.id, self.recorder.dropped)
         self._open = self._closing = False
         self._sampler = None
-        self._slot.note(session_id=0, filepath="")
+        self._slot.update_session(session_id=0, filepath="")
 
     def _make(self, end: int) -> None:
         """Make the frames until ``end``."""

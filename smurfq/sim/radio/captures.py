@@ -60,7 +60,7 @@ class Captures:
         model, settings, turns = bench.now(band)
         mode = {name: int(bench.number(r.band_register(band, name))) for name in _READOUT_MODE}
         one = mode["singleChannelReadout"] or mode["singleChannelReadoutOpt2"]
-        bench.card.change(dict.fromkeys(empty, 0))
+        bench.card.update(dict.fromkeys(empty, 0))
 
         def work() -> Results:
             capture = debug.captured(
@@ -78,7 +78,7 @@ class Captures:
             await self._faultless()
             await bench.compute(work)
         finally:
-            bench.card.change(dict.fromkeys(empty, 1))
+            bench.card.update(dict.fromkeys(empty, 1))
 
     async def _raw(self, bay: int, channel: int) -> None:
         bench = self._bench
@@ -98,7 +98,7 @@ class Captures:
         results = await bench.compute(work)
         await self._until_watched(names)
         await self._faultless()
-        bench.card.change(results)
+        bench.card.update(results)
         self._captured.update({name: self._watched.get(name, 0) for name in names})
 
     async def _until_watched(self, names: Iterable[str]) -> None:

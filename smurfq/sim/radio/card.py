@@ -36,11 +36,11 @@ class Card(Protocol):
         """Return the value of a register."""
         ...
 
-    def change(self, changes: Results) -> None:
+    def update(self, changes: Results) -> None:
         """Change registers and notify subscribers."""
         ...
 
-    def show(self, names: Iterable[str]) -> None:
+    def notify(self, names: Iterable[str]) -> None:
         """Notify subscribers of the values of registers, changed or not."""
         ...
 

@@ -56,14 +56,14 @@ class Scans:
     async def _scan(self, band: int, work: Callable[[int], Work]) -> None:
         card = self._bench.card
         in_progress = r.band_register(band, radio.IN_PROGRESS)
-        card.change({in_progress: 1})
+        card.update({in_progress: 1})
         while card.faults.scans_stall:
             await asyncio.sleep(_LOOK_EVERY_S)
         try:
             # Of the registers as they are now: who has given up a scan that stalled may have changed them.
-            card.change(await self._bench.compute(work(band)))
+            card.update(await self._bench.compute(work(band)))
         finally:
-            card.change({in_progress: 0})
+            card.update({in_progress: 0})
             self._beats[in_progress] = time.monotonic() + BEATS_FOR_S
             if not self._beating:
                 self._beating = True
@@ -75,7 +75,7 @@ class Scans:
             await asyncio.sleep(BEAT_S)
             now = time.monotonic()
             self._beats = {name: until for name, until in self._beats.items() if until > now}
-            card.show([name for name in self._beats if not card.value(name)])
+            card.notify([name for name in self._beats if not card.value(name)])
         self._beating = False
 
     def _find(self, band: int) -> Work:
@@ -95,7 +95,7 @@ class Scans:
         channel = int(self._bench.number(r.band_register(band, radio.SWEEP_CHANNEL))) % r.CHANNELS_PER_BAND
         rows = np.zeros((r.CHANNELS_PER_BAND, offsets.size))
         rows[channel] = offsets
-        self._bench.card.change(self._sweep(band, rows, lambda swept: 1j * swept[channel])())
+        self._bench.card.update(self._sweep(band, rows, lambda swept: 1j * swept[channel])())
 
     def _sweep(self, band: int, rows: Floats, chosen: Callable[[Complex], Complex]) -> Work:
         model, settings, turns = self._bench.now(band)

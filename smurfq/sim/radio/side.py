@@ -47,7 +47,7 @@ class RadioSide:
     def handlers(self) -> dict[str, Handler]:
         """Return the function that is called when a register is put."""
         return {
-            radio.SET_DEFAULTS: lambda *_: self._card.change({radio.CONFIGURED: "True"}),
+            radio.SET_DEFAULTS: lambda *_: self._card.update({radio.CONFIGURED: "True"}),
             **Scans(self._bench).handlers(),
             **self._captures.handlers(),
         }

@@ -69,7 +69,7 @@ class Bench:
         self.put(r.MASK, MASK)
 
     def put(self, name: str, value: Any) -> None:
-        self.slot.store(name, value)
+        self.slot.put_now(name, value)
 
     def pass_time(self, seconds: float) -> None:
         """Let the clock run, with a tick each tenth of a second."""

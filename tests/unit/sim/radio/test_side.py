@@ -202,12 +202,12 @@ def test_one_channels_registers_are_views_of_the_arrays(bench: Bench) -> None:
 def test_the_readout_is_the_same_until_a_register_of_it_changes(bench: Bench, slot: TunedSlot) -> None:
     before = bench.slot.radio.readout()
     assert bench.slot.radio.readout() is before
-    bench.slot.store(r.dac_register(3), 500)
+    bench.slot.put_now(r.dac_register(3), 500)
     assert bench.slot.radio.readout() is before
     channel = int(np.flatnonzero(before.detector[:512] >= 0)[0])
     powers = bench.array(POWERS).copy()
     powers[channel] = 0
-    bench.slot.store(POWERS, powers)
+    bench.slot.put_now(POWERS, powers)
     after = bench.slot.radio.readout()
     assert (after.detector[channel], after.noise[channel]) == (-1, 0.0)
     changed = np.flatnonzero(after.detector != before.detector)
@@ -227,7 +227,7 @@ def test_the_readout_is_the_same_until_a_register_of_it_changes(bench: Bench, sl
 )
 def test_what_is_switched_off_reads_no_detector_any_more(bench: Bench, name: str, value: float) -> None:
     before = bench.slot.radio.readout()
-    bench.slot.store(name, value)
+    bench.slot.put_now(name, value)
     after = bench.slot.radio.readout()
     if "ATT" in name:  # eta was measured with less
         assert after.noise[:512].max() > before.noise[:512].max() or (after.detector[:512] < 0).any()
