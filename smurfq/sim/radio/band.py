@@ -21,8 +21,8 @@ from smurfq.sim.registers import CHANNELS_PER_BAND, band_center_mhz, sub_band_mh
 
 Index = npt.NDArray[np.int64]
 
-NOTHING: Final = -1  # no resonator
-_AROUND_MHZ: Final = 320.0  # resonators further from a band's centre than this are not of its business
+NO_RESONATOR: Final = -1
+_AROUND_MHZ: Final = 320.0  # resonators further from a band's centre than this do not matter to it
 _NEIGHBOURS: Final = np.arange(-1, 1)  # the resonators whose SQUIDs matter to a tone: the next one on either side
 _NEIGHBOUR_MHZ: Final = 3.0
 _REACH_MHZ: Final = 0.3  # a tone further from a resonance than this is not on it
@@ -139,23 +139,23 @@ class BandModel:
     def nearest(self, f_mhz: Floats, turns: Floats) -> Index:
         """Return the resonator nearest to each frequency at the present state of its SQUID; -1: none near."""
         if not len(self.resonators):
-            return np.full(f_mhz.shape, NOTHING)
+            return np.full(f_mhz.shape, NO_RESONATOR)
         around, found = self._neighbours(f_mhz)
         some = self.resonators.take(around)
         at = some.frequency_mhz + shift(some.phase_rad(turns), some.squid_lambda, some.swing_mhz)
         away = np.where(found, np.abs(at - f_mhz[:, None]), np.inf)
         best = np.argmin(away, axis=1)
         rows = np.arange(f_mhz.size)
-        return np.where(away[rows, best] < _REACH_MHZ, self.members[around[rows, best]], NOTHING)
+        return np.where(away[rows, best] < _REACH_MHZ, self.members[around[rows, best]], NO_RESONATOR)
 
     def locked(self, settings: BandSettings, turns: Floats) -> tuple[Index, Index]:
         """Return, for each of the 512 channels, the resonator that it tracks and its detector; -1: none."""
-        resonator = np.full(CHANNELS_PER_BAND, NOTHING)
+        resonator = np.full(CHANNELS_PER_BAND, NO_RESONATOR)
         detector = np.full(CHANNELS_PER_BAND, NO_DETECTOR)
         on = settings.on
         if on.size and len(self.resonators):
             near = self.nearest(self.sub_band_mhz[on] + settings.center_mhz[on], turns)
-            follows = winds(self.tones(settings, on, turns), settings.loop, _LEAST_CARRIER_MHZ) & (near != NOTHING)
+            follows = winds(self.tones(settings, on, turns), settings.loop, _LEAST_CARRIER_MHZ) & (near != NO_RESONATOR)
             resonator[on[follows]] = near[follows]
             own = np.searchsorted(self.members, near[follows])
             detector[on[follows]] = self.resonators.detector[own]

@@ -26,44 +26,44 @@ FIXED_TONES = 8  # a band, at most, as sodetlib has it
 def expected(
     settings: Settings, slot: str, biases_v: Sequence[float], biased: tuple[float, float], bands: Sequence[int] = ()
 ) -> Expected:
-    """What the model of a slot holds; of its resting points, those at ``biases_v``, a voltage a bias group.
+    """Return the values that the operations should find with the biases ``biases_v``, one voltage for each bias group.
 
-    ``biased`` are the limits of R/R_n between which a detector counts as biased. With ``bands``, what a setup of these
-    bands alone can find of it.
+    ``biased`` are the limits of R/R_n between which a detector counts as biased. With ``bands``, only what a setup of
+    these bands can find.
     """
     options = options_of(settings, [slot])
     seed = options.seed_of(slot)
     detectors = population(seed, options.detectors)
-    on, unsure = np.ones(len(detectors), np.bool_), 0
-    read = on
+    found, unsure = np.ones(len(detectors), np.bool_), 0
+    tracked = found
     if bands:
         tuned = radio_truth(resonators_of(detectors, seed), detectors)
-        given = np.isin(tuned["band"], bands) & (tuned["channel"] >= 0)
+        in_bands = np.isin(tuned["band"], bands) & (tuned["channel"] >= 0)
         lossy = tuned["kind"] == LOSSY
         # Two that collide may look like one, and a setup puts fixed tones between resonators.
         unsure = sum(band.unsure for band in expected_tune(settings, slot, bands)) + FIXED_TONES * len(bands)
-        on = _behind(tuned["detector"][given & ~lossy], len(detectors))
-        read = _behind(tuned["detector"][given & (tuned["kind"] == GOOD)], len(detectors))
-    held, tes, wired = truth(detectors), detectors.tes, detectors.responsive & read
+        found = _detectors_of(tuned["detector"][in_bands & ~lossy], len(detectors))
+        tracked = _detectors_of(tuned["detector"][in_bands & (tuned["kind"] == GOOD)], len(detectors))
+    true, tes, wired = truth(detectors), detectors.tes, detectors.responsive & tracked
     point = at_bias(tes, np.asarray(biases_v)[detectors.bias_group] / BIAS_LINE_OHM)
     # As sodetlib sees them: with the parasitic resistance, which is in series.
     rfrac = ((point.r + tes.r_p) / (tes.r_n + tes.r_p))[wired]
     low, high = biased
     groups = np.bincount(detectors.bias_group[wired], minlength=NUM_BIAS_GROUPS)
     return Expected(
-        resonators=int(on.sum()),
+        resonators=int(found.sum()),
         unsure=unsure,
         per_bias_group=tuple(int(count) for count in groups),
-        r_n_ohm=_quantiles(held["R_n"][wired]),
-        p_sat_w=_quantiles(held["p_sat"][wired]),
+        r_n_ohm=_quantiles(true["R_n"][wired]),
+        p_sat_w=_quantiles(true["p_sat"][wired]),
         rfrac_median=float(np.median(rfrac)),
         biased=int(((low < rfrac) & (rfrac < high)).sum()),
-        white_noise_median=float(np.median(held["white_noise_pa"][on])),
+        white_noise_median=float(np.median(true["white_noise_pa"][found])),
     )
 
 
 def expected_tune(settings: Settings, slot: str, bands: Sequence[int]) -> list[ExpectedBand]:
-    """What a setup of ``bands`` ought to find of the slot's radio side, band by band."""
+    """Return what a setup of ``bands`` should find on the slot's radio side, band by band."""
     options = options_of(settings, [slot])
     seed = options.seed_of(slot)
     detectors = population(seed, options.detectors)
@@ -82,8 +82,8 @@ def expected_tune(settings: Settings, slot: str, bands: Sequence[int]) -> list[E
     ]
 
 
-def _behind(detector: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.bool_]:
-    """Which of ``count`` detectors are behind resonators, of which some have none."""
+def _detectors_of(detector: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.bool_]:
+    """Mask of the ``count`` detectors: true for those of the given resonators, some of which have no detector."""
     return np.isin(np.arange(count), detector[detector != NO_DETECTOR])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from smurfq.sim.radio import resonators as r
-from smurfq.sim.radio.band import NOTHING, BandModel
+from smurfq.sim.radio.band import NO_RESONATOR, BandModel
 from smurfq.sim.radio.chain import TONE_POWER
 from smurfq.sim.registers import sub_band_of
 from tests.unit.sim.radio.conftest import TunedSlot
@@ -90,9 +90,9 @@ def test_a_tuned_slot_is_locked_to_its_own_detectors_but_for_dead_squids(slot: T
     for model in slot.bands:
         resonator, detector = model.locked(slot.settings(model.band), slot.turns)
         own = slot.detectors.band == model.band
-        wanted = [NOTHING if one in dead else one for one in np.flatnonzero(own).tolist()]
+        wanted = [NO_RESONATOR if one in dead else one for one in np.flatnonzero(own).tolist()]
         assert detector[slot.detectors.channel[own]].tolist() == wanted
-        assert (resonator >= 0).sum() == sum(one != NOTHING for one in wanted)
+        assert (resonator >= 0).sum() == sum(one != NO_RESONATOR for one in wanted)
 
 
 def test_two_channels_on_one_resonator_show_the_same(slot: TunedSlot) -> None:
@@ -118,7 +118,7 @@ def test_a_channel_without_tone_feedback_or_eta_shows_nothing(slot: TunedSlot, n
     values = vars(settings)[name].copy()
     values[channel] = 0
     _, after = slot.bands[0].locked(replace(settings, **{name: values}), slot.turns)
-    assert after[channel] == NOTHING
+    assert after[channel] == NO_RESONATOR
     assert np.delete(after, channel).tolist() == np.delete(before, channel).tolist()
 
 
@@ -128,7 +128,7 @@ def test_a_band_without_resonators_is_flat(slot: TunedSlot) -> None:
     offsets[9] = COARSE
     read = empty.sweep(offsets, TONE_POWER, slot.settings(), slot.turns)[9]
     assert np.ptp(np.abs(read)) < 0.01 * np.abs(read).mean()
-    assert (empty.locked(slot.settings(), slot.turns)[0] == NOTHING).all()
+    assert (empty.locked(slot.settings(), slot.turns)[0] == NO_RESONATOR).all()
 
 
 def test_more_power_than_the_scale_holds_saturates(slot: TunedSlot) -> None:
