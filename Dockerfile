@@ -2,8 +2,8 @@
 #
 #   docker compose build --build-arg PYSMURF_BASE=...
 #
-# The base must have Python 3.11 or later. smurfq's extra `slot` is left out on purpose: it would install a second
-# pysmurf beside the base's, and beside the development copies that docker-compose.yml mounts.
+# The base image must have Python 3.11 or later. Do not install smurfq's extra `slot`: it would install a second pysmurf
+# in addition to the one of the base image or the development copy that docker-compose.yml mounts.
 ARG PYSMURF_BASE=simonsobs/so_smurf_base:rogue6-rc1
 FROM ${PYSMURF_BASE}
 

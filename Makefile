@@ -4,20 +4,20 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PYTEST_ARGS ?=
-# Tests mostly wait for processes: three at a time suit two cores. A file's tests share a site and stay together.
+# Tests mostly wait for processes, so two cores can run three at a time. Tests of one file share a site and run together.
 PYTEST_JOBS ?= 3
 
 .PHONY: help demo test check coverage bench soak docs browser clean
 
 help:
-	@echo "make demo   a control script and an observing workflow on a simulated slot, live in this terminal"
-	@echo "            FULL=1: from a card that was never set up, with uxm_setup and uxm_relock; BANDS=8: of so many bands"
-	@echo "make test   all checks and tests; PYTEST_ARGS='tests/unit -k parser', PYTEST_JOBS=0 for one process"
+	@echo "make demo   run a control script and an observing workflow on a simulated slot, live in this terminal"
+	@echo "            FULL=1 starts from a card that was never set up, with uxm_setup and uxm_relock; BANDS=8 sets up eight bands"
+	@echo "make test   run all checks and tests; PYTEST_ARGS='tests/unit -k parser', PYTEST_JOBS=0 for one process"
 	@echo "make check  format, lint, types and layers only"
 	@echo "make coverage  which lines the unit tests run, also in subprocesses; PYTEST_ARGS=tests for those of all tests"
 	@echo "make bench  the figures, each beside its baseline"
-	@echo "make soak   a site under random faults for five minutes, and what was not as promised; SOAK_ARGS='--seconds 3600 --seed 1'"
-	@echo "make docs   write the generated pages of docs/reference anew"
+	@echo "make soak   run a site under random faults for five minutes and report broken promises; SOAK_ARGS='--seconds 3600 --seed 1'"
+	@echo "make docs   regenerate the generated pages of docs/reference"
 
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) here; smurfq needs Python 3.11 or newer: make PYTHON=…"; exit 1; }
@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml
 	@echo "installing smurfq, pysmurf and sodetlib into $(VENV): a few minutes the first time"
 	@{ $(BIN)/python -m pip install --upgrade 'pip>=24' \
 	  && $(BIN)/python -m pip install --editable '.[slot,sim,flower,dev]'; } > $(VENV)/install.log 2>&1 \
-	  || { tail -n 30 $(VENV)/install.log; echo "the installation failed; all of it is in $(VENV)/install.log"; exit 1; }
+	  || { tail -n 30 $(VENV)/install.log; echo "the installation failed; the whole log is in $(VENV)/install.log"; exit 1; }
 	@touch $@
 
 demo: $(STAMP)
@@ -37,7 +37,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# A real browser looks at Flower's page. Where it cannot be installed, that test is skipped, and fails in CI.
+# One test opens Flower's page in a real browser. If Chromium cannot be installed, the test is skipped; in CI it fails.
 browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \

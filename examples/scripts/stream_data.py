@@ -1,8 +1,8 @@
-"""A control script: streams for some seconds and tells the session what it does and what it found.
+"""A control script: streams for some seconds and publishes its progress and results.
 
-It is the script of the PysmurfController's documentation, and needs no card: where that one asks ``S``, a
-SmurfControl, this one has a stand-in, so that a new installation can be tried. All that it publishes goes
-through the real pysmurf Publisher, as ``S.pub`` does.
+This is the script of the PysmurfController's documentation, changed so that it needs no card: a stand-in replaces
+the SmurfControl ``S``. Use it to try a new installation. It publishes through the real pysmurf Publisher, as
+``S.pub`` does.
 
     smurfq run examples/scripts/stream_data.py --slot crate1slot2 -- --duration 5
 """
@@ -19,7 +19,7 @@ CHANNELS = [0, 1, 2, 3, 4]
 
 
 class NoCard:
-    """What this script needs of a SmurfControl, without a card: no samples are taken."""
+    """The part of SmurfControl that this script uses, without a card. It takes no samples."""
 
     def __init__(self, data_dir: Path) -> None:
         self.pub = Publisher("stream_data", env_root="SMURFPUB_")
@@ -30,7 +30,7 @@ class NoCard:
         return CHANNELS if band == 0 else []
 
     def take_stream_data(self, duration_s: float) -> str:
-        """The path of the file that a stream of so many seconds would have filled."""
+        """Wait for ``duration_s``, and return the path of a placeholder for the data file."""
         began = int(time.time())
         path = self._data_dir / time.strftime("%Y%m%d") / str(began) / "outputs" / f"{began}.dat"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ class NoCard:
 
 
 def main() -> None:
-    """Stream, and tell."""
+    """Stream, and publish the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--duration", type=float, default=5.0, metavar="SECONDS")
     parser.add_argument("--data-dir", type=Path, default=Path("/data/smurf_data"))

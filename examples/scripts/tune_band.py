@@ -1,11 +1,11 @@
-"""A control script: finds the resonators of bands, puts a tone on each, and tells how many of them track.
+"""A control script: finds the resonators of bands, puts a tone on each, and reports how many of them track.
 
-It does by pysmurf's own functions what ``uxm_setup`` does in one go, where one wants to see or to change a step. The
+It does the work of ``uxm_setup`` step by step with pysmurf's own functions, so that you can watch or change a step. The
 slot's amplifiers must be on and its attenuators set, as after a setup.
 
     smurfq run examples/scripts/tune_band.py --slot crate1slot2 -- --bands 0 1
 
-As data it leaves ``delay_us``, ``found``, ``assigned`` and ``tracking``, each by band, and ``tunefile``.
+Its session data are ``delay_us``, ``found``, ``assigned`` and ``tracking``, each by band, and ``tunefile``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sodetlib.operations.tracking import TrackingResults
 
 
 def main() -> None:
-    """Tune, and tell."""
+    """Tune the bands, and publish the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bands", type=int, nargs="+", required=True, metavar="BAND")
     parser.add_argument(
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def tuned(S: Any, config: Any, band: int) -> dict[str, Any]:  # noqa: N803
-    """What a band was found to have, tuned from nothing."""
+    """Tune a band without an earlier tune, and return its delay and its numbers of resonators."""
     own, experiment = config.dev.bands[band], config.dev.exp
     S.band_off(band)
     S.flux_ramp_off()

@@ -1,6 +1,6 @@
-"""The same functions from a producer's own Python: `python by_hand.py crate1slot2 crate1slot3`.
+"""Calls workflow functions from your own Python: `python by_hand.py crate1slot2 crate1slot3`.
 
-Its operations go on if this process dies; its streams do not.
+If this process dies, its operations continue, but its streams are closed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from smurfq.workflows import Workflow, bias_dets, iv_curve, streaming, take_nois
 
 
 def main(slots: list[str]) -> int:
-    """How many slots were dropped on the way."""
+    """Run the steps, and return the number of slots that were dropped."""
     with Workflow(slots or None, min_survivors=1, max_failures=2) as night:
         print(iv_curve(tag="by_hand", concurrent=False, settling_time=30))
         print(bias_dets(0.5, deadline_s=300))

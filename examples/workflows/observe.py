@@ -2,8 +2,8 @@
 
     smurfq workflow submit observe.py --param blocks=3 --param tag=cmb
 
-It lies below one of the site's script folders (scripts.folders). Each step leaves out the slots on which an earlier
-one has failed; its report says which they are, and why.
+The file must lie below one of the site's script folders (scripts.folders). Each step leaves out the slots on which an
+earlier step failed; the report of that step names them, and gives the reason.
 """
 
 from __future__ import annotations
