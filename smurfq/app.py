@@ -1,7 +1,7 @@
 """The Celery application: ``smurfq.app:app``.
 
-Every submission, from ``.delay()``, a canvas, Flower or a bare ``send_task``, passes through ``SmurfqApp.send_task``:
-there it is checked, routed by its slot, and written down before it is queued.
+Every submission, by ``.delay()``, a canvas, Flower or a bare ``send_task``, passes through ``SmurfqApp.send_task``,
+which checks it, derives the queue from its slot, and writes its record before it is queued.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Gives a final state to what has lost its worker or its message, so that nothing waits for it for ever.
+"""Gives a final state to runs whose worker or message is gone, so that nobody waits for them without end.
 
-A record ends as ``lost``, and with it the rest of its chain, its chord and its errbacks.
+The record ends as ``lost``, and so do the rest of its chain, its chord and its error callbacks.
 """
 
 from __future__ import annotations

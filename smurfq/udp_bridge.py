@@ -1,6 +1,6 @@
-"""The bridge process: the pysmurf Publishers' datagrams in, session records out.
+"""Starts the bridge, which turns the datagrams of pysmurf Publishers into events of session records.
 
-``python -m smurfq.udp_bridge`` or ``smurfq bridge``. Its parts are in ``smurfq.bridge``; this is its rim.
+``python -m smurfq.udp_bridge`` or ``smurfq bridge``. Its parts are in ``smurfq.bridge``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Starts a slot's worker: checks, preload, lease, and Celery. ``python -m smurfq.worker_boot --slot crate1slot2``.
+"""Starts a slot's worker: checks, imports, lease, Celery. ``python -m smurfq.worker_boot --slot crate1slot2``.
 
-pysmurf and sodetlib are loaded once; the control lane and the state lane are forked from there, each a Celery worker
-of its own, and share what was loaded. This process stays as their parent: it passes signals on, and starts a lane
-again that ended by itself. It may serve several slots, which then share what was loaded too.
+pysmurf and sodetlib are imported once. The control lane and the state lane are forked from this process; each is a
+Celery worker, and they share the memory of what was imported. This process stays as their parent: it passes signals
+on, and restarts a lane that ended by itself. It can serve several slots, which then share that memory too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Starts the workflows' workers: ``python -m smurfq.workflow_boot``. They need no pysmurf and drive no card.
 
-``workflows.at_once`` of them, forked from one parent, take workflows from one queue. Each has a *seat*: a lease and a
-lock of its own, so that the same on a second host stands by.
+One parent forks ``workflows.at_once`` of them, and all take workflows from one queue. Each has a *seat*: a lease and a
+lock of its own, so that a worker on a second host can stand by for it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Celery's configuration for a site: at most once, one at a time, and through a Redis restart.
+"""Configures Celery for a site: at most one execution, one task at a time, and survival of a Redis restart.
 
-Each setting's reason is in ``docs/decisions/0002-fence.md``; most were found by experiment.
+``docs/decisions/0002-fence.md`` gives the reason for each setting; most were found by experiment.
 """
 
 from __future__ import annotations

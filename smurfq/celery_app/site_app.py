@@ -1,4 +1,4 @@
-"""Celery, with a site's settings and with what smurfq keeps in Redis; and how tasks end that never ran."""
+"""The Celery application of a site: its settings, its data in Redis, and the end of tasks that never ran."""
 
 from __future__ import annotations
 

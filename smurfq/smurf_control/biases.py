@@ -1,4 +1,4 @@
-"""The DACs that bias detectors: which they are, their voltages, and their counts at zero or put back."""
+"""The DACs that bias detectors: their pairs, their voltages, and their counts when set to zero or restored."""
 
 from __future__ import annotations
 

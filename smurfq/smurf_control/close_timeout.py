@@ -1,4 +1,4 @@
-"""A limit to how long sodetlib waits for a g3 file to close: its own loop asks for the session id for ever."""
+"""Limits how long sodetlib waits for a g3 file to close; without this its loop never ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration files of a slot, read by sodetlib, and in plain words what is wrong with them."""
+"""Reads the configuration files of a slot with sodetlib, and explains what is wrong with them."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Registers connected ahead: those that earlier runs of an operation used, all at once, before they are asked for.
+"""Connects the registers that earlier runs of an operation used, all at once, before the operation asks for them.
 
-A process that first touches a register searches for it and waits for the answer: tens of milliseconds each, one
-after another, some hundreds of registers an operation. pyepics keeps a process's channels by name, so that whoever
-asks for one that is connected already finds it so: neither pysmurf nor sodetlib need know. Nothing is subscribed to.
+Without this, a process connects each register when it first uses it: tens of milliseconds each, one after another, for
+some hundreds of registers. pyepics keeps a process's channels by name, so pysmurf and sodetlib find them connected
+without any change. Nothing is subscribed to.
 
-The names are kept in a file of each slot and operation, on the host that has the card. Whatever is wrong with it
-costs the gain and nothing else.
+The names are kept in a file for each slot and operation, on the host of the card. If the file is damaged or missing,
+only the gain in time is lost.
 """
 
 from __future__ import annotations

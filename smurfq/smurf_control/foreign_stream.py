@@ -1,4 +1,4 @@
-"""Rejects a run's stream while another's is open: sodetlib would take that session for the run's own."""
+"""Rejects a run's stream while another session's stream is open: sodetlib would take that session for its own."""
 
 from __future__ import annotations
 

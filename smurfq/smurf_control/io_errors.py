@@ -1,4 +1,4 @@
-"""Errors that name what did not answer: pysmurf's own name neither the register nor the cryocard."""
+"""Makes pysmurf's errors name the register, or the cryocard, that did not answer."""
 
 from __future__ import annotations
 

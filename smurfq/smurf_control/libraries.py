@@ -1,4 +1,4 @@
-"""pysmurf, sodetlib and pyepics: importing them ahead of any fork, and which versions they are."""
+"""Imports pysmurf, sodetlib and pyepics before any fork, and reports their versions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Leaves the card safe after a run: closes its stream, stops its waveforms, puts its biases and relays back.
+"""Leaves the card safe after a run: closes its stream, stops its waveforms, restores its biases and relays.
 
-It runs in a process of its own, since the operation's is gone, and goes to EPICS straight, since a hung card
-is what an operation is often killed for. docs/decisions/0023-the-card-after-a-run.md tells why it does what.
+It runs in a process of its own, because the operation's process is gone. It uses EPICS directly, because a hung card
+is a common reason for a kill. docs/decisions/0023-the-card-after-a-run.md gives the reasons for each policy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Notes a card's state before a script first touches it: when the script's process first asks for a register.
+"""Notes the state of the card before a script first uses it: when its process first asks for a register.
 
-A script that never does costs nothing, and may set EPICS' variables, or fork, until it does. What its children do is
-not seen: where it had any before, the runner is told that the state may be theirs.
+A script that never does so costs nothing, and may set EPICS variables or fork before it does. Child processes are not
+observed: if the script already had any, the pool child is told that they may have changed the noted state.
 """
 
 from __future__ import annotations

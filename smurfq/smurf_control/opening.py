@@ -1,4 +1,4 @@
-"""Opening a slot for an operation: a fresh SmurfControl and DetConfig, with the operation's session in it."""
+"""Opens a slot for an operation: a new SmurfControl and DetConfig that contain the operation's session."""
 
 from __future__ import annotations
 

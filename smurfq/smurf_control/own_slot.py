@@ -1,9 +1,9 @@
 """Limits a process to its operation's slot: opening another slot's card raises before a register is touched.
 
-pysmurf, sodetlib and every use of pyepics create their channels by ``epics.ca.create_channel``, which is wrapped.
-Children inherit the limit: forked ones as they are, a Python that is started by ``child_python/sitecustomize.py``,
-which loads this file by itself. So this module needs the standard library only, and imports little of it. A client of
-Channel Access that is not pyepics, and a Python that is started without this process's environment, are not limited.
+pysmurf, sodetlib and every user of pyepics create their channels with ``epics.ca.create_channel``, which is wrapped.
+Children inherit the limit: forked ones directly, and a Python that is started by ``child_python/sitecustomize.py``,
+which loads this file on its own. So this module needs only the standard library. The limit does not cover Channel
+Access clients other than pyepics, nor a Python that is started without this process's environment.
 """
 
 from __future__ import annotations

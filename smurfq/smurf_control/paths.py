@@ -1,4 +1,4 @@
-"""The folders that sodetlib and pysmurf hard-code, set from the settings in this one place."""
+"""Sets the folders that sodetlib and pysmurf hard-code, from the settings."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Gives back the number of a message that pysmurf's Publisher could not send, so that it does not count as lost.
 
-The Publisher takes a number before it makes JSON of the message. Where that raises (int64, set, bytes, datetime, Path),
-nothing is sent; without this the bridge would miss the number and call the message lost.
+The Publisher takes a number before it encodes the message as JSON. If that raises (int64, set, bytes, datetime, Path),
+nothing is sent; without this the bridge would miss the number and count the message as lost.
 """
 
 from __future__ import annotations

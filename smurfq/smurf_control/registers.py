@@ -1,4 +1,4 @@
-"""EPICS straight, where a SmurfControl would hang: short time limits, many registers at once, no retries."""
+"""Reads and writes registers by EPICS directly, with short timeouts, where a SmurfControl would hang."""
 
 from __future__ import annotations
 

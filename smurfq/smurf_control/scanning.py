@@ -1,7 +1,7 @@
-"""A limit to how long the smurf server may take for a scan or a capture, and an error that says which it was.
+"""Limits how long a scan or a capture of the smurf server may take, and names the one that did not end.
 
-pysmurf waits up to six minutes for the end of a scan and then raises without a name; for the end of a debug capture
-it waits for ever.
+pysmurf waits up to six minutes for the end of a scan and then raises without a name. It waits for the end of a debug
+capture without a limit.
 """
 
 from __future__ import annotations

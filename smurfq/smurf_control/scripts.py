@@ -1,6 +1,6 @@
-"""Registers connected ahead for a script, which opens its slot itself and when it wants to.
+"""Connects registers ahead for a control script at the moment when the script opens its slot.
 
-Nothing is connected before: a script may set EPICS' variables, or fork, until it opens its slot.
+Nothing is connected earlier, because a script may set EPICS variables, or fork, before it opens its slot.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What opening a slot asks of the session that it opens it for."""
+"""The interface of the session that ``opening`` puts into a SmurfControl."""
 
 from __future__ import annotations
 

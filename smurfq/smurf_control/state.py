@@ -1,4 +1,4 @@
-"""Reading a slot's state beside whatever else it does: reads only."""
+"""Reads a slot's state while another operation may be running; writes nothing."""
 
 from __future__ import annotations
 

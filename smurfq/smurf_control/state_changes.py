@@ -1,4 +1,4 @@
-"""Compares a card with its state at the run's start, and says in words what the run switched on."""
+"""Compares a card with its state at the start of a run, and describes what the run switched on."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a setup or relock that does not come to its end leaves behind: no tones, no flux ramp, no bias.
+"""Turns off tones, flux ramp and biases after a setup or relock that did not finish.
 
-Both begin by turning all that off, so there is nothing to go back to, and a half-tuned slot is of no use. Amplifiers
-stay as they are, since turning them off and on again warms the stage; unless their gates were being searched: then
-what they draw is unknown, and they are turned off, as sodetlib does itself where it cannot bias one.
+Both begin by turning all of these off, so there is no earlier state to restore, and a half-tuned slot is of no use.
+Amplifiers stay as they are, since switching them warms the stage. The exception is an end while their gates were being
+searched: their current is unknown then, and they are turned off, as sodetlib does if it cannot bias one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is asked of a site, checked: whether it may be queued, where, and past which locks."""
+"""Checks a submission: whether the operation may be queued, in which queue, and past which locks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where Celery leaves a task's message instead of sending it, and what it looks like in a queue.
+"""Collects a task's messages instead of sending them, in the form that they have in a queue.
 
-Celery's producers send one message after the other. Here they are kept, so that ``store.admission`` can queue all of
-a submission, or none of it, in one step.
+Celery sends one message after another. smurfq collects them, so that ``store.admission`` can queue a whole submission
+atomically, or nothing of it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Celery's consumer, which takes no message while nothing can be written to Redis.
+"""Stops consuming while Redis accepts no writes.
 
-Its memory may have run out, or it may be a replica: a message taken then could neither be noted as taken nor claimed.
+Redis may be out of memory or a replica. A message that is taken then could neither be marked as taken nor claimed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The lanes of one or more slots, each a process forked from here: started, told to stop, started again.
+"""Forks the lanes of one or more slots from this process, stops them, and restarts a lane that ended.
 
-Forked from one parent that has loaded pysmurf and sodetlib, they share what it loaded.
+The parent has loaded pysmurf and sodetlib, and the lanes share its memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Renews a worker's lease, says that it lives, and applies holds; a step of Celery's consumer, on its timer."""
+"""Renews a worker's lease, reports that the worker is alive, and applies holds: a step of Celery's consumer."""
 
 from __future__ import annotations
 

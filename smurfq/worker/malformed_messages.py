@@ -1,7 +1,7 @@
-"""What lies in a slot's queue, or comes as a remote command, and is no message is dropped, and said.
+"""Rejects malformed messages and remote commands, so that a worker does not crash.
 
-kombu and Celery end the worker over such a message, with the operation that runs; what they had noted as taken they
-put back, so that the next worker ends over it too.
+kombu and Celery end the worker on such a message, together with the operation that is running. They put back what they
+had taken, so the next worker would crash too.
 """
 
 from __future__ import annotations

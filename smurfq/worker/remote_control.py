@@ -1,6 +1,6 @@
-"""What a slot's worker does not do, whoever asks: Celery's remote commands that undo its guarantees, and foreign tasks.
+"""Rejects remote commands that undo a worker's guarantees, and tasks that are not smurfq's.
 
-Anybody who reaches Redis can send a worker a command or put a message into its queue.
+Anybody who reaches Redis can send a command to a worker or put a message into its queue.
 """
 
 from __future__ import annotations

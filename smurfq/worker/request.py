@@ -1,4 +1,4 @@
-"""A task as the worker's main process sees it: terminated as an abort does it, and buried properly if it is lost."""
+"""A task in the worker's main process: revoking it aborts the operation, and a lost one gets a final state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens when a worker is stopped, whether Redis answers or not; and to the chain of one that Celery revoked."""
+"""Stops a worker, whether Redis answers or not, and ends the chain of a task that Celery revoked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a workflow's process does, on the workers' side."""
+"""Runs a workflow's function in the workflow process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which workflows there are: those shipped with smurfq, and files below the site's script folders."""
+"""Finds workflows: those that smurfq ships, and files in the site's script folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of a workflow know of it: its id, its connection, and where it runs."""
+"""The context of a workflow that its steps need: its id, its connection, and where it runs."""
 
 from __future__ import annotations
 

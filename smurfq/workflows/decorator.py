@@ -1,4 +1,4 @@
-"""``@workflow``: how a person says that a function is a workflow."""
+"""The decorator ``@workflow``, which marks a function as a workflow."""
 
 from __future__ import annotations
 

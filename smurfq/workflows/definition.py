@@ -1,4 +1,4 @@
-"""A workflow that can be run: what its file says of it, read without running the file, and its function."""
+"""Reads the definition of a workflow from its file without running the file, and loads its function."""
 
 from __future__ import annotations
 

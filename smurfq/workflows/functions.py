@@ -1,7 +1,7 @@
-"""The steps that observers know, with their names and arguments; each returns a ``Report`` by slot.
+"""The steps of an observation, with the names and arguments of sorunlib; each returns a ``Report`` by slot.
 
-Within a ``Workflow`` they work on the slots that are left of it. Alone, each is a workflow of its own: on all slots
-of the site, or on ``targets``.
+In a ``Workflow`` they work on its remaining slots. Elsewhere each step is a workflow of its own: on all slots of the
+site, or on ``targets``.
 """
 
 from __future__ import annotations

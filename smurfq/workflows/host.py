@@ -1,4 +1,4 @@
-"""What a workflow runs in: its own process on the workers' side, or a producer's Python."""
+"""Where a workflow runs: in a workflow process of the site, or in a producer's Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps a workflow's leash, from a thread of its own, for as long as the workflow lives."""
+"""Renews a workflow's leash from a thread of its own for as long as the workflow lives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a workflow goes on without a slot, tries again, or ends. Pure."""
+"""Decides when a workflow continues without a slot, tries again, or ends. Pure."""
 
 from __future__ import annotations
 

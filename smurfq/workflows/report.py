@@ -1,4 +1,4 @@
-"""What became of one step of a workflow, slot by slot. Pure."""
+"""The results of one step of a workflow, slot by slot. Pure."""
 
 from __future__ import annotations
 

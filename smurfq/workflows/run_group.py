@@ -1,4 +1,4 @@
-"""Waiting for several runs at once: woken by what happens to any of them, until all are as far as wanted."""
+"""Waits for several runs at once; any update of one of them wakes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workflow at work: its slots, those it has dropped and why, and its steps, one operation on its slots each."""
+"""A running workflow: its slots, the slots that were dropped and why, and its steps."""
 
 from __future__ import annotations
 

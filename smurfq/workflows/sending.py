@@ -1,4 +1,4 @@
-"""Sending one operation to several slots: one Celery group, queued in one step."""
+"""Sends one operation to several slots as one Celery group, which is queued atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One step: an operation sent to some slots, waited for until its deadline, and ended where it is not over then."""
+"""Runs one step: submits an operation to some slots, waits until its deadline, and then aborts what still runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams on several slots: on together, and always ended by who started them."""
+"""Streams on several slots that start together and are always stopped by the workflow that started them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflows on the workers' side: submit one, and see, hold and end those there are."""
+"""Submits workflows to the site, and lists, shows, holds and ends them."""
 
 from __future__ import annotations
 

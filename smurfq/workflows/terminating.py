@@ -1,4 +1,4 @@
-"""SIGTERM as an exception, so that a producer that is terminated ends what it has started."""
+"""Turns SIGTERM into an exception, so that a producer that is terminated ends what it has started."""
 
 from __future__ import annotations
 
