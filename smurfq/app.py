@@ -238,7 +238,7 @@ class SmurfqApp(SiteApp):
         nonce = uuid()
 
         def admit() -> None:
-            self.handles.admission.admit(items, checks, nonce)
+            self.site_store.admission.admit(items, checks, nonce)
 
         if self.current_worker_task is None:
             admit()

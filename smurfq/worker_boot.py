@@ -43,7 +43,7 @@ from smurfq.store.durability import warn_of_losses
 from smurfq.store.site_identity import refuse_guess
 from smurfq.worker import remote_control, shutdown
 from smurfq.worker.lanes import Lanes
-from smurfq.worker.lease_step import Keeper
+from smurfq.worker.lease_step import LeaseStep
 
 logger = logging.getLogger("smurfq.worker")
 
@@ -130,7 +130,7 @@ class _Waiting(OutageLogger):
 
 
 def _celery(application: SmurfqApp, context: WorkerContext) -> int:
-    application.steps["consumer"].add(Keeper)
+    application.steps["consumer"].add(LeaseStep)
     shutdown.connect(application)
     remote_control.close()
     celery_signals.worker_process_init.connect(_prepare_pool_child, weak=False)

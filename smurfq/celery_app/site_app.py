@@ -41,7 +41,7 @@ class SiteApp(HookedCelery):
         return self._environments
 
     @cached_property
-    def handles(self) -> SiteStore:
+    def site_store(self) -> SiteStore:
         """All that the site keeps in Redis.
 
         Raises
@@ -57,37 +57,37 @@ class SiteApp(HookedCelery):
     @property
     def store(self) -> Client:
         """The client of the one Redis."""
-        return self.handles.redis
+        return self.site_store.redis
 
     @property
     def records(self) -> Records:
         """The session records."""
-        return self.handles.records
+        return self.site_store.records
 
     @property
     def snapshots(self) -> Snapshots:
         """The copies of live records in Celery's metadata."""
-        return self.handles.snapshots
+        return self.site_store.snapshots
 
     @property
     def fence(self) -> Fence:
         """Claims, leases, and what runs where."""
-        return self.handles.fence
+        return self.site_store.fence
 
     @property
     def holds(self) -> Holds:
         """The held queues."""
-        return self.handles.holds
+        return self.site_store.holds
 
     @property
-    def verbs(self) -> ControlRequests:
+    def control_requests(self) -> ControlRequests:
         """What is asked of running operations."""
-        return self.handles.verbs
+        return self.site_store.control_requests
 
     @property
     def waiting(self) -> Queues:
         """What waits in the queues."""
-        return self.handles.queues
+        return self.site_store.queues
 
     @property
     def owner(self) -> str:

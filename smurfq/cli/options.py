@@ -50,7 +50,7 @@ def connection() -> Connection:
 def _say_which_site(made: Connection) -> None:
     """Say on stderr which site answers at the default address, since nothing here names one."""
     with made.reached():
-        found = made.handles and made.site
+        found = made.site_store and made.site
     if found is not None:
         address = without_password(made.settings.redis_url)
         tell(f"smurfq: {FILE_VARIABLE} is not set; {address} answers: {found}", err=True)

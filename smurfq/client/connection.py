@@ -44,7 +44,7 @@ class Connection:
         self._named_by = named_by
 
     @cached_property
-    def handles(self) -> SiteStore:
+    def site_store(self) -> SiteStore:
         """All that the site keeps in Redis.
 
         Raises
@@ -62,37 +62,37 @@ class Connection:
     @property
     def redis(self) -> Client:
         """The client of the site's Redis."""
-        return self.handles.redis
+        return self.site_store.redis
 
     @property
     def records(self) -> Records:
         """The session records."""
-        return self.handles.records
+        return self.site_store.records
 
     @property
     def fence(self) -> Fence:
         """What runs where, and who serves which queue."""
-        return self.handles.fence
+        return self.site_store.fence
 
     @property
     def holds(self) -> Holds:
         """The held queues."""
-        return self.handles.holds
+        return self.site_store.holds
 
     @property
     def locks(self) -> Locks:
         """The locked slots."""
-        return self.handles.locks
+        return self.site_store.locks
 
     @property
     def queues(self) -> Queues:
         """What waits."""
-        return self.handles.queues
+        return self.site_store.queues
 
     @property
-    def verbs(self) -> ControlRequests:
+    def control_requests(self) -> ControlRequests:
         """The requests to running operations."""
-        return self.handles.verbs
+        return self.site_store.control_requests
 
     @property
     def owner(self) -> str:
@@ -106,12 +106,12 @@ class Connection:
         from smurfq.app import SmurfqApp, app  # noqa: PLC0415
         from smurfq.celery_app.settings import celery_settings  # noqa: PLC0415
 
-        handles = self.handles
+        site_store = self.site_store
         if self._environment:
             return app
         made = SmurfqApp("smurfq", set_as_current=False)
         made.settings = self.settings
-        made.handles = handles
+        made.site_store = site_store
         made.add_defaults(lambda: celery_settings(self.settings))
         return made
 

@@ -172,7 +172,7 @@ class Run:
             answer = "removed"
         else:
             with self._connection.reached():
-                self._connection.verbs.ask(self.id, Request(verb, by, reason, time.time(), grace_s))
+                self._connection.control_requests.ask(self.id, Request(verb, by, reason, time.time(), grace_s))
         if wait_s is not None:
             self.wait(wait_s)
         return answer

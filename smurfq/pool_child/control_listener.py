@@ -28,13 +28,13 @@ class ControlListener:
     def __init__(
         self,
         task_id: str,
-        verbs: ControlRequests,
+        requests: ControlRequests,
         supervisor: Supervisor,
         every_second: Callable[[Supervisor], None],
         is_process: bool,
     ) -> None:
         self._task_id = task_id
-        self._verbs = verbs
+        self._requests = requests
         self._supervisor = supervisor
         self._every_second = every_second
         self._is_process = is_process
@@ -53,17 +53,17 @@ class ControlListener:
             return
         self._closing.set()
         try:
-            self._verbs.ask(self._task_id, Request("closed"))
+            self._requests.ask(self._task_id, Request("closed"))
         except AWAY:
             logger.debug("Redis is away; the listener ends by itself")
         self._thread.join()
         with contextlib.suppress(*AWAY):  # else it expires
-            self._verbs.forget(self._task_id)
+            self._requests.forget(self._task_id)
 
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                for request in self._verbs.subscribe(self._task_id):
+                for request in self._requests.subscribe(self._task_id):
                     if self._closing.is_set():
                         return
                     self._tick()

@@ -152,7 +152,7 @@ class Runner:
         spare = self._take()
         aftercare = Aftercare(job.op_name, job.task_id, add, lambda params: self.make_safe(job, params))
         supervisor = self._supervisor(job, spare, output, aftercare.add)
-        listener = ControlListener(job.task_id, self._app.verbs, supervisor, every_second, job.is_process)
+        listener = ControlListener(job.task_id, self._app.control_requests, supervisor, every_second, job.is_process)
         try:
             scribe.start()
             listener.start()

@@ -2,7 +2,7 @@
 
 ``connection`` connects and waits for Redis, ``records`` holds session records, ``snapshot`` the bounded copy of a
 record in Celery's own metadata, ``fence`` claims, leases and what runs where, ``holds`` the held queues,
-``verbs`` what was asked of a running operation, ``queues`` what waits.
+``control_requests`` the requests to a running operation, ``queues`` what waits.
 """
 
 from smurfq.store.connection import connect, patiently

@@ -68,7 +68,7 @@ class SiteStore:
         return Queues(self.redis)
 
     @cached_property
-    def verbs(self) -> ControlRequests:
+    def control_requests(self) -> ControlRequests:
         """What is asked of running operations."""
         return ControlRequests(self.redis)
 

@@ -28,7 +28,7 @@ logger = get_logger(__name__)
 _LOOK_EVERY_S = 0.5
 _SAY_EVERY_S = 30.0
 _SHOWN_CHARS = 500
-# At each lost connection Celery says in eight lines what it would make of one some day.
+# At each lost connection Celery logs an eight-line deprecation warning.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning, module=r"celery\.worker\.consumer")
 
 
@@ -36,7 +36,7 @@ class SlotConsumer(Consumer):  # type: ignore[misc]
     """The consumer of a slot's queues."""
 
     def connect(self) -> Any:
-        """The connection to the broker, once Redis takes writes; see ``Consumer.connect``.
+        """Return the connection to the broker when Redis accepts writes; see ``Consumer.connect``.
 
         Celery itself would look again after 2, 4, 6 … 30 s.
         """
@@ -44,7 +44,7 @@ class SlotConsumer(Consumer):  # type: ignore[misc]
         return super().connect()
 
     def ensure_connected(self, conn: Any) -> Any:
-        """``conn``, connected, with channels of our own; see ``Consumer.ensure_connected``.
+        """Return ``conn``, connected, with smurfq's channels; see ``Consumer.ensure_connected``.
 
         They mark what they take, and drop what is no message.
         """
@@ -52,13 +52,13 @@ class SlotConsumer(Consumer):  # type: ignore[misc]
         return super().ensure_connected(conn)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
-        """What is done with each message, and with those that cannot be read; see ``Consumer``."""
+        """Return the handler of messages, which also handles malformed ones; see ``Consumer``."""
         return tolerant_handler(
             super().create_task_handler(*args, **kwargs), self._refuse, partial(release_place, self)
         )
 
     def _refuse(self, task_id: str, cause: Exception) -> None:
-        """Tell whoever waits for a task that its message could not be read; what runs or has ended is not meant."""
+        """End a waiting run whose message could not be read; a run that is running or has ended stays as it is."""
         why = str(cause)[:_SHOWN_CHARS]
         error = ParameterError(f"the message of the task {task_id} could not be read: {why}", session_id=task_id)
         try:
@@ -71,19 +71,19 @@ class SlotConsumer(Consumer):  # type: ignore[misc]
             logger.error("cannot write the end of %s, Redis is away: %s", task_id, away)
 
     def _wait_for_redis(self) -> None:
-        """Return once Redis takes writes; keep the lease until then, as far as that can be done."""
+        """Return when Redis accepts writes; renew the lease until then, if possible."""
         next_word = 0.0
         while (cause := self._what_is_wrong()) is not None:
             maybe_shutdown()
             if time.monotonic() >= next_word:
                 next_word = time.monotonic() + _SAY_EVERY_S
-                logger.error("%s; no task is taken until then", explain(self.app.settings.redis_url, cause))
+                logger.error("%s; no task is taken meanwhile", explain(self.app.settings.redis_url, cause))
             time.sleep(_LOOK_EVERY_S)
         if next_word:
-            logger.warning("Redis is there, and takes writes")
+            logger.warning("Redis is back and accepts writes")
 
     def _what_is_wrong(self) -> Exception | None:
-        """Why nothing can be written to Redis, if so it is."""
+        """The reason why Redis accepts no writes, or None."""
         context = self.app.worker_context
         try:
             context.renew_lease()

@@ -23,7 +23,7 @@ EVERY_S = 1.0
 LEASE_LOST_EXIT = 75  # EX_TEMPFAIL: the service manager starts it again, and it stands by
 
 
-class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
+class LeaseStep(bootsteps.StartStopStep):  # type: ignore[misc]
     """The consumer's step."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -32,10 +32,10 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
         super().__init__(consumer, **kwargs)
         self._timer: Any = None
         self._away = False
-        consumer.smurfq_keeper = self
+        consumer.smurfq_lease_step = self
 
     def start(self, consumer: Any) -> None:
-        """Apply a hold before the first message is taken, then look after all once a second."""
+        """Apply a hold before the first message is taken, then check everything once a second."""
         if consumer.app.worker_context.told_to_stop:  # before Celery listened to signals
             state.should_stop = 0
         if consumer.app.worker_context.serves_alone:
@@ -47,14 +47,14 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
         self._timer = consumer.timer.call_repeatedly(EVERY_S, self._tick, (consumer,))
 
     def stop(self, consumer: Any) -> None:
-        """Stop looking."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     @staticmethod
     def _take_back(consumer: Any) -> None:
-        """Put back into the queues what was taken from them and never acknowledged, the oldest to the front.
+        """Put messages that were taken and never acknowledged back into their queues, the oldest first.
 
         Celery forgets what it has taken and not begun when a connection breaks, and leaves it until kombu's visibility
         timeout. Nobody else serves these queues: whoever took it is a connection that broke, or a worker that died.
@@ -62,18 +62,18 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
         """
         queues = [queue.name for queue in consumer.task_consumer.queues]
         for tag in consumer.app.waiting.unacknowledged_tags(queues):
-            logger.warning("a message that was taken and not acknowledged goes back to its queue")
+            logger.warning("put a message that was taken and not acknowledged back into its queue")
             restore_unacknowledged(consumer.task_consumer.channel, tag)
 
     def apply_hold(self, consumer: Any) -> str:
-        """Whether the queue is held or open, as it should be now; emergencies are always taken."""
+        """Hold or release the queue as Redis says; emergencies are always taken."""
         context = consumer.app.worker_context
         if context.lane != "control":
             return "open"
         hold = consumer.app.holds.get(context.slot)
         if hold is not None and not context.held:
             consumer.cancel_task_queue(context.queue)
-            logger.warning("%s: nothing but emergencies is taken", hold)
+            logger.warning("%s: only emergencies are taken", hold)
         elif hold is None and context.held:
             consumer.add_task_queue(context.queue)
             logger.warning("%s is released", context.slot)
@@ -94,7 +94,7 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
         except REFUSES as cause:  # the consumer starts again, and waits before it takes another message
             raise RedisConnectionError(str(cause)) from cause
         except AWAY as cause:
-            # Celery itself says that Redis does not answer. That a new connection is refused it may not see for long.
+            # Celery logs that Redis does not answer, but may not notice for long that a new connection is rejected.
             level = logging.ERROR if isinstance(cause, AuthenticationError) and not self._away else logging.DEBUG
             logger.log(level, "%s", explain(app.settings.redis_url, cause))
             self._away = True
@@ -103,7 +103,7 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
 
 
 def require_primary(consumer: Any) -> None:
-    """Nothing, if the connection on which the worker waits for messages leads to the primary.
+    """Check that the connection on which the worker waits for messages leads to the primary.
 
     Raises
     ------
@@ -118,5 +118,5 @@ def require_primary(consumer: Any) -> None:
 
 @control_command()  # type: ignore[untyped-decorator]
 def apply_hold(state: Any, **_kwargs: Any) -> dict[str, str]:
-    """Look at the slot's hold now; answers once it is applied."""
-    return {"ok": state.consumer.smurfq_keeper.apply_hold(state.consumer)}
+    """Apply the slot's hold now; the reply comes when it is applied."""
+    return {"ok": state.consumer.smurfq_lease_step.apply_hold(state.consumer)}

@@ -42,7 +42,7 @@ def tolerant_channel(channel: type[Any]) -> type[Any]:
             try:
                 return super().read_taken(**options)
             except _NO_MESSAGE as cause:
-                logger.error("what lay in a queue of this worker is no message, and was dropped: %.200r", cause)
+                logger.error("dropped a malformed message from a queue of this worker: %.200r", cause)
                 return True
 
         def read_broadcast(self, client: Any) -> Any:
@@ -51,11 +51,11 @@ def tolerant_channel(channel: type[Any]) -> type[Any]:
             except _NO_MESSAGE as cause:
                 if client.connection is None:  # it is closed, and nothing was read
                     raise
-                logger.error("what came as a remote command or an event is no message, and was dropped: %.200r", cause)
+                logger.error("dropped a malformed remote command or event: %.200r", cause)
                 return None
 
         class Message(base.Message):  # type: ignore[misc]
-            """A message that stays compressed: some bytes can become more than a machine's memory."""
+            """A message that is never decompressed: a few bytes can expand to more than the machine's memory."""
 
             def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:
                 headers = payload.get("headers")
@@ -70,7 +70,7 @@ def tolerant_channel(channel: type[Any]) -> type[Any]:
 def tolerant_handler(
     handle: Callable[[Any], Any], refuse: Callable[[str, Exception], None], give_back: Callable[[], None]
 ) -> Callable[[Any], Any]:
-    """Celery's handler of messages, which drops those that it cannot handle.
+    """Wrap Celery's handler of messages, so that it drops messages that it cannot handle.
 
     ``refuse`` is told the id of such a message, if it has one, and what is wrong with it. ``give_back`` is called where
     the message had the worker's only place already: Celery itself would keep it for what never starts.
@@ -84,7 +84,7 @@ def tolerant_handler(
         except (*AWAY, OSError, OperationalError):
             raise
         except Exception as cause:  # noqa: BLE001 the worker's rim: whoever wrote it must not end the worker
-            logger.error("a message could not be read, and was dropped: %.200r; %s", cause, _shown(message))
+            logger.error("dropped a message that could not be read: %.200r; %s", cause, _shown(message))
             task_id = message.headers.get("id") if isinstance(message.headers, dict) else None
             if is_task_id(task_id):
                 refuse(str(task_id), cause)
@@ -105,7 +105,7 @@ def _shown(message: Any) -> str:
 
 
 def _check(message: Any) -> None:
-    """Refuse what would end the worker, or its process, or keep its only place, further on.
+    """Reject a message that would later crash the worker or its pool child, or block its only place.
 
     The id becomes part of keys, of a file's name and of an environment; headers and parameters are handed to another
     process, which Python cannot do where they are nested deep. What follows after the task is used when the operation

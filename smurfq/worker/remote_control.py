@@ -33,7 +33,7 @@ _SECRET = ("password", "secret", "token")
 
 
 def close() -> None:
-    """Have this worker refuse the commands in ``CLOSED``, and tell its configuration without passwords."""
+    """Make this worker reject the commands in ``CLOSED``, and report its configuration without passwords."""
     for name, why in CLOSED.items():
         replace_command(name, _refusing(name, why))
     told = command("conf")
@@ -42,7 +42,7 @@ def close() -> None:
 
 
 def refuse_foreign(consumer: Any) -> None:
-    """Have a worker's consumer run the operations and nothing else, whatever task a message names.
+    """Make a worker's consumer run only operations, whatever task a message names.
 
     Celery has tasks of its own, and some of them run any other task without the checks before its start.
     """
@@ -65,8 +65,8 @@ def refuse_foreign(consumer: Any) -> None:
 
 def _refusing(name: str, why: str) -> Command:
     def refuse(state: Any, *_args: Any, **_kwargs: Any) -> dict[str, str]:
-        logger.warning("remote command %s refused: %s", name, why)
-        return {"error": f"refused by smurfq: {why}"}
+        logger.warning("remote command %s rejected: %s", name, why)
+        return {"error": f"rejected by smurfq: {why}"}
 
     return refuse
 
@@ -80,7 +80,7 @@ def _without_secrets(told: Command) -> Command:
 
 
 def hide_secrets(value: Any) -> Any:
-    """``value`` fit to be shown: passwords in URLs, and what stands under a name that says it is one, are ``***``."""
+    """Return ``value`` with ``***`` for each password: in URLs, and under keys that name a password."""
     if isinstance(value, Mapping):
         return {
             name: "***" if item and any(word in str(name).lower() for word in _SECRET) else hide_secrets(item)

@@ -37,15 +37,15 @@ class SlotRequest(OpenRequest):
 
     @property
     def time_limits(self) -> tuple[None, None]:
-        """None: the supervisor keeps the time limit, in stages; Celery's would kill it and leave the card as it is."""
+        """None: the supervisor applies the time limit, in stages. Celery would kill the process at once."""
         return (None, None)
 
     @time_limits.setter
     def time_limits(self, value: Any) -> None:
-        """Celery sets it; see the getter."""
+        """Ignore the value that Celery sets; see the getter."""
 
     def terminate(self, pool: Any, signal: Any = None) -> None:
-        """Have the operation aborted, in stages; it ends as FAILURE with OperationAbortedError once it is gone.
+        """Abort the operation in stages; the task then ends as FAILURE with OperationAbortedError.
 
         This is Flower's Terminate button and ``revoke(terminate=True)``. SIGKILL asks for no grace.
         """
@@ -57,7 +57,7 @@ class SlotRequest(OpenRequest):
         )
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
-        """End the operation at once: the worker is being stopped cold.
+        """Kill the operation at once, because the worker is being stopped by SIGQUIT.
 
         Its pool child is killed first, which may be about to say another end of it, or to queue the step after it.
         """
@@ -75,7 +75,7 @@ class SlotRequest(OpenRequest):
         )
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
-        """Handle the failure of a task; one whose pool child is gone takes its operation's processes with it."""
+        """Handle the failure of a task. If its pool child died, end the processes of its operation."""
         exc = exc_info.exception
         exc = exc.exc if isinstance(exc, ExceptionWithTraceback) else exc
         if not isinstance(exc, WorkerLostError | SystemExit | KeyboardInterrupt):
@@ -92,12 +92,12 @@ class SlotRequest(OpenRequest):
 
     def _ask_abort(self, **what: Any) -> None:
         try:
-            self.app.verbs.ask(self.id, Asked("abort", time=time.time(), **what))
+            self.app.control_requests.ask(self.id, Asked("abort", time=time.time(), **what))
         except AWAY as cause:
             logger.error("cannot ask %s[%s] to abort, Redis is away: %s", self.name, self.id, cause)
 
     def _finalize_lost(self, error: Exception, outcome: Outcome) -> bool:
-        """Kill what is left of an operation whose pool child is gone; whether it got this end.
+        """End the orphans of an operation whose pool child died; whether the run was given its final state here.
 
         It may have ended before. Or it had not begun: then its message is sent again.
         """
@@ -120,7 +120,7 @@ class SlotRequest(OpenRequest):
         return buried
 
     def _finalize_unclaimed(self, error: Exception) -> bool:
-        """The same for one that was never claimed, or is over: without a record nobody would send it again."""
+        """Give a final state to a run that was never claimed or is over: nobody else would send it again."""
         ended = self.app.backend.get_state(self.id) in states.READY_STATES
         if ended or self.app.records.exists(self.id):
             return False

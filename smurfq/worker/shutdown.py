@@ -33,7 +33,7 @@ _LOOK_EVERY_S = 0.5
 
 
 def connect(app: SmurfqApp) -> None:
-    """Have Celery's signals lead here."""
+    """Connect Celery's signals to the functions of this module."""
 
     def stopping(**_kwargs: Any) -> None:
         stop(app)
@@ -46,13 +46,13 @@ def connect(app: SmurfqApp) -> None:
 
 
 def stop(app: SmurfqApp) -> None:
-    """Have what runs end, and then this worker, in bounded time even where Redis never comes back."""
+    """End the running operation and then this worker, in bounded time even if Redis never comes back."""
     if app.worker_context.stop():
         threading.Thread(target=_leave_in_time, args=(app,), name="leaving", daemon=True).start()
 
 
 def _leave_in_time(app: SmurfqApp) -> None:
-    """End this process once all that it can still do is to wait for Redis; else Celery ends it before.
+    """End this process when it only waits for Redis; if Redis answers, Celery ends it earlier.
 
     Celery, kombu and what writes the results here wait for Redis for as long as it is away.
     """
@@ -71,7 +71,7 @@ def _leave_in_time(app: SmurfqApp) -> None:
 
 
 def _operation_lives(app: SmurfqApp) -> bool:
-    """Whether what ran has not yet come to its end, by itself or in the stages of an abort, or is being made safe."""
+    """Whether the operation is still ending, by itself or in the stages of an abort, or its card is being made safe."""
     pool = {child.pid for child in psutil.Process().children()}
     return any(pid not in pool for task_id in _active() for pid in orphans_of(task_id, app.worker_context.lock))
 
@@ -80,9 +80,9 @@ def _leave(app: SmurfqApp, cause: Exception) -> NoReturn:
     try:
         active, ends = _active(), OutcomeSpool(app.settings)
         told = [
-            f"{task_id} has come to its end, which the next worker of this host writes"
+            f"{task_id} has ended; the next worker of this host writes its outcome"
             if ends.has(task_id)
-            else f"{task_id} will be lost, as no end can be written"
+            else f"{task_id} will be lost, because its outcome cannot be written"
             for task_id in active
         ]
         logger.critical(
@@ -101,7 +101,7 @@ def _leave(app: SmurfqApp, cause: Exception) -> NoReturn:
 
 
 def _active() -> list[str]:
-    """The ids of the tasks that this worker has taken and not ended: of one at most."""
+    """The ids of the tasks that this worker has taken and not ended; at most one."""
     return list(state.requests)
 
 

@@ -23,7 +23,7 @@ def marking_channel(channel: type[Any]) -> type[Any]:
 
     class Marking(hooked_channel(channel)):  # type: ignore[misc]
         smurfq_marks = True
-        _waits = False  # whether the last ``TAKE`` found nothing
+        _waits = False  # the last ``TAKE`` found nothing
 
         def start_taking(self, timeout_s: float | None = None) -> None:
             queues = self.take_queues()
@@ -54,13 +54,13 @@ def marking_channel(channel: type[Any]) -> type[Any]:
             try:
                 self.client.parse_response(self.client.connection, "BRPOP", **options)
             except self.connection_errors:
-                self.client.connection.disconnect()  # so that the next look connects again
+                self.client.connection.disconnect()  # so that the next attempt connects again
                 raise
             finally:
                 self.end_poll()
 
         def restore(self, payload: Any, exchange: Any, routing_key: Any, pipe: Any, *more: Any) -> None:
-            """Put a message back, which no worker has any more."""
+            """Put a message back into its queue: no worker has it any more."""
             task_id = payload["headers"].get("id") if isinstance(payload.get("headers"), dict) else None
             if is_task_id(task_id):
                 pipe.hdel(keys.record(str(task_id)), "_taken")

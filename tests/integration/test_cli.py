@@ -302,7 +302,9 @@ def test_stop_and_abort(cli: Cli, slot: Slot, connection: Connection) -> None:
         result = cli("abort", "--slot", "2", "--grace", "1", "--by", "ann", "-m", "enough", "--wait")
     assert result.exit_code == 0
     assert "it ended as aborted" in result.stdout
-    asked = [item for item, _ in zip(connection.verbs.subscribe(run.id, block_ms=10), range(2), strict=False)]
+    asked = [
+        item for item, _ in zip(connection.control_requests.subscribe(run.id, block_ms=10), range(2), strict=False)
+    ]
     assert [(item.verb, item.by, item.grace_s) for item in asked if item] == [
         ("stop", asked[0].by if asked[0] else "", None),
         ("abort", "ann", 1.0),
@@ -413,7 +415,7 @@ def test_ctrl_c_ends_the_view_and_not_the_run(environ: dict[str, str], slot: Slo
     assert f"smurfq abort {run.id[:8]}" in told
     assert "Traceback" not in told
     assert run.record().status == "running"
-    assert next(connection.verbs.subscribe(run.id, block_ms=10)) is None
+    assert next(connection.control_requests.subscribe(run.id, block_ms=10)) is None
 
 
 def _until_end(descriptor: int, on_text: Callable[[str], None]) -> str:

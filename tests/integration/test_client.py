@@ -74,7 +74,7 @@ def _kinds(updates: list[RecordUpdate]) -> list[str]:
 
 
 def _asked(connection: Connection, run: Run) -> Request | None:
-    return next(connection.verbs.subscribe(run.id, block_ms=100))
+    return next(connection.control_requests.subscribe(run.id, block_ms=100))
 
 
 def test_submit_queues_what_was_asked_for(slot: Slot) -> None:

@@ -234,7 +234,7 @@ def test_an_abort_runs_finally_blocks_and_ends_the_children(site: LiveSite) -> N
     )
     task = run.delay(slot=SLOT, script=script)
     eventually(lambda: record_of(task).log, what="it runs")
-    app.verbs.ask(task.id, Request("abort", by="tester", reason="enough"))
+    app.control_requests.ask(task.id, Request("abort", by="tester", reason="enough"))
     with pytest.raises(OperationAbortedError, match="tester"):
         task.get(timeout=WITHIN_S)
     record = record_of(task)
@@ -252,7 +252,7 @@ def test_one_that_does_not_heed_is_killed_and_made_safe(site: LiveSite) -> None:
     )
     task = run.delay(slot=SLOT, script=script)
     eventually(lambda: record_of(task).log, what="it runs")
-    app.verbs.ask(task.id, Request("abort", by="tester", grace_s=0.2))
+    app.control_requests.ask(task.id, Request("abort", by="tester", grace_s=0.2))
     with pytest.raises(OperationAbortedError, match="had to be killed"):
         task.get(timeout=WITHIN_S)
     record = record_of(task)

@@ -306,13 +306,13 @@ def test_a_batch_sent_again_after_a_lost_answer_is_queued_once(
     app: SmurfqApp, connection: Connection, slot: Slot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As redis-py does it: the script was run, its answer was lost with the connection, and it is sent again."""
-    admit = app.handles.admission.admit
+    admit = app.site_store.admission.admit
 
     def twice(*args: Any) -> None:
         admit(*args)
         admit(*args)
 
-    monkeypatch.setattr(app.handles.admission, "admit", twice)
+    monkeypatch.setattr(app.site_store.admission, "admit", twice)
     runs = submit_all([Submission("test", ONE)] * 3, connection=connection)
     assert [item.task_id for item in slot.queue()] == [run.id for run in runs]
 
@@ -339,7 +339,7 @@ def test_redis_killed_in_the_middle_leaves_all_or_nothing(tmp_path: Path) -> Non
 
 
 def test_a_full_redis_takes_nothing_of_a_batch(valkey: Client, connection: Connection) -> None:
-    assert connection.app.handles.admission
+    assert connection.app.site_store.admission
     connection.queues.waiting(ONE)
     valkey.config_set("maxmemory", 1)
     try:

@@ -116,7 +116,7 @@ def test_commands_that_undo_a_worker_s_guarantees_are_refused(site: LiveSite, sl
     assert arguments.keys() == CLOSED.keys()
     for name, given in arguments.items():
         answer = app.control.broadcast(name, given, destination=[node], reply=True, limit=1, timeout=WITHIN_S)
-        assert "refused by smurfq" in answer[0][node]["error"], name
+        assert "rejected by smurfq" in answer[0][node]["error"], name
     (queues,) = app.control.inspect([node], timeout=WITHIN_S, limit=1).active_queues().values()
     assert sorted(queue["name"] for queue in queues) == [TWO, f"{TWO}.emergency"]
     assert slot.submit("test").wait(WITHIN_S).success

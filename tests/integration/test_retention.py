@@ -44,10 +44,10 @@ def live_through(task_id: str) -> None:
     app.records.start(SessionRecord(task_id, op_name="test", slot=SLOT))
     app.records.append(Batch(task_id, "w", 0, [session.data_set({"a": 1}, 1.0), session.message("hello", 2.0)]))
     app.snapshots.publish(task_id)
-    app.verbs.ask(task_id, Request("stop"))
+    app.control_requests.ask(task_id, Request("stop"))
     app.write_end(task_id, Outcome.SUCCEEDED)
     app.backend.mark_as_done(task_id, app.records.read(task_id).to_dict())
-    app.verbs.forget(task_id)
+    app.control_requests.forget(task_id)
     app.fence.finished(running)
 
 

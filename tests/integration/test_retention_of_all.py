@@ -89,7 +89,7 @@ def use_in_every_way(site: LiveSite) -> None:
     slot.hold(note="looked at")  # its worker answers through kombu's mailbox
     slot.release()
     slot.lock(for_s=0.5)
-    app.verbs.ask(results[0].id, Request("stop"))  # of a task that is over
+    app.control_requests.ask(results[0].id, Request("stop"))  # of a task that is over
     leashes = Leashes(app.store)
     leashes.keep("a-workflow", "me")
     leashes.end("a-workflow", "done")

@@ -33,7 +33,7 @@ def context(tmp_path: Path) -> Iterator[WorkerContext]:
     """A worker's context on a Valkey of its own; its client waits one second for an answer."""
     server = start_valkey(tmp_path / "valkey")
     bind({"SMURFQ_REDIS_URL": f"redis://127.0.0.1:{server.port}/0", "SMURFQ_STATE_DIR": str(tmp_path / "state")})
-    app.handles.__dict__["redis"] = redis.Redis.from_url(
+    app.site_store.__dict__["redis"] = redis.Redis.from_url(
         app.settings.redis_url, decode_responses=True, socket_timeout=1.0, retry=Retry(NoBackoff(), 1)
     )
     made = WorkerContext(app, SLOT, "control", "token")

@@ -169,7 +169,7 @@ def test_a_worker_that_is_stopped_while_redis_is_away_ends_in_time(site: LiveSit
     finally:
         site.start_valkey()
     for slot, task, outcome, error, said in (
-        (SLOT, tasks[0], "aborted", OperationAbortedError, "has come to its end"),
+        (SLOT, tasks[0], "aborted", OperationAbortedError, "has ended"),
         (other, tasks[1], "lost", OperationLostError, "will be lost"),
     ):
         assert f"{task.id} {said}" in site.log(f"worker-{slot}")
