@@ -24,7 +24,7 @@ def run_workflow(
     min_survivors: int | None = None,
     max_failures: int | None = None,
 ) -> None:
-    """Run a workflow: shipped, or of a file; its steps are in the record's data, as ``step_1``, ``step_2``, ….
+    """Run a workflow that smurfq ships or that a file defines. Its steps are in the record's data: ``step_1``, ….
 
     Raises
     ------
@@ -53,7 +53,7 @@ def run_workflow(
 
 
 def _run(definition: Definition, params: dict[str, Any] | None) -> Any:
-    """What the workflow returns; None if it ends with ``sys.exit(0)``. Processes that it forks do not come back."""
+    """Return what the workflow returns; None if it ends with ``sys.exit(0)``. Processes that it forks end here."""
     try:
         with children_end_here():
             return definition.run(params or {})

@@ -15,12 +15,12 @@ _SHIPPED = Path(__file__).parent / "shipped"
 
 
 def shipped() -> list[Definition]:
-    """The workflows that come with smurfq, by name."""
+    """Return the workflows that smurfq ships, by name."""
     return [definition.read(path, path.read_bytes()) for path in sorted(_SHIPPED.glob("[a-z]*.py"))]
 
 
 def find(workflow: str, folders: Sequence[Path]) -> Definition:
-    """The workflow of this name, or in the file of this absolute path, which must lie below one of ``folders``.
+    """Return the workflow of this name, or in the file at this absolute path, which must be in one of ``folders``.
 
     Raises
     ------

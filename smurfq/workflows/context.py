@@ -13,7 +13,7 @@ from smurfq.workflows.report import Report
 
 @dataclass(frozen=True)
 class WorkflowContext:
-    """What a step needs of its workflow; ``id`` is that of the workflow's record."""
+    """The context of a step: what it needs of its workflow. ``id`` is the id of the workflow's record."""
 
     id: str
     connection: Connection

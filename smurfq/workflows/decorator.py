@@ -10,7 +10,7 @@ _MARK = "__smurfq_workflow__"
 
 
 def workflow(function: F) -> F:
-    """Mark the one function of a file that is the workflow; its parameters, with their types, are the workflow's.
+    """Mark the one function of a file that is the workflow. Its parameters and types are those of the workflow.
 
     Allowed types are float, int, str, bool, dict, list[…], tuple[…, …], and ``… | None``.
     """
@@ -19,5 +19,5 @@ def workflow(function: F) -> F:
 
 
 def is_workflow(value: Any) -> bool:
-    """Whether a value is a function marked with ``@workflow``."""
+    """Return whether a value is a function marked with ``@workflow``."""
     return callable(value) and getattr(value, _MARK, False) is True

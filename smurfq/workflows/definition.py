@@ -49,7 +49,7 @@ class Definition:
     source: bytes = field(default=b"", repr=False)
 
     def check(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The parameters that were given, as the function takes them.
+        """Check the parameters that were given, and return them as the function takes them.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class Definition:
         return given
 
     def run(self, params: Mapping[str, Any]) -> Any:
-        """What the workflow returns, run here and now.
+        """Run the workflow in this process, and return what it returns.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Definition:
         return self.load()(**checked)
 
     def load(self) -> Callable[..., Any]:
-        """Its function.
+        """Load the file, and return the workflow's function.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class Definition:
         return function
 
     def _execute(self, name: str) -> dict[str, Any]:
-        """The names that the source leaves, run as the module ``name``; modules beside its file can be imported."""
+        """Run the source as the module ``name``, and return its names; it can import modules beside its file."""
         module = types.ModuleType(name)
         module.__dict__.update(__file__=self.path, __cached__=None, __spec__=None)
         before = sys.modules.get(name)
@@ -127,7 +127,7 @@ class Definition:
 
 
 def read(path: Path, source: bytes) -> Definition:
-    """The workflow of a file with this source, which is not run for it.
+    """Return the workflow that this source defines, without running it.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def read(path: Path, source: bytes) -> Definition:
 
 
 def _is_marked(function: ast.FunctionDef) -> bool:
-    """Whether it is decorated with ``workflow`` or ``….workflow``."""
+    """Return whether the function is decorated with ``workflow`` or ``….workflow``."""
     return any(
         (isinstance(mark, ast.Name) and mark.id == _MARK) or (isinstance(mark, ast.Attribute) and mark.attr == _MARK)
         for mark in function.decorator_list

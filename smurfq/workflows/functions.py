@@ -25,7 +25,7 @@ def run_operation(
     settling_time: float = 0.0,
     **how: Unpack[How],
 ) -> Report:
-    """Any operation of the table, as a step; see ``Workflow.run``."""
+    """Run any operation as a step; see ``Workflow.run``."""
     workflow = current()
     if workflow is not None:
         return workflow.run(operation, concurrent, settling_time, params, **how)
@@ -34,7 +34,7 @@ def run_operation(
 
 
 def set_targets(targets: Iterable[str | int] | str) -> None:
-    """Have the steps that follow work on these slots only.
+    """Limit the steps that follow to these slots.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def set_targets(targets: Iterable[str | int] | str) -> None:
 
 
 def wait(seconds: float) -> None:
-    """Return after ``seconds``; an abort of the workflow ends the wait.
+    """Wait for ``seconds``; an abort of the workflow ends the wait.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def wait(seconds: float) -> None:
 
 
 def say(text: str) -> None:
-    """Say a line to people: in the workflow's record, or the producer's log.
+    """Write a line to the workflow's record, or to the producer's log.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def say(text: str) -> None:
 
 
 def forgive(*slots: str) -> None:
-    """Take slots that were dropped in again: all, or those named.
+    """Restore slots that were dropped: all, or those named.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def forgive(*slots: str) -> None:
 
 
 def stop_streams() -> None:
-    """Ask the streams that run on the slots, whoever started them, to end in good order.
+    """Stop the streams that are running on the slots, whoever started them.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def iv_curve(
     settling_time: float | None = None,
     **how: Unpack[How],
 ) -> Report:
-    """Take an IV curve of every detector. Slot by slot, 120 s lie between two unless ``settling_time`` is given."""
+    """Take an IV curve of every detector. Slot by slot, it waits 120 s between two slots, or ``settling_time``."""
     settle_s = SETTLING_S if settling_time is None else settling_time
     return run_operation("take_iv", {"tag": tag, "kwargs": iv_kwargs}, concurrent, settle_s, **how)
 
@@ -139,7 +139,7 @@ def bias_step(
     rfrac_range: tuple[float, float] | None = None,
     **how: Unpack[How],
 ) -> Report:
-    """Take bias steps. Slot by slot, 120 s lie between two of them unless ``settling_time`` is given."""
+    """Take bias steps. Slot by slot, it waits 120 s between two slots, or ``settling_time``."""
     settle_s = SETTLING_S if settling_time is None else settling_time
     params = {"tag": tag, "kwargs": kwargs, "rfrac_range": rfrac_range}
     return run_operation("take_bias_steps", params, concurrent, settle_s, **how)

@@ -14,26 +14,26 @@ _POLL_S = 0.1
 
 
 class Host(Protocol):
-    """What a workflow asks of where it runs."""
+    """The interface of the place where a workflow runs."""
 
     leashes_all: bool
-    """Whether all that it starts ends with it, and not its streams alone."""
+    """Whether everything that the workflow starts ends with it, and not only its streams."""
 
     def check(self) -> None:
-        """Return, or raise if the workflow shall end."""
+        """Raise if the workflow must end."""
 
     def message(self, text: str) -> None:
-        """Say a line to people."""
+        """Write a line for people."""
 
     def stage(self, name: str) -> None:
-        """Say that a step begins."""
+        """Note that a step begins."""
 
     def data(self, **values: Any) -> None:
-        """Write down what is known of the workflow."""
+        """Write data of the workflow."""
 
 
 class SessionHost:
-    """A workflow's own process; what it says goes into its record."""
+    """A workflow process; messages and data go into the workflow's record."""
 
     leashes_all = True
 
@@ -41,7 +41,7 @@ class SessionHost:
         self._session = session
 
     def check(self) -> None:
-        """Return, or raise ``OperationAbortedError`` if the workflow is being aborted."""
+        """Raise ``OperationAbortedError`` if the workflow is being aborted."""
         self._session.stop_point()
 
     def message(self, text: str) -> None:
@@ -59,7 +59,7 @@ class SessionHost:
 
 
 class ProducerHost:
-    """A producer's Python: there is no record, and ``logging`` has what is said.
+    """A producer's Python: there is no record, and messages go to ``logging``.
 
     Operations outlive the producer as any others do; its streams end with it.
     """
@@ -67,7 +67,7 @@ class ProducerHost:
     leashes_all = False
 
     def check(self) -> None:
-        """Return: what ends a producer is an exception of its own."""
+        """Do nothing: a producer is ended by an exception of its own."""
 
     def message(self, text: str) -> None:
         """Log a line."""
@@ -78,11 +78,11 @@ class ProducerHost:
         logger.info("step %s", name)
 
     def data(self, **values: Any) -> None:
-        """Pass over what a record would keep."""
+        """Do nothing: there is no record."""
 
 
 def pause(host: Host, seconds: float) -> None:
-    """Return after ``seconds``, or raise as soon as the workflow shall end."""
+    """Wait for ``seconds``, or raise as soon as the workflow must end."""
     deadline = time.monotonic() + seconds
     while True:
         host.check()

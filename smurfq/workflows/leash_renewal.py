@@ -17,7 +17,7 @@ _END_WITHIN_S = 10.0
 
 
 class LeashRenewal:
-    """Within: what is on the leash goes on. After: it ends, and what waits on it never starts."""
+    """Within the block, operations on the leash continue. After it, they are aborted, and waiting ones never start."""
 
     def __init__(self, connection: Connection, leash_id: str) -> None:
         self._connection = connection
@@ -28,11 +28,11 @@ class LeashRenewal:
 
     @property
     def kept(self) -> bool:
-        """Whether it is kept now."""
+        """Whether the leash is being renewed."""
         return self._thread is not None
 
     def start(self) -> None:
-        """Begin to keep it, before anything is put on it."""
+        """Start to renew the leash, before any operation is put on it."""
         if self._thread is not None:
             return
         with self._connection.reached():
@@ -42,7 +42,7 @@ class LeashRenewal:
         self._thread.start()
 
     def end(self, why: str) -> None:
-        """Let all that is on it end; without Redis it ends by itself after a while."""
+        """End all operations on the leash. If Redis is away, they end when the leash expires."""
         if self._thread is None:
             return
         self._closing.set()

@@ -15,7 +15,7 @@ RETRIED = frozenset({SlotOutcome.FAILED, SlotOutcome.LOST, SlotOutcome.TIMED_OUT
 
 
 class How(TypedDict, total=False):
-    """How a step is done; each may be given to every function of the workflows.
+    """The options of a step, which every step function accepts.
 
     ``targets``: on these slots only. ``stagger_s``: so long between the starts on two slots. ``deadline_s``: from the
     moment it is queued on a slot; what is not over by then is stopped, and counts as failed there; else the
@@ -34,13 +34,13 @@ class How(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Policy:
-    """When a workflow ends early: under ``min_survivors`` slots are left, or over ``max_failures`` were dropped."""
+    """When a workflow ends early: with fewer than ``min_survivors`` slots, or after more than ``max_failures``."""
 
     min_survivors: int = 1
     max_failures: int | None = None
 
     def why_halt(self, left: Collection[str], dropped: Collection[str]) -> str | None:
-        """Why the workflow may not go on with the slots ``left``; None if it may."""
+        """Return why the workflow may not continue with the slots ``left``; None if it may."""
         if len(left) < self.min_survivors:
             return f"{len(left)} of its slots are left, and it needs {self.min_survivors}"
         if self.max_failures is not None and len(dropped) > self.max_failures:
@@ -49,7 +49,7 @@ class Policy:
 
 
 def check_retries(operation: str, retries: int) -> int:
-    """``retries``, if the operation may be repeated so often.
+    """Return ``retries``, if the operation may be repeated that often.
 
     Raises
     ------
@@ -72,11 +72,11 @@ def check_retries(operation: str, retries: int) -> int:
 
 
 def to_retry(reports: Collection[SlotReport]) -> list[str]:
-    """The slots to try again: not those where somebody aborted it, or where it is refused."""
+    """Return the slots to try again: not those where somebody aborted it, or where it was rejected."""
     return [one.slot for one in reports if one.outcome in RETRIED]
 
 
 def default_deadline_s(operation: str, params: dict[str, object], site_limit_s: float) -> float:
-    """How long a step may take where nobody said, in seconds; ``site_limit_s`` where the operation has no limit."""
+    """Return the default deadline of a step in seconds; ``site_limit_s`` if the operation has no time limit."""
     limit_s = operations.time_limit_for(operation, params)
     return (site_limit_s if limit_s is None else limit_s) + QUEUE_ALLOWANCE_S

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class SlotOutcome(StrEnum):
-    """What became of a step on one slot; only ``SUCCEEDED`` is good."""
+    """The result of a step on one slot; only ``SUCCEEDED`` is good."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -22,7 +22,7 @@ class SlotOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class SlotReport:
-    """One slot's part in a step.
+    """The report of a step on one slot.
 
     ``record_id`` is the session id of the run that decided (the last one, where it was tried again; None where it was
     never queued); ``dropped`` says that the workflow goes on without the slot.
@@ -38,7 +38,7 @@ class SlotReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the slot did what was asked."""
+        """Whether the step succeeded on the slot."""
         return self.outcome is SlotOutcome.SUCCEEDED
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,13 +54,13 @@ class SlotReport:
 
     @classmethod
     def from_dict(cls, slot: str, value: Mapping[str, Any]) -> SlotReport:
-        """The report that ``to_dict`` made ``value`` of."""
+        """Return the report from which ``to_dict`` made ``value``."""
         return cls(slot, **{**value, "outcome": SlotOutcome(value["outcome"])})
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of one step, by slot; true where every slot succeeded. ``print`` it for people."""
+    """The results of one step, by slot; true if every slot succeeded. ``print`` shows it as text."""
 
     operation: str
     slots: Mapping[str, SlotReport]
@@ -75,16 +75,16 @@ class Report:
 
     @property
     def succeeded(self) -> list[str]:
-        """The slots that did what was asked."""
+        """The slots on which the step succeeded."""
         return [slot for slot, one in self.slots.items() if one.ok]
 
     @property
     def failed(self) -> list[str]:
-        """The slots that did not, for whatever reason."""
+        """The slots on which it did not succeed, for any reason."""
         return [slot for slot, one in self.slots.items() if not one.ok]
 
     def with_dropped(self, slots: Iterable[str]) -> Report:
-        """The report, with these slots marked as dropped."""
+        """Return the report with these slots marked as dropped."""
         dropped = set(slots)
         marked = {slot: replace(one, dropped=one.dropped or slot in dropped) for slot, one in self.slots.items()}
         return replace(self, slots=marked)
@@ -98,7 +98,7 @@ class Report:
 
     @property
     def took_s(self) -> float:
-        """From the step's start to its end, in seconds."""
+        """The time from the step's start to its end, in seconds."""
         return self.ended - self.started
 
     def to_dict(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Runs:
         check: Callable[[], None],
         watched: tuple[str, ...] = (),
     ) -> set[str]:
-        """The slots for which ``enough`` is not true at ``until`` (monotonic); none as soon as all are.
+        """Wait until ``enough`` is true for all slots; the slots for which it is not at ``until`` (monotonic).
 
         ``check`` is called all the while, and ends the wait by raising. ``watched`` names keys of the session data
         that ``values`` is to have. Redis may go away and come back.
@@ -77,7 +77,7 @@ class Runs:
         return waiting
 
     def look(self, slots: Iterable[str], watched: tuple[str, ...] = ()) -> None:
-        """Read how the runs of these slots stand, in one round trip."""
+        """Read the state of the runs of these slots, in one round trip."""
         asked = list(slots)
         if not asked:
             return
@@ -104,7 +104,7 @@ class Runs:
         self.records[slot] = record
 
     def _block(self, slots: Iterable[str], seconds: float) -> set[str]:
-        """The slots to whose runs something has happened, as soon as it has; none after ``seconds``."""
+        """Wait for an update of any run; its slots, or none after ``seconds``."""
         touched = set()
         by_key = {keys.events(self._ids[slot]): slot for slot in slots}
         positions: Any = {key: self._positions[slot] for key, slot in by_key.items()}

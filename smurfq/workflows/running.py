@@ -32,7 +32,7 @@ _CURRENT: ContextVar[Workflow | None] = ContextVar("_current_workflow", default=
 
 
 class Workflow:
-    """Steps on the same slots. Within it, the functions of ``smurfq.workflows`` are its steps.
+    """A sequence of steps on the same slots. Within it, the functions of ``smurfq.workflows`` are its steps.
 
     >>> with Workflow(["crate1slot2", "crate1slot3"], min_survivors=1) as night:  # doctest: +SKIP
     ...     print(uxm_relock())
@@ -111,7 +111,7 @@ class Workflow:
         return [slot for slot in self.targets if slot not in self.dropped]
 
     def set_targets(self, targets: Iterable[str | int] | str) -> None:
-        """Work on these slots from now on; a slot that was dropped stays so.
+        """Limit the workflow to these slots from now on; a slot that was dropped stays dropped.
 
         Raises
         ------
@@ -122,17 +122,17 @@ class Workflow:
         self.host.data(targets=self.targets)
 
     def forgive(self, *slots: str) -> None:
-        """Take dropped slots in again: all, or those named."""
+        """Restore slots that were dropped: all, or those named."""
         for slot in slots or tuple(self.dropped):
             self.dropped.pop(slot, None)
         self.host.data(dropped=self.dropped)
 
     def wait(self, seconds: float) -> None:
-        """Return after ``seconds``; an abort of the workflow ends the wait."""
+        """Wait for ``seconds``; an abort of the workflow ends the wait."""
         pause(self.host, seconds)
 
     def message(self, text: str) -> None:
-        """Say a line to people: in the workflow's record, or the producer's log."""
+        """Write a line to the workflow's record, or to the producer's log."""
         self.host.message(text)
 
     def run(
@@ -143,7 +143,7 @@ class Workflow:
         params: Mapping[str, Any] | None = None,
         **how: Unpack[How],
     ) -> Report:
-        """What became of an operation on all slots that are left, once it is over on each.
+        """Run an operation on all remaining slots; return its report when it is over on each.
 
         Parameters
         ----------
@@ -179,7 +179,7 @@ class Workflow:
 
     @contextlib.contextmanager
     def step(self, name: str, targets: Collection[str | int] | str | None = None) -> Iterator[Step]:
-        """A new step, on the slots that are left; whatever it has not finished when this is left, is ended."""
+        """A new step on the remaining slots; at the end of the block, its unfinished runs are ended."""
         self.hold_point(name)
         slots = self.left if targets is None else [slot for slot in self._slots(targets) if slot not in self.dropped]
         if not slots:
@@ -193,7 +193,7 @@ class Workflow:
             raise
 
     def new_step(self, name: str, slots: list[str], runs: Runs | None = None) -> Step:
-        """A new step on these slots, written down; ``runs`` are those of an earlier step that it goes on with."""
+        """Record a new step on these slots; ``runs`` are those of an earlier step that it continues."""
         self._number += 1
         step = Step(self._context, self._number, name, slots, runs)
         self.host.stage(f"{self._number} {name}")
@@ -201,7 +201,7 @@ class Workflow:
         return step
 
     def conclude(self, step: Step, report: Report, how: How | None = None) -> Report:
-        """``report``, once the slots that failed are dropped.
+        """Drop the slots that failed, and return ``report``.
 
         Raises
         ------
@@ -225,7 +225,7 @@ class Workflow:
         return report
 
     def hold_point(self, name: str) -> None:
-        """Return when nobody holds the workflow, or any more."""
+        """Wait while somebody holds the workflow."""
         self.host.check()
         said = False
         while (hold := self._hold()) is not None:
@@ -255,7 +255,7 @@ class Workflow:
         return Asked(operation, checked, deadline_s, retries)
 
     def _tried(self, step: Step, asked: Asked, slots: list[str], how: How) -> dict[str, SlotReport]:
-        """The reports of these slots, after as many tries as are allowed."""
+        """Return the reports of these slots after at most the allowed number of attempts."""
         reports: dict[str, SlotReport] = {}
         trying = slots
         for attempt in range(1, asked.retries + 2):
@@ -286,12 +286,12 @@ class Workflow:
 
 
 def current() -> Workflow | None:
-    """The workflow that this code is part of, if it is of one."""
+    """Return the workflow in which this code runs, if there is one."""
     return _CURRENT.get()
 
 
 def _by_number(slot: Any, known: Collection[str]) -> Any:
-    """The slot id for a slot's number, where only one crate has it; OCS's instance ids end with the slot id."""
+    """Return the slot id for a slot's number, if only one crate has it. OCS's instance ids end with the slot id."""
     if isinstance(slot, str) and not slot.isdigit():
         return slot.removeprefix("pysmurf-controller-")
     found = [one for one in known if SlotId.parse(one).slot == int(slot)]

@@ -12,7 +12,7 @@ from smurfq.store.leashes import HEADER, STEP_HEADER
 
 
 def new_id() -> str:
-    """The id of a run that is yet to be sent."""
+    """Return the id for a run that will be submitted."""
     return str(uuid.uuid4())
 
 
@@ -26,7 +26,7 @@ def send(
     step: str,
     leashed: bool,
 ) -> None:
-    """Queue ``operation`` for the slots of ``ids``, each under its id there: on all of them or on none.
+    """Queue ``operation`` for the slots of ``ids``, each with its id there: on all of them or on none.
 
     Raises
     ------

@@ -31,7 +31,7 @@ _SEND_WITHIN_S = 30.0
 
 @dataclass(frozen=True)
 class Asked:
-    """What a step asks of its slots, checked."""
+    """The checked request of a step to its slots."""
 
     operation: str
     params: Mapping[str, Any]
@@ -59,7 +59,7 @@ class Step:
         self._started = time.time()
 
     def write(self, state: str) -> None:
-        """Write the step, as it stands, into the workflow's record."""
+        """Write the present state of the step into the workflow's record."""
         value = {
             "name": self.name,
             "state": state,
@@ -71,7 +71,7 @@ class Step:
         self.context.host.data(**{f"step_{self.number}": value})
 
     def do(self, asked: Asked, slots: list[str], attempt: int, stagger_s: float = 0.0) -> dict[str, SlotReport]:
-        """What became of one try on each of ``slots``, all of which were sent at once, or ``stagger_s`` apart."""
+        """Make one attempt on each of ``slots``, submitted at once or ``stagger_s`` apart; return the reports."""
         self.send(asked, slots, attempt, stagger_s, leashed=self.context.host.leashes_all)
         self.wait(slots, asked.deadline_s)
         found = {slot: self.report(slot) for slot in slots}
@@ -80,7 +80,7 @@ class Step:
         return found
 
     def send(self, asked: Asked, slots: list[str], attempt: int, stagger_s: float, *, leashed: bool) -> None:
-        """Queue the operation on ``slots``; where it is refused, that slot alone is given up."""
+        """Queue the operation on ``slots``; if one slot rejects it, only that slot is given up."""
         groups = [[slot] for slot in slots] if stagger_s > 0 else [slots]
         for number, group in enumerate(groups):
             if number:
@@ -130,7 +130,7 @@ class Step:
         self._queued_at.update(dict.fromkeys(ids, now))
 
     def wait(self, slots: Iterable[str], deadline_s: float) -> None:
-        """Return when the runs on ``slots`` are over, or were ended because their deadline had passed."""
+        """Wait until the runs on ``slots`` are over; end them when their deadline has passed."""
         waited = [slot for slot in slots if slot not in self._given_up]
         until = max((self._queued_at[slot] for slot in waited), default=0.0) + deadline_s
         late = self.runs.wait(waited, self.over, until=until, check=self._check)
@@ -149,7 +149,7 @@ class Step:
         )
 
     def report(self, slot: str) -> SlotReport:
-        """What became of the slot's newest run."""
+        """Return the report of the slot's newest run."""
         record = self.runs.records.get(slot)
         run_id: str | None = self.runs.ids[slot]
         took_s = None
@@ -166,11 +166,11 @@ class Step:
         return SlotReport(slot, outcome, reason, run_id, self._attempts.get(slot, 1), took_s)
 
     def give_up(self, slot: str, outcome: SlotOutcome, reason: str) -> None:
-        """Decide a slot's report before, or whatever, its run says."""
+        """Set a slot's report, whatever its run says later."""
         self._given_up.setdefault(slot, (outcome, reason))
 
     def end_all(self, why: str, *, abort: bool = False) -> None:
-        """End what still runs or waits, as ``end`` does, and return once it is over, or its time to end is."""
+        """End what still runs or waits, as ``end`` does; return when it is over, or when its time to end is."""
         with contextlib.suppress(*AWAY):
             self.runs.look(self.runs.ids)
         left = {slot for slot in self.runs.ids if not self.over(slot) and slot not in self._refused()}
@@ -195,12 +195,12 @@ class Step:
         return {slot for slot, (outcome, _) in self._given_up.items() if outcome is SlotOutcome.REFUSED}
 
     def over(self, slot: str) -> bool:
-        """Whether the slot's newest run is over, as far as it was looked at."""
+        """Return whether the slot's newest run was over when it was last read."""
         record = self.runs.records.get(slot)
         return record is not None and record.done
 
     def _check(self) -> None:
-        """Look, now and then, whether each slot where a run waits has a worker at all."""
+        """Check from time to time whether each slot on which a run waits has a worker."""
         self.context.host.check()
         if time.monotonic() < self._next_look:
             return

@@ -21,7 +21,7 @@ _MARGIN_S = 30.0
 
 
 class Streams:
-    """Streams that were started together, on the slots that are left of a workflow.
+    """Streams that were started together on the remaining slots of a workflow.
 
     ``report`` is what became of their start, ``ended`` of their end.
     """
@@ -50,11 +50,11 @@ class Streams:
 
     @property
     def slots(self) -> list[str]:
-        """The slots that stream, or are to."""
+        """The slots that stream or will stream."""
         return [slot for slot in self._step.slots if slot not in self.workflow.dropped]
 
     def check(self) -> Report | None:
-        """Look whether all still stream; a slot that does not is dropped, and the report says why.
+        """Check that all slots still stream; a slot that does not is dropped, and the report says why.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class Streams:
         return self.workflow.conclude(self._step, Report(_OPERATION, reports))
 
     def wait(self, seconds: float) -> None:
-        """Stream for so long; a slot whose stream ends meanwhile is dropped.
+        """Stream for ``seconds``; a slot whose stream ends earlier is dropped.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Streams:
         self.check()
 
     def close(self) -> Report:
-        """End all of them, and return once they are closed; a second time it only says how that went."""
+        """Close all streams, and return their report; a second call returns the same report."""
         if self.ended is not None:
             return self.ended
         began, streaming, step = time.time(), self.slots, self._step
@@ -106,7 +106,7 @@ class Streams:
         return self.ended
 
     def conclude(self, how: How | None = None) -> Report:
-        """As ``close``; a slot whose stream did not end well is dropped.
+        """Close all streams, and drop each slot whose stream did not end well.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class Streams:
         return self.workflow.conclude(self._off, ended, how)
 
     def _await(self, within_s: float) -> dict[str, SlotReport]:
-        """How the start went, once each stream is on, has ended, or ``within_s`` are over."""
+        """Wait until each stream is on or has ended, at most ``within_s``; return the report of the start."""
         step = self._step
         until = time.monotonic() + within_s
         late = step.runs.wait(
@@ -139,7 +139,7 @@ class Streams:
         return SlotReport(slot, SlotOutcome.SUCCEEDED, "", found.record_id)
 
     def _taken(self) -> dict[str, SlotReport]:
-        """How the start went, where only its being queued is asked for."""
+        """Return the report of the start, if only queueing was asked for."""
         found = {slot: self._step.report(slot) for slot in self._step.slots}
         return {
             slot: one
@@ -149,7 +149,7 @@ class Streams:
         }
 
     def _gone(self, found: SlotReport) -> SlotReport:
-        """The report of a stream that ended by itself: not what was asked for, whatever its run says."""
+        """Return the report of a stream that ended by itself, which is a failure whatever its run says."""
         outcome = SlotOutcome.ABORTED if found.ok else found.outcome
         reason = "somebody stopped it" if found.ok else found.reason
         return SlotReport(found.slot, outcome, f"the stream ended: {reason}", found.record_id, took_s=found.took_s)
@@ -172,7 +172,7 @@ def streaming(
     kwargs: dict[str, Any] | None = None,
     **how: Unpack[How],
 ) -> Iterator[Streams]:
-    """Streams on ``slots``, else on all that are left of the workflow: on when the block begins, closed at its end.
+    """Stream on ``slots``, or on all remaining slots, from the beginning of the block to its end.
 
     They start together, and ``deadline_s`` (180 s) is for all of them. They are closed however the block ends: by an
     error, Ctrl-C or SIGTERM, and when this process is killed.
@@ -215,7 +215,7 @@ def stream(
     kwargs: dict[str, Any] | None = None,
     **how: Unpack[How],
 ) -> Report:
-    """Turn the streams ``on`` or ``off``, within a workflow, at whose end those still on are closed.
+    """Turn streams ``on`` or ``off`` in a workflow. Streams that are still on at its end are closed.
 
     Raises
     ------

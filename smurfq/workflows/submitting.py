@@ -57,7 +57,7 @@ class StepStatus:
 
 @dataclass(frozen=True)
 class WorkflowStatus:
-    """How far a workflow is. ``dropped`` says why, by slot; ``hold`` who holds it before its next step.
+    """The progress of a workflow. ``dropped`` gives the reason by slot; ``hold`` says who holds it.
 
     ``held``: it has come to that step and waits.
     """
@@ -99,13 +99,13 @@ class WorkflowStatus:
 
 
 class WorkflowRun(Run):
-    """One run of a workflow: a ``Run``, so it can be followed, waited for and aborted, and held before a step.
+    """One run of a workflow: a ``Run`` that can also be held before a step.
 
     ``abort`` ends it as a whole: what runs for it is stopped in good order, what waits never starts.
     """
 
     def status(self) -> WorkflowStatus:
-        """How far it is, with all its steps.
+        """Return the progress of the workflow, with all its steps.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class WorkflowRun(Run):
     def hold(
         self, owner: str | None = None, note: str = "", for_s: float | None = None, *, force: bool = False
     ) -> Hold:
-        """Hold it before its next step, until it is released or ``for_s`` seconds are over; what runs goes on.
+        """Hold the workflow before its next step, until it is released or for ``for_s`` seconds.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class WorkflowRun(Run):
         return hold
 
     def release(self, owner: str | None = None, *, force: bool = False) -> bool:
-        """Let it go on; false if it was not held.
+        """Release the workflow; false if it was not held.
 
         Raises
         ------
@@ -162,7 +162,7 @@ def submit(
     settings: Settings | None = None,
     connection: Connection | None = None,
 ) -> WorkflowRun:
-    """Queue a workflow, which then runs on the workers' side; it needs nothing of this process any more.
+    """Queue a workflow. A workflow process of the site runs it, independently of this process.
 
     Parameters
     ----------
@@ -205,14 +205,14 @@ def submit(
 
 
 def available() -> list[Definition]:
-    """The workflows that come with smurfq."""
+    """Return the workflows that smurfq ships."""
     return catalogue.shipped()
 
 
 def recent(
     count: int = 20, settings: Settings | None = None, *, connection: Connection | None = None
 ) -> list[WorkflowStatus]:
-    """The newest workflows that were submitted, newest first."""
+    """Return the workflows that were submitted last, newest first."""
     connection = connection or connection_of(settings)
     with connection.reached():
         return [
@@ -248,7 +248,7 @@ def _status(record: SessionHeader, data: Mapping[str, Any], hold: Hold | None) -
 
 
 def _with_undecided(steps: Sequence[StepStatus], records: Records) -> list[StepStatus]:
-    """The steps, with the state of each run that no report tells of; a run that was not sent yet is left out."""
+    """Return the steps, with the state of each run without a report; runs that are not yet submitted are left out."""
     open_ids = [{slot: run_id for slot, run_id in step.ids.items() if slot not in step.slots} for step in steps]
     known = records.known_headers([run_id for ids in open_ids for run_id in ids.values()])
     return [

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 @contextlib.contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Within: SIGTERM ends the block as ``sys.exit`` does, where it would have ended the process without a word."""
+    """Within the block, SIGTERM raises SystemExit instead of ending the process at once."""
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
