@@ -1,4 +1,4 @@
-"""The parts of the bridge process: datagrams in, session records out. ``smurfq.udp_bridge`` puts them together.
+"""The parts of the bridge process, which writes datagrams to session records. ``smurfq.udp_bridge`` starts it.
 
 ``receiver`` takes datagrams from the socket into the ``buffer``; ``applier`` parses them, asks ``tasks`` whose they
 are and has ``writer`` write what they say, in batches as ``coalescing`` says; ``snapshots`` paces the copies in

@@ -1,4 +1,4 @@
-"""Applying datagrams: parsed, given to their tasks, written in batches, in the order in which they came."""
+"""Parses datagrams, assigns them to runs, and writes them in batches, in the order of arrival."""
 
 from __future__ import annotations
 

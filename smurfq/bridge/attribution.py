@@ -1,4 +1,4 @@
-"""Assigns each message to the run that published it: what runs under each publisher id, and what is known of it."""
+"""Assigns each message to the run that published it."""
 
 from __future__ import annotations
 

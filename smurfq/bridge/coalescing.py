@@ -1,4 +1,4 @@
-"""When to wait for a few more messages before writing: each write costs as much as dozens of messages."""
+"""Decides when to wait for more messages before writing: a write costs as much as dozens of messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log of bad input that stays short: one line a kind in ten seconds, with how often it happened."""
+"""Logs bad input at most once in ten seconds for each kind, with its count."""
 
 from __future__ import annotations
 

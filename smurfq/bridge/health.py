@@ -1,4 +1,4 @@
-"""The bridge's sign of life, with its counters."""
+"""Reports the bridge's health and counters to Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bridge's counters, and the last block of every feed, for Prometheus."""
+"""The bridge's counters and the last block of every feed, for Prometheus."""
 
 from __future__ import annotations
 

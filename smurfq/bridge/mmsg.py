@@ -1,4 +1,4 @@
-"""Receiving many datagrams with one system call.
+"""Receives many datagrams with one system call.
 
 Python gives the interpreter lock away around every ``recv``, and while the applier computes it gets the lock back
 only after a switch interval: one datagram each. ``recvmmsg`` brings all that wait, for one turn of the lock.

@@ -1,4 +1,4 @@
-"""Messages given to their tasks, and not yet written: it can all be undone, should they be another's."""
+"""Messages that have been assigned to a run but not yet written to Redis."""
 
 from __future__ import annotations
 

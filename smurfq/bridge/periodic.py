@@ -1,4 +1,4 @@
-"""What the bridge does every so often, whatever comes over the wire."""
+"""The periodic work of the bridge, independent of what arrives."""
 
 from __future__ import annotations
 

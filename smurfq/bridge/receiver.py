@@ -1,4 +1,4 @@
-"""Taking datagrams from the socket, and nothing else."""
+"""Receives datagrams from the socket, and does nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for Redis while it is away, and saying so once."""
+"""Waits for Redis while it is away, and logs it once."""
 
 from __future__ import annotations
 

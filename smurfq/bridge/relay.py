@@ -1,4 +1,4 @@
-"""Forwarding every datagram untouched to another address, so that a PysmurfMonitor there goes on archiving."""
+"""Forwards every datagram unchanged to another address, for a PysmurfMonitor that still archives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pace of snapshots: the first at once, at most five a second for a task, and one more after its last message."""
+"""Limits snapshots to five a second for each task; the first comes at once, and the last one always."""
 
 from __future__ import annotations
 

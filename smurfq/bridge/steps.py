@@ -1,4 +1,4 @@
-"""Counts with the times at which they grew, which tell how much came since a run began."""
+"""Counters with the times at which they grew, to tell how much has come since a run began."""
 
 from __future__ import annotations
 

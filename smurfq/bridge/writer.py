@@ -1,4 +1,4 @@
-"""Writing batches of events, each exactly once although Redis may go away in the middle."""
+"""Writes batches of events exactly once, even if Redis goes away in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client: submit operations to slots, follow and end them, read their records. Needs no pysmurf.
+"""The Python client: submits operations, follows and ends runs, reads records. Needs no pysmurf.
 
 >>> from smurfq.client import Slot
 >>> run = Slot("crate1slot2").submit("take_iv", tag="cal")  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Several submissions, queued in one step: all of them or none."""
+"""Queues several submissions in one step: all of them or none."""
 
 from __future__ import annotations
 

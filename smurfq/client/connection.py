@@ -1,4 +1,4 @@
-"""A client's way to one site: its settings, and the parts of the store, connected on first use."""
+"""A client's connection to one site: its settings and its store, connected on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a run as a client sees it: the record, or, where no worker wrote one, Celery's own metadata."""
+"""The end of a run for a client: from its record, or from Celery's metadata if there is no record."""
 
 from __future__ import annotations
 

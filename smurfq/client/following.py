@@ -1,4 +1,4 @@
-"""Following a run: its events by subscription, as they are written, across outages of Redis, to its end."""
+"""Follows a run to its end by subscription, over outages of Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of an operation, by its id: following it, waiting for it, ending it, reading its record."""
+"""A run, by its id: follow it, wait for it, end it, read its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A slot, and all that can be asked of it; needs no pysmurf."""
+"""A slot, and the requests to it. Needs no pysmurf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a slot is doing: who serves it, who holds or locks it, what runs and what waits."""
+"""The status of a slot: its worker, hold, lock, running operation and queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a follower of a run is told: one small typed object for each thing that happens."""
+"""The typed updates that a follower of a run receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a run has not started yet: its place in the queue, who holds the slot, whether anybody serves it."""
+"""Explains why a run has not started yet: its place in the queue, a hold, a missing worker."""
 
 from __future__ import annotations
 

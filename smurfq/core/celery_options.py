@@ -1,4 +1,4 @@
-"""What the Celery options of a submission may be: a worker would stumble over others only when it has the message."""
+"""Checks the Celery options of a submission, since a worker would reject them only when it has the message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In whose name this process asks for something: it goes into records, and a locked slot looks at it."""
+"""The owner in whose name this process submits; records show it, and locks compare it."""
 
 from __future__ import annotations
 

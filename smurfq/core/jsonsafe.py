@@ -1,4 +1,4 @@
-"""JSON as smurfq speaks it: strict on the way out, lenient on the way in.
+"""Encodes and decodes smurfq's JSON: strict when writing, lenient when reading.
 
 NaN and infinity are ``null`` on the wire; numpy scalars and arrays are plain numbers and lists. The Publisher's own
 bare ``NaN`` and ``Infinity`` tokens are accepted and become ``None``.

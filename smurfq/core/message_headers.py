@@ -1,4 +1,4 @@
-"""What a submission says of itself beside its parameters, and how the later steps of a canvas come to say it too.
+"""The headers of a submission's message, and how the later steps of a canvas inherit them.
 
 It stands in the headers of the task's message. Celery itself hands on neither headers nor priority from one step of a
 chain to the next, so they are written into the later steps when the first is submitted.

@@ -1,4 +1,4 @@
-"""A datagram of the pysmurf Publisher, from its bytes.
+"""Parses a datagram of the pysmurf Publisher.
 
 Any bytes are either a ``Message`` or raise ``MessageError``. What the messages mean for a session record is said in
 ``publication.py``; which are missing, in ``sequence.py``.

@@ -1,4 +1,4 @@
-"""The operations table: what a slot can do, with which parameters, and what it leaves behind.
+"""The table of operations: their parameters, limits and feeds.
 
 It is the one place that says so. Tasks, clients, the CLI and the documentation read it; nothing here runs.
 """

@@ -1,4 +1,4 @@
-"""The kinds of parameters that operations take, and what makes a value one of a kind.
+"""The kinds of parameters of operations, and their checks.
 
 A check gets a value of plain Python types (arrays and tuples are lists by then) and returns it as it goes on
 the wire, or raises ``ValueError``. What is allowed stands in words beside each check, for messages and

@@ -1,4 +1,4 @@
-"""What a step of a canvas is given of the steps before it: references to their records, and nothing else."""
+"""Checks what a step of a canvas receives from the steps before it: references to their records only."""
 
 from __future__ import annotations
 

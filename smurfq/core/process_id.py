@@ -1,4 +1,4 @@
-"""Names one process of this host for good, by values that a step of the clock does not change."""
+"""Identifies a process of this host by values that a change of the clock does not affect."""
 
 from __future__ import annotations
 

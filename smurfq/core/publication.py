@@ -1,4 +1,4 @@
-"""Where each kind of Publisher message ends in a session record.
+"""Maps each kind of Publisher message to events of a session record.
 
 ========================  =============================================================================
 ``session_data``          session data, key by key; ``timestamps`` also makes stages (``stages.py``)

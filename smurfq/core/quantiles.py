@@ -1,4 +1,4 @@
-"""Quantiles of the finite values of a measurement, without numpy: a client has none."""
+"""Quantiles of the finite values of a measurement, without numpy, which a client does not need."""
 
 from __future__ import annotations
 

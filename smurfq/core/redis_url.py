@@ -1,4 +1,4 @@
-"""The address of Redis: one server over TCP, TLS or a Unix socket, or the sentinels that know the primary."""
+"""The address of Redis: one server over TCP, TLS or a Unix socket, or sentinels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the analyses found, as session data and as a feed's block.
+"""Results of the analyses as session data and as a feed's block.
 
 Pure: arrays come in as any sequence, one item a channel, and what goes out is made of plain numbers. A
 channel whose value is not finite does not count.

@@ -1,4 +1,4 @@
-"""Which scripts `run` may run, with which arguments, and where it may log: below a site's folders, links resolved."""
+"""Checks which scripts `run` may run, with which arguments, and where it may log."""
 
 from __future__ import annotations
 

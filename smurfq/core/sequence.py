@@ -1,4 +1,4 @@
-"""Which messages of the publishers are missing, by their ``seq_no``.
+"""Counts the missing messages of publishers by their ``seq_no``.
 
 A Publisher numbers its messages from 0 and has a socket of its own, so (source address, host, script, id) tells most
 Publishers apart. Not all: a forked process goes on with the socket and the numbers of its parent, and a relay hides

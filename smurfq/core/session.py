@@ -1,4 +1,4 @@
-"""The session record: all that is known of one run of an operation, and how events make it.
+"""The session record of a run, and how events change it.
 
 An *event* is a small JSON object ``{"k": kind, "t": time, …}``. Events are written in *batches* that carry their
 writer's name and a number that only grows, so that folding a batch twice changes nothing. A record that is done

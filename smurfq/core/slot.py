@@ -1,4 +1,4 @@
-"""Slot ids, and the queue and worker names made of them.
+"""Slot ids, and the names of queues and workers that are derived from them.
 
 Every string that two processes must agree on is made here or in ``keys.py``.
 """

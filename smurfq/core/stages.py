@@ -1,4 +1,4 @@
-"""The stages of an operation, as sodetlib tells them.
+"""The stages of an operation, as sodetlib reports them.
 
 ``uxm_setup`` sets the session data ``timestamps`` to a growing list of ``[name, time]``: one for each stage begun.
 """

@@ -1,4 +1,4 @@
-"""What an id of a run may look like: it names keys in Redis, files and marks in a process's environment."""
+"""The allowed form of a run's id, which is part of Redis keys, file names and environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What room a file system has, in words for whoever could not write to it."""
+"""Describes the free space of a file system, for error messages."""
 
 from __future__ import annotations
 

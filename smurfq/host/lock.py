@@ -1,4 +1,4 @@
-"""The lock of a slot's card on this host: what an operation has forked holds it too, so that an orphan keeps it."""
+"""The file lock of a slot's card: every process of an operation holds it, so an orphan keeps it."""
 
 from __future__ import annotations
 

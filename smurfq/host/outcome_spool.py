@@ -1,4 +1,4 @@
-"""How operations ended, kept on their host until the record says it.
+"""Keeps how operations ended in local files until their records say it.
 
 An operation may end while Redis is away, and whatever watched it may be killed before Redis is back. Who then gives
 the task its end, on this host, finds here how it ended and what the record did not have by then; its blocks of feeds

@@ -1,4 +1,4 @@
-"""The processes of an operation: its group, and whatever it started that left the group."""
+"""Finds and kills the processes of an operation: its process group, and processes that left the group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OCS's client conventions in front of smurfq: code written for ocs and socs runs by changing an import.
+"""OCS's client interface for smurfq: code written for ocs and socs runs with a changed import.
 
 ``smurfq.ocs`` stands for ``ocs``, ``ocs.ocs_client``, ``ocs.matched_client``, ``ocs.client_http`` and
 ``socs.smurf.MultiSlotController``. Needs no ocs installed.

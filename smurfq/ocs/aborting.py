@@ -1,4 +1,4 @@
-"""The PysmurfController's own task ``abort``, which ends whatever runs in the slot."""
+"""The PysmurfController's task ``abort``, which ends whatever is running on the slot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A slot, looked at as OCS looks at an agent: which session an operation has, and whether it may start."""
+"""A slot as OCS sees an agent: the session of each operation, and whether it may start."""
 
 from __future__ import annotations
 

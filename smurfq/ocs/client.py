@@ -1,4 +1,4 @@
-"""``OCSClient``: a slot's operations as attributes, as OCS's own client has an agent's."""
+"""``OCSClient``: a slot's operations as attributes, like OCS's own client."""
 
 from __future__ import annotations
 

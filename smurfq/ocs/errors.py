@@ -1,4 +1,4 @@
-"""The error that OCS's clients raise when an agent cannot be asked at all."""
+"""The error that OCS's clients raise if an agent cannot be reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which slot an OCS instance id means."""
+"""The slot for an OCS instance id."""
 
 from __future__ import annotations
 

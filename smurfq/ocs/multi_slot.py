@@ -1,4 +1,4 @@
-"""``MultiSlotController``: one operation on all slots or some, as socs's own has it."""
+"""``MultiSlotController``: one operation on all slots or some, like socs's own."""
 
 from __future__ import annotations
 

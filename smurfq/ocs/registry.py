@@ -1,4 +1,4 @@
-"""The registry agent's process ``main``, by which OCS's clients find out which controllers are there."""
+"""The registry agent's process ``main``, from which OCS's clients learn which controllers exist."""
 
 from __future__ import annotations
 

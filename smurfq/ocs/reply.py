@@ -1,4 +1,4 @@
-"""What every request of an OCS client returns."""
+"""The reply to every request of an OCS client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session record as an OCS session: OCS's fields first, with OCS's meaning, and smurfq's own beside them."""
+"""A session record as an OCS session: OCS's fields with OCS's meaning first, then smurfq's own."""
 
 from __future__ import annotations
 

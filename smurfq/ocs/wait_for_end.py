@@ -1,4 +1,4 @@
-"""Waiting for a run's end without waiting for ever on what is not there."""
+"""Waits for the end of a run, but not for something that does not exist."""
 
 from __future__ import annotations
 

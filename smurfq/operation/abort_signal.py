@@ -1,4 +1,4 @@
-"""Sends an operation's frames whole, and raises the abort signal between two frames, never within one."""
+"""Sends an operation's frames, and raises the abort signal only between two frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether sodetlib's analysis is there.
+"""Checks whether sodetlib's analysis succeeded.
 
 Some of its functions print an analysis's error and return as if all were well.
 """

@@ -1,4 +1,4 @@
-"""What an operation needs of an earlier one: the file that sodetlib noted in the slot's device configuration."""
+"""Finds the result file of an earlier operation, as sodetlib noted it in the slot's device configuration."""
 
 from __future__ import annotations
 

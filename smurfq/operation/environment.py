@@ -1,4 +1,4 @@
-"""The environment of an operation's process: what pysmurf, EPICS and OCS look for, set where absent."""
+"""The environment of an operation's process: variables for pysmurf, EPICS and OCS, set unless they exist."""
 
 from __future__ import annotations
 

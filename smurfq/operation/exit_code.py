@@ -1,4 +1,4 @@
-"""The exit codes of scripts and workflows: those of ``python``, and one rule for what counts as success."""
+"""The exit codes of scripts and workflows: those of ``python``, with one rule for success."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends the children that an operation forks where they would go on as the operation itself.
+"""Ends the children that an operation forks before they can act as the operation itself.
 
 ``if os.fork() == 0: sys.exit(0)`` returns from the script in two processes. Only the operation's own may go on from
 there: a child exits, with the exit code that ``python`` would give it.

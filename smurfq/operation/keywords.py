@@ -1,4 +1,4 @@
-"""The keyword arguments of a sodetlib function, made of an operation's parameters.
+"""Makes the keyword arguments of a sodetlib function from an operation's parameters.
 
 Some of sodetlib's functions find out only in the middle, with the biases up and a stream open, that they were given
 a name that nothing takes. Which names are taken, the installed sodetlib says.

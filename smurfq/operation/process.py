@@ -1,4 +1,4 @@
-"""The operation's side: a process forked ahead, which waits for its job, runs it and ends.
+"""The operation's own process: forked ahead, it waits for its job, runs it and exits.
 
 It is a fork of the preloaded pool child, so it starts with pysmurf and sodetlib imported and with nothing that an
 operation before it has left. It leads a session and process group of its own, so that it can be killed whole, and it

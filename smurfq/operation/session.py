@@ -1,4 +1,4 @@
-"""The session that an operation sees: what sodetlib expects of ``S._ocs_session``, and a little more."""
+"""The session of an operation: what sodetlib expects of ``S._ocs_session``, and additions of smurfq."""
 
 from __future__ import annotations
 

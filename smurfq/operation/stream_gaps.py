@@ -1,4 +1,4 @@
-"""Whether a stream is whole: what is found in one that is not, is not to be trusted."""
+"""Rejects results from a stream with missing samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages by which an operation is ended: asked, signalled, killed. Pure: time comes in, an act comes out."""
+"""The stages in which an operation is ended: asked, signalled, killed. Pure: times in, actions out."""
 
 from __future__ import annotations
 

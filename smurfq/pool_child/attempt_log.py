@@ -1,4 +1,4 @@
-"""Which tries of tasks were begun on this host: what a Redis that was killed, or a replica promoted, may not know.
+"""A log on the host of the attempts that were started, which survives the loss of Redis.
 
 A claim in Redis is as durable as Redis is. One that writes its file each second, or hands over to a replica, may
 forget the last claims and have their messages in its queues again; the file system of the host does not forget.

@@ -1,4 +1,4 @@
-"""What the processes of a worker know of it: its slot and lane, its lease and its lock."""
+"""The facts about a worker that its processes need: slot, lane, lease and file lock."""
 
 from __future__ import annotations
 

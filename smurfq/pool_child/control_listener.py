@@ -1,4 +1,4 @@
-"""Hears what is asked of a running operation, from a thread of its own, and keeps its worker's lease."""
+"""Receives the requests to a running operation in a thread of its own, and renews the worker's lease."""
 
 from __future__ import annotations
 

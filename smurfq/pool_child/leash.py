@@ -1,4 +1,4 @@
-"""An operation on a leash: it ends in good order when whoever started it has ended or died."""
+"""Aborts an operation on a leash when the workflow that started it has ended or died."""
 
 from __future__ import annotations
 

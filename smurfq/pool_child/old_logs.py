@@ -1,4 +1,4 @@
-"""Removes the log files of operations whose records have expired: a slot's folder has a folder for each day."""
+"""Removes the log files of operations whose records have expired, from one folder for each day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Celery task that every operation is: it checks, claims, locks, runs and lets go.
+"""The Celery task of an operation: it checks, claims, locks, runs and releases.
 
 A family's module declares its operations with ``@operation``; the function beneath it runs in the operation's own
 process, never in the worker.

@@ -1,4 +1,4 @@
-"""What an operation prints: whole in a file, a bounded part of it live in the record, its lines in the worker's log."""
+"""Takes an operation's output: all of it into a file, a bounded part into the record, lines into the worker's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes what happens in an operation into its record, from a thread of its own: an operation never waits for Redis."""
+"""Writes an operation's events to its record in a thread of its own, so that an operation never waits for Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the note and the header of a run again where Redis has lost its data in the middle of the run.
+"""Writes the note and the header of a run again if Redis loses its data during the run.
 
 Redis may be emptied, or start again from an older file. The worker still runs the operation and holds the slot's lease
 and lock, so its note is true. What the record had before, and what arrived until the note was there again, is lost.

@@ -1,4 +1,4 @@
-"""Runs one operation from its job to its finished record; lives in a worker's pool child, which forks and watches."""
+"""Runs one operation, from its job to its finished record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watching side: gives an operation's process its job, and takes care of whatever then happens."""
+"""Gives an operation's process its job, and watches it to its end."""
 
 from __future__ import annotations
 

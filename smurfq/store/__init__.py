@@ -1,4 +1,4 @@
-"""All that smurfq keeps in Redis, and the only code that writes live task metadata.
+"""Everything that smurfq keeps in Redis; the only code that writes live task metadata.
 
 ``connection`` connects and waits for Redis, ``records`` holds session records, ``snapshot`` the bounded copy of a
 record in Celery's own metadata, ``fence`` claims, leases and what runs where, ``holds`` the held queues,

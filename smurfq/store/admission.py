@@ -1,4 +1,4 @@
-"""Taking submissions in: looked at, written down and queued in one atomic step, all of them or none.
+"""Admits submissions: checks, records and queues all of them in one atomic step, or none.
 
 A refusal, a crash or a lost connection leaves nothing or all; sent twice, it is done once.
 """

@@ -1,4 +1,4 @@
-"""What the bridge says of itself in Redis: its health and counters, and where each publisher's numbering stands."""
+"""The bridge's report in Redis: its health, its counters, and the last number of each publisher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing on condition that some keys are what they were, all in one round trip."""
+"""Writes on the condition that some keys are unchanged, in one round trip."""
 
 from __future__ import annotations
 

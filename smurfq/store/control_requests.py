@@ -1,4 +1,4 @@
-"""What people ask of a running operation: ``stop`` (a process ends in good order) and ``abort``."""
+"""Requests to a running operation: ``stop`` (a process ends in good order) and ``abort``."""
 
 from __future__ import annotations
 

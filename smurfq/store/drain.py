@@ -1,4 +1,4 @@
-"""The worker's side of the drain handshake: has the bridge taken in all that the operation published?
+"""The worker's side of the drain: asks whether the bridge has written everything that an operation published.
 
 The marker goes to the bridge's own port, behind every datagram sent before it; the answer comes through Redis.
 """

@@ -1,4 +1,4 @@
-"""Whether Redis keeps what it is given: across its restart, when memory is short, and across a failover."""
+"""Checks whether Redis keeps data over a restart, a lack of memory and a failover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feeds: named time series of small blocks, a Redis stream each."""
+"""Feeds: named time series of small blocks, one Redis stream each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fence around Celery: each task claimed once, each queue leased to one worker, and what runs where.
+"""The fence: each attempt is claimed once, and each queue is leased to one worker.
 
 Celery gives neither "never twice" nor "never two at once" (``docs/decisions/0002-fence.md``).
 """

@@ -1,4 +1,4 @@
-"""Which session records there are: by time, of all slots, of a slot, of an operation; by how an id begins.
+"""Lists session records by time, for all slots, a slot or an operation, and finds ids by their beginning.
 
 What ran last on a slot is here too. Every look takes the time of what it finds, however many records there are. An
 index forgets an id ``expires_s`` after its submission, and goes whole when nothing was submitted for so long.

@@ -1,4 +1,4 @@
-"""Held queues: nothing new starts on a slot while somebody holds it; a hold survives restarts."""
+"""Holds: nothing new starts on a slot that is held. A hold survives restarts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leashes: what a workflow has started must end when the workflow does, also when its process is killed.
+"""Leashes: what a workflow started ends when the workflow ends or its process dies.
 
 Who starts operations keeps a key alive; each operation's worker looks at it once a second.
 """

@@ -1,4 +1,4 @@
-"""Locked slots: a locked slot takes its owner's submissions only; what was accepted before goes on.
+"""Locks: a locked slot accepts its owner's submissions only. Earlier submissions still run.
 
 ``admission`` keeps to it, in the step that queues.
 """

@@ -1,4 +1,4 @@
-"""Connections to the primary that the sentinels name, which leave it once they name another one.
+"""Connections to the primary that the sentinels name; they move when the sentinels name another one.
 
 An old primary that was stopped during the failover and runs again answers as a primary until the sentinels demote it,
 some ten seconds later. It accepts writes, and loses them when it is demoted.

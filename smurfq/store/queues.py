@@ -1,4 +1,4 @@
-"""What waits in a slot's queues, and taking it out or moving it to the front.
+"""The waiting messages of a slot: lists them, removes them, moves them to the front.
 
 kombu keeps a queue as one list a priority step, pushed on the left and taken from the right: the last element of
 the first list that is not empty is next.

@@ -1,4 +1,4 @@
-"""What a person may put on a slot for a while: whose it is, why and until when; each change in one atomic step."""
+"""Holds and locks of a slot: owner, reason and end, each changed in one atomic step."""
 
 from __future__ import annotations
 

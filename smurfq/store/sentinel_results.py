@@ -1,4 +1,4 @@
-"""Celery's result backend with sentinels, on connections that leave an old primary."""
+"""Celery's result backend for sentinels, with connections that leave an old primary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that a site keeps in Redis, in one hand: what the Celery application and a client both use."""
+"""All parts of the store for one site, for the Celery application and for clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bounded copy of a live record in Celery's own metadata, in state ``PROGRESS``.
+"""A bounded copy of a live record in Celery's metadata, in state ``PROGRESS``.
 
 So ``AsyncResult(id).state``, ``.info`` and ``.get(on_message=…)`` just work. The copy is written by compare-and-set:
 it never undoes a final state, and an older copy never replaces a newer one.

@@ -1,4 +1,4 @@
-"""Reading Redis streams: what redis-py answers, made plain."""
+"""Reads Redis streams, and decodes redis-py's answers."""
 
 from __future__ import annotations
 

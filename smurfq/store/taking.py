@@ -1,4 +1,4 @@
-"""Lua by which a worker takes a message and marks its record as taken, in one step.
+"""The Lua script with which a worker takes a message and marks its record as taken.
 
 So a message that is in no queue is either in a worker's hands (its record is marked) or was removed by somebody: a
 purge, a ``DEL``. kombu's own BRPOP removes the message and leaves no trace of who has it.

@@ -1,4 +1,4 @@
-"""The operations as Celery tasks, a file a family.
+"""The operations as Celery tasks, one file for each family.
 
 ``from smurfq.tasks import run; run.delay(slot="crate1slot2", script="/config/scripts/x.py")``.
 

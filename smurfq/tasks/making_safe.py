@@ -1,4 +1,4 @@
-"""What the runner does for the card after an operation.
+"""The internal operation that makes a card safe after a run.
 
 Nobody can ask for it, so it is not in the operations table.
 """

@@ -1,4 +1,4 @@
-"""`restart_rssi`: for a card that is locked up; it must not wait for what the lock-up has hung."""
+"""`restart_rssi`: restarts the link to a card that is locked up, without waiting for the operation that hangs."""
 
 from __future__ import annotations
 

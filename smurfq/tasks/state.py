@@ -1,4 +1,4 @@
-"""`check_state`: a process of the state lane that reads the slot's state beside whatever else runs."""
+"""`check_state`: a process of the state lane that reads the slot's state while another operation runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`test`: nothing at all, for trying an installation."""
+"""`test`: does nothing; for trying an installation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`workflow`: an observing workflow over several slots, on a worker of its own.
+"""`workflow`: an observing workflow over several slots, in a worker of its own.
 
 What its process does is in ``smurfq.workflows``, which stands above this: the workflows' worker puts it in.
 """
