@@ -1,10 +1,11 @@
-"""To which run a message belongs, by the times that are known of it."""
+"""The run to which a message belongs, by the known times of the runs."""
 
 from __future__ import annotations
 
 from smurfq.bridge.attribution import RECENT_S, Task, Tasks, sent_at
 from smurfq.bridge.steps import MERGED_S, STEPS_KEPT, Steps, Unowned
 from smurfq.core.messages import Message
+from smurfq.core.sequence import Arrival, Step
 from smurfq.store.fence import Ran, Running
 
 SLOT = "crate1slot2"
@@ -68,3 +69,17 @@ def test_steps_that_come_at_once_are_one_and_none_is_lost_from_the_count() -> No
         steps.add(1, 100.0 + number * MERGED_S / 1000)
     assert steps.since(100.0) == 3 * STEPS_KEPT
     assert steps.since(100.0 + 3 * MERGED_S) == 0
+
+
+def test_a_task_writes_its_loss_only_when_it_changed() -> None:
+    task = Task("t")
+    message = Message("h", "crate1slot2", "s", 1.0, 0, "session_log", "text")
+    assert task.take(message, Step(Arrival.NEW, 3))
+    assert [event["k"] for event in task.pending(2.0)] == ["message", "header"]
+    assert task.written() == 1
+    task.take(message, Step(Arrival.NEW))
+    assert [event["k"] for event in task.pending(2.0)] == ["message"]
+    assert task.drop() == 1
+    assert task.applied == 1
+    task.take(message, Step(Arrival.LATE, -1))
+    assert task.pending(2.0)[-1]["set"] == {"lost": 2}

@@ -17,7 +17,7 @@ from smurfq.core.redis_url import tls_files
 from smurfq.errors import ConfigError, UnknownSlotError
 from tests.tls_proxy import Certificates
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "site.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "site.toml"
 VALUES = {  # by what a key allows, a text and the value it stands for
     "a path": ("/somewhere", Path("/somewhere")),
     '"udp" or "null"': ("null", "null"),
