@@ -67,13 +67,18 @@ def opened(pid: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _state_and_start(pid: int) -> tuple[str, int] | None:
+def stat_fields(pid: int) -> list[str] | None:
+    """The fields of ``/proc/PID/stat`` after the process's name, the state first; None if there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()  # the name, in parentheses, may itself have spaces and parentheses
-    return fields[0], int(fields[19])
+    return text.rpartition(")")[2].split()  # the name, in parentheses, may itself have spaces and parentheses
+
+
+def _state_and_start(pid: int) -> tuple[str, int] | None:
+    fields = stat_fields(pid)
+    return None if fields is None else (fields[0], int(fields[19]))
 
 
 def _boot() -> str:

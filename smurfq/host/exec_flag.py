@@ -6,7 +6,7 @@ clear it in no other way.
 
 from __future__ import annotations
 
-from pathlib import Path
+from smurfq.core.process_id import stat_fields
 
 _PF_FORKNOEXEC = 0x40  # of include/linux/sched.h
 _FLAGS = 6  # the place of the flags in /proc/PID/stat, behind the name
@@ -14,8 +14,5 @@ _FLAGS = 6  # the place of the flags in /proc/PID/stat, behind the name
 
 def is_still_fork(pid: int) -> bool | None:
     """Whether a process, dead ones not yet waited for included, never called ``exec``; None if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return bool(int(fields[_FLAGS]) & _PF_FORKNOEXEC)
-    except (OSError, ValueError, IndexError):
-        return None
+    fields = stat_fields(pid)
+    return None if fields is None else bool(int(fields[_FLAGS]) & _PF_FORKNOEXEC)

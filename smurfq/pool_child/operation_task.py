@@ -45,8 +45,9 @@ from smurfq.operation.process import Body
 from smurfq.operation.session import Session
 from smurfq.pool_child.aftercare import make_safe_again
 from smurfq.pool_child.context import WorkerContext, worker_of
+from smurfq.pool_child.job import Job
 from smurfq.pool_child.leash import Leash
-from smurfq.pool_child.runner import Job, Runner
+from smurfq.pool_child.runner import Runner
 from smurfq.pool_child.supervisor import Supervisor
 from smurfq.reaper import Reaper
 from smurfq.store import Batch, patiently

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,18 @@ from smurfq.app import SmurfqApp
 from smurfq.celery_app.site_app import describe_error
 from smurfq.config import Settings
 from smurfq.core import session as events
-from smurfq.core.session import Event, Outcome, SessionHeader
-from smurfq.core.slot import publisher_id
-from smurfq.errors import (
-    OperationAbortedError,
-    OperationDiedError,
-    OperationError,
-    OperationFailedError,
-    OperationTimeLimitError,
-    OtherSlotError,
-)
+from smurfq.core.session import Event
+from smurfq.errors import OperationError
 from smurfq.host import processes
+from smurfq.host.orphans import Ended
 from smurfq.host.outcome_spool import OutcomeSpool
 from smurfq.operation import process
 from smurfq.operation.process import Body, Spare
-from smurfq.pool_child.abort import Stage, Why
+from smurfq.pool_child.abort import Stage
 from smurfq.pool_child.aftercare import MAKE_SAFE, Aftercare
 from smurfq.pool_child.control_listener import ControlListener
+from smurfq.pool_child.ending_errors import ended_event, error_of
+from smurfq.pool_child.job import Job
 from smurfq.pool_child.old_logs import remove_old_logs
 from smurfq.pool_child.output import Output, log_file
 from smurfq.pool_child.record_writer import RecordWriter
@@ -42,43 +36,11 @@ from smurfq.pool_child.written_files import changes, g3_files
 from smurfq.store import Batch, Records, connect, patiently
 from smurfq.store.drain import DrainAnswer, drain
 from smurfq.store.feeds import Feeds
-from smurfq.store.fence import Running
 
 logger = get_logger(__name__)
 
 _MAKE_SAFE_LIMIT_S = 20.0
 _DAY_S = 86_400.0
-_KINDS = {kind.__name__: kind for kind in (OperationFailedError, OtherSlotError)}
-
-
-@dataclass(frozen=True)
-class Job:
-    """An operation to be run: its parameters are checked, its claim and lock are taken."""
-
-    task_id: str
-    op_name: str
-    slot: str
-    publisher: str
-    params: Mapping[str, Any]
-    environment: Mapping[str, str]
-    running: Running  # the note of it in Redis
-    record: SessionHeader  # the header of its record as it was claimed
-    locks: tuple[int, ...] = ()
-    log: bool | str = True
-    time_limit_s: float | None = None
-    is_process: bool = False  # ends in good order at "stop"
-    card: bool = True  # it has a card: its publisher's messages come by the bridge
-    graces_s: tuple[float, float] = (10.0, 10.0)  # from an abort to the signal, from there to the kill
-    on_start: Callable[[int], None] = field(default=lambda pid: None)
-    on_progress: Callable[[str], None] = field(default=lambda text: None)
-    every_second: Callable[[Supervisor], None] = field(default=lambda supervisor: None)
-    once: Mapping[int, Callable[[Supervisor], None]] = field(default_factory=dict)  # see ``Supervisor``
-    conclude: Callable[[Running], object] = field(default=lambda running: None)  # see ``RedisLoss``
-
-    @property
-    def drives_card(self) -> bool:
-        """Whether it may leave the card unsafe; what runs in the state lane only reads."""
-        return self.card and self.publisher == publisher_id(self.slot, "control")
 
 
 class Runner:
@@ -158,9 +120,13 @@ class Runner:
             listener.start()
             job.on_start(spare.pid)
             add(_begun(job, started, output.path))
-            ending = supervisor.run(_wire_job(job), [output.write_end, *job.locks])
+            ending = supervisor.run(job.to_wire(), [output.write_end, *job.locks])
             self._after(job, ending, add, aftercare, scribe.last_stage)
-            self._ends.keep(job.task_id, scribe.unwritten(), _end(job, ending, aftercare.text, {"complete": False}))
+            self._ends.keep(
+                job.task_id,
+                scribe.unwritten(),
+                ended_event(job, ending, aftercare.text, time.time(), {"complete": False}),
+            )
         finally:
             listener.close()
             scribe.close()
@@ -195,10 +161,9 @@ class Runner:
         Nothing here waits for Redis: a card must not stay as it was left for as long as that is away.
         """
         if ending.left_behind:
-            text = f"ended processes that {job.op_name} had left behind: {', '.join(ending.left_behind)}"
-            add(events.message(text, time.time()))
+            add(events.message(Ended(ending.left_behind).describe(job.op_name), time.time()))
         if ending.result is None and ending.plan is None:  # recorded before the card is made safe, which takes time
-            error = _error(job, ending)
+            error = error_of(job, ending)
             add(events.header(time.time(), degraded=True, error=describe_error(error) if error else None))
             add(events.message(str(error), time.time()))
         if job.drives_card:
@@ -206,7 +171,7 @@ class Runner:
                 aftercare.suspect(has_execed=ending.has_execed)
             aftercare.run(
                 died=ending.stage is Stage.KILLED or ending.result is None,
-                succeeded=_error(job, ending) is None,
+                succeeded=error_of(job, ending) is None,
                 stage=last_stage,
             )
 
@@ -232,7 +197,7 @@ class Runner:
         )
         supervisor = self._supervisor(safe_job, self._fork(), quiet, collect)
         try:
-            ending = supervisor.run(_wire_job(safe_job), [quiet.write_end, *job.locks])
+            ending = supervisor.run(safe_job.to_wire(), [quiet.write_end, *job.locks])
         finally:
             supervisor.close()
         if ending.result is None or not ending.result["ok"]:
@@ -243,10 +208,10 @@ class Runner:
         self, job: Job, ending: Ending, aftercare: Aftercare, loss: RedisLoss, started: float
     ) -> dict[str, Any]:
         aftercare.note(job.slot, self._app.store)
-        error = _error(job, ending, aftercare.text)
+        error = error_of(job, ending, aftercare.text)
         drained = self._drained(job)
         self._find_files(job, started)
-        end = _end(job, ending, aftercare.text, loss.end(drained, published=job.card))
+        end = ended_event(job, ending, aftercare.text, time.time(), loss.end(drained, published=job.card))
         writer = f"end-{uuid()}"
         written = patiently(lambda: self._app.records.end(job.task_id, writer, end))
         self._ends.forget(job.task_id)
@@ -289,73 +254,6 @@ class Runner:
         return self._settings.bridge.host, self._settings.bridge.port
 
 
-def _wire_job(job: Job) -> dict[str, Any]:
-    return {
-        "session_id": job.task_id,
-        "op_name": job.op_name,
-        "slot": job.slot,
-        "publisher": job.publisher,
-        "params": dict(job.params),
-        "environment": dict(job.environment),
-    }
-
-
 def _begun(job: Job, started: float, log: Path | None) -> Event:
     more = {"log_file": str(log)} if log is not None else {}
     return events.header(started, status="running", start_time=started, **more)
-
-
-def _end(job: Job, ending: Ending, card: str, more: Mapping[str, Any]) -> Event:
-    error = _error(job, ending, card)
-    outcome = Outcome.SUCCEEDED
-    if error is not None:
-        outcome = Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
-    described = describe_error(error) if error is not None else None
-    return events.ended(time.time(), outcome, described, **more)
-
-
-def _error(job: Job, ending: Ending, card: str = "") -> OperationError | None:
-    """Why the operation did not succeed, and what was found on its ``card`` then; None if it succeeded."""
-    error = _cause(job, ending)
-    if error is None or not card:
-        return error
-    return type(error)(f"{error}; the card: {card}", error.fields)
-
-
-def _cause(job: Job, ending: Ending) -> OperationError | None:
-    what = f"{job.op_name} on {job.slot}"
-    fields: dict[str, Any] = {"operation": job.op_name, "slot": job.slot, "session_id": job.task_id}
-    result = ending.result
-    if ending.plan is not None:
-        fields["stage"] = ending.stage.name.lower()
-        if ending.plan.why is Why.TIME_LIMIT:
-            return OperationTimeLimitError(f"{what} was ended: {ending.plan.reason}", fields)
-        how = {
-            Stage.ASKED: "it ended at its next safe point",
-            Stage.SIGNALLED: "it was interrupted",
-            Stage.KILLED: "it had to be killed",
-        }[ending.stage]
-        if result is not None and result["ok"]:
-            how = "it had just done its work"
-        elif result is not None and result["type"] != "AbortSignal" and result["aborted"]:
-            how = "it ended at its next safe point"
-        reason = f"{what} was aborted by {ending.plan.by} ({ending.plan.reason}); {how}"
-        return OperationAbortedError(reason, {**fields, "by": ending.plan.by})
-    if result is None:
-        words = processes.exit_words(ending.exit_code, ending.oom)
-        if ending.malformed is not None:
-            words = f"was killed because it sent a malformed frame on its session socket ({ending.malformed})"
-        return OperationDiedError(
-            f"{what}: its process {words}; its output is in the record's log",
-            {**fields, "exit_code": ending.exit_code, "out_of_memory": ending.oom},
-        )
-    if result["ok"]:
-        return None
-    if result["aborted"]:  # by sodetlib's stop_point at a stop
-        return OperationAbortedError(f"{what} ended at a safe point: a stop was asked for", fields)
-    inner = {k: v for k, v in result["fields"].items() if k not in fields}
-    kind = _KINDS.get(result["type"])
-    text = result["message"] if kind else f"{result['type']}: {result['message']}"
-    return (kind or OperationFailedError)(
-        f"{what} failed: {text}", {**fields, **inner, "raised": result["type"], "traceback": result["traceback"]}
-    )

@@ -13,8 +13,8 @@ from smurfq.core.slot import WORKFLOWS
 from smurfq.errors import SmurfqError
 from smurfq.operation.session import Session
 from smurfq.pool_child.context import WorkerContext, worker_of
+from smurfq.pool_child.job import Job
 from smurfq.pool_child.operation_task import BODIES, OperationTask, operation_task
-from smurfq.pool_child.runner import Job
 from smurfq.store import patiently
 from smurfq.store.leashes import Leashes
 

@@ -1,0 +1,53 @@
+"""The job of a pool child: one operation to run, and what the worker wants to be told meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from smurfq.core.session import SessionHeader
+from smurfq.core.slot import publisher_id
+from smurfq.pool_child.supervisor import Supervisor
+from smurfq.store.fence import Running
+
+
+@dataclass(frozen=True)
+class Job:
+    """An operation that is ready to run: its parameters are checked, and its claim and file lock are taken."""
+
+    task_id: str
+    op_name: str
+    slot: str
+    publisher: str
+    params: Mapping[str, Any]
+    environment: Mapping[str, str]
+    running: Running  # its note in Redis
+    record: SessionHeader  # the header of its record as it was claimed
+    locks: tuple[int, ...] = ()
+    log: bool | str = True
+    time_limit_s: float | None = None
+    is_process: bool = False  # a request to stop it ends it in good order
+    card: bool = True  # it has a card, whose publisher's messages come through the bridge
+    graces_s: tuple[float, float] = (10.0, 10.0)  # from an abort to the signal, from there to the kill
+    on_start: Callable[[int], None] = field(default=lambda pid: None)
+    on_progress: Callable[[str], None] = field(default=lambda text: None)
+    every_second: Callable[[Supervisor], None] = field(default=lambda supervisor: None)
+    once: Mapping[int, Callable[[Supervisor], None]] = field(default_factory=dict)  # see ``Supervisor``
+    conclude: Callable[[Running], object] = field(default=lambda running: None)  # see ``RedisLoss``
+
+    @property
+    def drives_card(self) -> bool:
+        """Whether it may leave the card unsafe; an operation of the state lane only reads."""
+        return self.card and self.publisher == publisher_id(self.slot, "control")
+
+    def to_wire(self) -> dict[str, Any]:
+        """The part of the job that the operation's own process receives, as a JSON object."""
+        return {
+            "session_id": self.task_id,
+            "op_name": self.op_name,
+            "slot": self.slot,
+            "publisher": self.publisher,
+            "params": dict(self.params),
+            "environment": dict(self.environment),
+        }
