@@ -25,9 +25,8 @@ from smurfq.store.queues import Waiting
 _DATA_CHARS = 4_000
 _CARD = "make_safe"  # the session data with what was found on the card after the run
 _LOG_LINES = 10
-_ERROR_CHARS = 100
 _MESSAGES_SHOWN = 50
-_WIDE = 1_000  # characters a line, where no terminal sets a limit
+_WIDE = 10_000  # characters a line, where no terminal sets a limit
 _STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
 
 
@@ -157,7 +156,7 @@ def show_status(console: Console, status: SlotStatus) -> None:
 
 
 def history_table(records: Iterable[SessionHeader]) -> Table:
-    """Records as a table, one a line."""
+    """Records as a table, a row each; a long error is wrapped where the terminal is too narrow."""
     table = Table("id", "submitted", "slot", "operation", "outcome", "took", "error", box=None, pad_edge=False)
     for record in records:
         table.add_row(
@@ -167,7 +166,7 @@ def history_table(records: Iterable[SessionHeader]) -> Table:
             clean(record.op_name),
             outcome(record),
             took(record),
-            Text(_brief(error_text(record)), "red", overflow="ellipsis", no_wrap=True),
+            Text(" ".join(error_text(record).split()), "red"),
         )
     return table
 
@@ -192,11 +191,6 @@ def queue_table(waiting: Iterable[Waiting]) -> Table:
 def _waiting_text(item: Waiting) -> str:
     name = priority_name(item.priority)
     return clean(f"{plain_name(item.op_name)} {short(item.task_id)}" + (f" ({name})" if name != "normal" else ""))
-
-
-def _brief(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _ERROR_CHARS else f"{line[:_ERROR_CHARS]}…"
 
 
 def _incomplete(record: SessionRecord) -> str:

@@ -22,6 +22,7 @@ PREFIX = "SMURFQ_"
 FILE_VARIABLE = "SMURFQ_CONFIG"
 _SLOTS_VARIABLE = "SMURFQ_SLOTS"
 _NAMES_A_SITE = (FILE_VARIABLE, "SMURFQ_REDIS_URL", "SMURFQ_REDIS_EMBEDDED_PORT", "SMURFQ_SITE")
+_SYNONYMS = {"name": "site"}  # keys that people write, and what smurfq calls them
 Values = dict[str, Any]
 T = TypeVar("T")
 
@@ -113,7 +114,8 @@ def _refuse_unknown(values: Any, model: type[BaseModel], prefix: str, origin: st
     inner = dict(sections()) if model is Settings else {}
     for key, value in values.items():
         if key not in model.model_fields:
-            near = _nearest(prefix + key, [prefix + name for name in model.model_fields])
+            known = [prefix + name for name in model.model_fields]
+            near = _nearest(_SYNONYMS.get(prefix + key, prefix + key), known)
             raise ConfigError(f"unknown key {prefix}{key} in {origin}{near}", key=prefix + key)
         if key in inner:
             _refuse_unknown(value, inner[key], f"{prefix}{key}.", origin)

@@ -160,6 +160,7 @@ def test_a_variable_is_refused_by_name(variable, text, said):
         ("[bridge]\nprot = 1", "unknown key bridge.prot in FILE; the nearest known one is bridge.port"),
         ("[brige]\nport = 1", "unknown key brige in FILE; the nearest known one is bridge"),
         ("[[crates]]\nid = 1\nslot = [1]", "unknown key crates.slot in FILE; the nearest known one is"),
+        ('name = "chile"', "unknown key name in FILE; the nearest known one is site"),
         ("zzzzzz = 1", "unknown key zzzzzz in FILE; known are state_dir,"),
         ('[bridge]\nport = "8200"', "bridge.port in FILE must be a whole number from 1 to 65535; got '8200'"),
         ("[bridge]\nport = true", "bridge.port in FILE must be a whole number from 1 to 65535; got True"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import click
 import pytest
@@ -103,6 +104,13 @@ def test_tables_keep_a_line_a_row() -> None:
     assert "3f2a91c0" in lines[1]
     assert "no detector at all" in lines[1]
     assert lines[3].split() == ["1", "4f4f4f4f", "crate1slot2", "run", "urgent", "-", '{"script":', '"/a"}']
+
+
+def test_history_has_the_whole_error() -> None:
+    written = io.StringIO()
+    record = replace(FAILED, error={"type": "OperationFailedError", "message": "no tones " * 300 + "in band 7"})
+    terminal(written).print(history_table([record]))
+    assert written.getvalue().splitlines()[1].endswith("in band 7")
 
 
 @pytest.mark.parametrize(
