@@ -152,7 +152,7 @@ def _applier(
     settings: Settings, buffer: Buffer, counters: Counters, complaints: Complaints, patience: RedisRetry
 ) -> Applier:
     client = connect(settings.redis_url, retries=0)
-    records = Records(client, settings.redis.result_expires_days * 86400)
+    records = Records(client, settings.redis.result_expires_s)
     snapshots = Snapshots(client, records)
     return Applier(
         client=client,

@@ -123,7 +123,7 @@ def _results(settings: Settings) -> dict[str, Any]:
     return {
         "result_backend": _RESULTS_OF_PRIMARY + _url(settings) if is_sentinel(settings.redis_url) else _url(settings),
         "redis_backend_use_ssl": _tls(settings),
-        "result_expires": int(settings.redis.result_expires_days * 86400),
+        "result_expires": int(settings.redis.result_expires_s),
         "result_extended": True,
         "result_backend_always_retry": True,  # else a result that meets a Redis restart is lost
         "result_backend_max_sleep_between_retries_ms": 1000,

@@ -46,6 +46,7 @@ def _host_port(value: str) -> str:
 Port = Annotated[int, Field(ge=1, le=65535)]
 PortOrOff = Annotated[int, Field(ge=0, le=65535)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+_DAY_S = 86_400.0
 
 
 class Section(BaseModel):
@@ -79,6 +80,16 @@ class Redis(Section):
     """How long the blocks of feeds are kept."""
     feed_blocks: Annotated[int, Field(ge=1000)] = 100_000
     """Approximate maximum number of blocks that are kept of each feed, for all slots together."""
+
+    @property
+    def result_expires_s(self) -> float:
+        """How long records, results and log files are kept, in seconds."""
+        return self.result_expires_days * _DAY_S
+
+    @property
+    def feed_expires_s(self) -> float:
+        """How long the blocks of feeds are kept, in seconds."""
+        return self.feed_expires_days * _DAY_S
 
 
 class Bridge(Section):

@@ -64,7 +64,7 @@ def worker_service(settings: Settings, slots: Sequence[str]) -> Service:
     """Return the service of the slots' workers, whose lanes share the libraries that one parent loaded."""
     limits = settings.limits
     client = connect(settings.redis_url)
-    fence = Fence(client, settings.redis.result_expires_days * 86400)
+    fence = Fence(client, settings.redis.result_expires_s)
 
     def lane_ready(slot: str, lane: Lane, family: set[int]) -> bool:
         pid = client.hget(keys.worker(publisher_id(slot, lane)), "pid")
