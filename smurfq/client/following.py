@@ -12,6 +12,7 @@ from smurfq.client.updates import DoneUpdate, QueueUpdate, RecordUpdate, StoreUp
 from smurfq.client.waiting import plain_name, short, why_waiting
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
+from smurfq.core.progress import progress_of
 from smurfq.core.session import Event, SessionHeader, SessionRecord
 from smurfq.errors import RecordNotFoundError, WaitTimeoutError
 from smurfq.store.connection import AWAY
@@ -185,14 +186,12 @@ def doing_now(connection: Connection, task_id: str) -> str:
         record = connection.records.header(task_id)
         if record.status == "queued":
             return f"{plain_name(record.op_name)} is {why_waiting(connection, record)}"
-        recent = connection.records.tail(task_id)
+        progress = progress_of(connection.records.tail(task_id))
     except AWAY as cause:
         return f"Redis does not answer ({cause})"
     since = f" since {time.time() - record.start_time:.0f} s" if record.start_time else ""
-    stages = [event["name"] for event in recent if event["k"] == "stage"]
-    messages = [event["text"] for event in recent if event["k"] == "message"]
     return (
         f"{plain_name(record.op_name)} on {record.slot} is {record.status}{since}"
-        + (f", stage {stages[-1]!r}" if stages else "")
-        + (f", last message {messages[-1]!r}" if messages else "")
+        + (f", stage {progress.stage!r}" if progress.stage else "")
+        + (f", last message {progress.message!r}" if progress.message else "")
     )

@@ -15,6 +15,7 @@ from smurfq.core.card_after import LeftOn
 from smurfq.core.jsonsafe import loads
 from smurfq.core.message_headers import OWNER
 from smurfq.core.priorities import priority_name
+from smurfq.core.progress import progress_of
 from smurfq.core.session import BULK_FIELDS, Event, SessionHeader
 from smurfq.core.slot import WORKER_LANES, Lane, publisher_id, queue_name
 from smurfq.errors import RecordNotFoundError
@@ -199,12 +200,5 @@ def _running(connection: Connection, slots: Sequence[str]) -> dict[str, tuple[Ru
 
 
 def _run_status(lane: Lane, record: SessionHeader, recent: list[Event]) -> RunStatus:
-    stages = [event["name"] for event in recent if event["k"] == "stage"]
-    messages = [event["text"] for event in recent if event["k"] == "message"]
-    return RunStatus(
-        lane=lane,
-        record=record,
-        stage=stages[-1] if stages else None,
-        message=messages[-1] if messages else None,
-        elapsed_s=time.time() - record.start_time if record.start_time else None,
-    )
+    elapsed_s = time.time() - record.start_time if record.start_time else None
+    return RunStatus(lane, record, *progress_of(recent), elapsed_s)
