@@ -27,7 +27,6 @@ SNAPSHOT_EVERY_S = 0.2
 PROGRESS_EVERY_S = 1.0
 _PROGRESS_CHARS = 300
 _CLOSE = object()
-_FLUSH_POLL_S = 0.05
 
 
 class RecordWriter:

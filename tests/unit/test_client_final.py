@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smurfq import errors
-from smurfq.client.final import ended_by_meta, operation_error, state_of
+from smurfq.client.final import ended_by_meta, is_final, operation_error
 from smurfq.core.session import SessionRecord
 from smurfq.errors import OperationAbortedError, OperationError, OperationFailedError, OperationLostError
 
@@ -77,6 +77,6 @@ def test_an_error_of_another_library_is_told_by_the_outcome(outcome: str, kind: 
 
 
 def test_the_state_is_read_from_the_beginning_of_the_metadata() -> None:
-    assert state_of('{"status": "FAILURE", "result": {"exc') == "FAILURE"
-    assert state_of('{"status":"PROGRESS","result":{}') == "PROGRESS"
-    assert state_of("") is None
+    assert is_final('{"status": "FAILURE", "result": {"exc')
+    assert not is_final('{"status":"PROGRESS","result":{}')
+    assert not is_final("")
