@@ -6,7 +6,6 @@ The docstring below a key is its meaning, as ``reference`` and ``examples/site.t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydantic import (
 
 from smurfq.core.redis_url import SCHEMES, check_options, is_sentinel, parse_sentinel, with_tls_files
 from smurfq.core.slot import SlotId
+from smurfq.core.suggestion import did_you_mean
 from smurfq.errors import UnknownSlotError
 
 
@@ -311,10 +311,9 @@ class Settings(Section):
         """
         if slot in self.slots:
             return str(slot)
-        near = difflib.get_close_matches(str(slot), self.slots, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UnknownSlotError(
-            f"slot {slot!r} is not in the configuration; known are {', '.join(self.slots)}{hint}",
+            f"slot {slot!r} is not in the configuration; known are {', '.join(self.slots)}"
+            + did_you_mean(str(slot), self.slots),
             got=slot,
             known=list(self.slots),
         )
