@@ -17,6 +17,7 @@ from smurfq.client import RunStatus, SlotStatus
 from smurfq.client.waiting import plain_name, short
 from smurfq.core import stages
 from smurfq.core.card_after import turn_off_hint
+from smurfq.core.duration import duration
 from smurfq.core.message_headers import OWNER
 from smurfq.core.priorities import priority_name
 from smurfq.core.session import SessionHeader, SessionRecord
@@ -34,18 +35,6 @@ def terminal(file: TextIO | None = None) -> Console:
     """Where people read: lines are never broken, and tables only where a terminal is too narrow for them."""
     seen = (file or sys.stdout).isatty()
     return Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if seen else _WIDE)
-
-
-def duration(seconds: float) -> str:
-    """A time span as people say it: ``0.4 s``, ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    seconds = max(0.0, seconds)
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
-    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
 
 
 def moment(at: float | None) -> str:

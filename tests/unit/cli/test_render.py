@@ -9,7 +9,7 @@ import click
 import pytest
 
 from smurfq.cli.holding import TimeSpan
-from smurfq.cli.render import clean, duration, final_lines, history_table, queue_table, show_record, terminal
+from smurfq.cli.render import clean, final_lines, history_table, queue_table, show_record, terminal
 from smurfq.core.session import SessionRecord
 from smurfq.store.queues import Waiting
 
@@ -41,14 +41,6 @@ def _shown(record: SessionRecord) -> str:
     written = io.StringIO()
     show_record(terminal(written), record)
     return written.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-1, "0.0 s"), (0.44, "0.4 s"), (42, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"), (90_061, "25 h 01 min")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_nothing_that_a_script_prints_steers_the_terminal() -> None:
