@@ -31,8 +31,8 @@ from smurfq.core import keys
 from smurfq.core.private_files import make_folder
 from smurfq.core.slot import WORKER_LANES, WORKFLOWS, Lane, queue_name, worker_name
 from smurfq.errors import SmurfqError
-from smurfq.host import processes
 from smurfq.host.operation_mark import CANNOT_MARK, can_mark
+from smurfq.host.process_control import adopt_orphans
 from smurfq.operation.environment import environment, publisher_warning
 from smurfq.pool_child.context import WorkerContext
 from smurfq.pool_child.operation_task import runner_of
@@ -159,7 +159,7 @@ def _celery(application: SmurfqApp, context: WorkerContext) -> int:
 def _prepare_pool_child(**_kwargs: Any) -> None:
     """Make the pool child fit to fork operations."""
     smurf_control.assert_no_channel_access()
-    processes.adopt_orphans()
+    adopt_orphans()
     gc.collect()
     gc.freeze()
     runner_of(app).prepare()
