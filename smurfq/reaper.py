@@ -20,7 +20,7 @@ from smurfq import errors
 from smurfq.app import SmurfqApp
 from smurfq.core import keys, operations, session
 from smurfq.core.session import Outcome, SessionHeader
-from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
+from smurfq.core.slot import WORKER_LANES, WORKFLOWS, publisher_id, queue_name, workflow_seats
 from smurfq.errors import OperationAbortedError, OperationLostError, RecordNotFoundError
 from smurfq.host import processes
 from smurfq.host.lock import lock_path
@@ -34,7 +34,6 @@ from smurfq.store.leashes import Leashes
 
 logger = get_logger(__name__)
 
-LANES: tuple[Lane, ...] = ("control", "state")
 WORKER_GONE_S = 30.0  # without a lease for this long, while Redis answers: its worker is gone
 MESSAGE_GONE_S = 15.0  # submitted this long ago, not claimed, and its message is in no queue
 REST = 20  # times as long as a look at all that waits took, before the next one: else it may be all that is done
@@ -76,7 +75,7 @@ class Reaper:
     def _served(self) -> list[tuple[str, str]]:
         """All publisher ids under which something may run, each with what its worker has leased."""
         settings = self._app.settings
-        lanes = [(publisher_id(slot, lane), queue_name(slot, lane)) for slot in settings.slots for lane in LANES]
+        lanes = [(publisher_id(slot, lane), queue_name(slot, lane)) for slot in settings.slots for lane in WORKER_LANES]
         return lanes + [(seat, seat) for seat in workflow_seats(settings.workflows.at_once)]
 
     @staticmethod

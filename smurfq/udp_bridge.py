@@ -26,7 +26,7 @@ from smurfq.bridge.relay import Relay, relay_address
 from smurfq.bridge.snapshots import SnapshotPace
 from smurfq.bridge.writer import Writer
 from smurfq.config import Settings
-from smurfq.core.slot import publisher_id
+from smurfq.core.slot import WORKER_LANES, publisher_id
 from smurfq.errors import SmurfqError
 from smurfq.reaper import Reaper
 from smurfq.store.bridge import Counters, Positions
@@ -152,14 +152,14 @@ def _applier(
     settings: Settings, buffer: Buffer, counters: Counters, complaints: Complaints, patience: RedisRetry
 ) -> Applier:
     client = connect(settings.redis_url, retries=0)
-    records = Records(client, settings.redis.result_expires_days * 86400)
+    records = Records(client, settings.redis.result_expires_s)
     snapshots = Snapshots(client, records)
     return Applier(
         client=client,
         writer=Writer(client, records, patience, complaints),
         snapshots=SnapshotPace(snapshots.publish, complaints),
         patience=patience,
-        publishers=frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in ("control", "state")),
+        publishers=frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in WORKER_LANES),
         buffer=buffer,
         counters=counters,
         complaints=complaints,

@@ -29,10 +29,10 @@ from smurfq.app import SmurfqApp, app
 from smurfq.config import Settings
 from smurfq.core import keys
 from smurfq.core.private_files import make_folder
-from smurfq.core.slot import WORKFLOWS, Lane, queue_name, worker_name
+from smurfq.core.slot import WORKER_LANES, WORKFLOWS, Lane, queue_name, worker_name
 from smurfq.errors import SmurfqError
-from smurfq.host import processes
 from smurfq.host.operation_mark import CANNOT_MARK, can_mark
+from smurfq.host.process_control import adopt_orphans
 from smurfq.operation.environment import environment, publisher_warning
 from smurfq.pool_child.context import WorkerContext
 from smurfq.pool_child.operation_task import runner_of
@@ -47,7 +47,6 @@ from smurfq.worker.lease_step import LeaseStep
 
 logger = logging.getLogger("smurfq.worker")
 
-LANES: tuple[Lane, ...] = ("control", "state")
 _STANDBY_POLL_S = 0.5
 _RESTART_AFTER_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY_AFTER_S = 60.0
@@ -160,7 +159,7 @@ def _celery(application: SmurfqApp, context: WorkerContext) -> int:
 def _prepare_pool_child(**_kwargs: Any) -> None:
     """Make the pool child fit to fork operations."""
     smurf_control.assert_no_channel_access()
-    processes.adopt_orphans()
+    adopt_orphans()
     gc.collect()
     gc.freeze()
     runner_of(app).prepare()
@@ -181,7 +180,7 @@ def _preload(settings: Settings) -> Loaded:
     return Loaded(versions, started)
 
 
-def run(slots: Sequence[str], lanes: Sequence[Lane] = LANES) -> int:
+def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
     """The exit code of the workers of one or more slots, once they have been stopped."""
     settings = app.settings
     slots = [settings.check_slot(slot) for slot in dict.fromkeys(slots)]
@@ -218,7 +217,7 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = LANES) -> int:
 )
 @click.option(
     "--lane",
-    type=click.Choice(LANES),
+    type=click.Choice(WORKER_LANES),
     multiple=True,
     help="Serve this lane only (control: all that drives the card; state: check_state). Both unless given.",
 )
@@ -233,7 +232,7 @@ def main(slots: tuple[str, ...], lane: tuple[Lane, ...], log_level: str) -> None
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        code = run(slots, lane or LANES)
+        code = run(slots, lane or WORKER_LANES)
     except SmurfqError as error:
         raise click.ClickException(str(error)) from error
     sys.exit(code)

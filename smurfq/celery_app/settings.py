@@ -21,12 +21,11 @@ from smurfq.core.redis_url import (
     unix_for_kombu,
     without_tls_files,
 )
-from smurfq.core.slot import WORKFLOWS, Lane, queue_name
+from smurfq.core.slot import LANES, WORKFLOWS, queue_name
 from smurfq.store.connection import CONNECT_TIMEOUT_S, REFUSES, SOCKET_TIMEOUT_S, name_refusals, sentinel_options
 from smurfq.store.primary import PrimaryConnection
 from smurfq.store.queues import PRIORITY_STEPS
 
-_LANES: tuple[Lane, ...] = ("emergency", "control", "state")
 _RESULTS_OF_PRIMARY = "smurfq.store.sentinel_results:PrimaryBackend+"
 _EXCHANGE = Exchange("smurfq", type="direct")
 
@@ -52,7 +51,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 
 def queues(settings: Settings) -> list[Queue]:
     """The queues of all slots, emergency, control and state lane of each, and that of the workflows."""
-    names = [queue_name(slot, lane) for slot in settings.slots for lane in _LANES]
+    names = [queue_name(slot, lane) for slot in settings.slots for lane in LANES]
     return [Queue(name, exchange=_EXCHANGE, routing_key=name) for name in (*names, WORKFLOWS)]
 
 
@@ -124,7 +123,7 @@ def _results(settings: Settings) -> dict[str, Any]:
     return {
         "result_backend": _RESULTS_OF_PRIMARY + _url(settings) if is_sentinel(settings.redis_url) else _url(settings),
         "redis_backend_use_ssl": _tls(settings),
-        "result_expires": int(settings.redis.result_expires_days * 86400),
+        "result_expires": int(settings.redis.result_expires_s),
         "result_extended": True,
         "result_backend_always_retry": True,  # else a result that meets a Redis restart is lost
         "result_backend_max_sleep_between_retries_ms": 1000,

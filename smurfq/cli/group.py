@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ import click
 
 from smurfq.cli.exit_codes import ExitCode, of_error
 from smurfq.cli.terminal_text import tell
+from smurfq.core.suggestion import did_you_mean
 from smurfq.errors import SmurfqError
 
 # A module is imported only when one of its commands is asked for; each lists its commands in ``COMMANDS``.
@@ -59,8 +59,7 @@ class SmurfqGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments begin with; of one that is misspelt, the nearest is told."""
         if self.get_command(ctx, args[0]) is None:
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            ctx.fail(f"there is no command {args[0]!r}{did_you_mean(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -8,6 +8,7 @@ import sys
 import click
 
 from smurfq.cli.options import slot_of
+from smurfq.core.slot import WORKER_LANES
 
 
 @click.command(
@@ -29,7 +30,7 @@ Examples:
 )
 @click.option(
     "--lane",
-    type=click.Choice(("control", "state")),
+    type=click.Choice(WORKER_LANES),
     multiple=True,
     help="Serve this lane only (control: all that drives the card; state: check_state). Both unless given.",
 )

@@ -17,6 +17,7 @@ from smurfq.client import RunStatus, SlotStatus
 from smurfq.client.waiting import plain_name, short
 from smurfq.core import stages
 from smurfq.core.card_after import turn_off_hint
+from smurfq.core.duration import duration
 from smurfq.core.message_headers import OWNER
 from smurfq.core.priorities import priority_name
 from smurfq.core.session import SessionHeader, SessionRecord
@@ -25,9 +26,8 @@ from smurfq.store.queues import Waiting
 _DATA_CHARS = 4_000
 _CARD = "make_safe"  # the session data with what was found on the card after the run
 _LOG_LINES = 10
-_ERROR_CHARS = 100
 _MESSAGES_SHOWN = 50
-_WIDE = 1_000  # characters a line, where no terminal sets a limit
+_WIDE = 10_000  # characters a line, where no terminal sets a limit
 _STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
 
 
@@ -35,18 +35,6 @@ def terminal(file: TextIO | None = None) -> Console:
     """Where people read: lines are never broken, and tables only where a terminal is too narrow for them."""
     seen = (file or sys.stdout).isatty()
     return Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if seen else _WIDE)
-
-
-def duration(seconds: float) -> str:
-    """A time span as people say it: ``0.4 s``, ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    seconds = max(0.0, seconds)
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
-    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
 
 
 def moment(at: float | None) -> str:
@@ -157,7 +145,7 @@ def show_status(console: Console, status: SlotStatus) -> None:
 
 
 def history_table(records: Iterable[SessionHeader]) -> Table:
-    """Records as a table, one a line."""
+    """Records as a table, a row each; a long error is wrapped where the terminal is too narrow."""
     table = Table("id", "submitted", "slot", "operation", "outcome", "took", "error", box=None, pad_edge=False)
     for record in records:
         table.add_row(
@@ -167,7 +155,7 @@ def history_table(records: Iterable[SessionHeader]) -> Table:
             clean(record.op_name),
             outcome(record),
             took(record),
-            Text(_brief(error_text(record)), "red", overflow="ellipsis", no_wrap=True),
+            Text(" ".join(error_text(record).split()), "red"),
         )
     return table
 
@@ -192,11 +180,6 @@ def queue_table(waiting: Iterable[Waiting]) -> Table:
 def _waiting_text(item: Waiting) -> str:
     name = priority_name(item.priority)
     return clean(f"{plain_name(item.op_name)} {short(item.task_id)}" + (f" ({name})" if name != "normal" else ""))
-
-
-def _brief(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _ERROR_CHARS else f"{line[:_ERROR_CHARS]}…"
 
 
 def _incomplete(record: SessionRecord) -> str:

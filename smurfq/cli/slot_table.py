@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from rich.console import Group
 from rich.text import Text
 
-from smurfq.cli.render import duration
 from smurfq.cli.slot_rows import Row
 from smurfq.cli.terminal_text import clean
 from smurfq.client.waiting import short
+from smurfq.core.duration import duration
 
 MIN_WIDTH = 60
 _SLOT, _OPERATION, _FOR, _LEFT, _WAIT = 13, 16, 13, 13, 5

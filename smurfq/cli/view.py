@@ -15,7 +15,7 @@ from rich.text import Text
 
 from smurfq.cli.exit_codes import ExitCode, of_record
 from smurfq.cli.options import echo_json
-from smurfq.cli.render import duration, final_lines, terminal
+from smurfq.cli.render import final_lines, terminal
 from smurfq.cli.terminal_text import clean, tell
 from smurfq.client import (
     DataUpdate,
@@ -32,6 +32,7 @@ from smurfq.client import (
 )
 from smurfq.client.waiting import short
 from smurfq.core import stages
+from smurfq.core.duration import duration
 from smurfq.core.operations import WORKFLOW
 from smurfq.core.session import SessionHeader, SessionRecord
 

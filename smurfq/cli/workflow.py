@@ -22,11 +22,12 @@ from smurfq.cli.options import (
     reason_option,
     timeout_option,
 )
-from smurfq.cli.render import duration, moment, terminal
+from smurfq.cli.render import moment, terminal
 from smurfq.cli.terminal_text import clean, tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import Priority
 from smurfq.client.waiting import short
+from smurfq.core.duration import duration
 from smurfq.workflows import Definition, StepStatus, WorkflowRun, WorkflowStatus, available, recent
 from smurfq.workflows import submit as submit_workflow
 

@@ -16,7 +16,9 @@ from smurfq.store.connection import Client
 T = TypeVar("T", bound=SessionHeader)
 
 _STATE = re.compile(r'"status": ?"([A-Z]+)"')
-FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
+FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "REVOKED"})  # celery.states.READY_STATES; a client loads no Celery
+SETTLE_S = 1.0  # how long a record may lag behind Celery's final metadata
+META_HEAD_CHARS = 40  # so many of the first characters of Celery's metadata tell the state
 _OUTCOME_OF_ERROR = {"OperationLostError": Outcome.LOST, "OperationAbortedError": Outcome.ABORTED}
 _ERROR_OF_OUTCOME: dict[str | None, type[OperationError]] = {
     Outcome.ABORTED: OperationAbortedError,
@@ -24,10 +26,10 @@ _ERROR_OF_OUTCOME: dict[str | None, type[OperationError]] = {
 }
 
 
-def state_of(head: str) -> str | None:
-    """The state in the first characters of Celery's metadata."""
+def is_final(head: str) -> bool:
+    """Whether a task has ended, by the first characters of Celery's metadata."""
     match = _STATE.search(head)
-    return match[1] if match else None
+    return match is not None and match[1] in FINAL_STATES
 
 
 def final_meta(client: Client, task_id: str) -> dict[str, Any] | None:

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from smurfq.client.connection import Connection
-from smurfq.client.final import FINAL_STATES, ended_by_meta, final_meta, state_of
+from smurfq.client.final import META_HEAD_CHARS, SETTLE_S, ended_by_meta, final_meta, is_final
 from smurfq.client.updates import DoneUpdate, QueueUpdate, RecordUpdate, StoreUpdate, ends, translate
 from smurfq.client.waiting import plain_name, short, why_waiting
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
+from smurfq.core.progress import progress_of
 from smurfq.core.session import Event, SessionHeader, SessionRecord
 from smurfq.errors import RecordNotFoundError, WaitTimeoutError
 from smurfq.store.connection import AWAY
 
 _LOOK_ROUND_S = 1.0  # how long nothing must come before the queue and Celery's metadata are looked at
-_SETTLE_S = 0.3  # how long a record may lag behind Celery's final metadata
 _LONGEST_PAUSE_S = 1.0
 T = TypeVar("T", bound=SessionHeader)
 
@@ -105,7 +105,7 @@ class Follower:
         if self._status == "done" and (self._idle or self._position == self._end()):
             yield self._done()
             return
-        wait_s = _SETTLE_S if self._final_since is not None else _LOOK_ROUND_S
+        wait_s = SETTLE_S if self._final_since is not None else _LOOK_ROUND_S
         block_ms = max(1, int(1000 * min(wait_s, self._left_s())))
         for update in self._connection.records.subscribe(self._id, self._position, block_ms):
             yield None
@@ -135,9 +135,9 @@ class Follower:
         with self._connection.redis.pipeline(transaction=False) as pipe:
             pipe.hget(keys.record(self._id), "status")
             pipe.exists(keys.record(self._id))
-            pipe.getrange(keys.meta(self._id), 0, 40)
+            pipe.getrange(keys.meta(self._id), 0, META_HEAD_CHARS)
             status, exists, head = pipe.execute()
-        final = state_of(head) in FINAL_STATES
+        final = is_final(head)
         if not exists and not final:
             raise RecordNotFoundError(
                 f"no session record {self._id!r}: never submitted here, or expired; `smurfq history` lists those known",
@@ -148,7 +148,7 @@ class Follower:
             self._final_since = None
             return told
         self._final_since = self._final_since or time.monotonic()
-        settled = not exists or time.monotonic() - self._final_since >= _SETTLE_S
+        settled = not exists or time.monotonic() - self._final_since >= SETTLE_S
         return "done" if settled else told
 
     def _end(self) -> str:
@@ -185,14 +185,12 @@ def doing_now(connection: Connection, task_id: str) -> str:
         record = connection.records.header(task_id)
         if record.status == "queued":
             return f"{plain_name(record.op_name)} is {why_waiting(connection, record)}"
-        recent = connection.records.tail(task_id)
+        progress = progress_of(connection.records.tail(task_id))
     except AWAY as cause:
         return f"Redis does not answer ({cause})"
     since = f" since {time.time() - record.start_time:.0f} s" if record.start_time else ""
-    stages = [event["name"] for event in recent if event["k"] == "stage"]
-    messages = [event["text"] for event in recent if event["k"] == "message"]
     return (
         f"{plain_name(record.op_name)} on {record.slot} is {record.status}{since}"
-        + (f", stage {stages[-1]!r}" if stages else "")
-        + (f", last message {messages[-1]!r}" if messages else "")
+        + (f", stage {progress.stage!r}" if progress.stage else "")
+        + (f", last message {progress.message!r}" if progress.message else "")
     )

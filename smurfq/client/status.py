@@ -15,8 +15,9 @@ from smurfq.core.card_after import LeftOn
 from smurfq.core.jsonsafe import loads
 from smurfq.core.message_headers import OWNER
 from smurfq.core.priorities import priority_name
+from smurfq.core.progress import progress_of
 from smurfq.core.session import BULK_FIELDS, Event, SessionHeader
-from smurfq.core.slot import Lane, publisher_id, queue_name
+from smurfq.core.slot import WORKER_LANES, Lane, publisher_id, queue_name
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.bridge import BridgeBoard, Health
 from smurfq.store.holds import Hold
@@ -24,7 +25,6 @@ from smurfq.store.left_on import LeftOnNotes
 from smurfq.store.locks import Lock
 from smurfq.store.queues import Waiting
 
-_LANES: tuple[Lane, ...] = ("control", "state")
 _STAGE_BATCHES = 200
 
 
@@ -155,16 +155,16 @@ def bridge_health(connection: Connection) -> Health | None:
 
 def _workers(connection: Connection, slots: Sequence[str]) -> dict[str, tuple[WorkerStatus, ...]]:
     with connection.redis.pipeline(transaction=False) as pipe:
-        for slot, lane in product(slots, _LANES):
+        for slot, lane in product(slots, WORKER_LANES):
             pipe.hgetall(keys.worker(publisher_id(slot, lane)))
         told = iter(pipe.execute())
-    owners = connection.fence.lease_owners([queue_name(slot, lane) for slot, lane in product(slots, _LANES)])
+    owners = connection.fence.lease_owners([queue_name(slot, lane) for slot, lane in product(slots, WORKER_LANES)])
 
     def worker(slot: str, lane: Lane) -> WorkerStatus:
         about = {str(name): loads(text) for name, text in next(told).items()}
         return WorkerStatus(lane, queue_name(slot, lane) in owners, about)
 
-    return {slot: tuple(worker(slot, lane) for lane in _LANES) for slot in slots}
+    return {slot: tuple(worker(slot, lane) for lane in WORKER_LANES) for slot in slots}
 
 
 def running_now(connection: Connection, slot: str, lane: Lane) -> SessionHeader | None:
@@ -183,7 +183,7 @@ def running_now(connection: Connection, slot: str, lane: Lane) -> SessionHeader 
 
 
 def _running(connection: Connection, slots: Sequence[str]) -> dict[str, tuple[RunStatus, ...]]:
-    lanes = {publisher_id(slot, lane): (slot, lane) for slot, lane in product(slots, _LANES)}
+    lanes = {publisher_id(slot, lane): (slot, lane) for slot, lane in product(slots, WORKER_LANES)}
     noted = connection.fence.running_of(list(lanes))
     headers = connection.records.known_headers([running.task_id for running in noted.values()])
     alive = {
@@ -200,12 +200,5 @@ def _running(connection: Connection, slots: Sequence[str]) -> dict[str, tuple[Ru
 
 
 def _run_status(lane: Lane, record: SessionHeader, recent: list[Event]) -> RunStatus:
-    stages = [event["name"] for event in recent if event["k"] == "stage"]
-    messages = [event["text"] for event in recent if event["k"] == "message"]
-    return RunStatus(
-        lane=lane,
-        record=record,
-        stage=stages[-1] if stages else None,
-        message=messages[-1] if messages else None,
-        elapsed_s=time.time() - record.start_time if record.start_time else None,
-    )
+    elapsed_s = time.time() - record.start_time if record.start_time else None
+    return RunStatus(lane, record, *progress_of(recent), elapsed_s)

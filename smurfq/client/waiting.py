@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from smurfq.client.connection import Connection
 from smurfq.core.session import SessionHeader
-from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
+from smurfq.core.slot import LANES, WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.store.fence import Running
 from smurfq.store.holds import Hold
 from smurfq.store.queues import Waiting
@@ -85,8 +85,7 @@ def is_served(connection: Connection, slot: str, lane: Lane) -> bool:
 
 def lane_of(slot: str, queue: str) -> Lane:
     """The lane of a slot that a queue is."""
-    lanes: tuple[Lane, ...] = ("emergency", "state")
-    return next((lane for lane in lanes if queue == queue_name(slot, lane)), "control")
+    return next((lane for lane in LANES if queue == queue_name(slot, lane)), "control")
 
 
 def short(task_id: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +15,14 @@ from smurfq.config.sections import Crate, Section, Settings
 from smurfq.config.tls import check_tls
 from smurfq.core.operations import OPERATIONS
 from smurfq.core.slot import SlotId
+from smurfq.core.suggestion import suggest
 from smurfq.errors import ConfigError
 
 PREFIX = "SMURFQ_"
 FILE_VARIABLE = "SMURFQ_CONFIG"
 _SLOTS_VARIABLE = "SMURFQ_SLOTS"
 _NAMES_A_SITE = (FILE_VARIABLE, "SMURFQ_REDIS_URL", "SMURFQ_REDIS_EMBEDDED_PORT", "SMURFQ_SITE")
+_SYNONYMS = {"name": "site"}  # keys that people write, and what smurfq calls them
 Values = dict[str, Any]
 T = TypeVar("T")
 
@@ -113,7 +114,8 @@ def _refuse_unknown(values: Any, model: type[BaseModel], prefix: str, origin: st
     inner = dict(sections()) if model is Settings else {}
     for key, value in values.items():
         if key not in model.model_fields:
-            near = _nearest(prefix + key, [prefix + name for name in model.model_fields])
+            known = [prefix + name for name in model.model_fields]
+            near = suggest(_SYNONYMS.get(prefix + key, prefix + key), known)
             raise ConfigError(f"unknown key {prefix}{key} in {origin}{near}", key=prefix + key)
         if key in inner:
             _refuse_unknown(value, inner[key], f"{prefix}{key}.", origin)
@@ -124,7 +126,7 @@ def _refuse_unknown(values: Any, model: type[BaseModel], prefix: str, origin: st
 
 def _overlay(values: Values, variable: str, text: str, paths: Mapping[str, tuple[str, ...]]) -> None:
     if variable != _SLOTS_VARIABLE and variable not in paths:
-        raise ConfigError(f"unknown variable {variable}{_nearest(variable, variables())}", key=variable)
+        raise ConfigError(f"unknown variable {variable}{suggest(variable, variables())}", key=variable)
     if not text.strip():
         return
     if variable == _SLOTS_VARIABLE:
@@ -230,11 +232,11 @@ def _refuse_contradictions(settings: Settings, origin: str) -> None:
         raise ConfigError(f"slot {repeated[0]} stands twice in {origin}; name each once", key="crates")
     for name in settings.limits.operations:
         if name not in OPERATIONS:
-            near = _nearest(name, tuple(OPERATIONS))
+            near = suggest(name, OPERATIONS)
             raise ConfigError(f"limits.operations names {name!r}, which is no operation{near}", key="limits.operations")
     for instance, slot in settings.ocs.instances.items():
         if slot not in settings.slots:
-            near = _nearest(slot, settings.slots)
+            near = suggest(slot, settings.slots)
             raise ConfigError(f"ocs.instances.{instance} is {slot!r}, which is no slot here{near}", key="ocs.instances")
     check_tls(settings, origin)
     if settings.bridge.relay == f"{settings.bridge.host}:{settings.bridge.port}":
@@ -252,8 +254,3 @@ def _refuse_contradictions(settings: Settings, origin: str) -> None:
         others = [other for other, its_port in ports.items() if its_port == port and other != key]
         if others:
             raise ConfigError(f"{key} and {others[0]} are both {port}; give each a TCP port of its own", key=key)
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"; the nearest known one is {near[0]}" if near else f"; known are {', '.join(known)}"

@@ -6,7 +6,6 @@ The docstring below a key is its meaning, as ``reference`` and ``examples/site.t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydantic import (
 
 from smurfq.core.redis_url import SCHEMES, check_options, is_sentinel, parse_sentinel, with_tls_files
 from smurfq.core.slot import SlotId
+from smurfq.core.suggestion import did_you_mean
 from smurfq.errors import UnknownSlotError
 
 
@@ -46,6 +46,7 @@ def _host_port(value: str) -> str:
 Port = Annotated[int, Field(ge=1, le=65535)]
 PortOrOff = Annotated[int, Field(ge=0, le=65535)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+_DAY_S = 86_400.0
 
 
 class Section(BaseModel):
@@ -79,6 +80,16 @@ class Redis(Section):
     """How long the blocks of feeds are kept."""
     feed_blocks: Annotated[int, Field(ge=1000)] = 100_000
     """Approximate maximum number of blocks that are kept of each feed, for all slots together."""
+
+    @property
+    def result_expires_s(self) -> float:
+        """How long records, results and log files are kept, in seconds."""
+        return self.result_expires_days * _DAY_S
+
+    @property
+    def feed_expires_s(self) -> float:
+        """How long the blocks of feeds are kept, in seconds."""
+        return self.feed_expires_days * _DAY_S
 
 
 class Bridge(Section):
@@ -300,10 +311,9 @@ class Settings(Section):
         """
         if slot in self.slots:
             return str(slot)
-        near = difflib.get_close_matches(str(slot), self.slots, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UnknownSlotError(
-            f"slot {slot!r} is not in the configuration; known are {', '.join(self.slots)}{hint}",
+            f"slot {slot!r} is not in the configuration; known are {', '.join(self.slots)}"
+            + did_you_mean(str(slot), self.slots),
             got=slot,
             known=list(self.slots),
         )

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-AS_AT_START = "as at the start"  # what is said of a card on which nothing was switched on
+NOTHING_LEFT_ON = "nothing is on that was off at the start"  # the text where a run switched nothing on
 
 
 class CardAfter(StrEnum):

@@ -5,13 +5,13 @@ It is the one place that says so. Tasks, clients, the CLI and the documentation 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from smurfq.core.parameters import KINDS, NUM_BANDS, NUM_BIAS_GROUPS, native
 from smurfq.core.slot import Lane
+from smurfq.core.suggestion import suggest
 from smurfq.errors import ParameterError, UnknownOperationError
 
 TASK_PREFIX: Final = "smurfq."
@@ -365,7 +365,7 @@ def operation(name: str) -> Operation:
     """
     found = _KNOWN.get(name.removeprefix(TASK_PREFIX)) if isinstance(name, str) else None
     if found is None:
-        hint = nearest(str(name).removeprefix(TASK_PREFIX), OPERATIONS)
+        hint = suggest(str(name).removeprefix(TASK_PREFIX), OPERATIONS)
         raise UnknownOperationError(f"no operation is called {name!r}{hint}", got=name, known=list(OPERATIONS))
     return found
 
@@ -440,7 +440,7 @@ def _refuse_unknown(wanted: Operation, params: Mapping[str, Any]) -> None:
     known = [parameter.name for parameter in wanted.parameters]
     for name in params:
         if name not in known:
-            hint = nearest(str(name), known) if known else "; it takes none"
+            hint = suggest(str(name), known) if known else "; it takes none"
             raise ParameterError(
                 f"{wanted.name} has no parameter {name!r}{hint}",
                 operation=wanted.name,
@@ -531,10 +531,3 @@ def _shown(value: Any) -> str:
     except (RecursionError, ValueError):  # nested too deep, or an integer of thousands of digits
         text = f"<{type(value).__name__}, too large to be shown>"
     return text if len(text) <= 200 else f"{text[:197]}..."
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to add to an error about an unknown name: the one that was probably meant, or all there are."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"

@@ -8,11 +8,30 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from smurfq.core.slot import SlotId
 from smurfq.errors import ParameterError
 
 _SLOT = re.compile(r"(?:crate0*(\d+)slot)?0*(\d+)", re.ASCII)
+
+
+def check_absolute(script: Any) -> None:
+    """Return unless a script is given by a relative path: the worker does not run in the submitter's folder.
+
+    Raises
+    ------
+    ParameterError
+        The path is relative; the message names the absolute path of that file here.
+    """
+    if script and isinstance(script, str) and not Path(script).is_absolute():
+        raise ParameterError(
+            f"run: script must be an absolute path on the worker's machine; got {script}; did you mean "
+            f"{Path(script).absolute()}?",
+            operation="run",
+            parameter="script",
+            got=script,
+        )
 
 
 def check_script(script: str, folders: Sequence[Path]) -> Path:
@@ -23,9 +42,8 @@ def check_script(script: str, folders: Sequence[Path]) -> Path:
     ParameterError
         It is not given by an absolute path, is no file, or does not lie below one of ``folders``.
     """
+    check_absolute(script)
     path = Path(script)
-    if not path.is_absolute():
-        raise _error(script, "must be an absolute path, since the worker's folder is not yours", folders)
     real = _real(path)
     if not any(real.is_relative_to(folder.resolve()) for folder in folders):
         where = f" (which is {real})" if real != path else ""

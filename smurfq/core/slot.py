@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from smurfq.errors import ConfigError
 
 Lane = Literal["control", "state", "emergency"]
+WORKER_LANES: Final[tuple[Lane, ...]] = ("control", "state")
+"""The lanes that have a worker each; the control worker serves the emergency lane too."""
+LANES: Final[tuple[Lane, ...]] = ("emergency", *WORKER_LANES)
+"""All lanes of a slot, each with a queue."""
 
 WORKFLOWS = "workflows"  # in the place of a slot: the queue of workflows, and what their records name as the slot
 

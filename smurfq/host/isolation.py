@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import logging
 import os
@@ -12,15 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
 _FIRST_DESCRIPTOR = 3  # behind stdin, stdout and stderr
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the one that forked it ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the kernel was asked
-        os._exit(0)
 
 
 def drop_descriptors(kept: int) -> None:

@@ -24,15 +24,13 @@ from smurfq.store import Batch, Records
 
 logger = get_logger(__name__)
 
-_DAY_S = 86_400.0
-
 
 class OutcomeSpool:
     """The kept ends of a host, a file for each task."""
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.state_dir.absolute() / "ends"
-        self._kept_s = _DAY_S * settings.redis.result_expires_days
+        self._kept_s = settings.redis.result_expires_s
 
     def keep(self, task_id: str, unwritten: Sequence[Batch], end: Event) -> None:
         """Keep how a task ended, and the batches of events that may not be in its record; a full disk keeps nothing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import time
@@ -14,13 +13,7 @@ import psutil
 
 from smurfq.core.process_id import ProcessId
 
-_PR_SET_CHILD_SUBREAPER = 36
 _GONE_WITHIN_S = 5.0
-
-
-def adopt_orphans() -> None:
-    """Make this process the parent of what its descendants leave behind, so that nothing escapes it."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def kill_groups(leaders: Iterable[ProcessId]) -> list[str]:

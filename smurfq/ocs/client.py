@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from smurfq.client.connection import Connection, connection_of
 from smurfq.config import Settings
 from smurfq.core.operations import OPERATIONS, Operation
+from smurfq.core.suggestion import suggest
 from smurfq.errors import StoreUnavailableError, UnknownSlotError
 from smurfq.ocs.aborting import AbortTask
 from smurfq.ocs.agent import Agent
@@ -68,10 +68,8 @@ class OCSClient:
         return f"OCSClient({self.instance_id!r})"
 
     def __getattr__(self, name: str) -> Any:
-        known: Sequence[str] = [key for key in self.__dict__ if key != "instance_id"]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        raise AttributeError(f"{self.__dict__.get('instance_id')} has no operation {name!r}; {hint}")
+        hint = suggest(name, (key for key in self.__dict__ if key != "instance_id"))
+        raise AttributeError(f"{self.__dict__.get('instance_id')} has no operation {name!r}{hint}")
 
 
 class MatchedClient(OCSClient):

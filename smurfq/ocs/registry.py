@@ -10,14 +10,13 @@ from smurfq.client.status import running_now
 from smurfq.client.waiting import is_served
 from smurfq.core.operations import OPERATIONS
 from smurfq.core.session import OpCode
-from smurfq.core.slot import Lane
+from smurfq.core.slot import WORKER_LANES
 from smurfq.errors import StoreUnavailableError
 from smurfq.ocs.errors import ControlClientError
 from smurfq.ocs.instances import REGISTRY, instance_of
 from smurfq.ocs.reply import ERROR, OK, TIMEOUT, OCSReply
 
 _ROOT = "observatory"
-_LANES: tuple[Lane, ...] = ("control", "state")
 
 
 class RegistryMain:
@@ -71,7 +70,7 @@ class RegistryMain:
         expired = not is_served(self._connection, slot, "control")
         idle = OpCode.EXPIRED if expired else OpCode.NONE
         codes = dict.fromkeys(OPERATIONS, int(idle))
-        for lane in _LANES:
+        for lane in WORKER_LANES:
             running = running_now(self._connection, slot, lane)
             if running is not None:
                 codes[running.op_name] = int(running.op_code)

@@ -67,7 +67,7 @@ def _how_it_goes(session: dict[str, Any]) -> str:
 
 
 def for_people(seconds: float) -> str:
-    """A duration in the unit in which it is read best."""
+    """A duration as OCS writes it, in the unit in which it is read best."""
     size = abs(seconds)
     if size < 1:
         return f"{seconds:.6f} s"

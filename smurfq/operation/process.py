@@ -26,6 +26,7 @@ from smurfq.host.disk_space import room_for
 from smurfq.host.lock import lock_path
 from smurfq.host.operation_mark import mark_of, mark_this_process
 from smurfq.host.orphans import SESSION_VARIABLE
+from smurfq.host.process_control import end_with_parent
 from smurfq.operation import wire
 from smurfq.operation.abort_signal import ABORT_SIGNAL, FrameSender, is_abort
 from smurfq.operation.exit_code import DIED
@@ -84,7 +85,7 @@ def _child(
     code, leave = DIED, os._exit  # a script may replace that of the module
     try:
         os.setsid()
-        isolation.die_with_parent(parent)
+        end_with_parent(parent)
         isolation.drop_descriptors(sock.fileno())
         forget_exit_functions()
         isolation.reset_signals()

@@ -10,7 +10,7 @@ from typing import Any
 from celery.utils.log import get_logger
 
 from smurfq.core import session as events
-from smurfq.core.card_after import AS_AT_START, CardAfter, LeftOn
+from smurfq.core.card_after import NOTHING_LEFT_ON, CardAfter, LeftOn
 from smurfq.core.session import Event
 from smurfq.operation.session import CARD_AT_START
 from smurfq.store.connection import AWAY, Client
@@ -71,7 +71,7 @@ class Aftercare:
             findings = self._with_what_was_on(findings)
         text = str(findings.get("text") or findings)
         left_on = findings.get("left_on") or (f"unknown: {findings['error']}" if "error" in findings else "")
-        if policy is not CardAfter.LOOK or text != AS_AT_START:
+        if policy is not CardAfter.LOOK or text != NOTHING_LEFT_ON:
             self.text = text
             self._add(events.data_set({MAKE_SAFE: findings}, time.time()))
             self._add(events.message(f"the card: {text}", time.time()))
@@ -85,7 +85,7 @@ class Aftercare:
         look = self._make_safe({"policy": CardAfter.LOOK.value})
         if "error" in findings or not look.get("left_on"):
             return findings
-        texts = [text for text in (findings["text"], look["text"]) if text != AS_AT_START]
+        texts = [text for text in (findings["text"], look["text"]) if text != NOTHING_LEFT_ON]
         return {**findings, "text": "; ".join(texts), "left_on": look["left_on"], "expected": look["expected"]}
 
     def note(self, slot: str, client: Client) -> None:

@@ -45,8 +45,8 @@ class WorkerContext:
         self.queue = queue_name(slot, lane)
         self.leased = seat or self.queue
         self.lock = lock.lock_path(app.settings.state_dir, self.publisher)
-        kept_s = app.settings.redis.result_expires_days * 86400
-        self.begun = AttemptLog(attempt_log_folder(app.settings.state_dir, slot), kept_s)
+        folder = attempt_log_folder(app.settings.state_dir, slot)
+        self.begun = AttemptLog(folder, app.settings.redis.result_expires_s)
         self.about: dict[str, Any] = {}  # what the worker says of itself
         self._said: dict[str, str] = {}  # and has said
         self.held = False  # whether its queue is

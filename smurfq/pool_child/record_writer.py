@@ -11,6 +11,7 @@ from typing import Any
 
 from celery.utils.log import get_logger
 
+from smurfq.core.progress import progress_of
 from smurfq.core.session import Event
 from smurfq.core.stages import words
 from smurfq.store import Batch, Records, patiently
@@ -24,8 +25,8 @@ EVENTS_A_BATCH = 500
 EVENTS_KEPT = 200_000  # while Redis is away
 SNAPSHOT_EVERY_S = 0.2
 PROGRESS_EVERY_S = 1.0
+_PROGRESS_CHARS = 300
 _CLOSE = object()
-_FLUSH_POLL_S = 0.05
 
 
 class RecordWriter:
@@ -153,16 +154,15 @@ class RecordWriter:
                 self._snapshots.publish(self._task_id)
             if now >= self._next_progress and not last:
                 self._next_progress = now + PROGRESS_EVERY_S
-                text = progress_text(self._op_name, self._records.tail(self._task_id, 10))
+                text = _progress_text(self._op_name, self._records.tail(self._task_id, 10))
                 if text:
                     self._on_progress(text)
         except AWAY as cause:
             logger.debug("no snapshot, Redis is away: %s", cause)
 
 
-def progress_text(op_name: str, tail: list[Event]) -> str:
+def _progress_text(op_name: str, tail: list[Event]) -> str:
     """How far an operation is, in one line: its newest stage and message."""
-    stages = [words(op_name, event["name"]) for event in tail if event["k"] == "stage"]
-    messages = [event["text"] for event in tail if event["k"] == "message"]
-    parts = [*(f"[{name}]" for name in stages[-1:]), *messages[-1:]]
-    return " ".join(parts)[:300]
+    stage, message = progress_of(tail)
+    parts = [f"[{words(op_name, stage)}]" if stage else "", message or ""]
+    return " ".join(part for part in parts if part)[:_PROGRESS_CHARS]

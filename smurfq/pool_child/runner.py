@@ -40,7 +40,6 @@ from smurfq.store.feeds import Feeds
 logger = get_logger(__name__)
 
 _MAKE_SAFE_LIMIT_S = 20.0
-_DAY_S = 86_400.0
 
 
 class Runner:
@@ -97,7 +96,7 @@ class Runner:
             job.op_name,
             self._records,
             self._app.snapshots,
-            Feeds(self._app.store, _DAY_S * settings.feed_expires_days, settings.feed_blocks),
+            Feeds(self._app.store, settings.feed_expires_s, settings.feed_blocks),
             job.on_progress,
         )
         loss = RedisLoss(self._app.fence, self._app.records, job.running, job.record, job.conclude)
@@ -150,7 +149,7 @@ class Runner:
     def _log_file(self, job: Job, at: float) -> Path:
         path = log_file(self._settings.log_dir, job.slot, job.op_name, job.task_id, at)
         if not path.parent.exists():  # the first of the day
-            remove_old_logs(path.parents[1], at - _DAY_S * self._settings.redis.result_expires_days)
+            remove_old_logs(path.parents[1], at - self._settings.redis.result_expires_s)
         return path
 
     def _after(

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
 from redis.exceptions import RedisError
 
 from smurfq.core.private_files import make_folder, open_log
+from smurfq.host.process_control import end_with_parent
 
-_PR_SET_PDEATHSIG = 1
 _LOG_KEPT_BYTES = 20 * 1024 * 1024
 _TAIL_LINES = 15
 _TAIL_BYTES = 16_384
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,7 @@ class Child:
         _rotate(self.log_path)
         with open_log(self.log_path) as log:
             self._log_start = log.tell()
+            ends_with_this = partial(end_with_parent, os.getpid(), signal.SIGTERM)
             self._process = subprocess.Popen(
                 list(self.service.command),
                 stdin=subprocess.DEVNULL,
@@ -86,7 +86,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env={**self._inherited(), "PYTHONUNBUFFERED": "1", **self.service.environ},
                 start_new_session=True,
-                preexec_fn=_ends_with(os.getpid()),  # noqa: PLW1509 - this process has no other threads
+                preexec_fn=ends_with_this,  # noqa: PLW1509 - this process has no other threads
             )
         self.started_at = time.monotonic()
 
@@ -133,17 +133,6 @@ def descendants(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.Error:
         return []
-
-
-def _ends_with(parent: int) -> Callable[[], None]:
-    """Return the function that a child calls before exec, so that it gets SIGTERM when ``parent`` dies."""
-
-    def prepare() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died in between
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return prepare
 
 
 def _rotate(path: Path) -> None:

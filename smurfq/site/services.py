@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from smurfq.config import Settings
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
-from smurfq.core.slot import WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
+from smurfq.core.slot import WORKER_LANES, WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.errors import StartError
 from smurfq.site import valkey
 from smurfq.site.child import Service, descendants
@@ -24,7 +24,6 @@ from smurfq.store.fence import Fence
 
 BRIDGE = "bridge"
 FLOWER = "flower"
-_LANES: tuple[Lane, ...] = ("control", "state")
 _ANSWERS_WITHIN_S = 2.0
 _FLOWERS = ("SMURFQ_FLOWER_PASSWORD", "FLOWER_BASIC_AUTH")
 
@@ -65,7 +64,7 @@ def worker_service(settings: Settings, slots: Sequence[str]) -> Service:
     """Return the service of the slots' workers, whose lanes share the libraries that one parent loaded."""
     limits = settings.limits
     client = connect(settings.redis_url)
-    fence = Fence(client, settings.redis.result_expires_days * 86400)
+    fence = Fence(client, settings.redis.result_expires_s)
 
     def lane_ready(slot: str, lane: Lane, family: set[int]) -> bool:
         pid = client.hget(keys.worker(publisher_id(slot, lane)), "pid")
@@ -74,7 +73,7 @@ def worker_service(settings: Settings, slots: Sequence[str]) -> Service:
 
     def ready(pid: int) -> bool:
         family = {pid, *(process.pid for process in descendants(pid))}
-        return all(lane_ready(slot, lane, family) for slot in slots for lane in _LANES)
+        return all(lane_ready(slot, lane, family) for slot in slots for lane in WORKER_LANES)
 
     return Service(
         name=f"worker {slots[0]}" if len(slots) == 1 else "workers",

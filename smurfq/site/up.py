@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from smurfq.config import Settings
 from smurfq.core.process_id import ProcessId
 from smurfq.errors import StartError
-from smurfq.host.processes import adopt_orphans
+from smurfq.host.process_control import adopt_orphans
 from smurfq.site import journal, orphans, services, simulation
 from smurfq.site.child import Child, Service
 from smurfq.site.interrupt import Interrupts

@@ -7,7 +7,7 @@ from dataclasses import fields
 from itertools import groupby
 from typing import Any, Final
 
-from smurfq.core.card_after import AS_AT_START, CardAfter
+from smurfq.core.card_after import NOTHING_LEFT_ON, CardAfter
 from smurfq.smurf_control.biases import Pairs, raised, voltages
 from smurfq.smurf_control.card_state import CardState
 
@@ -69,7 +69,7 @@ def summary(
         "does not answer, may be on": [WORDS[name] for name in unknown],
     }
     text = "; ".join(f"{what}: {', '.join(words)}" for what, words in parts.items() if words)
-    return text or ("all was off" if policy is CardAfter.OFF else AS_AT_START)
+    return text or ("all was off" if policy is CardAfter.OFF else NOTHING_LEFT_ON)
 
 
 def state_of(values: Mapping[str, Any]) -> CardState:

@@ -17,7 +17,7 @@ from typing import Any
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
 from smurfq.core.priorities import NORMAL, PRIORITIES
-from smurfq.core.slot import Lane, queue_name
+from smurfq.core.slot import LANES, queue_name
 from smurfq.private_api.queue_keys import SEPARATOR, UNACKED, UNACKED_INDEX
 from smurfq.store.connection import Client
 from smurfq.store.taking import MISSING, SEND_AGAIN
@@ -25,7 +25,6 @@ from smurfq.store.taking import MISSING, SEND_AGAIN
 PRIORITY_STEPS = tuple(sorted(PRIORITIES.values()))
 NORMAL_PRIORITY = NORMAL
 UNREADABLE = "(unreadable)"  # in the place of an id or a name
-_LANES: tuple[Lane, ...] = ("emergency", "control", "state")
 _MANY_SLOTS = 8
 _SLOTS_AT_ONCE = 64  # a slot has nine lists; Redis does nothing else while it reads them
 
@@ -136,7 +135,7 @@ class Queues:
                         pipe.lrange(key, 0, -1)
                 found = iter(pipe.execute())
             for slot in some:
-                yield slot, list(islice(found, len(_LANES) * len(PRIORITY_STEPS)))
+                yield slot, list(islice(found, len(LANES) * len(PRIORITY_STEPS)))
 
     def unacknowledged_tags(self, queues: Collection[str]) -> list[str]:
         """The delivery tags of all messages that were taken from ``queues`` and not acknowledged, the oldest last."""
@@ -187,7 +186,7 @@ def _lists_of(slot: str) -> list[tuple[str, int, str]]:
     """A slot's lists in the order in which they are served: key, priority and queue."""
     return [
         (key, priority, queue)
-        for queue in (queue_name(slot, lane) for lane in _LANES)
+        for queue in (queue_name(slot, lane) for lane in LANES)
         for key, priority in _lists(queue)
     ]
 

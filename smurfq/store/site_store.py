@@ -16,8 +16,6 @@ from smurfq.store.queues import Queues
 from smurfq.store.records import Records
 from smurfq.store.snapshot import Snapshots
 
-_DAY_S = 86_400.0
-
 
 class SiteStore:
     """The parts of a site's store, connected on first use. Safe to share between threads, not to take over a fork."""
@@ -35,7 +33,7 @@ class SiteStore:
     @cached_property
     def records(self) -> Records:
         """The session records."""
-        return Records(self.redis, self._expires_s)
+        return Records(self.redis, self._settings.redis.result_expires_s)
 
     @cached_property
     def snapshots(self) -> Snapshots:
@@ -45,7 +43,7 @@ class SiteStore:
     @cached_property
     def fence(self) -> Fence:
         """Claims, leases, and what runs where."""
-        return Fence(self.redis, self._expires_s)
+        return Fence(self.redis, self._settings.redis.result_expires_s)
 
     @cached_property
     def holds(self) -> Holds:
@@ -60,7 +58,7 @@ class SiteStore:
     @cached_property
     def admission(self) -> Admission:
         """The door to the queues."""
-        return Admission(self.redis, self.locks, self._expires_s)
+        return Admission(self.redis, self.locks, self._settings.redis.result_expires_s)
 
     @cached_property
     def queues(self) -> Queues:
@@ -71,7 +69,3 @@ class SiteStore:
     def control_requests(self) -> ControlRequests:
         """What is asked of running operations."""
         return ControlRequests(self.redis)
-
-    @property
-    def _expires_s(self) -> float:
-        return self._settings.redis.result_expires_days * _DAY_S

@@ -11,7 +11,7 @@ from smurfq.core import message_headers, operations
 from smurfq.core.parameters import is_number
 from smurfq.core.previous_steps import previous_steps
 from smurfq.core.priorities import priority_number
-from smurfq.core.scripts import check_arguments
+from smurfq.core.scripts import check_absolute, check_arguments
 from smurfq.core.slot import WORKFLOWS, Lane
 from smurfq.errors import ParameterError, UnknownSlotError, UnsupportedOptionError
 from smurfq.store.admission import LockCheck, Unique
@@ -76,6 +76,8 @@ def check_request(
     accepted = headers.get(message_headers.ACCEPTED)
     if accepted is not None and not is_number(accepted):
         raise _error(operation, message_headers.ACCEPTED, "a time in seconds since 1970, or absent", accepted)
+    if operation.name == "run":
+        check_absolute(params.get("script"))
     params = operations.check(operation.name, params)
     if "script" in params:
         check_arguments(params["args"], slot)

@@ -16,7 +16,7 @@ from types import FrameType
 
 from smurfq.core.slot import Lane
 from smurfq.errors import SmurfqError
-from smurfq.host.isolation import die_with_parent
+from smurfq.host.process_control import end_with_parent
 from smurfq.worker.lease_step import LEASE_LOST_EXIT
 
 logger = logging.getLogger("smurfq.worker")
@@ -93,7 +93,7 @@ class Lanes:
         try:
             os.setpgid(0, 0)  # a terminal's Ctrl-C goes to the parent, which passes it on once
             told_to_stop = _note_signals()
-            die_with_parent(parent)
+            end_with_parent(parent)
             code = self._serve(slot, lane, told_to_stop)
         except SmurfqError as error:
             logger.critical("%s", error)

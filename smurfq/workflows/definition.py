@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smurfq.core.parameters import native
+from smurfq.core.suggestion import suggest
 from smurfq.errors import ParameterError, UnknownWorkflowError
 from smurfq.workflows import parameter_types
 from smurfq.workflows.decorator import is_workflow
@@ -60,9 +60,7 @@ class Definition:
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in given:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none'}"
-                raise self._error(name, f"is not one of its parameters; {hint}")
+                raise self._error(name, f"is not one of its parameters{suggest(name, known)}")
         for name, parameter in known.items():
             if name in given:
                 given[name] = self._checked(parameter, given[name])

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from smurfq.core.duration import duration
+
 
 class SlotOutcome(StrEnum):
     """The result of a step on one slot; only ``SUCCEEDED`` is good."""
@@ -91,7 +93,7 @@ class Report:
 
     def summary(self) -> str:
         """The report in one line."""
-        text = f"{self.operation}: {len(self.succeeded)} of {len(self.slots)} succeeded in {_span(self.took_s)}"
+        text = f"{self.operation}: {len(self.succeeded)} of {len(self.slots)} succeeded in {duration(self.took_s)}"
         if self.failed:
             text += "; " + ", ".join(f"{slot} {self.slots[slot].outcome}" for slot in self.failed)
         return text
@@ -113,7 +115,7 @@ class Report:
     def __str__(self) -> str:
         lines = [self.summary()]
         for slot, one in self.slots.items():
-            took = _span(one.took_s) if one.took_s is not None else "-"
+            took = duration(one.took_s) if one.took_s is not None else "-"
             tries = f", {one.attempts} tries" if one.attempts > 1 else ""
             record = one.record_id[:8] if one.record_id else "-"
             mark = "  " if one.ok else "! "
@@ -122,10 +124,3 @@ class Report:
             if one.reason:
                 lines.append(f"      {one.reason}")
         return "\n".join(lines)
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

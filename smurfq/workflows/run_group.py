@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from smurfq.client.connection import Connection
-from smurfq.client.final import FINAL_STATES, state_of
+from smurfq.client.final import META_HEAD_CHARS, SETTLE_S, is_final
 from smurfq.client.following import read_header
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
@@ -17,7 +17,6 @@ from smurfq.store.connection import AWAY
 _BLOCK_S = 0.25
 _AWAY_PAUSE_S = 0.5
 _LOOK_ROUND_S = 1.0
-_SETTLE_S = 1.0  # how long a record may lag behind Celery's final metadata
 
 
 class Runs:
@@ -85,7 +84,7 @@ class Runs:
             for slot in asked:
                 run_id = self._ids[slot]
                 pipe.hgetall(keys.record(run_id))
-                pipe.getrange(keys.meta(run_id), 0, 40)
+                pipe.getrange(keys.meta(run_id), 0, META_HEAD_CHARS)
                 pipe.hmget(keys.data(run_id), ["", *watched])
             found = pipe.execute()
         for number, slot in enumerate(asked):
@@ -97,9 +96,9 @@ class Runs:
     def _take(self, slot: str, fields: Mapping[str, str], head: str) -> None:
         values = {name: loads(text) for name, text in fields.items() if not name.startswith("_")}
         record = SessionHeader.from_dict({"session_id": self._ids[slot], **values})
-        if not record.done and state_of(head) in FINAL_STATES:  # revoked, for example: no worker wrote an end
+        if not record.done and is_final(head):  # revoked, for example: no worker wrote an end
             since = self._final_since.setdefault(slot, time.monotonic())
-            if time.monotonic() - since >= _SETTLE_S:
+            if time.monotonic() - since >= SETTLE_S:
                 record = read_header(self._connection, self._ids[slot])
         self.records[slot] = record
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import click
 import pytest
 
 from smurfq.cli.holding import TimeSpan
-from smurfq.cli.render import clean, duration, final_lines, history_table, queue_table, show_record, terminal
+from smurfq.cli.render import clean, final_lines, history_table, queue_table, show_record, terminal
 from smurfq.core.session import SessionRecord
 from smurfq.store.queues import Waiting
 
@@ -40,14 +41,6 @@ def _shown(record: SessionRecord) -> str:
     written = io.StringIO()
     show_record(terminal(written), record)
     return written.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-1, "0.0 s"), (0.44, "0.4 s"), (42, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"), (90_061, "25 h 01 min")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_nothing_that_a_script_prints_steers_the_terminal() -> None:
@@ -103,6 +96,13 @@ def test_tables_keep_a_line_a_row() -> None:
     assert "3f2a91c0" in lines[1]
     assert "no detector at all" in lines[1]
     assert lines[3].split() == ["1", "4f4f4f4f", "crate1slot2", "run", "urgent", "-", '{"script":', '"/a"}']
+
+
+def test_history_has_the_whole_error() -> None:
+    written = io.StringIO()
+    record = replace(FAILED, error={"type": "OperationFailedError", "message": "no tones " * 300 + "in band 7"})
+    terminal(written).print(history_table([record]))
+    assert written.getvalue().splitlines()[1].endswith("in band 7")
 
 
 @pytest.mark.parametrize(

@@ -121,12 +121,12 @@ def test_home_is_expanded():
         (
             "SMURFQ_LIMITS_OPERATIONS",
             '{"take_ivs": 9}',
-            "limits.operations names 'take_ivs', which is no operation; the nearest known one is take_iv",
+            "limits.operations names 'take_ivs', which is no operation; did you mean 'take_iv'?",
         ),
         (
             "SMURFQ_OCS_INSTANCES",
             '{"ufm-mv9": "crate1slot3"}',
-            "ocs.instances.ufm-mv9 is 'crate1slot3', which is no slot here; the nearest known one is crate1slot2",
+            "ocs.instances.ufm-mv9 is 'crate1slot3', which is no slot here; did you mean 'crate1slot2'?",
         ),
         (
             "SMURFQ_SLOTS",
@@ -144,7 +144,7 @@ def test_home_is_expanded():
         (
             "SMURFQ_BRIGE_PORT",
             "1",
-            "unknown variable SMURFQ_BRIGE_PORT; the nearest known one is SMURFQ_BRIDGE_PORT",
+            "unknown variable SMURFQ_BRIGE_PORT; did you mean 'SMURFQ_BRIDGE_PORT'?",
         ),
         ("SMURFQ_CONFIG", "/no/such.toml", "/no/such.toml: No such file or directory; set SMURFQ_CONFIG"),
         ("SMURFQ_CONFIG", "/tmp", "Is a directory"),
@@ -157,9 +157,10 @@ def test_a_variable_is_refused_by_name(variable, text, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[bridge]\nprot = 1", "unknown key bridge.prot in FILE; the nearest known one is bridge.port"),
-        ("[brige]\nport = 1", "unknown key brige in FILE; the nearest known one is bridge"),
-        ("[[crates]]\nid = 1\nslot = [1]", "unknown key crates.slot in FILE; the nearest known one is"),
+        ("[bridge]\nprot = 1", "unknown key bridge.prot in FILE; did you mean 'bridge.port'?"),
+        ("[brige]\nport = 1", "unknown key brige in FILE; did you mean 'bridge'?"),
+        ("[[crates]]\nid = 1\nslot = [1]", "unknown key crates.slot in FILE; did you mean"),
+        ('name = "chile"', "unknown key name in FILE; did you mean 'site'?"),
         ("zzzzzz = 1", "unknown key zzzzzz in FILE; known are state_dir,"),
         ('[bridge]\nport = "8200"', "bridge.port in FILE must be a whole number from 1 to 65535; got '8200'"),
         ("[bridge]\nport = true", "bridge.port in FILE must be a whole number from 1 to 65535; got True"),

@@ -48,8 +48,9 @@ def test_no_way_leads_out(allowed: Path, tmp_path: Path, way: str) -> None:
 
 def test_a_relative_path_or_no_folder_at_all_is_refused(allowed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(allowed)
-    with pytest.raises(ParameterError, match="absolute"):
+    with pytest.raises(ParameterError, match=f"did you mean {allowed}/deep/a.py") as caught:
         check_script("deep/a.py", [allowed])
+    assert caught.value.parameter == "script"
     with pytest.raises(ParameterError, match=r"scripts\.folders"):
         check_script(str(allowed / "deep" / "a.py"), [])
 

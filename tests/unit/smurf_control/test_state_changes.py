@@ -67,7 +67,7 @@ def test_biases_stay_where_the_start_is_not_known() -> None:
 def test_what_was_on_before_the_run_is_not_named() -> None:
     observing = CardState(1, 1, 1700, 0, dacs(2.0, 2.0, 2.0), 0, [10, 0])
     assert on(observing) == {}
-    assert summary(CardAfter.RESTORE, observing, {}, {}, []) == "as at the start"
+    assert summary(CardAfter.RESTORE, observing, {}, {}, []) == "nothing is on that was off at the start"
 
 
 def test_a_stream_of_another_session_than_that_at_the_start_is_the_runs() -> None:

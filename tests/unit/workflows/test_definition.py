@@ -63,7 +63,7 @@ def test_it_is_run_with_what_was_given(observe: definition.Definition) -> None:
         ({"duration_s": True}, "must be a number"),
         ({"duration_s": float("nan")}, "must be a number"),
         ({"duration_s": 1, "duration": 2}, "did you mean 'duration_s'"),
-        ({"duration_s": 1, "zzz": 2}, "known are: duration_s, count"),
+        ({"duration_s": 1, "zzz": 2}, "known are duration_s, count"),
         ({"duration_s": 1, "count": 1.5}, "count must be a whole number; got 1.5"),
         ({"duration_s": 1, "tag": 5}, "tag must be null or a text"),
         ({"duration_s": 1, "fast": 1}, "fast must be true or false"),
@@ -107,7 +107,7 @@ def test_a_file_without_a_mark_is_run_from_top_to_bottom_and_takes_nothing(tmp_p
     path = tmp_path / "plain.py"
     path.write_text(f"from pathlib import Path\nPath({str(tmp_path)!r}, 'ran').write_text(__name__)\n")
     found = catalogue.find(str(path), [tmp_path])
-    with pytest.raises(ParameterError, match="known are: none"):
+    with pytest.raises(ParameterError, match="there are none"):
         found.run({"a": 1})
     assert not (tmp_path / "ran").exists()
     found.run({})

@@ -1,0 +1,24 @@
+"""What a process asks of the Linux kernel for itself, by ``prctl``."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_prctl = ctypes.CDLL(None, use_errno=True).prctl  # loaded here, since a child may be between fork and exec
+
+
+def end_with_parent(parent: int, signal_number: int = signal.SIGKILL) -> None:
+    """Have the kernel send this process a signal when ``parent``, which forked it, ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal_number)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os.kill(os.getpid(), signal_number)
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of what its descendants leave behind, so that nothing escapes it."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
