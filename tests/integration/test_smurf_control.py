@@ -254,19 +254,19 @@ def test_registers_are_connected_ahead_and_those_that_are_gone_forgotten(access:
     access.serve()
     found = access.client(
         "import epics, io, contextlib\nfrom types import SimpleNamespace\n"
-        "from smurfq.config import Settings\nfrom smurfq.smurf_control import connecting, registers as r\n"
+        "from smurfq.config import Settings\nfrom smurfq.smurf_control import connect_ahead, registers as r\n"
         f"settings = Settings(state_dir={str(tmp_path)!r})\n"
         f"session = SimpleNamespace(settings=settings, slot={SLOT!r}, op_name='test')\n"
         "here, gone = 'smurf_server_s2:' + r.SLOT_NUMBER, 'smurf_server_s2:gone'\n"
-        f"path = connecting.names_file(settings, {SLOT!r}, 'test')\n"
-        "connecting._write(path, {here: 2, gone: 0})\n"
-        "ahead = connecting.ConnectedAhead(session)\n"
+        f"path = connect_ahead.names_file(settings, {SLOT!r}, 'test')\n"
+        "connect_ahead._write(path, {here: 2, gone: 0})\n"
+        "ahead = connect_ahead.ConnectedAhead(session)\n"
         "ahead.wait()\n"
         "pv = epics.PV(here)\n"
         "at_once = pv.connected\n"
         "with contextlib.redirect_stdout(io.StringIO()) as told:\n"
         "    ahead.remember({here: pv, gone: epics.PV(gone), 'foreign': pv})\n"
-        "result = [at_once, int(pv.get()), told.getvalue(), list(connecting._read(path, 'smurf')) == [here]]"
+        "result = [at_once, int(pv.get()), told.getvalue(), list(connect_ahead._read(path, 'smurf')) == [here]]"
     )
     at_once, value, told, kept = found
     assert at_once is True
@@ -280,14 +280,14 @@ def test_where_no_server_answers_the_names_are_kept_and_little_time_is_lost(
 ) -> None:
     found = access.client(
         "import epics, time\nfrom types import SimpleNamespace\n"
-        "from smurfq.config import Settings\nfrom smurfq.smurf_control import connecting\n"
+        "from smurfq.config import Settings\nfrom smurfq.smurf_control import connect_ahead\n"
         f"settings = Settings(state_dir={str(tmp_path)!r})\n"
         f"session = SimpleNamespace(settings=settings, slot={SLOT!r}, op_name='test')\n"
-        f"path = connecting.names_file(settings, {SLOT!r}, 'test')\n"
-        "connecting._write(path, {'smurf_server_s2:a': 0})\n"
-        "ahead = connecting.ConnectedAhead(session)\n"
+        f"path = connect_ahead.names_file(settings, {SLOT!r}, 'test')\n"
+        "connect_ahead._write(path, {'smurf_server_s2:a': 0})\n"
+        "ahead = connect_ahead.ConnectedAhead(session)\n"
         "ahead.wait()\n"
         "ahead.remember({'smurf_server_s2:a': epics.PV('smurf_server_s2:a')})\n"
-        "result = connecting._read(path, 'smurf')"
+        "result = connect_ahead._read(path, 'smurf')"
     )
     assert found == {"smurf_server_s2:a": 0}
