@@ -238,7 +238,9 @@ def test_a_slot_serves_on_whatever_lies_in_its_queue(site: LiveSite) -> None:
     record = slot.submit("test").wait(WITHIN_S)
     assert record.success, record.error
     assert site.worker_pid(SERVED) == pid, site.log(f"worker-{SERVED}")[-5000:]
-    assert site.log(f"worker-{SERVED}").count(": dropped a m") - dropped > len(JUNK) / 2  # Celery drops the others itself
+    assert (
+        site.log(f"worker-{SERVED}").count(": dropped a m") - dropped > len(JUNK) / 2
+    )  # Celery drops the others itself
     eventually(lambda: app.store.hlen("unacked") == 0, what="nothing is left to be taken again")
 
 
