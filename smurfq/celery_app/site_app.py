@@ -18,18 +18,15 @@ from smurfq.core.slot import Lane, worker_name
 from smurfq.errors import OperationAbortedError
 from smurfq.private_api import result_backend
 from smurfq.private_api.application import HookedCelery
-from smurfq.store import Records, patiently
+from smurfq.store import patiently
 from smurfq.store.connection import Client
-from smurfq.store.control_requests import ControlRequests
-from smurfq.store.fence import Fence
-from smurfq.store.holds import Holds
 from smurfq.store.queues import Queues, Waiting
 from smurfq.store.site_identity import refuse_guess
-from smurfq.store.site_store import SiteStore
+from smurfq.store.site_store import SiteStore, StoreAccess
 from smurfq.store.snapshot import Snapshots
 
 
-class SiteApp(HookedCelery):
+class SiteApp(StoreAccess, HookedCelery):
     """A Celery application of a site."""
 
     _environments: config.Settings | None = None  # the settings of this process's environment, once they were read
@@ -42,7 +39,7 @@ class SiteApp(HookedCelery):
 
     @cached_property
     def site_store(self) -> SiteStore:
-        """All that the site keeps in Redis.
+        """The site's store.
 
         Raises
         ------
@@ -56,13 +53,8 @@ class SiteApp(HookedCelery):
 
     @property
     def store(self) -> Client:
-        """The client of the one Redis."""
+        """The client of the site's Redis."""
         return self.site_store.redis
-
-    @property
-    def records(self) -> Records:
-        """The session records."""
-        return self.site_store.records
 
     @property
     def snapshots(self) -> Snapshots:
@@ -70,23 +62,8 @@ class SiteApp(HookedCelery):
         return self.site_store.snapshots
 
     @property
-    def fence(self) -> Fence:
-        """Claims, leases, and what runs where."""
-        return self.site_store.fence
-
-    @property
-    def holds(self) -> Holds:
-        """The held queues."""
-        return self.site_store.holds
-
-    @property
-    def control_requests(self) -> ControlRequests:
-        """What is asked of running operations."""
-        return self.site_store.control_requests
-
-    @property
     def waiting(self) -> Queues:
-        """What waits in the queues."""
+        """The waiting messages."""
         return self.site_store.queues
 
     @property

@@ -15,15 +15,11 @@ from smurfq.config import FILE_VARIABLE, Settings, load, names_no_site
 from smurfq.core import identity
 from smurfq.core.identity import whoami
 from smurfq.errors import StoreUnavailableError
-from smurfq.store import Records
 from smurfq.store.connection import AWAY, Client, explain, without_password
-from smurfq.store.control_requests import ControlRequests
-from smurfq.store.fence import Fence
-from smurfq.store.holds import Holds
 from smurfq.store.locks import Locks
 from smurfq.store.queues import Queues
 from smurfq.store.site_identity import SiteIdentity, require_same_site
-from smurfq.store.site_store import SiteStore
+from smurfq.store.site_store import SiteStore, StoreAccess
 
 __all__ = ["Connection", "connection_of", "whoami"]
 
@@ -31,7 +27,7 @@ if TYPE_CHECKING:
     from smurfq.app import SmurfqApp
 
 
-class Connection:
+class Connection(StoreAccess):
     """The parts of a site that a client uses. Safe to share between threads, not to take over a fork."""
 
     site: SiteIdentity | None = None  # which one answered, where that was compared
@@ -45,7 +41,7 @@ class Connection:
 
     @cached_property
     def site_store(self) -> SiteStore:
-        """All that the site keeps in Redis.
+        """The site's store.
 
         Raises
         ------
@@ -65,34 +61,14 @@ class Connection:
         return self.site_store.redis
 
     @property
-    def records(self) -> Records:
-        """The session records."""
-        return self.site_store.records
-
-    @property
-    def fence(self) -> Fence:
-        """What runs where, and who serves which queue."""
-        return self.site_store.fence
-
-    @property
-    def holds(self) -> Holds:
-        """The held queues."""
-        return self.site_store.holds
-
-    @property
     def locks(self) -> Locks:
-        """The locked slots."""
+        """The locks of slots."""
         return self.site_store.locks
 
     @property
     def queues(self) -> Queues:
-        """What waits."""
+        """The waiting messages."""
         return self.site_store.queues
-
-    @property
-    def control_requests(self) -> ControlRequests:
-        """The requests to running operations."""
-        return self.site_store.control_requests
 
     @property
     def owner(self) -> str:

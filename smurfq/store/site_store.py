@@ -25,7 +25,7 @@ class SiteStore:
 
     @cached_property
     def redis(self) -> Client:
-        """The client of the one Redis."""
+        """The client of the site's Redis."""
         client = connect(self._settings.redis_url)
         weakref.finalize(self, client.close)  # else its sockets go in any order with the cycles that an app is full of
         return client
@@ -42,30 +42,59 @@ class SiteStore:
 
     @cached_property
     def fence(self) -> Fence:
-        """Claims, leases, and what runs where."""
+        """Claims, leases, and the runs in progress."""
         return Fence(self.redis, self._settings.redis.result_expires_s)
 
     @cached_property
     def holds(self) -> Holds:
-        """The held queues."""
+        """The holds of slots."""
         return Holds(self.redis)
 
     @cached_property
     def locks(self) -> Locks:
-        """The locked slots."""
+        """The locks of slots."""
         return Locks(self.redis)
 
     @cached_property
     def admission(self) -> Admission:
-        """The door to the queues."""
+        """Admits submissions to the queues."""
         return Admission(self.redis, self.locks, self._settings.redis.result_expires_s)
 
     @cached_property
     def queues(self) -> Queues:
-        """What waits in the queues."""
+        """The waiting messages."""
         return Queues(self.redis)
 
     @cached_property
     def control_requests(self) -> ControlRequests:
-        """What is asked of running operations."""
+        """The requests to running operations."""
         return ControlRequests(self.redis)
+
+
+class StoreAccess:
+    """The parts of the store that the Celery application and a client both show; a subclass makes ``site_store``."""
+
+    @cached_property
+    def site_store(self) -> SiteStore:
+        """The site's store."""
+        raise NotImplementedError
+
+    @property
+    def records(self) -> Records:
+        """The session records."""
+        return self.site_store.records
+
+    @property
+    def fence(self) -> Fence:
+        """Claims, leases, and the runs in progress."""
+        return self.site_store.fence
+
+    @property
+    def holds(self) -> Holds:
+        """The holds of slots."""
+        return self.site_store.holds
+
+    @property
+    def control_requests(self) -> ControlRequests:
+        """The requests to running operations."""
+        return self.site_store.control_requests
