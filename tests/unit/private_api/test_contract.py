@@ -1,4 +1,4 @@
-"""Whether Celery, kombu and CPython still have the private parts that ``smurfq.private_api`` uses.
+"""Celery, kombu and CPython still have the private parts that ``smurfq.private_api`` uses.
 
 A failure names what changed in a new version. CONTRIBUTING.md says what to do then.
 """
@@ -21,6 +21,7 @@ from celery import Celery, _state, states
 from celery.app.task import Context
 from celery.backends.base import Backend
 from celery.backends.redis import RedisBackend, SentinelBackend
+from celery.worker.components import Pool
 from celery.worker.consumer import Consumer
 from celery.worker.control import Panel
 from celery.worker.request import Request
@@ -237,7 +238,8 @@ def test_an_unknown_task_goes_to_what_replaces_the_handler() -> None:
     assert consumer.seen == [("body", "message", "error")]
 
 
-def test_a_place_is_released_once() -> None:
+def test_a_place_in_the_pool_is_released() -> None:
+    reads(Pool.create, "w.semaphore = LaxBoundedSemaphore(", "w.semaphore.release")
     released: list[int] = []
     release_place(
         SimpleNamespace(controller=SimpleNamespace(semaphore=SimpleNamespace(release=lambda: released.append(1))))
