@@ -1,4 +1,4 @@
-"""What all tests share: their order, a real Valkey, ports that are free, and that nothing is left behind."""
+"""Fixtures and hooks of all tests: their order, a real Valkey, free ports, and a check for processes left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the exit code of every `smurfq` command says."""
+"""The exit codes of all `smurfq` commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands have in common: the site, the slot, ids, ``--json``, and parameters from a command line."""
+"""The options that several commands share: the site, the slot, ids, ``--json``, and an operation's parameters."""
 
 from __future__ import annotations
 

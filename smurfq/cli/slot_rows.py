@@ -1,4 +1,4 @@
-"""What the live table tells of each slot: a row made of its status, of earlier runs, and of the workflow it serves."""
+"""The rows of the live table: a slot's status, its earlier runs, and the workflow that it serves."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Values and pure functions: no socket, no Redis, no Celery, no clock, no environment."""
+"""Values and functions that need no Redis, Celery, numpy or EPICS."""

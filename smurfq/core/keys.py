@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 BRIDGE = "smurfq:bridge"  # hash: health and counters of the bridge
-BRIDGE_WAS_ALIVE = (
-    "smurfq:bridge:was-alive"  # string: exists if a bridge ran within the last minutes and was not stopped
-)
+BRIDGE_WAS_ALIVE = "smurfq:bridge:was-alive"  # string: a bridge ran within the last minutes and was not stopped
 BRIDGE_POSITIONS = "smurfq:bridge:positions"  # hash: the last message number of each publisher, by source
 HISTORY = "smurfq:history"  # sorted set: every record's id by the time it was submitted
 WRITE_PROBE = "smurfq:write-probe"  # never exists: an empty write to it shows whether Redis accepts writes

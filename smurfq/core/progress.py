@@ -1,4 +1,4 @@
-"""How far a run is: the newest stage and message among its events."""
+"""The newest stage and message of a run, from its events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a stream must be for sodetlib's `take_noise` to fit the white noise and the knee of its spectrum.
+"""The length of stream that sodetlib's `take_noise` needs to fit the white noise and the knee of its spectrum.
 
 By `sodetlib.noise.get_noise_params` and `sotodlib.tod_ops.fft_ops.calc_psd`, which find that out only when they have
 the stream: the former dies where the spectrum has no frequency below 10 Hz, or none where the noise is taken for white.

@@ -1,4 +1,4 @@
-"""What an error about an unknown name adds: the name that was probably meant, or all that are known."""
+"""Suggests the nearest known name in an error about an unknown name."""
 
 from __future__ import annotations
 

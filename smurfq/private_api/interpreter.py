@@ -1,4 +1,4 @@
-"""What CPython does at a process's start and end, for processes that are forked and end by ``os._exit``.
+"""CPython's steps at a process's start and end, for processes that are forked and end by ``os._exit``.
 
 ``os._exit`` itself is public, and is used where it is needed. Imports nothing of Celery.
 """

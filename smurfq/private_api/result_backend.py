@@ -1,4 +1,4 @@
-"""What Celery's result backend does around a task's end, for tasks that did not end in a pool child."""
+"""The steps of Celery's result backend at a task's end, for tasks that did not end in a pool child."""
 
 from __future__ import annotations
 

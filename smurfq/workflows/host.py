@@ -1,4 +1,4 @@
-"""Where a workflow runs: in a workflow process of the site, or in a producer's Python."""
+"""The place where a workflow runs: a workflow process of the site, or a producer's Python."""
 
 from __future__ import annotations
 

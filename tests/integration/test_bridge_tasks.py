@@ -1,4 +1,4 @@
-"""What the bridge knows of tasks, however many there are: none that runs is forgotten."""
+"""The bridge forgets no running task, however many there are."""
 
 from __future__ import annotations
 

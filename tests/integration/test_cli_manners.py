@@ -310,7 +310,7 @@ def test_what_is_wrong_is_refused(cli: Cli, connection: Connection, arguments: t
     assert not connection.redis.keys("smurfq:record:*")
 
 
-def test_what_is_no_workflow_is_told_as_such(cli: Cli, slot: Slot) -> None:
+def test_an_id_that_is_not_a_workflow_is_reported_as_such(cli: Cli, slot: Slot) -> None:
     run = slot.submit("test")
     for command in ("show", "abort", "hold", "follow"):
         result = cli("workflow", command, run.id)

@@ -1,4 +1,4 @@
-"""What an operation's process forks, execs, writes or replaces: only the operation itself decides how it ended."""
+"""Only the operation itself decides how it ended, whatever its process forks, executes, writes or replaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What producers may ask for, and what anybody may put into a slot's queue: refused by name, and the slot serves on."""
+"""Malformed requests and messages are rejected by name, and the slot continues to serve."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ COMMANDS = (
 )
 
 
-def test_what_is_no_remote_command_ends_no_worker(site: LiveSite) -> None:
+def test_workers_ignore_malformed_remote_control_messages(site: LiveSite) -> None:
     pids = [site.worker_pid(SERVED, lane) for lane in ("control", "state")]
 
     def both_answer() -> bool:  # Celery listens anew after each command that it could not make out

@@ -1,4 +1,4 @@
-"""What the installed sodetlib takes and needs, beside what smurfq lets through to it."""
+"""The keyword arguments that the installed sodetlib accepts and needs, and those that smurfq passes to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is old goes: a record with all of its keys and from every index, the blocks of feeds, the logs of a day."""
+"""Old records, blocks of feeds and logs expire with all of their keys and index entries."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def child(tmp_path: Path) -> Iterator[Callable[..., Child]]:
         one.kill()
 
 
-def test_what_is_not_for_it_is_not_in_its_environment(tmp_path, monkeypatch):
+def test_a_child_does_not_get_variables_that_are_withheld(tmp_path, monkeypatch):
     """Flower's password is not for what runs other people's scripts."""
     monkeypatch.setenv("SMURFQ_FLOWER_PASSWORD", "hunter2")
     slots = services.worker_service(load({"SMURFQ_STATE_DIR": str(tmp_path)}), ["crate1slot2"])

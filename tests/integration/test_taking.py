@@ -1,4 +1,4 @@
-"""How a worker takes messages: none can vanish with it, and none that was discarded comes back."""
+"""A worker takes messages so that none is lost with it, and no discarded message comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client and Flower are told of a run stays true from its submission to its end."""
+"""Clients and Flower are told the truth about a run from its submission to its end."""
 
 from __future__ import annotations
 

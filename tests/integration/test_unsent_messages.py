@@ -1,4 +1,4 @@
-"""What pysmurf's Publisher cannot send is told, and is not called lost."""
+"""A message that pysmurf's Publisher cannot send is reported, and does not count as lost."""
 
 from __future__ import annotations
 

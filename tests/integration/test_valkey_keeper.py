@@ -1,4 +1,4 @@
-"""Which process the embedded Valkey belongs to."""
+"""The embedded Valkey belongs to the process that started it."""
 
 from __future__ import annotations
 

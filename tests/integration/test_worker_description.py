@@ -1,4 +1,4 @@
-"""What a worker writes of itself into Redis is whole or absent, whatever Redis does meanwhile."""
+"""A worker's description in Redis is whole or absent, whatever Redis does."""
 
 from __future__ import annotations
 

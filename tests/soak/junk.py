@@ -1,4 +1,4 @@
-"""What belongs into no slot's queue nor the bridge's socket: noise, and good things cut, bent and misaddressed."""
+"""Junk for a slot's queue and the bridge's socket: noise, and valid messages that are cut, changed or misaddressed."""
 
 from __future__ import annotations
 

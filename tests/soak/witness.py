@@ -1,4 +1,4 @@
-"""What must be true after a soak, whatever was killed meanwhile; pure.
+"""The checks of a soak: promises that must hold, whatever was killed; pure.
 
 The operations' own journals say what was done, the client's handles what was asked for, and smurfq what came of it.
 Each check compares two of these and yields what does not fit, with the evidence.

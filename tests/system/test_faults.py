@@ -1,4 +1,4 @@
-"""What is killed, stopped and started again: nothing runs twice, nothing is without an end, nothing is left behind."""
+"""Processes are killed, stopped and restarted: nothing runs twice, every run gets an end, no process is left behind."""
 
 from __future__ import annotations
 

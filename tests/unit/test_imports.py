@@ -1,4 +1,4 @@
-"""What a producer, the client, the CLI and the bridge load: no pysmurf, no numpy, no Flower."""
+"""A producer, the client, the CLI and the bridge load no pysmurf, no numpy and no Flower."""
 
 from __future__ import annotations
 

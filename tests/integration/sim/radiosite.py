@@ -1,4 +1,4 @@
-"""What the tests of the radio side share: a device configuration that is quick to set up, and what is read back."""
+"""A site for tests of the radio side: a device configuration that is quick to set up, and readings of its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run ended, from its record or from Celery's metadata alone."""
+"""The end of a run, from its record or from Celery's metadata alone."""
 
 from __future__ import annotations
 

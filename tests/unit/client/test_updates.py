@@ -1,4 +1,4 @@
-"""What a follower is told of each event."""
+"""The updates that a follower receives for each event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a run waits, in words."""
+"""The reason why a run waits, in words."""
 
 from __future__ import annotations
 

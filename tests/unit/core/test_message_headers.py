@@ -1,4 +1,4 @@
-"""What later steps of a canvas are told by the first."""
+"""The later steps of a canvas inherit headers from the first."""
 
 from __future__ import annotations
 

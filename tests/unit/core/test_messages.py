@@ -88,7 +88,7 @@ def test_every_payload_of_every_type_makes_events_that_can_be_written_and_folded
 
 
 @pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_what_is_no_finite_number_becomes_null(token: str) -> None:
+def test_a_number_that_is_not_finite_becomes_null(token: str) -> None:
     message = parse(datagram(payload="@").replace(b'"@"', f'{{"a": [{token}]}}'.encode()))
     assert isinstance(message, Message)
     assert message.payload == {"a": [None]}

@@ -262,7 +262,7 @@ BAD = [
 
 @pytest.mark.parametrize(("name", "parameter", "value"), BAD)
 @pytest.mark.parametrize("partial", [False, True])
-def test_what_is_not_allowed_is_refused_in_words(name: str, parameter: str, value: object, partial: bool) -> None:
+def test_a_value_that_is_not_allowed_is_rejected(name: str, parameter: str, value: object, partial: bool) -> None:
     with pytest.raises(ParameterError) as caught:
         check(name, {**complete(name), parameter: value}, partial=partial)
     error = caught.value

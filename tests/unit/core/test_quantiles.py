@@ -37,7 +37,7 @@ def test_quantiles_of_no_values_are_none(values: list[float | None]) -> None:
     assert found.total == 0
 
 
-def test_what_is_not_finite_does_not_count() -> None:
+def test_values_that_are_not_finite_do_not_count() -> None:
     assert quantiles("x", [math.nan, 2.0, math.inf, None]) == quantiles("x", [2.0])
 
 

@@ -1,4 +1,4 @@
-"""Where Redis is: sentinels, read as kombu and Celery read them, and no password that is ever shown."""
+"""Addresses of Redis: sentinels are read as kombu and Celery read them, and no password is ever shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the analyses found becomes session data and blocks whose fields are the table's."""
+"""Results of the analyses become session data and blocks with the fields of the operations table."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_what_is_read_is_what_was_checked(allowed: Path, tmp_path: Path, monkeyp
         read_script(script, [allowed])
 
 
-def test_what_is_no_file_or_cannot_be_read_is_refused(allowed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_that_is_no_file_or_unreadable_is_rejected(allowed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = allowed / "pipe.py"
     os.mkfifo(pipe)
     with pytest.raises(ParameterError, match="is not a file"):

@@ -15,7 +15,7 @@ def test_a_stage_begun_again_later_is_new() -> None:
     assert new_stages([["noise", 1.0], ["noise", 9.0]], [["noise", 1.0]]) == [("noise", 9.0)]
 
 
-def test_what_is_no_list_of_name_and_time_makes_no_stages() -> None:
+def test_malformed_timestamps_make_no_stages() -> None:
     for value in (None, 3, "text", {"a": 1}, [1], [["a"]], [["a", "b"]], [[1, 2]], [["a", True]], [["a", 1, 2]]):
         assert new_stages(value) == []
     assert new_stages([["a", 1]], "no list") == [("a", 1.0)]

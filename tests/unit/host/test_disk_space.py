@@ -1,4 +1,4 @@
-"""What room a disk has, in words."""
+"""The free space of a disk, in words."""
 
 from __future__ import annotations
 

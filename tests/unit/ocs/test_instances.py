@@ -1,4 +1,4 @@
-"""Which slot an OCS instance id means, and what of OCS's own parameters smurfq takes."""
+"""The slot for an OCS instance id, and OCS's own parameters that smurfq accepts."""
 
 from __future__ import annotations
 

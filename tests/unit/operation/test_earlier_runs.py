@@ -30,7 +30,7 @@ def test_what_is_there_will_do(tmp_path):
         ({"iv_file": "/no/such.npy"}, "take_iv", "its IV file /no/such.npy is gone; run take_iv first"),
     ],
 )
-def test_what_is_not_there_is_told_with_what_to_run(experiment, needed, said):
+def test_a_missing_result_file_is_reported_with_the_operation_to_run(experiment, needed, said):
     with pytest.raises(OperationFailedError, match=said) as raised:
         check_earlier("an_operation", SLOT, config(**experiment), needed)
     assert raised.value.fields["needs"] == needed

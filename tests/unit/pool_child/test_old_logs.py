@@ -1,4 +1,4 @@
-"""What is removed of a slot's log files: whole days that are over for long enough, and nothing else."""
+"""Only whole days of a slot's log files are removed, when they are old enough."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_days_that_are_wholly_before_go_and_later_ones_stay(folder: Path) -> Non
     assert (folder / "20260310" / "120000_test_id.log").read_text() == "printed"
 
 
-def test_what_is_not_the_runner_s_stays(folder: Path, tmp_path: Path) -> None:
+def test_files_that_are_not_logs_of_operations_stay(folder: Path, tmp_path: Path) -> None:
     (folder / "notes").mkdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -1,4 +1,4 @@
-"""What an operation prints: the file has all of it, the record a part."""
+"""An operation's output: the file has all of it, the record a part."""
 
 from __future__ import annotations
 

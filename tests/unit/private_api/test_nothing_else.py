@@ -1,4 +1,4 @@
-"""Whether ``smurfq.private_api`` is the only place that touches private parts of Celery, kombu, billiard and redis.
+"""Only ``smurfq.private_api`` touches private parts of Celery, kombu, billiard and redis.
 
 The test reads the source and the classes. It cannot see ``getattr`` with a computed name, nor an undocumented part
 without an underscore that ``INTERNAL`` does not list. It takes a private name that smurfq itself defines somewhere for

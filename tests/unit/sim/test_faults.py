@@ -52,7 +52,7 @@ def test_no_file_means_no_faults(tmp_path: Path) -> None:
         ("stuck_amplifiers", ["hemt3"]),
     ],
 )
-def test_what_is_no_fault_is_refused(name: str, value: Any) -> None:
+def test_an_invalid_fault_is_rejected(name: str, value: Any) -> None:
     with pytest.raises(ParameterError, match="fault"):
         Faults().with_fault(name, value)
 

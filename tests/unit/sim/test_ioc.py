@@ -1,4 +1,4 @@
-"""Which watches of a channel are told of a capture."""
+"""The watches of a channel that are notified of a capture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows when a register of a slot is put."""
+"""The effects of putting a value into a register of a slot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a simulated site's processes are told, and what the simulator tells of itself."""
+"""The settings that a simulated site gives its processes, and the simulator's report of itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands on the slow DACs: values put, tables played, and their times."""
+"""The voltages on the slow DACs: values put, tables played, and their times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command beside a site sees of its simulated slots."""
+"""A command beside a site finds its simulated slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the embedded Valkey can keep its files."""
+"""The folders in which the embedded Valkey can keep its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which registers' names are kept for the next run of an operation."""
+"""The register names that are kept for the next run of an operation."""
 
 from __future__ import annotations
 

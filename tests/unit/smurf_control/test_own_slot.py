@@ -1,4 +1,4 @@
-"""Which registers belong to another slot, and how a child of an operation inherits the limit to its own."""
+"""Registers of other slots are recognized, and a child of an operation inherits the limit to its own slot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has switched on: compared with the state at its start, and in words."""
+"""The changes that a run made to its card: compared with the state at its start, and in words."""
 
 from __future__ import annotations
 

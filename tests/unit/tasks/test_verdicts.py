@@ -1,4 +1,4 @@
-"""What sodetlib returns is looked at: it reports failure by a value, and hides that of an analysis."""
+"""Failures that sodetlib reports only by a returned value become errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker does with a message that it cannot hand on."""
+"""A worker drops messages that it cannot pass on."""
 
 from __future__ import annotations
 

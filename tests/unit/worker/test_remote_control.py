@@ -1,4 +1,4 @@
-"""What a worker tells of its configuration."""
+"""A worker's report of its configuration shows no passwords."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which workflows there are, what their files say of them, and which parameters they take."""
+"""Workflows are found, their files are read without being run, and their parameters are checked."""
 
 from __future__ import annotations
 

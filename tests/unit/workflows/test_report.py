@@ -1,4 +1,4 @@
-"""What became of a step: read by schedules, written into records, printed for people."""
+"""The report of a step: read by schedules, written into records, printed for people."""
 
 from __future__ import annotations
 

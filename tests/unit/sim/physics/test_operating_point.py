@@ -1,4 +1,4 @@
-"""Where a sensor rests: energy balance, limits, monotony, and small-signal forms against differences of the large."""
+"""A sensor's operating point: energy balance, limits, monotony, and small-signal forms against finite differences."""
 
 from __future__ import annotations
 

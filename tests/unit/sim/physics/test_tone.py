@@ -104,7 +104,7 @@ def test_a_locked_tone_turns_with_the_flux() -> None:
         pytest.param(tone(F_R + 5.0), LOOP, id="no resonance"),
     ],
 )
-def test_what_is_not_locked_is_told(one: Tones, loop: Loop) -> None:
+def test_a_tone_that_is_not_locked_is_reported(one: Tones, loop: Loop) -> None:
     assert not winds(one, loop, 0.003).any()
 
 

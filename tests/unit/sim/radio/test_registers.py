@@ -43,7 +43,7 @@ def test_a_channels_register_is_an_element_of_its_array(leaf: str, array: str) -
 
 
 @pytest.mark.parametrize("name", ["CryoChannels:CryoChannel[512]:etaMagScaled", "CryoChannels:CryoChannel[1]:other"])
-def test_what_is_no_channels_register_is_no_element(name: str) -> None:
+def test_only_registers_of_channels_are_elements(name: str) -> None:
     assert radio.element_of(band_register(0, name)) is None
 
 

@@ -1,4 +1,4 @@
-"""What the registers of the radio side start, and in which order its results are shown."""
+"""The registers of the radio side start tasks, and their results are shown in order."""
 
 from __future__ import annotations
 

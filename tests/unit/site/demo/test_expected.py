@@ -1,4 +1,4 @@
-"""What the model holds is drawn from the settings of its site, as the simulator draws it."""
+"""The demo's expected values come from the settings of its site, as the simulator's do."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_all_that_should_be_there_is(records, tmp_path):
     assert [path.name for path in g3_files(records["stream"], tmp_path)] == [f"{SID}_000.g3", f"{SID}_001.g3"]
 
 
-def test_what_is_not_there_is_told(records, tmp_path):
+def test_missing_pictures_are_reported(records, tmp_path):
     pictures(records["take_iv"])[1].unlink()
     (found,) = missing(records, tmp_path / "timestreams")
     assert found == "take_iv left no picture iv_rns.png"

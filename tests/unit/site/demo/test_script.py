@@ -1,4 +1,4 @@
-"""What the demo takes for a success of its control script."""
+"""The criteria for success of the demo's control script."""
 
 from __future__ import annotations
 
