@@ -41,10 +41,10 @@ def kill_group(leader: int) -> list[str]:
     while time.monotonic() < deadline:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, signal.SIGKILL)
-        strays = [pid for pid in _children() if pid != leader]
-        if not strays and not _group_lives(leader):
+        orphans = [pid for pid in _children() if pid != leader]
+        if not orphans and not _group_lives(leader):
             break
-        for pid in strays:
+        for pid in orphans:
             _kill(pid, killed)
         time.sleep(0.005)
     return [f"{name} ({pid})" for pid, name in killed.items()]

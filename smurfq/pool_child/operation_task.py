@@ -433,7 +433,7 @@ class OperationTask(Task):  # type: ignore[misc]
     def _show_progress(self, running: Running, node: str, text: str) -> None:
         # Flower shows events only. This one keeps the task's state and its Terminate button, and shows the text; its
         # time is that of the task's start, which Flower takes from the newest such event.
-        # It comes from the scribe's thread, where `self.request` is not this task's: `send_event` cannot be used.
+        # It runs in the record writer's thread, where `self.request` is not this task's: `send_event` cannot be used.
         try:
             with self.app.events.default_dispatcher(hostname=node) as dispatcher:
                 dispatcher.send(

@@ -60,7 +60,7 @@ class RecordWriter:
         self._closing = threading.Event()
         self.dropped = 0
         self.last_stage: str | None = None  # of the operation's own
-        self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="record-writer", daemon=True)
 
     def start(self) -> None:
         """Begin to write."""

@@ -91,7 +91,7 @@ class Runner:
             It failed, died, was aborted or ran past its time limit; the record tells the rest.
         """
         started, settings = time.time(), self._settings.redis
-        scribe = RecordWriter(
+        writer = RecordWriter(
             job.task_id,
             job.op_name,
             self._records,
@@ -103,7 +103,7 @@ class Runner:
 
         def add(event: Event) -> None:
             loss.heed(event)
-            scribe.add(event)
+            writer.add(event)
 
         def every_second(supervisor: Supervisor) -> None:
             job.every_second(supervisor)
@@ -115,23 +115,23 @@ class Runner:
         supervisor = self._supervisor(job, spare, output, aftercare.add)
         listener = ControlListener(job.task_id, self._app.control_requests, supervisor, every_second, job.is_process)
         try:
-            scribe.start()
+            writer.start()
             listener.start()
             job.on_start(spare.pid)
             add(_begun(job, started, output.path))
             ending = supervisor.run(job.to_wire(), [output.write_end, *job.locks])
-            self._after(job, ending, add, aftercare, scribe.last_stage)
+            self._after(job, ending, add, aftercare, writer.last_stage)
             self._ends.keep(
                 job.task_id,
-                scribe.unwritten(),
+                writer.unwritten(),
                 ended_event(job, ending, aftercare.text, time.time(), {"complete": False}),
             )
         finally:
             listener.close()
-            scribe.close()
+            writer.close()
             supervisor.close()
-        if scribe.dropped:
-            logger.warning("%d pieces of log were not kept live while Redis was away", scribe.dropped)
+        if writer.dropped:
+            logger.warning("%d pieces of log were not kept live while Redis was away", writer.dropped)
         return self._finish(job, ending, aftercare, loss, started)
 
     def _supervisor(self, job: Job, spare: Spare, output: Output, add: Callable[[Event], None]) -> Supervisor:

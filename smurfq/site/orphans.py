@@ -18,21 +18,21 @@ _END_WITHIN_S = 60.0
 
 def reap(known: set[int]) -> None:
     """Wait for dead children of this process that are not among ``known``."""
-    for stray in _children(known):
-        if _is_dead(stray):
+    for orphan in _children(known):
+        if _is_dead(orphan):
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(stray.pid, os.WNOHANG)
+                os.waitpid(orphan.pid, os.WNOHANG)
 
 
 def kill(known: set[int], say: Say) -> None:
     """Kill the children of this process that are not among ``known``, and all that they started."""
-    while strays := _children(known):
-        for stray in strays:
+    while orphans := _children(known):
+        for orphan in orphans:
             with contextlib.suppress(psutil.Error):
-                if not _is_dead(stray):
-                    say(f"{stray.name()} (process {stray.pid}) was left behind: killed")
-                    stray.kill()
-                stray.wait(5)
+                if not _is_dead(orphan):
+                    say(f"{orphan.name()} (process {orphan.pid}) was left behind: killed")
+                    orphan.kill()
+                orphan.wait(5)
 
 
 def end_orphans(state_dir: Path, say: Say) -> None:
