@@ -5,17 +5,18 @@ It is the one place that says so. Tasks, clients, the CLI and the documentation 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from smurfq.core.parameters import KINDS, NUM_BANDS, NUM_BIAS_GROUPS, native
-from smurfq.core.slot import Lane
+from smurfq.core.nearest_name import nearest
+from smurfq.core.parameters import KINDS
+from smurfq.core.plain_values import native
+from smurfq.core.quantiles import QUANTILES
+from smurfq.core.slot import NUM_BANDS, NUM_BIAS_GROUPS, Lane
 from smurfq.errors import ParameterError, UnknownOperationError
 
 TASK_PREFIX: Final = "smurfq."
-QUANTILES: Final = (10, 25, 50, 75, 90)
 
 
 class _Required:
@@ -531,10 +532,3 @@ def _shown(value: Any) -> str:
     except (RecursionError, ValueError):  # nested too deep, or an integer of thousands of digits
         text = f"<{type(value).__name__}, too large to be shown>"
     return text if len(text) <= 200 else f"{text[:197]}..."
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to add to an error about an unknown name: the one that was probably meant, or all there are."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"

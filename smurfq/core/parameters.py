@@ -7,18 +7,16 @@ documentation.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
-from pathlib import PurePath, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Final
 
-NUM_BANDS: Final = 8
-NUM_BIAS_GROUPS: Final = 12
+from smurfq.core.plain_values import is_number, is_text
+from smurfq.core.slot import NUM_BANDS, NUM_BIAS_GROUPS
+
 MAX_BIAS_V: Final = 19.99  # a bipolar pair of 20-bit DACs of ±10 V each
-DEEPEST: Final = 50  # levels of lists and tables in a parameter; what is deeper, Python itself may not take apart
 STREAM_TYPES: Final = ("obs", "oper")
 
 _WORD = re.compile(r"[^\s,]+")
@@ -31,47 +29,6 @@ class Kind:
 
     allowed: str
     check: Callable[[Any], Any]
-
-
-def native(value: Any) -> Any:
-    """``value`` made of plain Python types: arrays and tuples are lists, numpy's numbers are numbers.
-
-    Not a number and infinity stay what they are; it is for a check to refuse them.
-
-    Raises
-    ------
-    ValueError
-        It is nested more than ``DEEPEST`` levels deep, or without end.
-    """
-    return _native(value, DEEPEST)
-
-
-def _native(value: Any, levels: int) -> Any:
-    if levels < 0:
-        raise ValueError(f"it is nested more than {DEEPEST} levels deep")
-    if isinstance(value, Mapping):
-        return {key: _native(item, levels - 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_native(item, levels - 1) for item in value]
-    if callable(to_list := getattr(value, "tolist", None)):
-        return _native(to_list(), levels - 1)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, Real):
-        return int(value) if isinstance(value, Integral) else float(value)
-    return str(value) if isinstance(value, PurePath) else value
-
-
-def is_number(value: Any) -> bool:
-    """Whether ``value`` is a finite number, which a bool is not; an integer has 64 bits at most."""
-    if isinstance(value, int):
-        return not isinstance(value, bool) and abs(value) < 2**63
-    return isinstance(value, float) and math.isfinite(value)
-
-
-def is_text(value: Any) -> bool:
-    """Whether ``value`` is a string that a file, an environment and a command line can hold: UTF-8 without NUL."""
-    return isinstance(value, str) and "\0" not in value and not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
 def _require(holds: bool) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from smurfq.core.operations import QUANTILES
+QUANTILES: Final = (10, 25, 50, 75, 90)
 
 
 @dataclass(frozen=True)

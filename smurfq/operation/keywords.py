@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from smurfq.core.operations import nearest
+from smurfq.core.nearest_name import nearest
 from smurfq.errors import ParameterError
 from smurfq.smurf_control import sodetlib_function
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from smurfq.config import Settings
 from smurfq.core import message_headers, operations
-from smurfq.core.parameters import is_number
+from smurfq.core.plain_values import is_number
 from smurfq.core.previous_steps import previous_steps
 from smurfq.core.priorities import priority_number
 from smurfq.core.scripts import check_arguments

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smurfq.core.parameters import native
+from smurfq.core.plain_values import native
 from smurfq.errors import ParameterError, UnknownWorkflowError
 from smurfq.workflows import parameter_types
 from smurfq.workflows.decorator import is_workflow

@@ -11,7 +11,7 @@ import pytest
 from smurfq import tasks
 from smurfq.app import app
 from smurfq.core.operations import OPERATIONS, REQUIRED, WORKFLOW
-from smurfq.core.parameters import native
+from smurfq.core.plain_values import native
 from smurfq.pool_child.operation_task import BODIES
 from smurfq.pool_child.runner import MAKE_SAFE
 
