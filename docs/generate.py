@@ -14,13 +14,12 @@ from typing import Any
 
 import click
 
-from smurfq import errors, workflows
+from smurfq import errors, operations, workflows
 from smurfq.cli import main as cli
 from smurfq.cli.exit_codes import ExitCode, of_error
 from smurfq.config.loading import sections
 from smurfq.config.reference import Row, rows
 from smurfq.config.sections import Crate, Settings
-from smurfq.core import operations
 from smurfq.core.jsonsafe import dumps
 from smurfq.errors import SmurfqError
 from smurfq.workflows import (

@@ -32,8 +32,8 @@ from smurfq.client import (
 )
 from smurfq.client.waiting import short
 from smurfq.core import stages
-from smurfq.core.operations import WORKFLOW
 from smurfq.core.session import SessionHeader, SessionRecord
+from smurfq.operations import WORKFLOW
 
 _KEYS_SHOWN = 6
 

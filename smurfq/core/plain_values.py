@@ -50,3 +50,12 @@ def is_number(value: Any) -> bool:
 def is_text(value: Any) -> bool:
     """Return whether ``value`` is text that files, environments and command lines can hold: UTF-8 without NUL."""
     return isinstance(value, str) and "\0" not in value and not any("\ud800" <= sign <= "\udfff" for sign in value)
+
+
+def shown(value: Any) -> str:
+    """Return ``value`` as an error message shows it, in at most 200 characters."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep, or an integer of thousands of digits
+        text = f"<{type(value).__name__}, too large to be shown>"
+    return text if len(text) <= 200 else f"{text[:197]}..."

@@ -35,6 +35,11 @@ class Quantiles:
         return {**dict(zip(self.labels, self.values, strict=True)), f"{self.name}_total": self.total}
 
 
+def fields(*names: str) -> tuple[str, ...]:
+    """Return the fields of a feed's block that the quantiles of these names make."""
+    return tuple(f"{name}_{end}" for name in names for end in (*(f"q{percent}" for percent in QUANTILES), "total"))
+
+
 def quantiles(name: str, values: Iterable[Any]) -> Quantiles:
     """The quantiles of the finite ones among ``values``.
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from smurfq import operations
 from smurfq.config import Settings
-from smurfq.core import message_headers, operations
+from smurfq.core import message_headers
 from smurfq.core.plain_values import is_number
 from smurfq.core.previous_steps import previous_steps
 from smurfq.core.priorities import priority_number

@@ -10,8 +10,8 @@ import pytest
 
 from smurfq import tasks
 from smurfq.app import app
-from smurfq.core.operations import OPERATIONS, REQUIRED, WORKFLOW
 from smurfq.core.plain_values import native
+from smurfq.operations import OPERATIONS, REQUIRED, WORKFLOW
 from smurfq.pool_child.operation_task import BODIES
 from smurfq.pool_child.runner import MAKE_SAFE
 
