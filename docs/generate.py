@@ -33,7 +33,6 @@ from smurfq.workflows import (
     WorkflowRun,
     WorkflowStatus,
 )
-from smurfq.workflows.definition import Parameter
 
 REFERENCE = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by `make docs` from the package; do not edit. -->"
@@ -188,7 +187,8 @@ def workflows_page() -> str:
     ]
     for one in workflows.available():
         parts.append(f"### {one.name}\n\n{one.summary}")
-        rows = [(f"`{p['name']}`", _default(p), p["allowed"]) for p in map(Parameter.to_dict, one.parameters)]
+        described = [parameter.to_dict() for parameter in one.parameters]
+        rows = [(f"`{each['name']}`", _default(each), each["allowed"]) for each in described]
         parts.append(_table(("parameter", "default", "allowed"), rows))
     parts += [
         "## Functions",

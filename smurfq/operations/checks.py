@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from smurfq.core.nearest_name import nearest
 from smurfq.core.plain_values import shown
 from smurfq.errors import ParameterError
-from smurfq.operations.model import ContradictionError
+from smurfq.operations.model import ContradictionError, ParameterModel
 from smurfq.operations.operation import parameters_of
 
+Model = TypeVar("Model", bound=ParameterModel)
 
-def validate(model: type[BaseModel], given: Mapping[str, Any], name: str, subject: str) -> BaseModel:
+
+def validate(model: type[Model], given: Mapping[str, Any], name: str, subject: str) -> Model:
     """Return ``given`` as an instance of ``model``; a message begins with ``subject``, ``name`` is its ``operation``.
 
     Raises

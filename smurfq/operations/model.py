@@ -32,22 +32,10 @@ class ContradictionError(ValueError):
         self.parameter, self.got, self.allowed = parameter, got, allowed
 
 
-class Parameters(BaseModel):
-    """The parameters of an operation. The docstring of the class is the operation's summary.
+class ParameterModel(BaseModel):
+    """The parameters of an operation or of a workflow."""
 
-    In ``kwargs``, an operation takes keywords of a sodetlib function. ``keywords`` is the model of those that make the
-    function fail in the middle of its work if they are not as it expects; their defaults are sodetlib's.
-    """
-
-    model_config = ConfigDict(
-        strict=True,
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        defer_build=True,
-    )
-    keywords: ClassVar[type[Parameters] | None] = None
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -56,6 +44,17 @@ class Parameters(BaseModel):
             return native(value)
         except (TypeError, OverflowError, RecursionError) as cause:
             raise ValueError(str(cause)) from cause
+
+
+class Parameters(ParameterModel):
+    """The parameters of an operation. The docstring of the class is the operation's summary.
+
+    In ``kwargs``, an operation takes keywords of a sodetlib function. ``keywords`` is the model of those that make the
+    function fail in the middle of its work if they are not as it expects; their defaults are sodetlib's.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    keywords: ClassVar[type[Parameters] | None] = None
 
     @model_validator(mode="after")
     def _check_kwargs(self) -> Self:

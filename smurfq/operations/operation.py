@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from smurfq.core.plain_values import native
 from smurfq.core.slot import Lane
 from smurfq.operations.kinds import allowed
-from smurfq.operations.model import Keyword, Parameters, kind_of
+from smurfq.operations.model import Keyword, ParameterModel, Parameters, kind_of
 
 TASK_PREFIX: Final = "smurfq."
 
@@ -48,7 +47,7 @@ class Parameter:
         return described if self.required else {**described, "default": self.default}
 
 
-def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
+def parameters_of(model: type[ParameterModel]) -> tuple[Parameter, ...]:
     """Return the parameters that a model describes."""
     return tuple(_parameter(name, field) for name, field in model.model_fields.items())
 
