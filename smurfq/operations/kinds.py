@@ -140,19 +140,17 @@ Frequencies = Annotated[
 ]
 Volts = Annotated[list[Number], _NOT_EMPTY, Allowed("a list of voltages")]
 Band = Annotated[int, Field(ge=0, lt=NUM_BANDS), _WHOLE]
+_DifferentBands = Annotated[list[Band], _NOT_EMPTY, AfterValidator(_all_different)]
 Bands = Annotated[
-    list[Band],
-    _NOT_EMPTY,
-    BeforeValidator(_list_of, json_schema_input_type=Band | list[Band]),
-    AfterValidator(_all_different),
+    _DifferentBands,
+    BeforeValidator(_list_of, json_schema_input_type=Band | _DifferentBands),
     Allowed(f"a band 0-{NUM_BANDS - 1}, or a list of different ones"),
 ]
 BiasGroup = Annotated[int, Field(ge=0, lt=NUM_BIAS_GROUPS), _WHOLE]
+_DifferentBiasGroups = Annotated[list[BiasGroup], _NOT_EMPTY, AfterValidator(_all_different)]
 BiasGroups = Annotated[
-    list[BiasGroup],
-    _NOT_EMPTY,
-    BeforeValidator(_list_of, json_schema_input_type=BiasGroup | list[BiasGroup]),
-    AfterValidator(_all_different),
+    _DifferentBiasGroups,
+    BeforeValidator(_list_of, json_schema_input_type=BiasGroup | _DifferentBiasGroups),
     Allowed(f"a bias group 0-{NUM_BIAS_GROUPS - 1}, or a list of different ones"),
 ]
 BiasVoltage = Annotated[float, Field(ge=-MAX_BIAS_V, le=MAX_BIAS_V), _NUMBER]

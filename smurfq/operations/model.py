@@ -46,6 +46,13 @@ class ParameterModel(BaseModel):
             raise ValueError(str(cause)) from cause
 
 
+def _add_keywords(schema: dict[str, Any], model: type[Parameters]) -> None:
+    """Add the keywords to the JSON Schema of ``kwargs``."""
+    if model.keywords:
+        as_object, _ = schema["properties"]["kwargs"]["anyOf"]
+        as_object["properties"] = model.keywords.model_json_schema()["properties"]
+
+
 class Parameters(ParameterModel):
     """The parameters of an operation. The docstring of the class is the operation's summary.
 
@@ -53,7 +60,7 @@ class Parameters(ParameterModel):
     function fail in the middle of its work if they are not as it expects; their defaults are sodetlib's.
     """
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra=_add_keywords)
     keywords: ClassVar[type[Parameters] | None] = None
 
     @model_validator(mode="after")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from smurfq.core.nearest_name import nearest
 from smurfq.core.scripts import read_script
 from smurfq.errors import ParameterError, UnknownWorkflowError
 from smurfq.workflows import definition
@@ -34,10 +34,8 @@ def find(workflow: str, folders: Sequence[Path]) -> Definition:
             raise UnknownWorkflowError(str(cause).replace("run: script", "workflow", 1), got=workflow) from cause
     known = {one.name: one for one in shipped()}
     if workflow not in known:
-        near = difflib.get_close_matches(workflow, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
         raise UnknownWorkflowError(
-            f"no workflow is called {workflow!r}; {hint}, or give a file by its absolute path",
+            f"no workflow is called {workflow!r}{nearest(workflow, known)}, or give a file by its absolute path",
             got=workflow,
             known=list(known),
         )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from smurfq.errors import ParameterError, RequestError, UnknownOperationError
 from smurfq.operations import (
@@ -305,6 +306,46 @@ def test_the_table_describes_itself_in_json() -> None:
         "default": 30.0,
     }
     assert "default" not in next(item for item in described if item["name"] == "run")["parameters"][0]
+
+
+def test_an_operation_has_a_json_schema_with_sodetlibs_keywords() -> None:
+    (described,) = (item for item in json.loads(json.dumps(describe())) if item["name"] == "take_noise")
+    schema = described["schema"]
+    assert schema["properties"]["duration"] == {
+        "default": 30.0,
+        "description": "how long to stream",
+        "exclusiveMinimum": 0,
+        "title": "Duration",
+        "type": "number",
+    }
+    keywords = schema["properties"]["kwargs"]["anyOf"][0]
+    assert keywords["properties"]["nperseg"]["minimum"] == 2
+    assert keywords["additionalProperties"] is True
+    assert "required" not in schema
+    assert OPERATIONS["uxm_setup"].model.model_json_schema()["properties"]["bands"]["anyOf"] == [
+        {"exclusiveMaximum": 8, "minimum": 0, "type": "integer"},
+        {"items": {"exclusiveMaximum": 8, "minimum": 0, "type": "integer"}, "minItems": 1, "type": "array"},
+        {"type": "null"},
+    ]
+
+
+def test_a_model_rejects_what_check_rejects() -> None:
+    model = OPERATIONS["set_biases"].model
+    assert model.model_validate({"bias": 1, "bgs": 3}).model_dump() == {"bias": 1.0, "bgs": [3]}
+    for wrong in ({}, {"bias": True}, {"bias": [1, 2], "bgs": [1]}, {"bias": 1, "bg": 1}):
+        with pytest.raises(ValidationError):
+            model.model_validate(wrong)
+
+
+def test_of_several_mistakes_the_first_is_reported() -> None:
+    for params, said in (
+        ({"bands": 9, "tags": 1}, "has no parameter 'tags'"),
+        ({"kwargs": 3, "bands": 9}, "parameter bands"),
+        ({"kwargs": {"S": 1}, "bands": 9}, "parameter bands"),
+        ({"kwargs": {"S": 1, "bands": 2}}, "may not set 'S'"),
+    ):
+        with pytest.raises(ParameterError, match=said):
+            check("uxm_setup", params)
 
 
 def test_the_table_needs_no_numpy() -> None:
