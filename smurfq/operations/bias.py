@@ -45,7 +45,7 @@ class SetBiases(Parameters):
         if count != expected:
             of = f"all {expected} bias groups" if self.bgs is None else f"the {expected} bias groups of bgs"
             text = f"parameter bias must be a number, or one for each of {of}; got {count} of them"
-            raise ContradictionError(text, "bias", shown(self.bias), allowed(Bias))
+            raise ContradictionError(text, parameter="bias", got=shown(self.bias), allowed=allowed(Bias))
         return self
 
 

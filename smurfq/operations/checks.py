@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from smurfq.core.nearest_name import nearest
 from smurfq.core.plain_values import shown
 from smurfq.errors import ParameterError
 from smurfq.operations.model import ContradictionError, ParameterModel
-from smurfq.operations.operation import parameters_of
+from smurfq.operations.operation import Parameter, parameters_of
 
 Model = TypeVar("Model", bound=ParameterModel)
 
@@ -29,36 +30,29 @@ def validate(model: type[Model], given: Mapping[str, Any], name: str, subject: s
     for unknown in given:
         if unknown not in known:
             hint = nearest(str(unknown), known) if known else "; it takes none"
-            raise ParameterError(
-                f"{subject} has no parameter {unknown!r}{hint}",
-                operation=name,
-                parameter=str(unknown),
-                known=list(known),
-            )
+            text = f"{subject} has no parameter {unknown!r}{hint}"
+            raise ParameterError(text, operation=name, parameter=str(unknown), known=list(known))
     try:
         return model.model_validate(dict(given))
     except ValidationError as cause:
         error = cause.errors(include_url=False)[0]
-        reason = error.get("ctx", {}).get("error")
-        if isinstance(reason, ContradictionError):
-            raise ParameterError(
-                f"{subject}: {reason}",
-                operation=name,
-                parameter=reason.parameter,
-                got=reason.got,
-                allowed=reason.allowed,
-            ) from cause
-        parameter = known[str(error["loc"][0])]
-        value = given.get(parameter.name)
-        if error["type"] == "missing" and len(error["loc"]) == 1:
-            what = f"is missing; it must be {parameter.allowed}"
-        else:
-            because = f" ({reason})" if isinstance(reason, ValueError) and str(reason) else ""
-            what = f"must be {parameter.allowed}; got {shown(value)}{because}"
-        raise ParameterError(
-            f"{subject}: parameter {parameter.name} {what}",
-            operation=name,
-            parameter=parameter.name,
-            got=shown(value),
-            allowed=parameter.allowed,
-        ) from cause
+        text, fields = _described(error, known, given)
+        raise ParameterError(f"{subject}: {text}", operation=name, **fields) from cause
+
+
+def _described(
+    error: ErrorDetails, known: Mapping[str, Parameter], given: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]]:
+    """Return what is wrong, in words, and the fields of the ``ParameterError``."""
+    reason = error.get("ctx", {}).get("error")
+    if isinstance(reason, ContradictionError):
+        return str(reason), reason.fields
+    parameter = known[str(error["loc"][0])]
+    value = shown(given.get(parameter.name))
+    if parameter.name not in given:
+        what = f"is missing; it must be {parameter.allowed}"
+    else:
+        because = f" ({reason})" if reason and str(reason) else ""
+        what = f"must be {parameter.allowed}; got {value}{because}"
+    fields = {"parameter": parameter.name, "got": value, "allowed": parameter.allowed}
+    return f"parameter {parameter.name} {what}", fields

@@ -25,11 +25,11 @@ class Keyword:
 
 
 class ContradictionError(ValueError):
-    """Each parameter is allowed, but all of them together are not."""
+    """Each parameter is allowed, but all of them together are not. ``fields`` are those of a ``ParameterError``."""
 
-    def __init__(self, text: str, parameter: str, got: Any, allowed: str | None = None) -> None:
+    def __init__(self, text: str, **fields: Any) -> None:
         super().__init__(text)
-        self.parameter, self.got, self.allowed = parameter, got, allowed
+        self.fields = fields
 
 
 class ParameterModel(BaseModel):
@@ -113,8 +113,8 @@ def _check_keyword(keywords: type[Parameters] | None, keyword: str, value: Any) 
     except ValidationError as cause:
         words = allowed(kind_of(field))
         text = f"{keyword} in kwargs must be {words}; got {shown(value)}"
-        raise ContradictionError(text, "kwargs", shown(value), words) from cause
+        raise ContradictionError(text, parameter="kwargs", got=shown(value), allowed=words) from cause
 
 
 def _conflict(keyword: str, why: str) -> ContradictionError:
-    return ContradictionError(f"kwargs may not set {keyword!r}, {why}", "kwargs", keyword)
+    return ContradictionError(f"kwargs may not set {keyword!r}, {why}", parameter="kwargs", got=keyword)
