@@ -82,7 +82,30 @@ class AllOff(Parameters):
 
 
 OVERBIAS_TES = Operation("overbias_tes", "control", OverbiasTes, time_limit_s=900.0, repeatable=True)
-SET_BIASES = Operation("set_biases", "control", SetBiases, time_limit_s=120.0, repeatable=True)
-ZERO_BIASES = Operation("zero_biases", "control", ZeroBiases, time_limit_s=120.0, repeatable=True)
-BIAS_DETS = Operation("bias_dets", "control", BiasDets, time_limit_s=900.0)
-ALL_OFF = Operation("all_off", "control", AllOff, time_limit_s=180.0, repeatable=True)
+SET_BIASES = Operation(
+    "set_biases",
+    "control",
+    SetBiases,
+    leaves="`biases`, in V for each bias group, as read back",
+    time_limit_s=120.0,
+    repeatable=True,
+)
+ZERO_BIASES = Operation(
+    "zero_biases",
+    "control",
+    ZeroBiases,
+    leaves="`biases`, in V for each bias group, as read back",
+    time_limit_s=120.0,
+    repeatable=True,
+)
+BIAS_DETS = Operation(
+    "bias_dets", "control", BiasDets, leaves="`biases`, in V for each bias group, as set", time_limit_s=900.0
+)
+ALL_OFF = Operation(
+    "all_off",
+    "control",
+    AllOff,
+    leaves="`streams`: which stream and waveform were switched off",
+    time_limit_s=180.0,
+    repeatable=True,
+)

@@ -70,11 +70,18 @@ class TakeBiasWaves(Parameters):
     tag: G3Tag = None
 
 
-TAKE_BGMAP = Operation("take_bgmap", "control", TakeBgmap, time_limit_s=1800.0)
+TAKE_BGMAP = Operation(
+    "take_bgmap",
+    "control",
+    TakeBgmap,
+    leaves="`nchans_per_bg[13]` (the last: channels without a bias group), `filepath`",
+    time_limit_s=1800.0,
+)
 TAKE_BIAS_STEPS = Operation(
     "take_bias_steps",
     "control",
     TakeBiasSteps,
+    leaves="`filepath`, `biased_total`, `biased_per_bg[12]`, `quantiles.Rfrac`, `.Si` (1/V), `.Rtes` (Ω)",
     feed="bias_step_results",
     feed_fields=_BIASED_FIELDS,
     time_limit_s=3600.0,
@@ -83,6 +90,7 @@ TAKE_BIAS_WAVES = Operation(
     "take_bias_waves",
     "control",
     TakeBiasWaves,
+    leaves="the same as `take_bias_steps`",
     feed="bias_wave_results",
     feed_fields=_BIASED_FIELDS,
     time_limit_s=3600.0,

@@ -37,6 +37,7 @@ TAKE_IV = Operation(
     "take_iv",
     "control",
     TakeIv,
+    leaves="`filepath`, `quantiles.Rn` (Ω), `quantiles.p_sat` (W)",
     feed="iv_results",
     feed_fields=fields("Rn", "p_sat"),
     time_limit_s=3600.0,

@@ -34,6 +34,7 @@ TAKE_NOISE = Operation(
     "take_noise",
     "control",
     TakeNoise,
+    leaves="`noise.band_medians`, `quantiles.white_noise_level` (pA/√Hz)",
     feed="noise_results",
     feed_fields=fields("white_noise_level"),
     time_limit_s=900.0,

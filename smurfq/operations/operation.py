@@ -69,12 +69,13 @@ class Operation:
     ``time_limit_s`` is None where it may run until it is stopped, or where the site's own limit holds
     (``run``); a ``duration`` that was asked for comes on top of it (``time_limit_for``). ``repeatable``: doing it once
     more, after a run whose end nobody saw, leaves the card as doing it once does. ``process``: ends in
-    good order at ``stop``.
+    good order at ``stop``. ``leaves``: the session data that it sets, for the reference page.
     """
 
     name: str
     lane: Lane
     model: type[Parameters]
+    leaves: str = "nothing"
     feed: str | None = None
     feed_fields: tuple[str, ...] = ()
     time_limit_s: float | None = 3600.0

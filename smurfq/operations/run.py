@@ -18,4 +18,4 @@ class Run(Parameters):
     """where its output goes: the worker's log, a file, or nowhere"""
 
 
-RUN = Operation("run", "control", Run, time_limit_s=None)
+RUN = Operation("run", "control", Run, leaves="what the script publishes as `session_data`", time_limit_s=None)

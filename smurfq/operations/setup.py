@@ -26,11 +26,21 @@ class UxmRelock(Parameters):
     kwargs: PassedOn = None
 
 
-UXM_SETUP = Operation("uxm_setup", "control", UxmSetup, time_limit_s=3600.0, repeatable=True)
+UXM_SETUP = Operation(
+    "uxm_setup",
+    "control",
+    UxmSetup,
+    leaves="`timestamps`, `setup_amps_summary`, `setup_phase_delay`, `noise`, each as soon as sodetlib sets it; "
+    "`summary` if it failed",
+    time_limit_s=3600.0,
+    repeatable=True,
+)
 UXM_RELOCK = Operation(
     "uxm_relock",
     "control",
     UxmRelock,
+    leaves="the keys that sodetlib sets while it runs, then `filepath`, `all_det_num[8]`, `good_det_num[8]`; "
+    "`summary` if it failed",
     feed="tracking_results",
     feed_fields=tuple(f"{of}_band{band}" for of in ("alldet", "gooddet", "alarm") for band in range(NUM_BANDS)),
     time_limit_s=2400.0,

@@ -26,11 +26,15 @@ CHECK_STATE = Operation(
     "check_state",
     "state",
     CheckState,
+    leaves="`channel_mask`, `downsample_factor`, `agg_time`, `open_g3stream`, `pysmurf_action`, "
+    "`pysmurf_action_timestamp`, `stream_tag`, `last_update`, `stream_id`, `num_active_channels`",
     feed="state_results",
     feed_fields=("open_g3stream", "num_active_channels"),
     time_limit_s=None,
     repeatable=True,
     process=True,
 )
-RESTART_RSSI = Operation("restart_rssi", "emergency", RestartRssi, time_limit_s=60.0)
-TEST = Operation("test", "control", Test, time_limit_s=60.0, repeatable=True)
+RESTART_RSSI = Operation(
+    "restart_rssi", "emergency", RestartRssi, leaves="`rssi_responsive`, `last_updated`", time_limit_s=60.0
+)
+TEST = Operation("test", "control", Test, leaves="`test`: 10", time_limit_s=60.0, repeatable=True)

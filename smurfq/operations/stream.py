@@ -36,4 +36,11 @@ class Stream(Parameters):
     """one more word for it; wins over kwargs"""
 
 
-STREAM = Operation("stream", "control", Stream, time_limit_s=None, process=True)
+STREAM = Operation(
+    "stream",
+    "control",
+    Stream,
+    leaves="`stream_on`, `last_updated` (each second), `stream_id`, `sid`",
+    time_limit_s=None,
+    process=True,
+)

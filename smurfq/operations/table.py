@@ -100,6 +100,7 @@ def describe() -> list[dict[str, Any]]:
             "parameters": [parameter.to_dict() for parameter in item.parameters],
             "keywords": [{"name": one.name, "allowed": one.allowed, "doc": one.doc} for one in item.keywords],
             "schema": item.model.model_json_schema(),
+            "leaves": item.leaves,
             "feed": item.feed,
             "feed_fields": list(item.feed_fields),
             "time_limit_s": item.time_limit_s,
