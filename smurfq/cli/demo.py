@@ -20,8 +20,8 @@ from smurfq.cli.view import watch
 from smurfq.client import Slot
 from smurfq.client.connection import Connection
 from smurfq.config import Settings
+from smurfq.core.card import NUM_BANDS
 from smurfq.core.session import SessionRecord
-from smurfq.core.slot import NUM_BANDS
 from smurfq.site import detached
 from smurfq.site.demo import findings, pictures, place, script, tuned, workflow
 from smurfq.site.flower import login_words

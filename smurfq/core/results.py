@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS
 from smurfq.core.quantiles import Quantiles, quantiles
-from smurfq.core.slot import NUM_BANDS, NUM_BIAS_GROUPS
 
 GOOD_THRESHOLD: Final = 0.5
 _UNASSIGNED: Final = -1

@@ -1,4 +1,4 @@
-"""Slot ids, the queue and worker names made of them, and how many bands and bias groups a slot has.
+"""Slot ids, and the queue and worker names made of them.
 
 Every string that two processes must agree on is made here or in ``keys.py``.
 """
@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from smurfq.errors import ConfigError
 
 Lane = Literal["control", "state", "emergency"]
-
-NUM_BANDS: Final = 8
-NUM_BIAS_GROUPS: Final = 12
 
 WORKFLOWS = "workflows"  # in the place of a slot: the queue of workflows, and what their records name as the slot
 

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from smurfq.core.nearest_name import nearest
+from smurfq.core.suggestion import suggest
 from smurfq.errors import ParameterError
 from smurfq.smurf_control import sodetlib_function
 
@@ -71,7 +71,7 @@ def _check_names(
     for name in given:
         if name not in known:
             raise ParameterError(
-                f"{op_name}: sodetlib takes no {name!r} in {what}{nearest(name, known)}",
+                f"{op_name}: sodetlib takes no {name!r} in {what}{suggest(name, known)}",
                 operation=op_name,
                 parameter="kwargs",
                 got=name,

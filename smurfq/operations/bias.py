@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from smurfq.core.card import NUM_BIAS_GROUPS
 from smurfq.core.plain_values import shown
-from smurfq.core.slot import NUM_BIAS_GROUPS
 from smurfq.operations.kinds import Bias, BiasGroups, Flag, Range, Rfrac, Volts, Wait, allowed
 from smurfq.operations.model import ContradictionError, Keyword, Parameters, PassedOn
 from smurfq.operations.operation import Operation

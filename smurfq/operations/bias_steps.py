@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from smurfq.core.card import NUM_BIAS_GROUPS
 from smurfq.core.quantiles import fields
-from smurfq.core.slot import NUM_BIAS_GROUPS
 from smurfq.operations.kinds import BiasGroups, Count, Frequencies, Range, Seconds, Wait
 from smurfq.operations.model import G3Tag, Parameters, PassedOn, PassedToAnalysis
 from smurfq.operations.operation import Operation

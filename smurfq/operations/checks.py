@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from smurfq.core.nearest_name import nearest
 from smurfq.core.plain_values import shown
+from smurfq.core.suggestion import suggest
 from smurfq.errors import ParameterError
 from smurfq.operations.model import ContradictionError, ParameterModel
 from smurfq.operations.operation import Parameter, parameters_of
@@ -29,7 +29,7 @@ def validate(model: type[Model], given: Mapping[str, Any], name: str, subject: s
     known = {parameter.name: parameter for parameter in parameters_of(model)}
     for unknown in given:
         if unknown not in known:
-            hint = nearest(str(unknown), known) if known else "; it takes none"
+            hint = suggest(str(unknown), known) if known else "; it takes none"
             text = f"{subject} has no parameter {unknown!r}{hint}"
             raise ParameterError(text, operation=name, parameter=str(unknown), known=list(known))
     try:

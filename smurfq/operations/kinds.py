@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS
 from smurfq.core.plain_values import is_number, is_text
-from smurfq.core.slot import NUM_BANDS, NUM_BIAS_GROUPS
 
 MAX_BIAS_V: Final = 19.99  # a bipolar pair of 20-bit DACs of ±10 V each
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from smurfq.core.slot import NUM_BANDS
+from smurfq.core.card import NUM_BANDS
 from smurfq.operations.kinds import Bands
 from smurfq.operations.model import Keyword, Parameters, PassedOn
 from smurfq.operations.operation import Operation

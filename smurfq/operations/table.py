@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from smurfq.core.nearest_name import nearest
+from smurfq.core.suggestion import suggest
 from smurfq.errors import UnknownOperationError
 from smurfq.operations import bias, bias_steps, iv, noise, run, setup, state, stream
 from smurfq.operations.checks import validate
@@ -56,7 +56,7 @@ def operation(name: str) -> Operation:
     """
     found = _KNOWN.get(name.removeprefix(TASK_PREFIX)) if isinstance(name, str) else None
     if found is None:
-        hint = nearest(str(name).removeprefix(TASK_PREFIX), OPERATIONS)
+        hint = suggest(str(name).removeprefix(TASK_PREFIX), OPERATIONS)
         raise UnknownOperationError(f"no operation is called {name!r}{hint}", got=name, known=list(OPERATIONS))
     return found
 

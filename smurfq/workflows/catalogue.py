@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from smurfq.core.nearest_name import nearest
 from smurfq.core.scripts import read_script
+from smurfq.core.suggestion import suggest
 from smurfq.errors import ParameterError, UnknownWorkflowError
 from smurfq.workflows import definition
 from smurfq.workflows.definition import Definition
@@ -35,7 +35,7 @@ def find(workflow: str, folders: Sequence[Path]) -> Definition:
     known = {one.name: one for one in shipped()}
     if workflow not in known:
         raise UnknownWorkflowError(
-            f"no workflow is called {workflow!r}{nearest(workflow, known)}, or give a file by its absolute path",
+            f"no workflow is called {workflow!r}{suggest(workflow, known)}; a file needs its absolute path",
             got=workflow,
             known=list(known),
         )

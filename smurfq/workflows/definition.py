@@ -1,4 +1,4 @@
-"""A workflow that can be run: what its file says of it, read without running the file, and its function."""
+"""Reads the definition of a workflow from its file without running the file, and loads its function."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Definition:
         return parameters_of(self.model)
 
     def check(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return the parameters that were given, as the function takes them.
+        """Check the parameters that were given, and return them as the function takes them.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class Definition:
         return {str(field.alias): getattr(checked, name) for name, field in fields if name in checked.model_fields_set}
 
     def run(self, params: Mapping[str, Any]) -> Any:
-        """What the workflow returns, run here and now.
+        """Run the workflow in this process, and return what it returns.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class Definition:
         return self.load()(**checked)
 
     def load(self) -> Callable[..., Any]:
-        """Its function.
+        """Load the file, and return the workflow's function.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class Definition:
         return function
 
     def _execute(self, name: str) -> dict[str, Any]:
-        """The names that the source leaves, run as the module ``name``; modules beside its file can be imported."""
+        """Run the source as the module ``name``, and return its names; it can import modules beside its file."""
         module = types.ModuleType(name)
         module.__dict__.update(__file__=self.path, __cached__=None, __spec__=None)
         before = sys.modules.get(name)
@@ -103,7 +103,7 @@ class Definition:
 
 
 def read(path: Path, source: bytes) -> Definition:
-    """The workflow of a file with this source, which is not run for it.
+    """Return the workflow that this source defines, without running it.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def read(path: Path, source: bytes) -> Definition:
 
 
 def _is_marked(function: ast.FunctionDef) -> bool:
-    """Whether it is decorated with ``workflow`` or ``….workflow``."""
+    """Return whether the function is decorated with ``workflow`` or ``….workflow``."""
     return any(
         (isinstance(mark, ast.Name) and mark.id == _MARK) or (isinstance(mark, ast.Attribute) and mark.attr == _MARK)
         for mark in function.decorator_list

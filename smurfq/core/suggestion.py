@@ -1,0 +1,18 @@
+"""What an error about an unknown name adds: the name that was probably meant, or all that are known."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'take_iv'?`` with the nearest of ``known``; empty if none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """As ``did_you_mean``; if none is near, ``; known are …`` with all of ``known``."""
+    names = list(known)
+    return did_you_mean(name, names) or (f"; known are {', '.join(names)}" if names else "; there are none")
