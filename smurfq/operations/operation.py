@@ -66,10 +66,17 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
 class Operation:
     """An operation of a slot.
 
-    ``time_limit_s`` is None where it may run until it is stopped, or where the site's own limit holds
-    (``run``); a ``duration`` that was asked for comes on top of it (``time_limit_for``). ``repeatable``: doing it once
-    more, after a run whose end nobody saw, leaves the card as doing it once does. ``process``: ends in
-    good order at ``stop``. ``leaves``: the session data that it sets, for the reference page.
+    Parameters
+    ----------
+    leaves
+        The session data that it sets, for the reference page.
+    time_limit_s
+        None if it may run until it is stopped, or if the site's own limit applies (``run``). A ``duration`` that was
+        requested is added to it (``time_limit_for``).
+    repeatable
+        Whether running it again, after a run whose end nobody saw, leaves the card as running it once does.
+    process
+        Whether it ends in good order at ``stop``.
     """
 
     name: str

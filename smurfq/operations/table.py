@@ -1,6 +1,6 @@
-"""The operations table: what a slot can do, with which parameters, and what it leaves behind.
+"""The table of operations, and the check of their parameters.
 
-Tasks, clients, the CLI and the documentation read it; nothing here runs.
+Tasks, clients, the CLI and the documentation read it. The functions that run are in ``smurfq.tasks``.
 """
 
 from __future__ import annotations
