@@ -14,13 +14,12 @@ from typing import Any
 
 import click
 
-from smurfq import errors, workflows
+from smurfq import errors, operations, workflows
 from smurfq.cli import main as cli
 from smurfq.cli.exit_codes import ExitCode, of_error
 from smurfq.config.loading import sections
 from smurfq.config.reference import Row, rows
 from smurfq.config.sections import Crate, Settings
-from smurfq.core import operations
 from smurfq.core.jsonsafe import dumps
 from smurfq.errors import SmurfqError
 from smurfq.workflows import (
@@ -34,34 +33,9 @@ from smurfq.workflows import (
     WorkflowRun,
     WorkflowStatus,
 )
-from smurfq.workflows.definition import Parameter
 
 REFERENCE = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by `make docs` from the package; do not edit. -->"
-
-# The session data that an operation sets; its feed and parameters are in the operations table.
-_LEAVES: Mapping[str, str] = {
-    "run": "what the script publishes as `session_data`",
-    "uxm_setup": "`timestamps`, `setup_amps_summary`, `setup_phase_delay`, `noise`, each as soon as sodetlib sets it; "
-    "`summary` if it failed",
-    "uxm_relock": "the keys that sodetlib sets while it runs, then `filepath`, `all_det_num[8]`, `good_det_num[8]`; "
-    "`summary` if it failed",
-    "take_noise": "`noise.band_medians`, `quantiles.white_noise_level` (pA/√Hz)",
-    "take_bgmap": "`nchans_per_bg[13]` (the last: channels without a bias group), `filepath`",
-    "take_iv": "`filepath`, `quantiles.Rn` (Ω), `quantiles.p_sat` (W)",
-    "take_bias_steps": "`filepath`, `biased_total`, `biased_per_bg[12]`, `quantiles.Rfrac`, `.Si` (1/V), `.Rtes` (Ω)",
-    "take_bias_waves": "the same as `take_bias_steps`",
-    "overbias_tes": "nothing",
-    "set_biases": "`biases`, in V for each bias group, as read back",
-    "zero_biases": "`biases`, in V for each bias group, as read back",
-    "bias_dets": "`biases`, in V for each bias group, as set",
-    "all_off": "`streams`: which stream and waveform were switched off",
-    "stream": "`stream_on`, `last_updated` (each second), `stream_id`, `sid`",
-    "check_state": "`channel_mask`, `downsample_factor`, `agg_time`, `open_g3stream`, `pysmurf_action`, "
-    "`pysmurf_action_timestamp`, `stream_tag`, `last_update`, `stream_id`, `num_active_channels`",
-    "restart_rssi": "`rssi_responsive`, `last_updated`",
-    "test": "`test`: 10",
-}
 
 _EXIT_CODES: Mapping[ExitCode, str] = {
     ExitCode.SUCCEEDED: "The command succeeded. If it followed a run, the run succeeded.",
@@ -189,7 +163,8 @@ def workflows_page() -> str:
     ]
     for one in workflows.available():
         parts.append(f"### {one.name}\n\n{one.summary}")
-        rows = [(f"`{p['name']}`", _default(p), p["allowed"]) for p in map(Parameter.to_dict, one.parameters)]
+        described = [parameter.to_dict() for parameter in one.parameters]
+        rows = [(f"`{each['name']}`", _default(each), each["allowed"]) for each in described]
         parts.append(_table(("parameter", "default", "allowed"), rows))
     parts += [
         "## Functions",
@@ -296,7 +271,7 @@ def _operation(item: Mapping[str, Any]) -> Iterator[str]:
             ("keyword", "allowed", "meaning"),
             [(f"`{one['name']}`", one["allowed"], one["doc"]) for one in item["keywords"]],
         )
-    yield f"Session data: {_LEAVES[item['name']]}."
+    yield f"Session data: {item['leaves']}."
     if item["feed"]:
         yield f"Feed `{item['feed']}`: " + ", ".join(f"`{name}`" for name in item["feed_fields"]) + "."
 

@@ -20,9 +20,10 @@ from celery.utils import uuid
 from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 
+from smurfq import operations
 from smurfq.celery_app.settings import celery_settings
 from smurfq.celery_app.site_app import SiteApp
-from smurfq.core import message_headers, operations
+from smurfq.core import message_headers
 from smurfq.core.celery_options import check_options
 from smurfq.core.message_headers import handed_on, operations_in
 from smurfq.core.session import Outcome, SessionRecord

@@ -16,9 +16,9 @@ from celery.app.task import Context
 from celery.utils import uuid
 from celery.utils.log import get_logger
 
-from smurfq import errors
+from smurfq import errors, operations
 from smurfq.app import SmurfqApp
-from smurfq.core import keys, operations, session
+from smurfq.core import keys, session
 from smurfq.core.session import Outcome, SessionHeader
 from smurfq.core.slot import WORKER_LANES, WORKFLOWS, publisher_id, queue_name, workflow_seats
 from smurfq.errors import OperationAbortedError, OperationLostError, RecordNotFoundError

@@ -17,10 +17,10 @@ import click
 import smurfq.tasks  # noqa: F401 - registers the operations before the body of one is replaced here
 from smurfq import __version__
 from smurfq.app import app
-from smurfq.core.operations import WORKFLOW
 from smurfq.core.private_files import make_folder
 from smurfq.core.slot import WORKFLOWS, Lane, workflow_node, workflow_seats
 from smurfq.errors import SmurfqError
+from smurfq.operations import WORKFLOW
 from smurfq.pool_child.context import WorkerContext
 from smurfq.pool_child.operation_task import BODIES
 from smurfq.store.connection import require_access

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from smurfq.core.operations import OPERATIONS
 from smurfq.errors import StartError
+from smurfq.operations import OPERATIONS
 from smurfq.store.bridge import Counters
 from smurfq.store.connection import AWAY
 from smurfq.store.feeds import Feeds

@@ -10,7 +10,7 @@ from rich.table import Table
 from smurfq.cli.options import connection, echo_json, json_option, slot_of
 from smurfq.cli.render import terminal
 from smurfq.cli.terminal_text import tell
-from smurfq.core.operations import OPERATIONS
+from smurfq.operations import OPERATIONS
 from smurfq.store.feeds import Block, Feeds
 
 NAMES = tuple(dict.fromkeys(operation.feed for operation in OPERATIONS.values() if operation.feed))

@@ -8,12 +8,12 @@ from datetime import datetime
 import click
 from rich.text import Text
 
+from smurfq import operations
 from smurfq.cli.options import connection, echo_json, json_option, run_of, slot_of, slot_option
 from smurfq.cli.render import history_table, moment, show_record, show_status, terminal
 from smurfq.cli.terminal_text import clean, tell
 from smurfq.client import Slots
 from smurfq.client.status import bridge_health, summary
-from smurfq.core import operations
 from smurfq.store.bridge import Health
 from smurfq.store.connection import without_password
 

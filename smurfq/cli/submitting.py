@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from smurfq import operations
 from smurfq.cli.options import (
     connection,
     echo_json,
@@ -26,7 +27,6 @@ from smurfq.cli.view import follow_to_end
 from smurfq.client import Priority, Run
 from smurfq.client.status import summary
 from smurfq.client.waiting import short
-from smurfq.core import operations
 from smurfq.core.jsonsafe import dumps
 
 _priority_option = click.option(

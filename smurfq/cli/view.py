@@ -33,8 +33,8 @@ from smurfq.client import (
 from smurfq.client.waiting import short
 from smurfq.core import stages
 from smurfq.core.duration import duration
-from smurfq.core.operations import WORKFLOW
 from smurfq.core.session import SessionHeader, SessionRecord
+from smurfq.operations import WORKFLOW
 
 _KEYS_SHOWN = 6
 

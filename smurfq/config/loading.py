@@ -13,10 +13,10 @@ from pydantic import BaseModel, ValidationError
 from smurfq.config.allowed import allowed
 from smurfq.config.sections import Crate, Section, Settings
 from smurfq.config.tls import check_tls
-from smurfq.core.operations import OPERATIONS
 from smurfq.core.slot import SlotId
 from smurfq.core.suggestion import suggest
 from smurfq.errors import ConfigError
+from smurfq.operations import OPERATIONS
 
 PREFIX = "SMURFQ_"
 FILE_VARIABLE = "SMURFQ_CONFIG"

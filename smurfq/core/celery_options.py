@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from smurfq.core.parameters import is_number
+from smurfq.core.plain_values import is_number
 from smurfq.core.task_id import is_task_id
 from smurfq.errors import ParameterError
 

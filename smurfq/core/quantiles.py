@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from smurfq.core.operations import QUANTILES
+QUANTILES: Final = (10, 25, 50, 75, 90)
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Quantiles:
     def to_block(self) -> dict[str, float | int | None]:
         """The quantiles as fields of a feed's block."""
         return {**dict(zip(self.labels, self.values, strict=True)), f"{self.name}_total": self.total}
+
+
+def fields(*names: str) -> tuple[str, ...]:
+    """Return the fields of a feed's block that the quantiles of these names make."""
+    return tuple(f"{name}_{end}" for name in names for end in (*(f"q{percent}" for percent in QUANTILES), "total"))
 
 
 def quantiles(name: str, values: Iterable[Any]) -> Quantiles:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from smurfq.core.operations import Operation
 from smurfq.core.session import OpCode, SessionRecord
 from smurfq.ocs.agent import Agent
 from smurfq.ocs.operation import Task, request
 from smurfq.ocs.reply import ERROR, OK, OCSReply
 from smurfq.ocs.session import Session, encode
+from smurfq.operations import Operation, Parameters
 
 NAME: Final = "abort"
-_TABLE: Final = Operation(NAME, "control", "Aborts whatever runs in the slot, in stages.")
+
+
+class _Abort(Parameters):
+    """Aborts whatever runs in the slot, in stages."""
+
+
+_TABLE: Final = Operation(NAME, "control", _Abort)
 
 
 class AbortTask(Task):

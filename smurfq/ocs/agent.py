@@ -14,10 +14,10 @@ from smurfq.client.following import read_header, read_record
 from smurfq.client.status import running_now
 from smurfq.client.waiting import is_served, plain_name, short
 from smurfq.core import keys
-from smurfq.core.operations import OPERATIONS, Operation
 from smurfq.core.session import SessionHeader, SessionRecord
 from smurfq.core.slot import Lane, queue_name
 from smurfq.errors import RecordNotFoundError, SlotBusyError, SlotError
+from smurfq.operations import OPERATIONS, Operation
 
 _LOCK_S: Final = 30.0
 _TAIL_BATCHES: Final = 500

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from smurfq.client.connection import Connection, connection_of
 from smurfq.config import Settings
-from smurfq.core.operations import OPERATIONS, Operation
 from smurfq.core.suggestion import suggest
 from smurfq.errors import StoreUnavailableError, UnknownSlotError
 from smurfq.ocs.aborting import AbortTask
@@ -17,6 +16,7 @@ from smurfq.ocs.errors import ControlClientError
 from smurfq.ocs.instances import REGISTRY, slot_of
 from smurfq.ocs.operation import OcsOperation, Process, Task
 from smurfq.ocs.registry import RegistryMain
+from smurfq.operations import OPERATIONS, Operation
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar
 
-from smurfq.core.operations import Operation
 from smurfq.core.session import SessionRecord
 from smurfq.errors import ParameterError, RequestError, SmurfqError, StoreUnavailableError, WaitTimeoutError
 from smurfq.ocs.agent import Agent
@@ -14,6 +13,7 @@ from smurfq.ocs.errors import ControlClientError
 from smurfq.ocs.reply import ERROR, OK, TIMEOUT, OCSReply
 from smurfq.ocs.session import Session, encode, refused
 from smurfq.ocs.wait_for_end import wait_for_end
+from smurfq.operations import Operation
 
 F = TypeVar("F", bound=Callable[..., OCSReply])
 

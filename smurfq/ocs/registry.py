@@ -8,13 +8,13 @@ from typing import Any, Literal
 from smurfq.client.connection import Connection
 from smurfq.client.status import running_now
 from smurfq.client.waiting import is_served
-from smurfq.core.operations import OPERATIONS
 from smurfq.core.session import OpCode
 from smurfq.core.slot import WORKER_LANES
 from smurfq.errors import StoreUnavailableError
 from smurfq.ocs.errors import ControlClientError
 from smurfq.ocs.instances import REGISTRY, instance_of
 from smurfq.ocs.reply import ERROR, OK, TIMEOUT, OCSReply
+from smurfq.operations import OPERATIONS
 
 _ROOT = "observatory"
 

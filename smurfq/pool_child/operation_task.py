@@ -19,9 +19,9 @@ from celery.exceptions import Ignore
 from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 
-from smurfq import smurf_control
+from smurfq import operations, smurf_control
 from smurfq.app import SmurfqApp, app
-from smurfq.core import identity, operations
+from smurfq.core import identity
 from smurfq.core import session as events
 from smurfq.core.message_headers import OWNER
 from smurfq.core.previous_steps import previous_steps

@@ -14,7 +14,7 @@ from flower.api import BaseApiHandler
 from flower.api.tasks import TaskApply, TaskAsyncApply, TaskSend
 from tornado import web
 
-from smurfq.core import operations
+from smurfq import operations
 from smurfq.errors import RequestError, SlotError, UnknownOperationError
 
 _UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, RecursionError)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from smurfq import operations
 from smurfq.config import Settings
-from smurfq.core import message_headers, operations
-from smurfq.core.parameters import is_number
+from smurfq.core import message_headers
+from smurfq.core.plain_values import is_number
 from smurfq.core.previous_steps import previous_steps
 from smurfq.core.priorities import priority_number
 from smurfq.core.scripts import check_absolute, check_arguments

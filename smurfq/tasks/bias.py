@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from smurfq.core.parameters import NUM_BIAS_GROUPS
+from smurfq.core.card import NUM_BIAS_GROUPS
 from smurfq.errors import OperationFailedError, ParameterError
 from smurfq.operation.earlier_runs import check_earlier
 from smurfq.operation.keywords import keywords
@@ -17,7 +17,7 @@ _READ_BACK_V = 1e-4  # a pair of DACs has steps of 3.8e-5 V
 
 
 @operation
-def overbias_tes(session: Session, *, bgs: list[int] | None = None, kwargs: dict[str, Any] | None = None) -> None:
+def overbias_tes(session: Session, *, bgs: list[int] | None, kwargs: dict[str, Any] | None) -> None:
     """Drive the detectors normal by a high bias for a moment.
 
     Raises
@@ -32,7 +32,7 @@ def overbias_tes(session: Session, *, bgs: list[int] | None = None, kwargs: dict
 
 
 @operation
-def set_biases(session: Session, *, bias: float | Sequence[float], bgs: list[int] | None = None) -> None:
+def set_biases(session: Session, *, bias: float | Sequence[float], bgs: list[int] | None) -> None:
     """Set the bias voltage of bias groups, and read it back.
 
     Raises
@@ -46,7 +46,7 @@ def set_biases(session: Session, *, bias: float | Sequence[float], bgs: list[int
 
 
 @operation
-def zero_biases(session: Session, *, bgs: list[int] | None = None) -> None:
+def zero_biases(session: Session, *, bgs: list[int] | None) -> None:
     """Set the bias voltage of bias groups to zero, and read it back.
 
     Raises
@@ -58,9 +58,7 @@ def zero_biases(session: Session, *, bgs: list[int] | None = None) -> None:
 
 
 @operation
-def bias_dets(
-    session: Session, *, rfrac: float | list[float] | None = None, kwargs: dict[str, Any] | None = None
-) -> None:
+def bias_dets(session: Session, *, rfrac: float | list[float] | None, kwargs: dict[str, Any] | None) -> None:
     """Bias the detectors into their transition, by the last IV.
 
     Raises
@@ -77,7 +75,7 @@ def bias_dets(
 
 
 @operation
-def all_off(session: Session, *, disable_amps: bool = True, disable_tones: bool = True) -> None:
+def all_off(session: Session, *, disable_amps: bool, disable_tones: bool) -> None:
     """Turn off tones, flux ramp and biases, and the amplifiers; close streams and stop waveforms.
 
     Raises

@@ -15,7 +15,7 @@ from smurfq.smurf_control import open_slot, sodetlib_function
 
 
 @operation
-def take_bgmap(session: Session, *, kwargs: dict[str, Any] | None = None, tag: str | None = None) -> None:
+def take_bgmap(session: Session, *, kwargs: dict[str, Any] | None, tag: str | None) -> None:
     """Find out which bias group every channel belongs to."""
     wanted = {"show_plots": False, **keywords(session.op_name, kwargs, g3_tag=tag)}
     with open_slot(session, streams=True) as (control, config):
@@ -28,9 +28,9 @@ def take_bgmap(session: Session, *, kwargs: dict[str, Any] | None = None, tag: s
 def take_bias_steps(
     session: Session,
     *,
-    kwargs: dict[str, Any] | None = None,
-    rfrac_range: Sequence[float] = (0.2, 0.9),
-    tag: str | None = None,
+    kwargs: dict[str, Any] | None,
+    rfrac_range: Sequence[float],
+    tag: str | None,
 ) -> None:
     """Measure resistance and responsivity of every detector by small steps of its bias.
 
@@ -52,9 +52,9 @@ def take_bias_steps(
 def take_bias_waves(
     session: Session,
     *,
-    kwargs: dict[str, Any] | None = None,
-    rfrac_range: Sequence[float] = (0.2, 0.9),
-    tag: str | None = None,
+    kwargs: dict[str, Any] | None,
+    rfrac_range: Sequence[float],
+    tag: str | None,
 ) -> None:
     """Measure resistance and responsivity of every detector by a small sine on its bias.
 

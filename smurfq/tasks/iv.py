@@ -17,7 +17,7 @@ _LEAST_POINTS: Final = 11
 
 
 @operation
-def take_iv(session: Session, *, kwargs: dict[str, Any] | None = None, tag: str | None = None) -> None:
+def take_iv(session: Session, *, kwargs: dict[str, Any] | None, tag: str | None) -> None:
     """Take an IV curve of every detector, and leave R_n and p_sat.
 
     Raises

@@ -20,9 +20,7 @@ _MORE_S: Final = 1.0  # by which a stream may be longer than was asked
 
 
 @operation
-def take_noise(
-    session: Session, *, duration: float = 30.0, kwargs: dict[str, Any] | None = None, tag: str | None = None
-) -> None:
+def take_noise(session: Session, *, duration: float, kwargs: dict[str, Any] | None, tag: str | None) -> None:
     """Stream for ``duration`` seconds and measure every channel's white noise level, pA/√Hz.
 
     Raises

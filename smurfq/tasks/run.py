@@ -21,7 +21,7 @@ _LINES_KEPT = 12
 
 
 @operation
-def run(session: Session, *, script: str, args: Sequence[str] = (), log: bool | str = True) -> None:
+def run(session: Session, *, script: str, args: Sequence[str], log: bool | str) -> None:
     """Run a control script as ``python -u script args…`` would, in a process of its own.
 
     What it publishes as ``session_data`` and ``session_log`` is the session's data and messages; ``log`` is

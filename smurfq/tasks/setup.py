@@ -18,7 +18,7 @@ _KEPT_CHARS = 20_000  # of an item of a failed run's summary; more are raw sweep
 
 
 @operation
-def uxm_setup(session: Session, *, bands: list[int] | None = None, kwargs: dict[str, Any] | None = None) -> None:
+def uxm_setup(session: Session, *, bands: list[int] | None, kwargs: dict[str, Any] | None) -> None:
     """Set a UXM up from scratch. It is what a slot that has no tune yet begins with.
 
     Where it does not come to its end, the slot is left untuned: no tones, no flux ramp, no bias.
@@ -35,7 +35,7 @@ def uxm_setup(session: Session, *, bands: list[int] | None = None, kwargs: dict[
 
 
 @operation
-def uxm_relock(session: Session, *, bands: list[int] | None = None, kwargs: dict[str, Any] | None = None) -> None:
+def uxm_relock(session: Session, *, bands: list[int] | None, kwargs: dict[str, Any] | None) -> None:
     """Lock a UXM on the resonators of its tune again, and count the channels that track well.
 
     The session is degraded where the bias group map at the end could not be analysed: sodetlib only prints that.

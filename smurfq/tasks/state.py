@@ -15,7 +15,7 @@ _FEED_FIELDS = ("open_g3stream", "num_active_channels")
 
 
 @operation
-def check_state(session: Session, *, poll_interval: float = 10.0, once: bool = False) -> None:
+def check_state(session: Session, *, poll_interval: float, once: bool) -> None:
     """Read the slot's state every ``poll_interval`` seconds until a stop is asked for, or once.
 
     While the card does not answer the session is degraded, and it is tried again.

@@ -18,12 +18,12 @@ _UPDATE_S = 1.0
 def stream(
     session: Session,
     *,
-    duration: float | None = None,
-    kwargs: dict[str, Any] | None = None,
-    load_tune: bool = True,
-    stream_type: str = "obs",
-    subtype: str | None = None,
-    tag: str | None = None,
+    duration: float | None,
+    kwargs: dict[str, Any] | None,
+    load_tune: bool,
+    stream_type: str,
+    subtype: str | None,
+    tag: str | None,
 ) -> None:
     """Stream for ``duration`` seconds, counted from when the stream is on, or until a stop is asked for.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from smurfq.core import operations
+from smurfq import operations
 from smurfq.core.slot import WORKFLOWS
 from smurfq.errors import SmurfqError
 from smurfq.operation.session import Session

@@ -10,7 +10,7 @@ from typing import Any
 
 from celery.utils.log import get_logger
 
-from smurfq.core.operations import TASK_PREFIX
+from smurfq.operations import TASK_PREFIX
 from smurfq.private_api.consumer import OnUnknownTask, handle_unknown_tasks, keep_tasks
 from smurfq.private_api.remote_control import Command, command, replace_command
 from smurfq.store import patiently

@@ -7,12 +7,17 @@ import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from smurfq.core.parameters import native
-from smurfq.core.suggestion import suggest
-from smurfq.errors import ParameterError, UnknownWorkflowError
+from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
+
+from smurfq.errors import UnknownWorkflowError
+from smurfq.operations.checks import validate
+from smurfq.operations.model import ParameterModel
+from smurfq.operations.operation import Parameter, parameters_of
 from smurfq.workflows import parameter_types
 from smurfq.workflows.decorator import is_workflow
 
@@ -20,33 +25,24 @@ _MARK = "workflow"
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """A parameter of a workflow; ``kind`` is its type, ``default`` is as the source has it."""
-
-    name: str
-    kind: Any
-    required: bool
-    default: Any = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The parameter as a JSON object."""
-        described = {"name": self.name, "required": self.required, "allowed": parameter_types.allowed(self.kind)}
-        return described if self.required else {**described, "default": native(self.default)}
-
-
-@dataclass(frozen=True)
 class Definition:
     """A workflow. ``function`` is the name of its function; None for a file that is run from top to bottom.
 
-    ``source`` is what was read, and so what is run.
+    ``source`` is what was read, and so what is run. In ``model``, names have a prefix, since a workflow may call its
+    parameters as it likes; their aliases are without it.
     """
 
     name: str
     path: str
     summary: str
     function: str | None
-    parameters: tuple[Parameter, ...] = ()
+    model: type[ParameterModel] = ParameterModel
     source: bytes = field(default=b"", repr=False)
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Return its parameters; a default is as the source has it."""
+        return parameters_of(self.model)
 
     def check(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
         """Check the parameters that were given, and return them as the function takes them.
@@ -56,17 +52,9 @@ class Definition:
         ParameterError
             One is unknown, missing or ill-typed.
         """
-        given = dict(params or {})
-        known = {parameter.name: parameter for parameter in self.parameters}
-        for name in given:
-            if name not in known:
-                raise self._error(name, f"is not one of its parameters{suggest(name, known)}")
-        for name, parameter in known.items():
-            if name in given:
-                given[name] = self._checked(parameter, given[name])
-            elif parameter.required:
-                raise self._error(name, f"is missing; it must be {parameter_types.allowed(parameter.kind)}")
-        return given
+        checked = validate(self.model, params or {}, self.name, f"workflow {self.name}")
+        fields = type(checked).model_fields.items()
+        return {str(field.alias): getattr(checked, name) for name, field in fields if name in checked.model_fields_set}
 
     def run(self, params: Mapping[str, Any]) -> Any:
         """Run the workflow in this process, and return what it returns.
@@ -113,16 +101,6 @@ class Definition:
                 sys.modules[name] = before
         return module.__dict__
 
-    def _checked(self, parameter: Parameter, value: Any) -> Any:
-        try:
-            return parameter_types.check(parameter.kind, native(value))
-        except ValueError as cause:
-            must = parameter_types.allowed(parameter.kind)
-            raise self._error(parameter.name, f"must be {must}; got {value!r}") from cause
-
-    def _error(self, name: str, why: str) -> ParameterError:
-        return ParameterError(f"workflow {self.name}: parameter {name} {why}", operation=self.name, parameter=name)
-
 
 def read(path: Path, source: bytes) -> Definition:
     """Return the workflow that this source defines, without running it.
@@ -144,7 +122,7 @@ def read(path: Path, source: bytes) -> Definition:
         return Definition(path.stem, str(path), _first_line(ast.get_docstring(tree)), None, source=source)
     function = marked[0]
     summary = _first_line(ast.get_docstring(function))
-    return Definition(path.stem, str(path), summary, function.name, _parameters(function, path), source)
+    return Definition(path.stem, str(path), summary, function.name, _model(function, path), source)
 
 
 def _is_marked(function: ast.FunctionDef) -> bool:
@@ -155,7 +133,7 @@ def _is_marked(function: ast.FunctionDef) -> bool:
     )
 
 
-def _parameters(function: ast.FunctionDef, path: Path) -> tuple[Parameter, ...]:
+def _model(function: ast.FunctionDef, path: Path) -> type[ParameterModel]:
     given = function.args
     if given.vararg or given.kwarg or given.posonlyargs:
         raise UnknownWorkflowError(
@@ -167,10 +145,11 @@ def _parameters(function: ast.FunctionDef, path: Path) -> tuple[Parameter, ...]:
         *zip(given.args, [*missing, *given.defaults], strict=True),
         *zip(given.kwonlyargs, given.kw_defaults, strict=True),
     ]
-    return tuple(_parameter(one, default, path) for one, default in pairs)
+    fields: dict[str, Any] = {f"parameter_{one.arg}": _field(one, default, path) for one, default in pairs}
+    return create_model(function.name, __base__=ParameterModel, **fields)
 
 
-def _parameter(one: ast.arg, default: ast.expr | None, path: Path) -> Parameter:
+def _field(one: ast.arg, default: ast.expr | None, path: Path) -> tuple[Any, FieldInfo]:
     try:
         kind = parameter_types.read(one.annotation)
     except ValueError as cause:
@@ -179,14 +158,14 @@ def _parameter(one: ast.arg, default: ast.expr | None, path: Path) -> Parameter:
             "tuple[…] and … | None",
             path=str(path),
         ) from cause
-    return Parameter(one.arg, kind, default is None, _value(default))
+    return kind, Field(alias=one.arg) if default is None else Field(_value(default), alias=one.arg)
 
 
-def _value(default: ast.expr | None) -> Any:
+def _value(default: ast.expr) -> Any:
     try:
-        return None if default is None else ast.literal_eval(default)
+        return ast.literal_eval(default)
     except ValueError:
-        return ast.unparse(default) if default is not None else None
+        return ast.unparse(default)
 
 
 def _first_line(text: str | None) -> str:

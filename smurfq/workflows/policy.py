@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypedDict
 
-from smurfq.core import operations
+from smurfq import operations
 from smurfq.errors import ParameterError
 from smurfq.workflows.report import SlotOutcome, SlotReport
 

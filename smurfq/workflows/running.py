@@ -10,9 +10,9 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Unpack
 
+from smurfq import operations
 from smurfq.client.connection import Connection, connection_of
 from smurfq.config import Settings
-from smurfq.core import operations
 from smurfq.core.slot import SlotId
 from smurfq.errors import ParameterError, UnknownSlotError, WorkflowHaltedError
 from smurfq.store.connection import AWAY

@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from smurfq import operations
 from smurfq.client.connection import Connection
-from smurfq.core import operations
 from smurfq.store.leashes import HEADER, STEP_HEADER
 
 

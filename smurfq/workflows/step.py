@@ -11,10 +11,10 @@ from typing import Any
 from smurfq.client.following import doing_now
 from smurfq.client.run import Run
 from smurfq.client.waiting import is_served
-from smurfq.core.operations import operation as operation_of
 from smurfq.core.session import SessionHeader
 from smurfq.core.slot import Lane
 from smurfq.errors import DuplicateError, RequestError, SmurfqError
+from smurfq.operations import operation as operation_of
 from smurfq.store import patiently
 from smurfq.store.connection import AWAY
 from smurfq.workflows import sending

@@ -21,9 +21,9 @@ from smurfq.app import app
 from smurfq.client import Slot
 from smurfq.config import load
 from smurfq.core import keys
-from smurfq.core.operations import OPERATIONS
 from smurfq.errors import ParameterError, RequestError
 from smurfq.ocs import ERROR, OCSClient
+from smurfq.operations import OPERATIONS
 from smurfq.tasks import run
 from tests.integration.live import WITHIN_S, Gate, LiveSite, eventually
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smurfq.core import operations
+from smurfq import operations
 from smurfq.core.spectra import least_duration_s
 from smurfq.errors import OperationFailedError, ParameterError
 from smurfq.operation.keywords import keywords

@@ -21,7 +21,6 @@ from smurfq.client.connection import Connection
 from smurfq.config import load
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps
-from smurfq.core.operations import OPERATIONS, WORKFLOW
 from smurfq.core.session import Outcome
 from smurfq.errors import (
     BatchError,
@@ -33,6 +32,7 @@ from smurfq.errors import (
     StoreUnavailableError,
     UnknownOperationError,
 )
+from smurfq.operations import OPERATIONS, WORKFLOW
 from smurfq.reaper import Reaper
 from smurfq.store.connection import Client
 from smurfq.store.fence import Running

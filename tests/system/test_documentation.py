@@ -22,11 +22,12 @@ import click
 import pytest
 
 from docs import generate
+from smurfq import operations
 from smurfq.cli import main as cli
 from smurfq.cli.options import parse_params
 from smurfq.config import variables
 from smurfq.config.reference import rows
-from smurfq.core import keys, operations
+from smurfq.core import keys
 from smurfq.core.session import SessionRecord
 from tests.integration.live import LiveSite
 from tests.ports import free_port

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from smurfq import operations
 from smurfq.client.connection import Connection
 from smurfq.client.run import Run
-from smurfq.core import operations
 from smurfq.errors import WaitTimeoutError
 
 STREAM_S = 5.0

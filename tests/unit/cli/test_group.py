@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from smurfq import __version__
 from smurfq.cli import main
 from smurfq.cli.group import FAMILIES, SmurfqGroup
-from smurfq.core.operations import OPERATIONS, describe
 from smurfq.errors import RequestError
+from smurfq.operations import OPERATIONS, describe
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,7 +7,6 @@ import math
 
 import pytest
 
-from smurfq.core.operations import OPERATIONS
 from smurfq.core.results import (
     Results,
     bgmap_results,
@@ -16,6 +15,7 @@ from smurfq.core.results import (
     noise_results,
     tracking_results,
 )
+from smurfq.operations import OPERATIONS
 
 NAN = math.nan
 

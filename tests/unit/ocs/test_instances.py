@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from smurfq.config import Settings, load
-from smurfq.core.operations import OPERATIONS
 from smurfq.errors import ParameterError, UnknownSlotError
 from smurfq.ocs.agent import is_endless
 from smurfq.ocs.instances import instance_of, slot_of
 from smurfq.ocs.operation import wanted
+from smurfq.operations import OPERATIONS
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_a_file_is_read_without_being_run(tmp_path: Path) -> None:
     path.write_text(FILE + "\nraise SystemExit('it was run')\n")
     found = definition.read(path, path.read_bytes())
     assert (found.name, found.summary, found.function) == ("bad", "Does a thing.", "observe")
-    assert found.parameters[0].to_dict() == {"name": "duration_s", "required": True, "allowed": "a number"}
+    assert found.parameters[0].to_dict() == {"name": "duration_s", "required": True, "allowed": "a number", "doc": ""}
     assert found.parameters[4].to_dict()["default"] == [0.2, 0.9]
 
 
@@ -65,11 +65,11 @@ def test_it_is_run_with_what_was_given(observe: definition.Definition) -> None:
         ({"duration_s": 1, "duration": 2}, "did you mean 'duration_s'"),
         ({"duration_s": 1, "zzz": 2}, "known are duration_s, count"),
         ({"duration_s": 1, "count": 1.5}, "count must be a whole number; got 1.5"),
-        ({"duration_s": 1, "tag": 5}, "tag must be null or a text"),
+        ({"duration_s": 1, "tag": 5}, "tag must be a text, or null"),
         ({"duration_s": 1, "fast": 1}, "fast must be true or false"),
         ({"duration_s": 1, "rfrac": [0.1]}, "rfrac must be a list of 2: a number, a number"),
-        ({"duration_s": 1, "bands": [0, "x"]}, "bands must be null or a list, each item a whole number"),
-        ({"duration_s": 1, "kwargs": []}, "kwargs must be null or a JSON object"),
+        ({"duration_s": 1, "bands": [0, "x"]}, "bands must be a list, each item a whole number, or null"),
+        ({"duration_s": 1, "kwargs": []}, "kwargs must be a JSON object, or null"),
     ],
 )
 def test_a_wrong_parameter_is_named(observe: definition.Definition, params: dict[str, Any], said: str) -> None:
@@ -77,6 +77,44 @@ def test_a_wrong_parameter_is_named(observe: definition.Definition, params: dict
         observe.check(params)
     assert said in str(caught.value)
     assert "workflow observe" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "expected"),
+    [
+        ("int | float", 1, 1),
+        ("float | int", 1, 1.0),
+        ("None | str | int", 3, 3),
+        ("str | str | None", None, None),
+        ("None | None", None, None),
+        ("list", [1, "a"], [1, "a"]),
+        ("tuple", [1, "a"], (1, "a")),
+        ("list[tuple[int, str] | bool]", [[1, "a"], True], [(1, "a"), True]),
+        ("dict[str, int]", {"a": "b"}, {"a": "b"}),
+        ("float", 2**62, float(2**62)),
+        ("object", 1, UnknownWorkflowError),
+        ("int", 2**63, ParameterError),
+        ("int | None", True, ParameterError),
+        ("list[float]", (1, True), ParameterError),
+        ("str", "\ud800", ParameterError),
+    ],
+)
+def test_a_value_is_checked_by_its_type(tmp_path: Path, annotation: str, value: Any, expected: Any) -> None:
+    source = f"@workflow\ndef f(json: {annotation}): pass\n".encode()  # pydantic's models have an attribute `json`
+    if isinstance(expected, type):
+        with pytest.raises(expected, match="parameter json"):
+            definition.read(tmp_path, source).check({"json": value})
+        return
+    (checked,) = definition.read(tmp_path, source).check({"json": value}).values()
+    assert checked == expected
+    assert type(checked) is type(expected)
+
+
+def test_a_parameter_may_have_any_name(tmp_path: Path) -> None:
+    names = ("_a", "copy", "kwargs", "model_config", "keywords")
+    found = definition.read(tmp_path, f"@workflow\ndef f({', '.join(names)}): pass\n".encode())
+    assert [parameter.name for parameter in found.parameters] == list(names)
+    assert found.check(dict.fromkeys(names, 1)) == dict.fromkeys(names, 1)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +145,7 @@ def test_a_file_without_a_mark_is_run_from_top_to_bottom_and_takes_nothing(tmp_p
     path = tmp_path / "plain.py"
     path.write_text(f"from pathlib import Path\nPath({str(tmp_path)!r}, 'ran').write_text(__name__)\n")
     found = catalogue.find(str(path), [tmp_path])
-    with pytest.raises(ParameterError, match="there are none"):
+    with pytest.raises(ParameterError, match="it takes none"):
         found.run({"a": 1})
     assert not (tmp_path / "ran").exists()
     found.run({})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from smurfq.core.operations import OPERATIONS
 from smurfq.errors import ParameterError
+from smurfq.operations import OPERATIONS
 from smurfq.workflows import Policy, SlotOutcome, SlotReport
 from smurfq.workflows.policy import QUEUE_ALLOWANCE_S, check_retries, default_deadline_s, to_retry
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smurfq.core import operations
+from smurfq import operations
 from smurfq.site.demo.workflow import STEPS
 
 

@@ -1,4 +1,4 @@
-"""The operations table is OPERATIONS.md, and its checks say what is wrong with a parameter."""
+"""The models of the operations table check parameters, and errors tell what is wrong with them."""
 
 from __future__ import annotations
 
@@ -13,59 +13,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from smurfq.core.operations import (
+from smurfq.errors import ParameterError, RequestError, UnknownOperationError
+from smurfq.operations import (
     OPERATIONS,
-    REQUIRED,
     check,
     describe,
     operation,
     task_name,
     time_limit_for,
 )
-from smurfq.core.parameters import KINDS
-from smurfq.errors import ParameterError, RequestError, UnknownOperationError
 
 QUANTILE_ENDS = ("q10", "q25", "q50", "q75", "q90", "total")
-# The contract, written down once more: name, lane, parameters with their defaults, feed.
-CONTRACT = {
-    "run": ("control", {"script": REQUIRED, "args": [], "log": True}, None),
-    "uxm_setup": ("control", {"bands": None, "kwargs": None}, None),
-    "uxm_relock": ("control", {"bands": None, "kwargs": None}, "tracking_results"),
-    "take_noise": ("control", {"duration": 30.0, "kwargs": None, "tag": None}, "noise_results"),
-    "take_bgmap": ("control", {"kwargs": None, "tag": None}, None),
-    "take_iv": ("control", {"kwargs": None, "tag": None}, "iv_results"),
-    "take_bias_steps": (
-        "control",
-        {"kwargs": None, "rfrac_range": [0.2, 0.9], "tag": None},
-        "bias_step_results",
-    ),
-    "take_bias_waves": (
-        "control",
-        {"kwargs": None, "rfrac_range": [0.2, 0.9], "tag": None},
-        "bias_wave_results",
-    ),
-    "overbias_tes": ("control", {"bgs": None, "kwargs": None}, None),
-    "set_biases": ("control", {"bias": REQUIRED, "bgs": None}, None),
-    "zero_biases": ("control", {"bgs": None}, None),
-    "bias_dets": ("control", {"rfrac": None, "kwargs": None}, None),
-    "all_off": ("control", {"disable_amps": True, "disable_tones": True}, None),
-    "stream": (
-        "control",
-        {
-            "duration": None,
-            "kwargs": None,
-            "load_tune": True,
-            "stream_type": "obs",
-            "subtype": None,
-            "tag": None,
-        },
-        None,
-    ),
-    "check_state": ("state", {"poll_interval": 10.0, "once": False}, "state_results"),
-    "restart_rssi": ("emergency", {}, None),
-    "test": ("control", {}, None),
-}
 REQUIRED_VALUES = {"run": {"script": "/scripts/a.py"}, "set_biases": {"bias": 1.5}}
 
 
@@ -73,23 +33,13 @@ def complete(name: str) -> dict[str, object]:
     return dict(REQUIRED_VALUES.get(name, {}))
 
 
-def test_the_table_has_the_operations_of_the_contract_and_no_others() -> None:
-    assert set(OPERATIONS) == set(CONTRACT)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_with_a_feed_names_its_fields(name: str) -> None:
+    assert bool(OPERATIONS[name].feed_fields) == (OPERATIONS[name].feed is not None)
+    assert OPERATIONS[name].summary.endswith(".")
 
 
-@pytest.mark.parametrize("name", CONTRACT)
-def test_an_operation_has_the_lane_parameters_and_feed_of_the_contract(name: str) -> None:
-    lane, parameters, feed = CONTRACT[name]
-    table = operation(name)
-    assert table.lane == lane
-    assert table.feed == feed
-    found = {p.name: p.default if p.required else json.loads(json.dumps(p.default)) for p in table.parameters}
-    assert found == parameters
-    assert [p.kind for p in table.parameters if p.kind not in KINDS] == []
-    assert bool(table.feed_fields) == (feed is not None)
-
-
-@pytest.mark.parametrize("name", CONTRACT)
+@pytest.mark.parametrize("name", OPERATIONS)
 def test_defaults_are_filled_in_and_pass_their_own_check(name: str) -> None:
     checked = check(name, complete(name))
     assert list(checked) == [p.name for p in OPERATIONS[name].parameters]
@@ -97,13 +47,13 @@ def test_defaults_are_filled_in_and_pass_their_own_check(name: str) -> None:
     assert check(name, checked) == checked
 
 
-@pytest.mark.parametrize("name", CONTRACT)
+@pytest.mark.parametrize("name", OPERATIONS)
 def test_none_for_a_parameter_with_a_default_is_its_default(name: str) -> None:
     nothing = {p.name: None for p in OPERATIONS[name].parameters if not p.required}
     assert check(name, {**nothing, **complete(name)}) == check(name, complete(name))
 
 
-@pytest.mark.parametrize("name", CONTRACT)
+@pytest.mark.parametrize("name", OPERATIONS)
 def test_a_partial_check_fills_nothing_in_and_misses_nothing(name: str) -> None:
     assert check(name, {}, partial=True) == {}
 
@@ -116,7 +66,7 @@ def test_a_required_parameter_is_missed(name: str) -> None:
             check(name, params)
 
 
-@pytest.mark.parametrize("name", CONTRACT)
+@pytest.mark.parametrize("name", OPERATIONS)
 def test_an_unknown_parameter_is_refused_with_the_nearest_named(name: str) -> None:
     known = [p.name for p in OPERATIONS[name].parameters]
     misspelt = f"{known[-1]}x" if known else "anything"
@@ -358,8 +308,48 @@ def test_the_table_describes_itself_in_json() -> None:
     assert "default" not in next(item for item in described if item["name"] == "run")["parameters"][0]
 
 
+def test_an_operation_has_a_json_schema_with_sodetlibs_keywords() -> None:
+    (described,) = (item for item in json.loads(json.dumps(describe())) if item["name"] == "take_noise")
+    schema = described["schema"]
+    assert schema["properties"]["duration"] == {
+        "default": 30.0,
+        "description": "how long to stream",
+        "exclusiveMinimum": 0,
+        "title": "Duration",
+        "type": "number",
+    }
+    keywords = schema["properties"]["kwargs"]["anyOf"][0]
+    assert keywords["properties"]["nperseg"]["minimum"] == 2
+    assert keywords["additionalProperties"] is True
+    assert "required" not in schema
+    assert OPERATIONS["uxm_setup"].model.model_json_schema()["properties"]["bands"]["anyOf"] == [
+        {"exclusiveMaximum": 8, "minimum": 0, "type": "integer"},
+        {"items": {"exclusiveMaximum": 8, "minimum": 0, "type": "integer"}, "minItems": 1, "type": "array"},
+        {"type": "null"},
+    ]
+
+
+def test_a_model_rejects_what_check_rejects() -> None:
+    model = OPERATIONS["set_biases"].model
+    assert model.model_validate({"bias": 1, "bgs": 3}).model_dump() == {"bias": 1.0, "bgs": [3]}
+    for wrong in ({}, {"bias": True}, {"bias": [1, 2], "bgs": [1]}, {"bias": 1, "bg": 1}):
+        with pytest.raises(ValidationError):
+            model.model_validate(wrong)
+
+
+def test_of_several_mistakes_the_first_is_reported() -> None:
+    for params, said in (
+        ({"bands": 9, "tags": 1}, "has no parameter 'tags'"),
+        ({"kwargs": 3, "bands": 9}, "parameter bands"),
+        ({"kwargs": {"S": 1}, "bands": 9}, "parameter bands"),
+        ({"kwargs": {"S": 1, "bands": 2}}, "may not set 'S'"),
+    ):
+        with pytest.raises(ParameterError, match=said):
+            check("uxm_setup", params)
+
+
 def test_the_table_needs_no_numpy() -> None:
-    code = "import sys, smurfq.core.operations as o, smurfq.core.results; sys.exit('numpy' in sys.modules)"
+    code = "import sys, smurfq.operations, smurfq.core.results; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -1,0 +1,111 @@
+"""The parameters of `overbias_tes`, `set_biases`, `zero_biases`, `bias_dets` and `all_off`."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from smurfq.core.card import NUM_BIAS_GROUPS
+from smurfq.core.plain_values import shown
+from smurfq.operations.kinds import Bias, BiasGroups, Flag, Range, Rfrac, Volts, Wait, allowed
+from smurfq.operations.model import ContradictionError, Keyword, Parameters, PassedOn
+from smurfq.operations.operation import Operation
+
+_BiasGroups = Annotated[BiasGroups | None, Field(description="the bias groups to work on; else all")]
+
+
+class _OverbiasKeywords(Parameters):
+    biases: Volts | None = None
+    """the voltages to end at, by bias group; else cool_voltage"""
+    cool_wait: Wait | None = None
+    """how long to cool there"""
+
+
+class OverbiasTes(Parameters):
+    """Drives the detectors normal by a high bias."""
+
+    keywords = _OverbiasKeywords
+
+    bgs: Annotated[BiasGroups | None, Keyword("bias_groups")] = None
+    """the bias groups to work on; else the active ones"""
+    kwargs: PassedOn = None
+
+
+class SetBiases(Parameters):
+    """Sets the bias voltage of bias groups."""
+
+    bias: Bias
+    """a voltage for all of them, or one for each"""
+    bgs: _BiasGroups = None
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> Self:
+        if not isinstance(self.bias, list):
+            return self
+        count, expected = len(self.bias), NUM_BIAS_GROUPS if self.bgs is None else len(self.bgs)
+        if count != expected:
+            of = f"all {expected} bias groups" if self.bgs is None else f"the {expected} bias groups of bgs"
+            text = f"parameter bias must be a number, or one for each of {of}; got {count} of them"
+            raise ContradictionError(text, parameter="bias", got=shown(self.bias), allowed=allowed(Bias))
+        return self
+
+
+class ZeroBiases(Parameters):
+    """Sets the bias voltage of bias groups to zero."""
+
+    bgs: _BiasGroups = None
+
+
+class _BiasDetsKeywords(Parameters):
+    bias_groups: BiasGroups | None = None
+    """the bias groups to bias; else the active ones"""
+    Rn_range: Range
+    """of the detectors that count, ohm"""
+
+
+class BiasDets(Parameters):
+    """Biases the detectors into their transition, by the last IV."""
+
+    keywords = _BiasDetsKeywords
+
+    rfrac: Annotated[Rfrac | None, Keyword("rfrac")] = None
+    """the fraction of R_n to reach, or the range to hit; else the device configuration's"""
+    kwargs: PassedOn = None
+
+
+class AllOff(Parameters):
+    """Turns off tones, flux ramp, biases and amplifiers, closes streams and stops waveforms."""
+
+    disable_amps: Flag = True
+    """turn the amplifiers off too"""
+    disable_tones: Flag = True
+    """turn tones, flux ramp and biases off"""
+
+
+OVERBIAS_TES = Operation("overbias_tes", "control", OverbiasTes, time_limit_s=900.0, repeatable=True)
+SET_BIASES = Operation(
+    "set_biases",
+    "control",
+    SetBiases,
+    leaves="`biases`, in V for each bias group, as read back",
+    time_limit_s=120.0,
+    repeatable=True,
+)
+ZERO_BIASES = Operation(
+    "zero_biases",
+    "control",
+    ZeroBiases,
+    leaves="`biases`, in V for each bias group, as read back",
+    time_limit_s=120.0,
+    repeatable=True,
+)
+BIAS_DETS = Operation(
+    "bias_dets", "control", BiasDets, leaves="`biases`, in V for each bias group, as set", time_limit_s=900.0
+)
+ALL_OFF = Operation(
+    "all_off",
+    "control",
+    AllOff,
+    leaves="`streams`: which stream and waveform were switched off",
+    time_limit_s=180.0,
+    repeatable=True,
+)
