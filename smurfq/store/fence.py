@@ -181,7 +181,7 @@ class Fence:
             raise
 
     def _lasting(self, script: str, keys: list[str], args: list[Any]) -> Any:
-        """What a script answers, once as many replicas as shall know of what it has written."""
+        """Run the script of this name and return its answer once enough replicas have what it wrote."""
         with self._client.pipeline(transaction=False) as pipe:  # of one connection, for whose writes WAIT waits
             pipe.eval(lua_script(script), len(keys), *keys, *args)
             if self._replicas:

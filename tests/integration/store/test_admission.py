@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from smurfq.core import keys
@@ -102,7 +100,7 @@ def test_only_the_owner_of_a_lock_is_admitted(admission: Admission, valkey: Clie
     assert (caught.value.owner, caught.value.got) == ("ana", "ben")
     assert_only(valkey)
     admission.admit([item("a")], [LockCheck(SLOT, "ana")], "second")
-    admission.admit([replace(item("b"))], [LockCheck(SLOT, "ben", accepted=99.0)], "third")
+    admission.admit([item("b")], [LockCheck(SLOT, "ben", accepted=99.0)], "third")
     assert_only(valkey, "a", "b")
     with pytest.raises(SlotLockedError):
         admission.admit([item("c")], [LockCheck(SLOT, "ben", accepted=100.0)], "fourth")
