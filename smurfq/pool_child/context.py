@@ -13,21 +13,10 @@ from smurfq.errors import SmurfqError
 from smurfq.host import lock
 from smurfq.pool_child.attempt_log import AttemptLog, attempt_log_folder
 from smurfq.pool_child.supervisor import Supervisor
+from smurfq.store.lua_scripts import lua_script
 from smurfq.store.site_identity import identity_of, identity_text
 
 _ALIVE_FOR_S = 5
-
-# KEYS: description.  ARGV: seconds to live, number of its fields, then the fields that changed, with their values.
-# A description that is not whole is left alone: it vanished, or only a part of it was written. Without memory for the
-# fields the description lives on, and the error is returned. EXPIRE comes last: after a first write of a script, Redis
-# no longer checks its memory.
-_RENEW = """
-if redis.call('HLEN', KEYS[1]) < tonumber(ARGV[2]) then return 0 end
-local written = redis.pcall('HSET', KEYS[1], unpack(ARGV, 3))
-redis.call('EXPIRE', KEYS[1], ARGV[1])
-if type(written) == 'table' then return written end
-return 1
-"""
 
 
 class WorkerContext:
@@ -80,7 +69,9 @@ class WorkerContext:
         about: dict[Any, Any] = {name: dumps(value) for name, value in {**self.about, "held": self.held}.items()}
         news: dict[Any, Any] = dict(about.items() - self._said.items()) or {"held": about["held"]}
         changed = [word for field in news.items() for word in field]
-        if not self._said or not self._app.store.eval(_RENEW, 1, key, _ALIVE_FOR_S, len(about), *changed):
+        if not self._said or not self._app.store.eval(
+            lua_script("renew_description"), 1, key, _ALIVE_FOR_S, len(about), *changed
+        ):
             with self._app.store.pipeline(transaction=True) as pipe:
                 pipe.hset(key, mapping=about)
                 pipe.expire(key, _ALIVE_FOR_S)

@@ -15,75 +15,13 @@ from smurfq.core.jsonsafe import dumps
 from smurfq.core.session import SessionRecord
 from smurfq.errors import DuplicateError, SmurfqError
 from smurfq.store.connection import Client
-from smurfq.store.history import ENTER, index_keys
+from smurfq.store.history import index_keys
 from smurfq.store.locks import Locks
-from smurfq.store.taking import WAKE
+from smurfq.store.lua_scripts import lua_script
 
 Unique = Literal["", "waiting", "running"]
 
 _ANY_TIME = 1e18  # s since 1970: later than any lock, whatever the clocks of the hosts say
-
-# KEYS: waiting; of each item: record, list, the same, running, the five of its indexes; of each check: lock.
-# ARGV: nonce, seconds to live, oldest time in a history, number of items, number of checks;
-# of each check: in whose name, accepted when;
-# of each item: id, time, unique, the message's text, operation, number of header fields, their names and values.
-_ADMIT = (
-    ENTER
-    + WAKE
-    + """
-local per = 9
-local items, checks = tonumber(ARGV[4]), tonumber(ARGV[5])
-if redis.call('HGET', KEYS[2], '_admitted') == ARGV[1] then return {'ok'} end
-for i = 1, checks do
-  local text = redis.call('GET', KEYS[1 + per * items + i])
-  if text then
-    local lock = cjson.decode(text)
-    if lock['owner'] ~= ARGV[4 + 2 * i] and lock['since'] <= tonumber(ARGV[5 + 2 * i]) then
-      return {'locked', i - 1, text}
-    end
-  end
-end
-local function waits(id) return redis.call('ZSCORE', KEYS[1], id) end
-local function runs(id, key)
-  local text = redis.call('GET', key)
-  return text and string.find(text, '"task_id":"' .. id .. '"', 1, true)
-end
-local at, first = {}, 6 + 2 * checks
-for i = 1, items do
-  at[i] = first
-  first = first + 6 + 2 * tonumber(ARGV[first + 5])
-  local k, unique = 1 + per * (i - 1), ARGV[at[i] + 2]
-  if redis.call('EXISTS', KEYS[k + 1]) == 1 then return {'known', i - 1, ARGV[at[i]]} end
-  if unique ~= '' then
-    for _, id in ipairs(redis.call('SMEMBERS', KEYS[k + 3])) do
-      if waits(id) then return {'waiting', i - 1, id} end
-      local running = runs(id, KEYS[k + 4])
-      if running and unique == 'running' then return {'running', i - 1, id} end
-      if not running then redis.call('SREM', KEYS[k + 3], id) end
-    end
-  end
-end
-for i = 1, items do
-  local k, a = 1 + per * (i - 1), at[i]
-  local id, when = ARGV[a], ARGV[a + 1]
-  for j = 1, tonumber(ARGV[a + 5]) do
-    redis.call('HSET', KEYS[k + 1], ARGV[a + 4 + 2 * j], ARGV[a + 5 + 2 * j])
-  end
-  redis.call('HSET', KEYS[k + 1], '_admitted', ARGV[1])
-  redis.call('EXPIRE', KEYS[k + 1], ARGV[2])
-  enter(KEYS[k + 5], KEYS[k + 6], KEYS[k + 7], KEYS[k + 8], KEYS[k + 9], id, ARGV[a + 4], when, ARGV[3], ARGV[2])
-  redis.call('ZADD', KEYS[1], 'NX', when, id)
-  redis.call('LPUSH', KEYS[k + 2], ARGV[a + 3])
-  wake(KEYS[k + 2])
-  for _, other in ipairs(redis.call('SRANDMEMBER', KEYS[k + 3], 3)) do
-    if not waits(other) and not runs(other, KEYS[k + 4]) then redis.call('SREM', KEYS[k + 3], other) end
-  end
-  redis.call('SADD', KEYS[k + 3], id)
-  redis.call('EXPIRE', KEYS[k + 3], ARGV[2])
-end
-return {'ok'}
-"""
-)
 
 _WRITTEN = ("op_name", "slot", "params", "status", "submit_time", "parent_id", "root_id", "submitted_by")
 
@@ -121,7 +59,7 @@ class Admission:
         self._client = client
         self._locks = locks
         self._expires_s = int(expires_s)
-        self._admit = client.register_script(_ADMIT)
+        self._admit = client.register_script(lua_script("admit"))
 
     def admit(self, items: Sequence[Item], checks: Iterable[LockCheck], nonce: str) -> None:
         """Write down and queue all of ``items``, or none of them.

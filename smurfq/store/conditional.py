@@ -9,25 +9,10 @@ from typing import Any, Final
 from redis.client import Pipeline
 
 from smurfq.store.connection import Client
+from smurfq.store.lua_scripts import lua_script
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _LONGEST_COMMAND = 4000  # words: Lua's stack holds some 8000 values
-
-# KEYS: those that must be as expected.  ARGV: what each must hold (empty: nothing), then the commands, each as the
-# count of its words and the words.  One that fails keeps none of the others back, as in a transaction.
-_IF_UNCHANGED = """
-for i, key in ipairs(KEYS) do
-  if (redis.call('GET', key) or '') ~= ARGV[i] then return 0 end
-end
-local at, failure = #KEYS + 1, nil
-while at <= #ARGV do
-  local count = tonumber(ARGV[at])
-  local answer = redis.pcall(unpack(ARGV, at + 1, at + count))
-  if type(answer) == 'table' and answer.err and not failure then failure = answer end
-  at = at + count + 1
-end
-return failure or 1
-"""
 
 
 class Conditional:
@@ -35,7 +20,7 @@ class Conditional:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._if_unchanged = client.register_script(_IF_UNCHANGED)
+        self._if_unchanged = client.register_script(lua_script("run_if_unchanged"))
 
     def __call__(self, pipe: Pipeline, expected: Mapping[str, str]) -> bool:
         """Whether the commands in ``pipe`` were run; the pipeline is empty then. ``expected``: texts by key.

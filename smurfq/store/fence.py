@@ -14,89 +14,7 @@ from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
 from smurfq.core.process_id import ProcessId
 from smurfq.store.connection import Client, WritesRefusedError, replicas_to_wait_for
-
-# KEYS: meta, claim, running, record, waiting, lease.
-# ARGV: who claims, what then runs, Celery's metadata as started, seconds to live, the request, task id, lease's token.
-_CLAIM = """
-local head = redis.call('GETRANGE', KEYS[1], 0, 40)
-local state = string.match(head, '"status": ?"(%u+)"')
-if state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED' then
-  redis.call('ZREM', KEYS[5], ARGV[6])
-  return {'final', state}
-end
-local owner = redis.call('GET', KEYS[2])
-if owner == ARGV[1] then redis.call('EXPIRE', KEYS[2], ARGV[4]) end -- a write, for WAIT
-if owner then return {'claimed', owner} end
-local leased = redis.call('GET', KEYS[6])
-if leased and leased ~= ARGV[7] then return {'unleased', leased} end
-local busy = redis.call('GET', KEYS[3])
-if busy then return {'busy', busy} end
-redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[4])
-redis.call('SET', KEYS[3], ARGV[2])
-redis.call('HSET', KEYS[4], '_request', ARGV[5])
-redis.call('HDEL', KEYS[4], '_message', '_resent', '_taken')
-redis.call('EXPIRE', KEYS[4], ARGV[4])
-redis.call('ZREM', KEYS[5], ARGV[6])
-redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4])
-redis.call('PUBLISH', KEYS[1], ARGV[3])
-return {'ok', ''}
-"""
-
-# The text is not taken apart by these: Lua's JSON refuses what Python's takes, and the slot would be taken for ever.
-# KEYS: running.  ARGV: how this task's text begins, new text.  Changes it only while it is this task's.
-_CHANGE_RUNNING = """
-local text = redis.call('GETRANGE', KEYS[1], 0, string.len(ARGV[1]) - 1)
-if text ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
-return 1
-"""
-
-# KEYS: lease, running.  ARGV: token, text, how the text of another task begins, or ''.  Notes what runs where nothing
-# is noted, or that other task, for the holder of the lease.
-_NOTE_AGAIN = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if redis.call('GETRANGE', KEYS[2], 0, string.len(ARGV[3]) - 1) ~= ARGV[3] then return 0 end
-if ARGV[3] == '' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
-redis.call('SET', KEYS[2], ARGV[2])
-return 1
-"""
-
-# KEYS: running, lately.  ARGV: how this task's text begins, what ran, how many are kept, seconds to live.
-# Memory may have run out: then what ran is not noted, but the slot is free.
-_FINISHED = """
-local text = redis.call('GETRANGE', KEYS[1], 0, string.len(ARGV[1]) - 1)
-if text ~= ARGV[1] then return 0 end
-redis.pcall('LPUSH', KEYS[2], ARGV[2])
-redis.call('LTRIM', KEYS[2], 0, ARGV[3] - 1)
-redis.call('EXPIRE', KEYS[2], ARGV[4])
-redis.call('DEL', KEYS[1])
-return 1
-"""
-
-# KEYS: lease.  ARGV: token, milliseconds to live.  Returns 1 if the lease is the token's, -1 if it is nobody's.
-# PEXPIRE is done even where memory has run out: a lease that is held stays held.
-_RENEW = """
-local owner = redis.call('GET', KEYS[1])
-if owner == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-if owner then return 0 end
-return -1
-"""
-
-# KEYS: lease.  ARGV: token, milliseconds to live.  Returns 1 if the lease is the token's now.
-_TAKE = """
-if redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
--- A worker renews it from two processes, which may both have found it expired.
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 0
-"""
-
-# KEYS: lease.  ARGV: token, milliseconds (0: at once).  It expires soon and is not deleted: a worker that stands by
-# sees that it was given back. One that vanishes at once was lost by Redis, and its worker takes it again.
-_RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 0
-"""
-
+from smurfq.store.lua_scripts import lua_script
 
 _NOBODYS = -1
 _GIVEN_UP = "nobody: it was given up"
@@ -156,11 +74,11 @@ class Fence:
         self._client = client
         self._expires_s = int(expires_s)
         self._replicas = replicas_to_wait_for(client)
-        self._change_running = client.register_script(_CHANGE_RUNNING)
-        self._note_again = client.register_script(_NOTE_AGAIN)
-        self._finished = client.register_script(_FINISHED)
-        self._renew = client.register_script(_RENEW)
-        self._release = client.register_script(_RELEASE)
+        self._change_running = client.register_script(lua_script("change_running"))
+        self._note_again = client.register_script(lua_script("note_again"))
+        self._finished = client.register_script(lua_script("finish_running"))
+        self._renew = client.register_script(lua_script("renew_lease"))
+        self._release = client.register_script(lua_script("release_lease"))
 
     def claim(self, running: Running, name: str, retries: int, who: str, started_meta: str) -> Claim:
         """Claim one try of a task, in one atomic step: refused where the task ended, runs, or the slot is busy.
@@ -171,7 +89,7 @@ class Fence:
             A failover might lose the claim: no replica knows of it. Claim again.
         """
         answer, detail = self._lasting(
-            _CLAIM,
+            "claim",
             keys=[
                 keys.meta(running.task_id),
                 keys.claim(running.task_id, name, retries),
@@ -213,7 +131,7 @@ class Fence:
         """Write down the processes of what runs; false if something else runs there by now."""
         return bool(
             self._change_running(
-                keys=[keys.running(running.publisher)], args=[_beginning(running.task_id), dumps(asdict(running))]
+                keys=[keys.running(running.publisher)], args=[dumps(running.task_id), dumps(asdict(running))]
             )
         )
 
@@ -223,8 +141,8 @@ class Fence:
         ``instead_of``: what is noted there, and is over; it is replaced.
         """
         names = [keys.lease(running.publisher), keys.running(running.publisher)]
-        beginning = _beginning(instead_of.task_id) if instead_of is not None else ""
-        return bool(self._note_again(keys=names, args=[running.lease, dumps(asdict(running)), beginning]))
+        replaced = dumps(instead_of.task_id) if instead_of is not None else ""
+        return bool(self._note_again(keys=names, args=[running.lease, dumps(asdict(running)), replaced]))
 
     def finished(self, running: Running) -> bool:
         """Write down that nothing runs there any more; false if it was not this task that ran."""
@@ -232,7 +150,7 @@ class Fence:
         return bool(
             self._finished(
                 keys=[keys.running(running.publisher), keys.recent_runs(running.publisher)],
-                args=[_beginning(running.task_id), dumps(asdict(ran)), _RAN_KEPT, self._expires_s],
+                args=[dumps(running.task_id), dumps(asdict(ran)), _RAN_KEPT, self._expires_s],
             )
         )
 
@@ -257,15 +175,15 @@ class Fence:
         if found != _NOBODYS:
             return bool(found)
         try:
-            return bool(self._lasting(_TAKE, keys=names, args=[token, ttl_ms]))
+            return bool(self._lasting("take_lease", keys=names, args=[token, ttl_ms]))
         except WritesRefusedError:
             self._release(keys=names, args=[token, 0])
             raise
 
     def _lasting(self, script: str, keys: list[str], args: list[Any]) -> Any:
-        """What a script answers, once as many replicas as shall know of what it has written."""
+        """Run the script of this name and return its answer once enough replicas have what it wrote."""
         with self._client.pipeline(transaction=False) as pipe:  # of one connection, for whose writes WAIT waits
-            pipe.eval(script, len(keys), *keys, *args)
+            pipe.eval(lua_script(script), len(keys), *keys, *args)
             if self._replicas:
                 pipe.wait(self._replicas, _WAIT_MS)
             answer, *known = pipe.execute()
@@ -290,11 +208,6 @@ class Fence:
     def release_lease(self, queue: str, token: str) -> None:
         """Give the lease of a queue back, if it is still the token's; it expires within a second."""
         self._release(keys=[keys.lease(queue)], args=[token, _RELEASED_MS])
-
-
-def _beginning(task_id: str) -> str:
-    """How the text of a ``Running`` of this task begins: the id is its first field."""
-    return f'{{"task_id":{dumps(task_id)},'
 
 
 def parse_ran(text: str) -> Ran:

@@ -15,41 +15,14 @@ from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.connection import Client
+from smurfq.store.lua_scripts import lua_script
 
 _PAGES = (20, 500)  # ids looked at in one round trip, at first and at most, to pick an operation's out of a slot's
 _AFTER_ANY = "\x7f"  # sorts behind all that an id may hold
 
-#: A Lua function that adds a record to all indexes, and drops from them what is too old: of the two that hold all
-#: records, so many at a time that an addition never takes long.
-ENTER = """
-local function enter(all, ids, of_slot, of_operation, newest, id, operation, when, oldest, life)
-  for _, index in ipairs({of_slot, of_operation}) do
-    redis.call('ZADD', index, 'NX', when, id)
-    redis.call('ZREMRANGEBYSCORE', index, '-inf', oldest)
-  end
-  redis.call('ZADD', all, 'NX', when, id)
-  redis.call('ZADD', ids, 0, id)
-  local old = redis.call('ZRANGEBYSCORE', all, '-inf', oldest, 'LIMIT', 0, 100)
-  if #old > 0 then
-    redis.call('ZREM', all, unpack(old))
-    redis.call('ZREM', ids, unpack(old))
-  end
-  redis.call('HSET', newest, operation, id)
-  for _, key in ipairs({all, ids, of_slot, of_operation, newest}) do redis.call('EXPIRE', key, life) end
-end
-"""
-_ENTER_ONE = (
-    ENTER
-    + """
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-  enter(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
-end
-"""
-)
-
 
 def index_keys(slot: str, operation: str) -> list[str]:
-    """The keys that ``enter`` of ``ENTER`` wants, in its order."""
+    """Return the keys of a record's indexes in the order of the Lua function ``enter``."""
     return [keys.HISTORY, keys.IDS, keys.history(slot), keys.history_of(operation), keys.newest(slot)]
 
 
@@ -63,7 +36,16 @@ class History:
     def queue(self, pipe: Pipeline, task_id: str, slot: str, operation: str, at: float) -> None:
         """Put the command into a pipeline that adds a record which began ``at`` (s since 1970), if it is not there."""
         found = index_keys(slot, operation)
-        pipe.eval(_ENTER_ONE, len(found), *found, task_id, operation, at, at - self._expires_s, self._expires_s)
+        pipe.eval(
+            lua_script("enter_history"),
+            len(found),
+            *found,
+            task_id,
+            operation,
+            at,
+            at - self._expires_s,
+            self._expires_s,
+        )
 
     def ids(
         self, slot: str | None = None, operation: str | None = None, count: int = 20, before: float | None = None

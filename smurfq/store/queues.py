@@ -20,34 +20,13 @@ from smurfq.core.priorities import NORMAL, PRIORITIES
 from smurfq.core.slot import LANES, queue_name
 from smurfq.private_api.queue_keys import SEPARATOR, UNACKED, UNACKED_INDEX
 from smurfq.store.connection import Client
-from smurfq.store.taking import MISSING, SEND_AGAIN
+from smurfq.store.lua_scripts import lua_script
 
 PRIORITY_STEPS = tuple(sorted(PRIORITIES.values()))
 NORMAL_PRIORITY = NORMAL
 UNREADABLE = "(unreadable)"  # in the place of an id or a name
 _MANY_SLOTS = 8
 _SLOTS_AT_ONCE = 64  # a slot has nine lists; Redis does nothing else while it reads them
-
-# KEYS: list.  ARGV: the message's text.  Only a message that is still there is pushed again.
-_TO_FRONT = """
-if redis.call('LREM', KEYS[1], 1, ARGV[1]) ~= 1 then return 0 end
-redis.call('RPUSH', KEYS[2], ARGV[1])
-return 1
-"""
-
-# ARGV: how many lists a slot has, what each is called behind the slot, slots.  Those for which anything waits.
-_BUSY = """
-local lists, found = tonumber(ARGV[1]), {}
-local function waits(slot)
-  for list = 2, 1 + lists do
-    if redis.call('EXISTS', slot .. ARGV[list]) == 1 then return true end
-  end
-end
-for each = 2 + lists, #ARGV do
-  if waits(ARGV[each]) then found[#found + 1] = ARGV[each] end
-end
-return found
-"""
 
 
 @dataclass(frozen=True)
@@ -71,10 +50,10 @@ class Queues:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._to_front = client.register_script(_TO_FRONT)
-        self._missing = client.register_script(MISSING)
-        self._send_again = client.register_script(SEND_AGAIN)
-        self._busy = client.register_script(_BUSY)
+        self._to_front = client.register_script(lua_script("to_front"))
+        self._missing = client.register_script(lua_script("missing_messages"))
+        self._send_again = client.register_script(lua_script("send_again"))
+        self._busy = client.register_script(lua_script("busy_slots"))
 
     def waiting_in(self, queue: str) -> list[Waiting]:
         """All that waits in one of a slot's queues, in the order in which it will be served."""

@@ -19,6 +19,7 @@ from smurfq.core.session import HEADER_FIELDS, Event, Fold, SessionHeader, Sessi
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.connection import Client
 from smurfq.store.history import History, fields_of
+from smurfq.store.lua_scripts import lua_script
 from smurfq.store.streams import read_after, read_newest
 
 BATCHES_KEPT = 200_000
@@ -29,26 +30,6 @@ _RESTORED = HEADER_FIELDS - {"messages_total", "lost", "success", "outcome", "en
 _BLOCK_MS = 5_000
 _READ_COUNT = 500
 _LOOKED_BACK = 1000  # batches of other writers that may have come between a write and its retry
-
-# KEYS: record, events, waiting, data, last of the slots, a name for a moment.
-# ARGV: seconds to live, task id, writer, batch, then the header.
-_END = """
-if redis.call('HEXISTS', KEYS[1], 'outcome') == 1 then return 0 end -- a status may be written late, over "done"
-redis.call('XADD', KEYS[2], '*', 'w', ARGV[3], 'n', '0', 'b', ARGV[4])
-if redis.call('XLEN', KEYS[2]) < 1000 then -- a stream has room for more, which a copy has not: some 3 kB less
-  redis.call('COPY', KEYS[2], KEYS[6], 'REPLACE')
-  redis.call('RENAME', KEYS[6], KEYS[2])
-end
-for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-redis.call('HINCRBY', KEYS[1], '_rev', 1)
-redis.call('EXPIRE', KEYS[1], ARGV[1])
-redis.call('EXPIRE', KEYS[2], ARGV[1])
-redis.call('EXPIRE', KEYS[4], ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[2])
-local slot = redis.call('HGET', KEYS[1], 'slot')
-if slot then redis.call('HSET', KEYS[5], string.sub(slot, 2, -2), ARGV[2]) end
-return 1
-"""
 
 
 @dataclass(frozen=True)
@@ -82,7 +63,7 @@ class Records:
         self.client = client
         self.expires_s = int(expires_s)
         self.index = History(client, expires_s)
-        self._end = client.register_script(_END)
+        self._end = client.register_script(lua_script("end_record"))
 
     def start(self, record: SessionRecord) -> None:
         """Write down that a record's task has been claimed by a worker; also of one that was never admitted."""

@@ -10,17 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from smurfq.core.jsonsafe import dumps, loads
 from smurfq.errors import SlotError
 from smurfq.store.connection import Client
-
-# KEYS: reservation.  ARGV: owner, whether by force, new text ('' deletes), milliseconds to live ('' for ever).
-# Returns what was there: unchanged, if it is another's and force was not used.
-_CHANGE = """
-local text = redis.call('GET', KEYS[1])
-if text and ARGV[2] == '0' and cjson.decode(text)['owner'] ~= ARGV[1] then return {'refused', text} end
-if ARGV[3] == '' then redis.call('DEL', KEYS[1])
-elseif ARGV[4] == '' then redis.call('SET', KEYS[1], ARGV[3])
-else redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4]) end
-return {'done', text or ''}
-"""
+from smurfq.store.lua_scripts import lua_script
 
 
 @dataclass(frozen=True)
@@ -58,7 +48,7 @@ class Reservations(Generic[R]):
         self._kind = kind
         self._key = key
         self._refusal = refusal
-        self._change = client.register_script(_CHANGE)
+        self._change = client.register_script(lua_script("change_reservation"))
 
     def get(self, slot: str) -> R | None:
         """The reservation of a slot; None if there is none, or its time is over."""

@@ -12,6 +12,7 @@ from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
 from smurfq.core.session import SessionRecord
 from smurfq.store.connection import Client
+from smurfq.store.lua_scripts import lua_script
 from smurfq.store.records import Records
 
 STATE = "PROGRESS"
@@ -20,20 +21,6 @@ DATA_BYTES_SHOWN = 32_768
 _VALUE_BYTES_SHOWN = 4_096
 _TEXT_CHARS_SHOWN = 1_000
 
-# KEYS: meta, record.  ARGV: meta's text, seconds to live, revision.  Returns 1 if it was written.
-# JSON is made in Python: cjson would turn [] into {} and cut floats.
-_WRITE_IF_NEWER = """
-local head = redis.call('GETRANGE', KEYS[1], 0, 40)
-local state = string.match(head, '"status": ?"(%u+)"')
-if state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED' then return 0 end
-local shown = tonumber(redis.call('HGET', KEYS[2], '_shown') or '-1')
-if shown > tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', KEYS[2], '_shown', ARGV[3])
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-redis.call('PUBLISH', KEYS[1], ARGV[1])
-return 1
-"""
-
 
 class Snapshots:
     """Writes the snapshots of live records."""
@@ -41,7 +28,7 @@ class Snapshots:
     def __init__(self, client: Client, records: Records) -> None:
         self._client = client
         self._records = records
-        self._write = client.register_script(_WRITE_IF_NEWER)
+        self._write = client.register_script(lua_script("write_snapshot"))
 
     def publish(self, task_id: str) -> bool:
         """Copy the record as it stands into Celery's metadata; false if the task has ended or a newer copy is there."""
@@ -68,7 +55,7 @@ class Snapshots:
 
 
 def meta_text(task_id: str, state: str, result: Any, request: dict[str, Any]) -> str:
-    """Celery's metadata of a task as JSON text; ``status`` comes first, where the Lua scripts look for it."""
+    """Return Celery's metadata of a task as JSON text."""
     return dumps(
         {
             "status": state,

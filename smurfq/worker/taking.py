@@ -1,4 +1,4 @@
-"""A kombu channel that takes a message and marks its record as taken in one step; see ``smurfq.store.taking``."""
+"""A kombu channel that takes a message and marks its record as taken, by ``store/lua/take_message.lua``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from smurfq.core import keys
 from smurfq.core.task_id import is_task_id
 from smurfq.private_api.channel import hooked_channel
 from smurfq.store.connection import takes_no_writes
-from smurfq.store.taking import TAKE
+from smurfq.store.lua_scripts import lua_script
 
 
 def marking_channel(channel: type[Any]) -> type[Any]:
-    """Return a subclass of kombu's channel class that takes messages by ``TAKE`` and waits on the wake-up lists."""
+    """Return a subclass of kombu's channel class that takes messages by a script and waits on the wake-up lists."""
     if hasattr(channel, "smurfq_marks"):
         return channel
 
     class Marking(hooked_channel(channel)):  # type: ignore[misc]
         smurfq_marks = True
-        _waits = False  # the last ``TAKE`` found nothing
+        _waits = False  # the last look found nothing
 
         def start_taking(self, timeout_s: float | None = None) -> None:
             queues = self.take_queues()
@@ -33,7 +33,7 @@ def marking_channel(channel: type[Any]) -> type[Any]:
                 self.send_poll("BRPOP", *map(keys.wake, queues), timeout_s or self.brpop_timeout)
             else:
                 lists = self.lists_of(queues)
-                self.send_poll("EVAL", TAKE, len(lists), *lists, time.time())
+                self.send_poll("EVAL", lua_script("take_message"), len(lists), *lists, time.time())
 
         def read_taken(self, **options: Any) -> Any:
             waited, self._waits = self._waits, False

@@ -26,7 +26,7 @@ from smurfq.reaper import MESSAGE_GONE_S, RESENDS, WORKER_GONE_S, Reaper
 from smurfq.store import Batch
 from smurfq.store.connection import REFUSES, Client
 from smurfq.store.fence import Running
-from smurfq.store.taking import TAKE
+from smurfq.store.lua_scripts import lua_script
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.worker.request import SlotRequest
@@ -180,7 +180,7 @@ def test_a_final_state_is_never_undone(clock: Clock) -> None:
 
 def take(slot: str, at: float) -> str:
     """The text of the slot's next message, taken as a worker takes it, which then does nothing with it."""
-    _, text = app.store.eval(TAKE, 3, slot, f"{slot}\x06\x165", f"{slot}\x06\x169", at)  # type: ignore[misc]
+    _, text = app.store.eval(lua_script("take_message"), 3, slot, f"{slot}\x06\x165", f"{slot}\x06\x169", at)  # type: ignore[misc]
     return str(text)
 
 

@@ -1,0 +1,20 @@
+-- Returns the ids whose message is in none of a slot's lists, each followed by when a worker took it, or ''.
+-- A message that is in a list is no longer taken: kombu put back what a worker did not acknowledge.
+-- keys: lists...
+-- args: ids...
+local queued, missing = {}, {}
+for _, list in ipairs(lists) do
+  for _, text in ipairs(redis.call('LRANGE', list, 0, -1)) do
+    for id in string.gmatch(text, '"correlation_id": ?"([%w._-]+)"') do queued[id] = true end
+  end
+end
+for _, id in ipairs(ids) do
+  local record = 'smurfq:record:' .. id
+  if queued[id] then
+    redis.call('HDEL', record, '_taken')
+  else
+    missing[#missing + 1] = id
+    missing[#missing + 1] = redis.call('HGET', record, '_taken') or ''
+  end
+end
+return missing

@@ -1,0 +1,14 @@
+-- Writes the note of what runs again, for the holder of the lease, where nothing is noted or where the note is of the
+-- task `instead_of` (JSON text, with quotes; '' stands for nothing).
+-- keys: lease, running
+-- args: token, running_text, instead_of
+-- uses: json_string
+if redis.call('GET', lease) ~= token then return 0 end
+local noted = redis.call('GET', running)
+if instead_of == '' then
+  if noted then return 0 end
+elseif json_string(noted or '', 'task_id') ~= instead_of then
+  return 0
+end
+redis.call('SET', running, running_text)
+return 1
