@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+MAKE_SAFE = "make_safe"  # the internal operation; nobody can ask for it, so it is not in the operations table
 AS_AT_START = "as at the start"  # what is said of a card on which nothing was switched on
 
 

@@ -42,12 +42,11 @@ from smurfq.host.disk_space import room
 from smurfq.host.orphans import end_orphans_of_card
 from smurfq.operation.environment import environment
 from smurfq.operation.process import Body
-from smurfq.operation.session import Session
 from smurfq.pool_child.aftercare import make_safe_again
 from smurfq.pool_child.context import WorkerContext, worker_of
 from smurfq.pool_child.job import Job
 from smurfq.pool_child.leash import Leash
-from smurfq.pool_child.runner import Runner
+from smurfq.pool_child.runner import runner_of
 from smurfq.pool_child.supervisor import Supervisor
 from smurfq.reaper import Reaper
 from smurfq.store import Batch, patiently
@@ -59,19 +58,7 @@ from smurfq.store.snapshot import meta_text
 logger = get_logger(__name__)
 
 _NOT_DELAYED = ("all_off", "restart_rssi")  # they are for a card that does not answer, and must not wait for it
-BODIES: dict[str, Body] = {}
 T = TypeVar("T", bound="OperationTask")
-
-
-def resolve(name: str) -> Body:
-    """The function that an operation's process runs; it can open no slot but the operation's."""
-    body = BODIES[name]
-
-    def on_own_slot(session: Session, **params: Any) -> None:
-        smurf_control.limit_to_slot(session.slot)
-        body(session, **params)
-
-    return on_own_slot
 
 
 def operation(body: Body) -> OperationTask:
@@ -79,7 +66,6 @@ def operation(body: Body) -> OperationTask:
 
     The function's name stands in the operations table, and its parameters are those of the table.
     """
-    BODIES[body.__name__] = body
     return operation_task(body, OperationTask)
 
 
@@ -90,6 +76,7 @@ def operation_task(body: Body, base: type[T]) -> T:
         bind=True,
         base=base,
         name=operations.task_name(name),
+        body=staticmethod(body),
         typing=False,  # the operations table checks parameters, and says what is wrong with them
     )(_named(name, body))
     return task
@@ -114,6 +101,7 @@ class OperationTask(Task):  # type: ignore[misc]
     resultrepr_maxsize = 200  # of the record in the worker's log and in events
     card = True  # it drives one
     app: SmurfqApp
+    body: Body  # the function that the operation's own process runs
     _running: Running | None = None
     _record: SessionHeader | None = None  # the header of what runs, as it was claimed
     _lock: int | None = None
@@ -458,15 +446,6 @@ class OperationTask(Task):  # type: ignore[misc]
         if running is not None:
             patiently(lambda: self.app.fence.finished(running))
         runner_of(self.app).prepare()
-
-
-def runner_of(application: SmurfqApp) -> Runner:
-    """The runner of this pool child."""
-    runner: Runner | None = getattr(application, "operation_runner", None)
-    if runner is None:
-        runner = Runner(application, resolve)
-        application.operation_runner = runner
-    return runner
 
 
 def _outcome_of(error: Exception) -> Outcome:

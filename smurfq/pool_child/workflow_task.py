@@ -1,6 +1,6 @@
-"""`workflow`: an observing workflow over several slots, in a worker of its own.
+"""The Celery task of a workflow, which runs in a worker of its own.
 
-What its process does is in ``smurfq.workflows``, which stands above this: the workflows' worker puts it in.
+What a workflow's process runs is in ``smurfq.workflows``, which stands above this: the workflows' worker supplies it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from typing import Any
 
 from smurfq.core import operations
 from smurfq.core.slot import WORKFLOWS
-from smurfq.errors import SmurfqError
 from smurfq.operation.session import Session
 from smurfq.pool_child.context import WorkerContext, worker_of
 from smurfq.pool_child.job import Job
-from smurfq.pool_child.operation_task import BODIES, OperationTask, operation_task
+from smurfq.pool_child.operation_task import OperationTask, operation_task
 from smurfq.store import patiently
 from smurfq.store.leashes import Leashes
 
@@ -59,15 +58,8 @@ class WorkflowTask(OperationTask):
 
 
 def workflow(session: Session, **_params: Any) -> None:
-    """Run an observing workflow over several slots.
-
-    Raises
-    ------
-    SmurfqError
-        This is not the workflows' worker.
-    """
-    raise SmurfqError(f"{session.session_id}: workflows run in the workflows' worker only: `smurfq worker --workflows`")
+    """Run an observing workflow over several slots."""
+    raise NotImplementedError(f"{session.session_id}: the workflows' worker runs `smurfq.workflows.body` for this")
 
 
-BODIES[operations.WORKFLOW.name] = workflow
 task: WorkflowTask = operation_task(workflow, WorkflowTask)
