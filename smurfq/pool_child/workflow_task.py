@@ -6,55 +6,60 @@ What a workflow's process runs is in ``smurfq.workflows``, which stands above th
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from smurfq.core import operations
+from smurfq.app import SmurfqApp
+from smurfq.config import Settings
 from smurfq.core.slot import WORKFLOWS
 from smurfq.operation.session import Session
-from smurfq.pool_child.context import WorkerContext, worker_of
+from smurfq.pool_child.claimed_run import ClaimedRun
 from smurfq.pool_child.job import Job
 from smurfq.pool_child.operation_task import OperationTask, operation_task
+from smurfq.pool_child.run_policy import RunPolicy
 from smurfq.store import patiently
 from smurfq.store.leashes import Leashes
 
 
-class WorkflowTask(OperationTask):
-    """A task that is a workflow: it drives no card, and runs until it is through."""
+class WorkflowPolicy(RunPolicy):
+    """How a workflow is performed: it drives no card, and has no time limit unless one is asked for."""
 
-    abstract = True
     card = False
 
-    def _slot_of(self, kwargs: Any) -> str:
+    def slot_of(self, settings: Settings, kwargs: Mapping[str, Any]) -> str:
+        """The name of the workflows' worker, which stands for a slot."""
         return WORKFLOWS
 
-    def _environment(self, worker: WorkerContext) -> dict[str, str]:
+    def environment(self, run: ClaimedRun) -> dict[str, str]:
+        """A backend of matplotlib that needs no screen, unless the worker's environment names one."""
         return {} if "MPLBACKEND" in os.environ else {"MPLBACKEND": "Agg"}
 
-    def _graces_s(self) -> tuple[float, float]:
-        """What it has started may take long to end: streams have to be closed."""
-        limits = self.app.settings.limits
-        return limits.abort_grace_s, limits.clean_workflow_s
+    def graces_s(self, settings: Settings) -> tuple[float, float]:
+        """The graces of a workflow: the runs that it has started may take long to end, as streams have to be closed."""
+        return settings.limits.abort_grace_s, settings.limits.clean_workflow_s
 
-    def _shutdown_grace_s(self) -> float:
+    def shutdown_grace_s(self, settings: Settings) -> float:
         """None: it may have hours to go, and has to end what it started."""
         return 0.0
 
-    def _time_limit_s(self, table: operations.Operation) -> float | None:
-        asked = [limit for limit in (self.request.timelimit or ()) if limit]
-        limits = [limit for limit in (self.app.settings.time_limit_s(table.name, None), *asked) if limit is not None]
-        return min(limits) if limits else None
+    def time_limit_s(self, run: ClaimedRun) -> float | None:
+        """The shortest of the settings' and the request's limit; None if there is neither."""
+        return self._shortest_limit_s(run, None)
 
-    def _make_safe_first(self, job: Job) -> None:
-        patiently(lambda: self.app.fence.take_needs_make_safe(worker_of(self.app).publisher))
+    def before_run(self, run: ClaimedRun, job: Job) -> None:
+        """Remove the note that a card is unsafe: a workflow has none."""
+        patiently(lambda: run.app.fence.take_needs_make_safe(run.worker.publisher))
 
-    def _warn_of_edits(self, job: Job) -> None:
-        pass
+    def after_run(self, app: SmurfqApp, task_id: str) -> None:
+        """End what the workflow has started, if its process died before it could."""
+        patiently(lambda: Leashes(app.store).end(task_id, f"its workflow {task_id[:8]} has ended"))
 
-    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Let go of the seat, and of what the workflow has started where its process died before it could."""
-        if self._running is not None:
-            patiently(lambda: Leashes(self.app.store).end(task_id, f"its workflow {task_id[:8]} has ended"))
-        super().after_return(status, retval, task_id, args, kwargs, einfo)
+
+class WorkflowTask(OperationTask):
+    """A task that is a workflow."""
+
+    abstract = True
+    policy = WorkflowPolicy()
 
 
 def workflow(session: Session, **_params: Any) -> None:
