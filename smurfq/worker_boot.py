@@ -23,8 +23,7 @@ from typing import Any
 import click
 from celery import signals as celery_signals
 
-import smurfq.tasks  # noqa: F401 - registers the operations before the lanes are forked
-from smurfq import __version__, smurf_control
+from smurfq import __version__, smurf_control, tasks
 from smurfq.app import SmurfqApp, app
 from smurfq.config import Settings
 from smurfq.core import keys
@@ -35,7 +34,7 @@ from smurfq.host.operation_mark import CANNOT_MARK, can_mark
 from smurfq.host.process_control import adopt_orphans
 from smurfq.operation.environment import environment, publisher_warning
 from smurfq.pool_child.context import WorkerContext
-from smurfq.pool_child.operation_task import runner_of
+from smurfq.pool_child.runner import runner_of
 from smurfq.reaper import Reaper
 from smurfq.store import patiently
 from smurfq.store.connection import AWAY, OutageLogger, require_access
@@ -63,7 +62,9 @@ class Loaded:
 
 def serve(slot: str, lane: Lane, loaded: Loaded, told_to_stop: list[int]) -> int:
     """The exit code of a lane's Celery worker, once it has ended; ``told_to_stop`` fills when it shall stop."""
-    return serve_as(WorkerContext(app, slot, lane, new_token()), worker_name(slot, lane), loaded, told_to_stop)
+    return serve_as(
+        WorkerContext(app, slot, lane, new_token(), tasks.bodies()), worker_name(slot, lane), loaded, told_to_stop
+    )
 
 
 def new_token() -> str:

@@ -14,7 +14,7 @@ from functools import partial
 
 import click
 
-import smurfq.tasks  # noqa: F401 - registers the operations before the body of one is replaced here
+import smurfq.tasks  # noqa: F401 - registers the tasks before the seats are forked
 from smurfq import __version__
 from smurfq.app import app
 from smurfq.core.private_files import make_folder
@@ -22,7 +22,6 @@ from smurfq.core.slot import WORKFLOWS, Lane, workflow_node, workflow_seats
 from smurfq.errors import SmurfqError
 from smurfq.operations import WORKFLOW
 from smurfq.pool_child.context import WorkerContext
-from smurfq.pool_child.operation_task import BODIES
 from smurfq.store.connection import require_access
 from smurfq.store.site_identity import refuse_guess
 from smurfq.worker.lanes import Lanes
@@ -34,7 +33,7 @@ logger = logging.getLogger("smurfq.worker")
 
 def serve_seat(loaded: Loaded, seat: str, lane: Lane, told_to_stop: list[int]) -> int:
     """The exit code of a seat's Celery worker, once it has ended; ``told_to_stop`` fills when it shall stop."""
-    context = WorkerContext(app, WORKFLOWS, lane, new_token(), seat)
+    context = WorkerContext(app, WORKFLOWS, lane, new_token(), {WORKFLOW.name: run_workflow}, seat)
     return serve_as(context, workflow_node(seat), loaded, told_to_stop)
 
 
@@ -46,7 +45,6 @@ def run() -> int:
     require_access(settings.redis_url)
     refuse_guess(settings, os.environ)
     make_folder(settings.state_dir.absolute())
-    BODIES[WORKFLOW.name] = run_workflow
     seats = workflow_seats(settings.workflows.at_once)
     gc.collect()
     gc.freeze()

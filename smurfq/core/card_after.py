@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+MAKE_SAFE = "make_safe"  # the internal operation; nobody can ask for it, so it is not in the operations table
 NOTHING_LEFT_ON = "nothing is on that was off at the start"  # the text where a run switched nothing on
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from smurfq import smurf_control
 from smurfq.config import Settings
 from smurfq.core.jsonsafe import nested_deeper, plain
 from smurfq.core.messages import MAX_DEPTH
@@ -58,8 +59,8 @@ class Spare:
         os.close(self.pidfd)
 
 
-def fork(resolve: Callable[[str], Body], settings: Settings, after_fork: Callable[[], None]) -> Spare:
-    """A new process that waits for a job; ``resolve`` names the bodies, ``after_fork`` drops what it must not share."""
+def fork(bodies: Mapping[str, Body], settings: Settings, after_fork: Callable[[], None]) -> Spare:
+    """A new process that waits for a job of one of ``bodies``; ``after_fork`` drops what it must not share."""
     here, there = socket.socketpair()
     flag = mmap.mmap(-1, 1)
     parent, leave = os.getpid(), os._exit
@@ -67,7 +68,7 @@ def fork(resolve: Callable[[str], Body], settings: Settings, after_fork: Callabl
     if pid == 0:
         try:
             here.close()
-            _child(there, flag, parent, resolve, settings, after_fork)
+            _child(there, flag, parent, bodies, settings, after_fork)
         finally:
             leave(DIED)
     there.close()
@@ -78,7 +79,7 @@ def _child(
     sock: socket.socket,
     flag: mmap.mmap,
     parent: int,
-    resolve: Callable[[str], Body],
+    bodies: Mapping[str, Body],
     settings: Settings,
     after_fork: Callable[[], None],
 ) -> NoReturn:
@@ -92,7 +93,7 @@ def _child(
         isolation.reset_logging()
         allow_children()
         with children_end_here():
-            code = _wait_and_run(sock, flag, resolve, settings, after_fork)
+            code = _wait_and_run(sock, flag, bodies, settings, after_fork)
     except BaseException:  # noqa: BLE001 - a process's rim
         traceback.print_exc()
     finally:
@@ -103,7 +104,7 @@ def _child(
 def _wait_and_run(
     sock: socket.socket,
     flag: mmap.mmap,
-    resolve: Callable[[str], Body],
+    bodies: Mapping[str, Body],
     settings: Settings,
     after_fork: Callable[[], None],
 ) -> int:
@@ -117,11 +118,11 @@ def _wait_and_run(
     for lock in files[1:]:
         os.set_inheritable(lock, True)  # what the operation starts holds the card's lock too
     isolation.reseed()
-    return _run(job, sock, flag, resolve, settings)
+    return _run(job, sock, flag, bodies, settings)
 
 
 def _run(
-    job: Mapping[str, Any], sock: socket.socket, flag: mmap.mmap, resolve: Callable[[str], Body], settings: Settings
+    job: Mapping[str, Any], sock: socket.socket, flag: mmap.mmap, bodies: Mapping[str, Body], settings: Settings
 ) -> int:
     mark_this_process(mark_of(lock_path(settings.state_dir, job["publisher"]), job["session_id"]))
     os.environ.update(job["environment"])
@@ -140,7 +141,9 @@ def _run(
     def operate() -> None:
         with children_end_here():
             try:
-                resolve(job["op_name"])(session, **job["params"])
+                body = bodies[job["op_name"]]
+                smurf_control.limit_to_slot(session.slot)
+                body(session, **job["params"])
             finally:
                 run_exit_functions()
 

@@ -10,7 +10,7 @@ from typing import Any
 from celery.utils.log import get_logger
 
 from smurfq.core import session as events
-from smurfq.core.card_after import NOTHING_LEFT_ON, CardAfter, LeftOn
+from smurfq.core.card_after import MAKE_SAFE, NOTHING_LEFT_ON, CardAfter, LeftOn
 from smurfq.core.session import Event
 from smurfq.operation.session import CARD_AT_START
 from smurfq.store.connection import AWAY, Client
@@ -18,7 +18,6 @@ from smurfq.store.left_on import LeftOnNotes
 
 logger = get_logger(__name__)
 
-MAKE_SAFE = "make_safe"
 _TOLD_AFTER_SUCCESS = ("run",)  # every other operation leaves on what its contract says
 
 MakeSafe = Callable[[Mapping[str, Any]], dict[str, Any]]

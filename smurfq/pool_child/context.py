@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from smurfq.app import SmurfqApp
@@ -11,6 +12,7 @@ from smurfq.core.jsonsafe import dumps
 from smurfq.core.slot import Lane, publisher_id, queue_name
 from smurfq.errors import SmurfqError
 from smurfq.host import lock
+from smurfq.operation.process import Body
 from smurfq.pool_child.attempt_log import AttemptLog, attempt_log_folder
 from smurfq.pool_child.supervisor import Supervisor
 from smurfq.store.lua_scripts import lua_script
@@ -22,11 +24,15 @@ _ALIVE_FOR_S = 5
 class WorkerContext:
     """What a worker's processes know of the worker: its slot, lane, lease and lock.
 
-    ``seat`` is for the workers of workflows: several take from one queue, each with a lease and a lock of its own.
+    ``bodies`` are the functions of the operations that it can run, by name. ``seat`` is for the workers of workflows:
+    several take from one queue, each with a lease and a lock of its own.
     """
 
-    def __init__(self, app: SmurfqApp, slot: str, lane: Lane, token: str, seat: str | None = None) -> None:
+    def __init__(
+        self, app: SmurfqApp, slot: str, lane: Lane, token: str, bodies: Mapping[str, Body], seat: str | None = None
+    ) -> None:
         self._app = app
+        self.bodies = bodies
         self.slot = slot
         self.lane = lane
         self.token = token

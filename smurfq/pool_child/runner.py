@@ -15,6 +15,7 @@ from smurfq.app import SmurfqApp
 from smurfq.celery_app.site_app import describe_error
 from smurfq.config import Settings
 from smurfq.core import session as events
+from smurfq.core.card_after import MAKE_SAFE
 from smurfq.core.session import Event
 from smurfq.errors import OperationError
 from smurfq.host import processes
@@ -23,7 +24,8 @@ from smurfq.host.outcome_spool import OutcomeSpool
 from smurfq.operation import process
 from smurfq.operation.process import Body, Spare
 from smurfq.pool_child.abort import Stage
-from smurfq.pool_child.aftercare import MAKE_SAFE, Aftercare
+from smurfq.pool_child.aftercare import Aftercare
+from smurfq.pool_child.context import worker_of
 from smurfq.pool_child.control_listener import ControlListener
 from smurfq.pool_child.ending_errors import ended_event, error_of
 from smurfq.pool_child.job import Job
@@ -45,9 +47,9 @@ _MAKE_SAFE_LIMIT_S = 20.0
 class Runner:
     """Forks operations; keeps one process ready for the next."""
 
-    def __init__(self, app: SmurfqApp, resolve: Callable[[str], Body]) -> None:
+    def __init__(self, app: SmurfqApp, bodies: Mapping[str, Body]) -> None:
         self._app = app
-        self._resolve = resolve
+        self._bodies = bodies
         self._spare: Spare | None = None
         self._ends = OutcomeSpool(app.settings)
 
@@ -67,7 +69,7 @@ class Runner:
             self._spare = self._fork()
 
     def _fork(self) -> Spare:
-        return process.fork(self._resolve, self._settings, self._app.reset_after_fork)
+        return process.fork(self._bodies, self._settings, self._app.reset_after_fork)
 
     def _discard(self) -> None:
         if self._spare is not None:
@@ -251,6 +253,14 @@ class Runner:
 
     def _bridge_address(self) -> tuple[str, int]:
         return self._settings.bridge.host, self._settings.bridge.port
+
+
+def runner_of(app: SmurfqApp) -> Runner:
+    """The runner of this pool child."""
+    runner: Runner | None = getattr(app, "operation_runner", None)
+    if runner is None:
+        runner = app.operation_runner = Runner(app, worker_of(app).bodies)
+    return runner
 
 
 def _begun(job: Job, started: float, log: Path | None) -> Event:

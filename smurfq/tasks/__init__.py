@@ -5,6 +5,10 @@
 Importing it needs no pysmurf: what drives a card is imported in the operation's process.
 """
 
+from smurfq.core.card_after import MAKE_SAFE
+from smurfq.operation.process import Body
+from smurfq.operations import OPERATIONS
+from smurfq.pool_child.workflow_task import task as workflow
 from smurfq.tasks.bias import all_off, bias_dets, overbias_tes, set_biases, zero_biases
 from smurfq.tasks.bias_steps import take_bgmap, take_bias_steps, take_bias_waves
 from smurfq.tasks.iv import take_iv
@@ -16,11 +20,11 @@ from smurfq.tasks.setup import uxm_relock, uxm_setup
 from smurfq.tasks.state import check_state
 from smurfq.tasks.stream import stream
 from smurfq.tasks.trial import test
-from smurfq.tasks.workflow import task as workflow
 
 __all__ = [
     "all_off",
     "bias_dets",
+    "bodies",
     "check_state",
     "make_safe",
     "overbias_tes",
@@ -39,3 +43,8 @@ __all__ = [
     "workflow",
     "zero_biases",
 ]
+
+
+def bodies() -> dict[str, Body]:
+    """The functions that an operation's process of a slot can run, by the operation's name."""
+    return {MAKE_SAFE: make_safe, **{name: globals()[name].body for name in OPERATIONS}}

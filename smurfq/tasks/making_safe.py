@@ -1,7 +1,4 @@
-"""The internal operation that makes a card safe after a run.
-
-Nobody can ask for it, so it is not in the operations table.
-"""
+"""The internal operation that makes a card safe after a run."""
 
 from __future__ import annotations
 
@@ -12,8 +9,6 @@ from smurfq import smurf_control
 from smurfq.core.card_after import CardAfter
 from smurfq.core.slot import publisher_id
 from smurfq.operation.session import Session
-from smurfq.pool_child.aftercare import MAKE_SAFE
-from smurfq.pool_child.operation_task import BODIES
 from smurfq.tasks.setup import TUNING
 
 
@@ -42,6 +37,3 @@ def make_safe(
         found = smurf_control.untune(session.slot, amplifiers=stage == smurf_control.AMPLIFIERS_STAGE)
         session.data["text"] += "; " + found["text"]
         session.data["safe"] = session.data["safe"] and not found["silent"]
-
-
-BODIES[MAKE_SAFE] = make_safe

@@ -444,7 +444,7 @@ def test_a_pool_child_killed_after_its_task_had_succeeded_fails_nothing(clock: C
     app.write_end(running.task_id, Outcome.SUCCEEDED)
     request = SlotRequest.__new__(SlotRequest)
     request._app, request.id, request.name, request._already_cancelled = app, running.task_id, "smurfq.test", False
-    app.worker_context = WorkerContext(app, SLOT, "control", "a token")
+    app.worker_context = WorkerContext(app, SLOT, "control", "a token", {})
     try:
         for _ in range(2):  # with the note of what runs, and after it is gone
             request.on_failure(SimpleNamespace(exception=WorkerLostError("killed")))

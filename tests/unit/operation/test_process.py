@@ -33,7 +33,7 @@ class Watched:
         self.output = Output(False, Path(), self.events.append, lambda line: None)
         self.log = ""
         self.output._show = self._show  # type: ignore[method-assign]
-        spare = process.fork(lambda name: body, load({}), lambda: None)
+        spare = process.fork({op_name: body}, load({}), lambda: None)
         supervisor = Supervisor(spare, self.output, self._add, time_limit_s=60.0, abort_grace_s=0.0, kill_grace_s=30.0)
         self._supervisor, self._abort = supervisor, abort
         slot = "crate1slot2"

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from smurfq.pool_child.aftercare import MAKE_SAFE
-from smurfq.pool_child.operation_task import BODIES
+from smurfq.tasks.making_safe import make_safe
 
 
 def test_the_state_lane_leaves_the_card_alone(recorded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMURFPUB_ID", "crate1slot2.state")
     session = recorded("check_state")
-    BODIES[MAKE_SAFE](session.session)
+    make_safe(session.session)
     assert session.record().data == {"skipped": "the state lane only reads"}
 
 

@@ -10,15 +10,16 @@ import pytest
 
 from smurfq import tasks
 from smurfq.app import app
+from smurfq.core.card_after import MAKE_SAFE
 from smurfq.operations import OPERATIONS, WORKFLOW
-from smurfq.pool_child.operation_task import BODIES
-from smurfq.pool_child.runner import MAKE_SAFE
+
+BODIES = tasks.bodies()
 
 
 def test_every_operation_has_a_task_and_a_body_and_nothing_else_has() -> None:
     registered = {name.removeprefix("smurfq.") for name in app.tasks if name.startswith("smurfq.")}
     assert registered == set(OPERATIONS) | {WORKFLOW.name}
-    assert set(BODIES) == set(OPERATIONS) | {WORKFLOW.name, MAKE_SAFE}
+    assert set(BODIES) == set(OPERATIONS) | {MAKE_SAFE}
     assert set(OPERATIONS) <= set(tasks.__all__)
 
 

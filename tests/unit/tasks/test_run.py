@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from smurfq import tasks
 from smurfq.errors import OperationAbortedError, OperationFailedError, ParameterError
-from smurfq.pool_child.operation_task import BODIES
 
 Run = Callable[..., None]
 
@@ -25,7 +25,7 @@ def run(recorded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:  # ty
     def run_text(text: str, *args: str) -> None:
         path = tmp_path / "script.py"
         path.write_text(text)
-        BODIES["run"](recorded("run").session, script=str(path), args=list(args), log=True)
+        tasks.run.body(recorded("run").session, script=str(path), args=list(args), log=True)
 
     return run_text
 
@@ -93,5 +93,5 @@ def test_a_script_elsewhere_does_not_run(recorded, tmp_path: Path) -> None:  # t
     elsewhere = tmp_path.parent / f"{tmp_path.name}_elsewhere.py"
     elsewhere.write_text("raise SystemExit('it ran')")
     with pytest.raises(ParameterError, match=str(tmp_path)):
-        BODIES["run"](recorded("run").session, script=str(elsewhere), args=[], log=True)
+        tasks.run.body(recorded("run").session, script=str(elsewhere), args=[], log=True)
     elsewhere.unlink()

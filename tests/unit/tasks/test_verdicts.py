@@ -9,13 +9,13 @@ import pytest
 
 from smurfq.errors import OperationAbortedError, OperationFailedError
 from smurfq.operation.analysis import is_analysed
-from smurfq.pool_child.operation_task import BODIES
+from smurfq.tasks import test as trial
 from smurfq.tasks.setup import _check_tuned, _left_by, _note_bgmap, _summary_of_success, _without_resonators
 
 
 def test_test_leaves_its_data(recorded: Any) -> None:
     session = recorded("test")
-    BODIES["test"](session.session)
+    trial.body(session.session)
     assert session.record().data == {"test": 10}
 
 

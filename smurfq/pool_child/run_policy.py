@@ -1,0 +1,87 @@
+"""How a kind of run is performed: its environment, its limits, and what is done for the card before it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from smurfq import operations, smurf_control
+from smurfq.app import SmurfqApp
+from smurfq.config import Settings
+from smurfq.operation.environment import environment
+from smurfq.pool_child.aftercare import make_safe_again
+from smurfq.pool_child.claimed_run import ClaimedRun
+from smurfq.pool_child.job import Job
+from smurfq.pool_child.runner import runner_of
+from smurfq.store import patiently
+
+_NOT_DELAYED = ("all_off", "restart_rssi")  # they are for a card that does not answer, and must not wait for it
+
+
+class RunPolicy:
+    """How an operation of a slot is performed."""
+
+    card = True  # whether it has a card, whose publisher's messages come through the bridge
+
+    def slot_of(self, settings: Settings, kwargs: Mapping[str, Any]) -> str:
+        """The slot that a message is for."""
+        return settings.check_slot(kwargs.get("slot"))
+
+    def environment(self, run: ClaimedRun) -> dict[str, str]:
+        """The variables that the operation's process gets."""
+        return environment(run.app.settings, run.worker.slot, run.worker.lane, os.environ)
+
+    def graces_s(self, settings: Settings) -> tuple[float, float]:
+        """The seconds from an abort to the signal, and from there to the kill."""
+        return settings.limits.abort_grace_s, settings.limits.kill_grace_s
+
+    def shutdown_grace_s(self, settings: Settings) -> float:
+        """The seconds that it has to end by itself when its worker is stopped."""
+        return settings.limits.shutdown_grace_s
+
+    def time_limit_s(self, run: ClaimedRun) -> float | None:
+        """The time limit: the shortest of the settings' and the request's."""
+        default = operations.time_limit_for(run.operation.name, run.params)
+        if default is None and not run.operation.process:
+            default = run.app.settings.limits.operation_s
+        return self._shortest_limit_s(run, default)
+
+    def _shortest_limit_s(self, run: ClaimedRun, default: float | None) -> float | None:
+        asked = [limit for limit in (run.request.timelimit or ()) if limit]
+        limits = [run.app.settings.time_limit_s(run.operation.name, default), *asked]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def before_run(self, run: ClaimedRun, job: Job) -> None:
+        """Make the card safe if an earlier run left it unsafe, and warn of edited libraries."""
+        self._make_safe_first(run, job)
+        self._warn_of_edits(run)
+
+    def _make_safe_first(self, run: ClaimedRun, job: Job) -> None:
+        """Make the card safe after a worker that died in the middle of an operation, or after orphans of one."""
+        unsafe = patiently(lambda: run.app.fence.take_needs_make_safe(job.publisher))
+        if not job.drives_card:
+            return
+        runner = runner_of(run.app)
+        if reason := unsafe or run.orphans:
+            findings = runner.make_safe(job)
+            text = f"{reason}; the card: {findings.get('text') or findings}"
+            run.note("make-safe", f"the card was left unsafe: {text}")
+        elif job.op_name not in _NOT_DELAYED:
+            text = patiently(lambda: make_safe_again(job.slot, run.app.store, lambda of: runner.make_safe(job, of)))
+            if text:
+                run.note("make-safe-again", text)
+
+    def _warn_of_edits(self, run: ClaimedRun) -> None:
+        """Warn if somebody has edited pysmurf or sodetlib since this worker loaded them."""
+        loaded = run.worker.loaded
+        edited = smurf_control.edited_since(loaded) if loaded is not None else []
+        if edited:
+            files = ", ".join(edited[:3]) + (", …" if len(edited) > 3 else "")
+            run.note(
+                "edits",
+                f"WARNING: changed since this worker loaded it, and not in use: {files}; restart the worker to use it",
+            )
+
+    def after_run(self, app: SmurfqApp, task_id: str) -> None:
+        """End what the run has started elsewhere; an operation of a slot starts nothing there."""

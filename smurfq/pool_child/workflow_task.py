@@ -1,0 +1,70 @@
+"""The Celery task of a workflow, which runs in a worker of its own.
+
+What a workflow's process runs is in ``smurfq.workflows``, which stands above this: the workflows' worker supplies it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from smurfq.app import SmurfqApp
+from smurfq.config import Settings
+from smurfq.core.slot import WORKFLOWS
+from smurfq.operation.session import Session
+from smurfq.pool_child.claimed_run import ClaimedRun
+from smurfq.pool_child.job import Job
+from smurfq.pool_child.operation_task import OperationTask, operation_task
+from smurfq.pool_child.run_policy import RunPolicy
+from smurfq.store import patiently
+from smurfq.store.leashes import Leashes
+
+
+class WorkflowPolicy(RunPolicy):
+    """How a workflow is performed: it drives no card, and has no time limit unless one is asked for."""
+
+    card = False
+
+    def slot_of(self, settings: Settings, kwargs: Mapping[str, Any]) -> str:
+        """The name of the workflows' worker, which stands for a slot."""
+        return WORKFLOWS
+
+    def environment(self, run: ClaimedRun) -> dict[str, str]:
+        """A backend of matplotlib that needs no screen, unless the worker's environment names one."""
+        return {} if "MPLBACKEND" in os.environ else {"MPLBACKEND": "Agg"}
+
+    def graces_s(self, settings: Settings) -> tuple[float, float]:
+        """The graces of a workflow: the runs that it has started may take long to end, as streams have to be closed."""
+        return settings.limits.abort_grace_s, settings.limits.clean_workflow_s
+
+    def shutdown_grace_s(self, settings: Settings) -> float:
+        """None: it may have hours to go, and has to end what it started."""
+        return 0.0
+
+    def time_limit_s(self, run: ClaimedRun) -> float | None:
+        """The shortest of the settings' and the request's limit; None if there is neither."""
+        return self._shortest_limit_s(run, None)
+
+    def before_run(self, run: ClaimedRun, job: Job) -> None:
+        """Remove the note that a card is unsafe: a workflow has none."""
+        patiently(lambda: run.app.fence.take_needs_make_safe(run.worker.publisher))
+
+    def after_run(self, app: SmurfqApp, task_id: str) -> None:
+        """End what the workflow has started, if its process died before it could."""
+        patiently(lambda: Leashes(app.store).end(task_id, f"its workflow {task_id[:8]} has ended"))
+
+
+class WorkflowTask(OperationTask):
+    """A task that is a workflow."""
+
+    abstract = True
+    policy = WorkflowPolicy()
+
+
+def workflow(session: Session, **_params: Any) -> None:
+    """Run an observing workflow over several slots."""
+    raise NotImplementedError(f"{session.session_id}: the workflows' worker runs `smurfq.workflows.body` for this")
+
+
+task: WorkflowTask = operation_task(workflow, WorkflowTask)
