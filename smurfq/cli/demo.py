@@ -20,7 +20,7 @@ from smurfq.cli.view import watch
 from smurfq.client import Slot
 from smurfq.client.connection import Connection
 from smurfq.config import Settings
-from smurfq.core.parameters import NUM_BANDS
+from smurfq.core.card import NUM_BANDS
 from smurfq.core.session import SessionRecord
 from smurfq.site import detached
 from smurfq.site.demo import findings, pictures, place, script, tuned, workflow

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from smurfq.core.parameters import KINDS, NUM_BANDS, NUM_BIAS_GROUPS, native
+from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS
+from smurfq.core.parameters import KINDS, native
 from smurfq.core.slot import Lane
 from smurfq.core.suggestion import suggest
 from smurfq.errors import ParameterError, UnknownOperationError

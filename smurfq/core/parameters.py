@@ -15,8 +15,8 @@ from numbers import Integral, Real
 from pathlib import PurePath, PurePosixPath
 from typing import Any, Final
 
-NUM_BANDS: Final = 8
-NUM_BIAS_GROUPS: Final = 12
+from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS
+
 MAX_BIAS_V: Final = 19.99  # a bipolar pair of 20-bit DACs of ±10 V each
 DEEPEST: Final = 50  # levels of lists and tables in a parameter; what is deeper, Python itself may not take apart
 STREAM_TYPES: Final = ("obs", "oper")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from smurfq.core.parameters import NUM_BANDS, NUM_BIAS_GROUPS
+from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS
 from smurfq.core.quantiles import Quantiles, quantiles
 
 GOOD_THRESHOLD: Final = 0.5

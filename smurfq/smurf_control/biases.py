@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from smurfq.core.parameters import NUM_BIAS_GROUPS
+from smurfq.core.card import NUM_BIAS_GROUPS
 from smurfq.core.slot import SlotId
 
 COUNT_V: Final = 20 / 2**20  # a DAC's step

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from smurfq.core.parameters import NUM_BANDS
+from smurfq.core.card import NUM_BANDS
 from smurfq.smurf_control.registers import (
     BIAS_DACS,
     CRYOCARD,

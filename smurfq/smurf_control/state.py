@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from smurfq.core.parameters import NUM_BANDS
+from smurfq.core.card import NUM_BANDS
 from smurfq.errors import OperationFailedError
 
 _ONE_TRY: Final = {"retry_on_fail": False}

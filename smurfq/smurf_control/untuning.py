@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from smurfq.core.parameters import NUM_BANDS
+from smurfq.core.card import NUM_BANDS
 from smurfq.smurf_control.biases import bias_pairs, zeroed
 from smurfq.smurf_control.registers import BIAS_DACS, CRYOCARD, RAMP_ENABLE, Registers, all_tones
 from smurfq.smurf_control.session_protocol import SessionProtocol

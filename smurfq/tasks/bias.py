@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from smurfq.core.parameters import NUM_BIAS_GROUPS
+from smurfq.core.card import NUM_BIAS_GROUPS
 from smurfq.errors import OperationFailedError, ParameterError
 from smurfq.operation.earlier_runs import check_earlier
 from smurfq.operation.keywords import keywords

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smurfq.config import load
-from smurfq.core.parameters import NUM_BIAS_GROUPS
+from smurfq.core.card import NUM_BIAS_GROUPS
 
 pytest.importorskip("numpy")
 SLOT = "crate1slot2"
