@@ -121,7 +121,7 @@ class Connection:
         Raises
         ------
         RequestError
-            The operation, a parameter or the priority is refused; nothing was queued.
+            The operation, a parameter or the priority is rejected; nothing was queued.
         StoreUnavailableError
             Redis did not answer.
         """
@@ -140,7 +140,7 @@ class Connection:
         Raises
         ------
         SlotLockedError, DuplicateError
-            One of them is refused; nothing was queued.
+            One of them is rejected; nothing was queued.
         StoreUnavailableError
             Redis did not answer.
         """

@@ -68,7 +68,7 @@ class Slot:
     ) -> Run:
         """Queue an operation; the run that it will be.
 
-        Urgent ones are served before normal ones, background ones last; none interrupts what runs. ``unique`` refuses
+        Urgent ones are served before normal ones, background ones last; none interrupts what runs. ``unique`` rejects
         it where the same, with the same parameters, waits already; ``"running"``: waits or runs. ``owner`` is in
         whose name, which a locked slot looks at; absent: ``SMURFQ_OWNER``, else ``user@host``.
 
@@ -167,7 +167,7 @@ class Slot:
         owner
             Whose it is; absent: ``SMURFQ_OWNER``, else ``user@host``. Locked again by its owner, it is locked anew.
         note
-            Why, for those who are refused.
+            Why, for those whose submissions are rejected.
         for_s
             For so many seconds; absent: until it is unlocked.
         force

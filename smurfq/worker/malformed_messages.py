@@ -105,7 +105,7 @@ def _shown(message: Any) -> str:
 
 
 def _check(message: Any) -> None:
-    """Refuse what would end the worker, or its process, or keep its only place, further on.
+    """Reject what would end the worker, or its process, or keep its only place, further on.
 
     The id becomes part of keys, of a file's name and of an environment; headers and parameters are handed to another
     process, which Python cannot do where they are nested deep. What follows after the task is used when the operation

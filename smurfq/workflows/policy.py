@@ -72,7 +72,7 @@ def check_retries(operation: str, retries: int) -> int:
 
 
 def to_retry(reports: Collection[SlotReport]) -> list[str]:
-    """The slots to try again: not those where somebody aborted it, or where it is refused."""
+    """The slots to try again: not those where somebody aborted it, or where it is rejected."""
     return [one.slot for one in reports if one.outcome in RETRIED]
 
 

@@ -84,7 +84,7 @@ def test_a_script_submits_in_the_name_of_who_submitted_it(site: LiveSite, slot: 
         other.remove(item.task_id)
     theirs = slot.submit("run", owner="eve", script=script, args=[NOBODYS]).wait(WITHIN_S)
     assert theirs.outcome == "failed"
-    assert "locked by night; a submission by eve is refused" in str(theirs.error)
+    assert "locked by night; a submission by eve is rejected" in str(theirs.error)
     assert other.queue() == []
 
 
@@ -116,7 +116,7 @@ def test_commands_that_undo_a_worker_s_guarantees_are_refused(site: LiveSite, sl
     assert arguments.keys() == CLOSED.keys()
     for name, given in arguments.items():
         answer = app.control.broadcast(name, given, destination=[node], reply=True, limit=1, timeout=WITHIN_S)
-        assert "refused by smurfq" in answer[0][node]["error"], name
+        assert "rejected by smurfq" in answer[0][node]["error"], name
     (queues,) = app.control.inspect([node], timeout=WITHIN_S, limit=1).active_queues().values()
     assert sorted(queue["name"] for queue in queues) == [TWO, f"{TWO}.emergency"]
     assert slot.submit("test").wait(WITHIN_S).success
