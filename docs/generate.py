@@ -48,7 +48,7 @@ _EXIT_CODES: Mapping[ExitCode, str] = {
     ExitCode.LOST: "The worker that ran the operation is gone, or the message that requested it is.",
     ExitCode.TIMED_OUT: "The time of `--timeout` is over. The run continues.",
     ExitCode.UNAVAILABLE: "Redis or the bridge does not answer.",
-    ExitCode.REFUSED: "The slot is held by somebody else, or busy.",
+    ExitCode.REJECTED: "The slot is held by somebody else, or busy.",
     ExitCode.NOT_FOUND: "No record is known by this id, or `smurfq down` found no site to stop.",
     ExitCode.INTERRUPTED: "Ctrl-C. A run that was followed continues.",
 }

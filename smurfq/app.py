@@ -66,14 +66,14 @@ class SmurfqApp(SiteApp):
         """The result handle of an operation now queued for ``slot``.
 
         ``priority`` is ``urgent``, ``normal`` or ``background``. ``emergency`` puts it into the slot's emergency lane:
-        it passes by a hold and a lock, and what runs on the slot is aborted for it. ``unique`` refuses it where the
+        it passes by a hold and a lock, and what runs on the slot is aborted for it. ``unique`` rejects it where the
         same, with the same parameters, waits already; ``"running"``: waits or runs. ``owner`` is in whose name it is
         submitted, which a locked slot looks at.
 
         Raises
         ------
         RequestError
-            The operation, slot, a parameter or an option is refused; nothing was queued.
+            The operation, slot, a parameter or an option is rejected; nothing was queued.
         """
         name = operations.task_name(operations.operation(operation).name)
         if emergency:
@@ -141,13 +141,13 @@ class SmurfqApp(SiteApp):
     def batch(self) -> Iterator[None]:
         """Queue all that is submitted in the block when it ends, in one step: all of it or nothing.
 
-        Nothing is queued where the block raises, or where one of its submissions is refused. ``.delay()``, canvases
+        Nothing is queued where the block raises, or where one of its submissions is rejected. ``.delay()``, canvases
         and ``submit`` alike are kept; the handles that they return are good before and after.
 
         Raises
         ------
         SlotLockedError, DuplicateError
-            One of them is refused.
+            One of them is rejected.
         """
         if _batch.get() is not None:
             yield  # part of the one around it

@@ -33,7 +33,7 @@ from smurfq.store.bridge import Counters, Positions
 from smurfq.store.connection import connect, require_access
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
-from smurfq.store.site_identity import refuse_guess
+from smurfq.store.site_identity import reject_guess
 from smurfq.store.snapshot import Snapshots
 
 FLUSH_S = 5.0  # how long a stopping bridge waits for a Redis that is away
@@ -133,7 +133,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         require_access(app.settings.redis_url)
-        refuse_guess(app.settings, os.environ)
+        reject_guess(app.settings, os.environ)
         return run(app.settings, stop, [(REAP_S, Reaper(app).sweep)])
     except SmurfqError as cause:
         log.error("%s", cause)

@@ -39,7 +39,7 @@ from smurfq.reaper import Reaper
 from smurfq.store import patiently
 from smurfq.store.connection import AWAY, OutageLogger, require_access
 from smurfq.store.durability import warn_of_losses
-from smurfq.store.site_identity import refuse_guess
+from smurfq.store.site_identity import reject_guess
 from smurfq.worker import remote_control, shutdown
 from smurfq.worker.lanes import Lanes
 from smurfq.worker.lease_step import LeaseStep
@@ -186,7 +186,7 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
     settings = app.settings
     slots = [settings.check_slot(slot) for slot in dict.fromkeys(slots)]
     require_access(settings.redis_url)
-    refuse_guess(settings, os.environ)
+    reject_guess(settings, os.environ)
     surroundings = {**os.environ, **environment(settings, slots[0], "control", os.environ)}
     if warning := publisher_warning(surroundings):
         logger.critical("%s", warning)

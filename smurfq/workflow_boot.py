@@ -23,7 +23,7 @@ from smurfq.errors import SmurfqError
 from smurfq.operations import WORKFLOW
 from smurfq.pool_child.context import WorkerContext
 from smurfq.store.connection import require_access
-from smurfq.store.site_identity import refuse_guess
+from smurfq.store.site_identity import reject_guess
 from smurfq.worker.lanes import Lanes
 from smurfq.worker_boot import Loaded, new_token, serve_as
 from smurfq.workflows.body import run_workflow
@@ -43,7 +43,7 @@ def run() -> int:
     # Workflows are few and long: none waits for the fork of its process, which else would stand by for each seat.
     app.settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"spare": False})})
     require_access(settings.redis_url)
-    refuse_guess(settings, os.environ)
+    reject_guess(settings, os.environ)
     make_folder(settings.state_dir.absolute())
     seats = workflow_seats(settings.workflows.at_once)
     gc.collect()

@@ -14,12 +14,12 @@ from typing import Any
 import epics
 import numpy as np
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.sim.registers import (
     DAC_DATA,
     ENABLE_STREAMING,
     INTERNAL_FACTOR,
     MASK,
-    NUM_BANDS,
     OPEN_STREAM,
     PROCESSOR,
     SESSION_ID,

@@ -21,7 +21,7 @@ from smurfq.private_api.application import HookedCelery
 from smurfq.store import patiently
 from smurfq.store.connection import Client
 from smurfq.store.queues import Queues, Waiting
-from smurfq.store.site_identity import refuse_guess
+from smurfq.store.site_identity import reject_guess
 from smurfq.store.site_store import SiteStore, StoreAccess
 from smurfq.store.snapshot import Snapshots
 
@@ -48,7 +48,7 @@ class SiteApp(StoreAccess, HookedCelery):
         """
         settings = self.settings
         if settings is self._environments:
-            refuse_guess(settings, os.environ)
+            reject_guess(settings, os.environ)
         return SiteStore(settings)
 
     @property

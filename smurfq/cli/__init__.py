@@ -27,7 +27,7 @@ one. An id may be cut to its first characters.
 
 \b
 Exit codes: 0 succeeded, 1 other error, 2 usage, 3 operation failed, 4 aborted, 5 lost, 6 timed out waiting,
-7 Redis or bridge unavailable, 8 refused (held or busy), 9 no such record, 130 Ctrl-C."""
+7 Redis or bridge unavailable, 8 rejected (held or busy), 9 no such record, 130 Ctrl-C."""
 
 
 @click.group(

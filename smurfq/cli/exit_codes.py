@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
     LOST = 5  # the worker that ran the operation is gone
     TIMED_OUT = 6  # the time to wait is over; the operation goes on
     UNAVAILABLE = 7  # Redis or the bridge does not answer
-    REFUSED = 8  # the slot is held by somebody else, or busy
+    REJECTED = 8  # the slot is held by somebody else, or busy
     NOT_FOUND = 9  # no record is known by this id, or no site is up here
     INTERRUPTED = 130  # Ctrl-C; a run that was followed goes on
 
@@ -49,7 +49,7 @@ _BY_ERROR: tuple[tuple[type[Exception], ExitCode], ...] = (
     (OperationAbortedError, ExitCode.ABORTED),
     (OperationLostError, ExitCode.LOST),
     (OperationError, ExitCode.FAILED),
-    (SlotError, ExitCode.REFUSED),
+    (SlotError, ExitCode.REJECTED),
     (RequestError, ExitCode.USAGE),
     (ConfigError, ExitCode.USAGE),
 )

@@ -17,7 +17,7 @@ _force_option = click.option("--force", is_flag=True, help="Even if somebody els
 
 @click.command()
 @slot_option
-@click.option("--note", "-m", metavar="TEXT", default="", help="Why, for those who are refused.")
+@click.option("--note", "-m", metavar="TEXT", default="", help="Why, for those whose submissions are rejected.")
 @click.option("--for", "for_s", type=TimeSpan(), help="Until so long from now, as 2h; else until it is unlocked.")
 @_owner_option
 @_force_option

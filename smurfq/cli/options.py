@@ -121,7 +121,7 @@ def _parse_value(key: str, text: str) -> Any:
     if text in _PYTHON_WORDS:
         raise click.BadParameter(f"{key}={text}: in JSON it is {_PYTHON_WORDS[text]}", param_hint="--param")
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_reject_constant)
     except ValueError as cause:
         if _BARE_WORD.fullmatch(text) and text not in ("NaN", "Infinity"):
             return text
@@ -132,7 +132,7 @@ def _parse_value(key: str, text: str) -> Any:
         ) from cause
 
 
-def _refuse_constant(token: str) -> Any:
+def _reject_constant(token: str) -> Any:
     raise ValueError(f"{token} is no number that can be sent")
 
 

@@ -39,7 +39,7 @@ _priority_option = click.option(
 _unique_option = click.option(
     "--unique",
     type=click.Choice(("waiting", "running")),
-    help="Refuse it where the same, with the same parameters, waits already; running: waits or runs.",
+    help="Reject it if the same, with the same parameters, waits already; running: waits or runs.",
 )
 _owner_option = click.option(
     "--owner",

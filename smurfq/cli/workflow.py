@@ -171,7 +171,7 @@ def show(run_id: str, as_json: bool) -> None:
 def follow(run_id: str, timeout: float | None, as_json: bool) -> None:
     """Show a workflow until it is over; its outcome is the exit code. Ctrl-C ends the view, not the workflow."""
     run = _run(run_id)
-    run.status()  # refuses what is no workflow
+    run.status()  # rejects what is no workflow
     sys.exit(_follow(run, as_json=as_json, timeout_s=timeout))
 
 

@@ -13,8 +13,6 @@ yet, ``status`` what a slot is doing, ``batch`` several submissions in one step,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from smurfq.client.batch import Submission, submit_all
 from smurfq.client.run import Answer, Run
 from smurfq.client.slot import Held, Priority, Slot
@@ -33,8 +31,6 @@ from smurfq.client.updates import (
     StatusUpdate,
     StoreUpdate,
 )
-from smurfq.config import Settings
-from smurfq.core.session import SessionRecord
 
 __all__ = [
     "Answer",
@@ -58,49 +54,5 @@ __all__ = [
     "StoreUpdate",
     "Submission",
     "WorkerStatus",
-    "abort",
-    "follow",
-    "record",
-    "stop",
     "submit_all",
-    "wait",
 ]
-
-
-def record(run_id: str, settings: Settings | None = None) -> SessionRecord:
-    """The session record of a run; see ``Run.record``."""
-    return Run(run_id, settings).record()
-
-
-def follow(run_id: str, timeout: float | None = None, settings: Settings | None = None) -> Iterator[RecordUpdate]:
-    """All that happens to a run; see ``Run.follow``."""
-    return Run(run_id, settings).follow(timeout)
-
-
-def wait(
-    run_id: str,
-    timeout: float | None = None,
-    settings: Settings | None = None,
-    *,
-    raise_on_failure: bool = False,
-) -> SessionRecord:
-    """The final record of a run; see ``Run.wait``."""
-    return Run(run_id, settings).wait(timeout, raise_on_failure=raise_on_failure)
-
-
-def stop(run_id: str, by: str | None = None, reason: str = "", settings: Settings | None = None) -> Answer:
-    """Ask a run to end in good order; see ``Run.stop``."""
-    return Run(run_id, settings).stop(by, reason)
-
-
-def abort(
-    run_id: str,
-    by: str | None = None,
-    reason: str = "",
-    settings: Settings | None = None,
-    *,
-    grace_s: float | None = None,
-    wait_s: float | None = None,
-) -> Answer:
-    """Ask a run to end at once; see ``Run.abort``."""
-    return Run(run_id, settings).abort(by, reason, grace_s=grace_s, wait_s=wait_s)

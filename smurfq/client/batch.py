@@ -41,7 +41,7 @@ def submit_all(
     Raises
     ------
     BatchError
-        Some of them are refused; the message and the field ``errors`` name each by its number, from 1.
+        Some of them are rejected; the message and the field ``errors`` name each by its number, from 1.
     SlotLockedError, DuplicateError
         A slot is locked by somebody else, or the same is asked of it already. Nothing was queued.
     StoreUnavailableError
@@ -49,25 +49,25 @@ def submit_all(
     """
     connection = connection or connection_of(settings)
     runs: list[Run] = []
-    refused: dict[int, RequestError] = {}
+    rejected: dict[int, RequestError] = {}
     with connection.batch():
         for number, item in enumerate(submissions, 1):
             asked = {"priority": item.priority, "unique": item.unique, "owner": owner}
             try:
                 run_id = connection.submit(item.operation, item.slot, item.params, **asked)
             except RequestError as error:
-                refused[number] = error
+                rejected[number] = error
             else:
                 runs.append(Run(run_id, connection=connection))
-        if refused:
-            raise _refusal(refused, len(runs) + len(refused))
+        if rejected:
+            raise _rejection(rejected, len(runs) + len(rejected))
     return runs
 
 
-def _refusal(refused: Mapping[int, RequestError], count: int) -> BatchError:
-    named = "; ".join(f"number {number}: {error}" for number, error in list(refused.items())[:_NAMED])
-    more = f"; and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+def _rejection(rejected: Mapping[int, RequestError], count: int) -> BatchError:
+    named = "; ".join(f"number {number}: {error}" for number, error in list(rejected.items())[:_NAMED])
+    more = f"; and {len(rejected) - _NAMED} more" if len(rejected) > _NAMED else ""
     return BatchError(
-        f"{len(refused)} of {count} submissions are refused, and nothing was queued: {named}{more}",
-        errors={str(number): str(error) for number, error in refused.items()},
+        f"{len(rejected)} of {count} submissions are rejected, and nothing was queued: {named}{more}",
+        errors={str(number): str(error) for number, error in rejected.items()},
     )

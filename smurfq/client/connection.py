@@ -97,7 +97,7 @@ class Connection(StoreAccess):
         Raises
         ------
         RequestError
-            The operation, a parameter or the priority is refused; nothing was queued.
+            The operation, a parameter or the priority is rejected; nothing was queued.
         StoreUnavailableError
             Redis did not answer.
         """
@@ -116,7 +116,7 @@ class Connection(StoreAccess):
         Raises
         ------
         SlotLockedError, DuplicateError
-            One of them is refused; nothing was queued.
+            One of them is rejected; nothing was queued.
         StoreUnavailableError
             Redis did not answer.
         """

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from smurfq.client.connection import Connection, connection_of, whoami
 from smurfq.client.run import Answer, Run
 from smurfq.client.status import SlotStatus, running_now, slot_status
-from smurfq.client.updates import RecordUpdate
 from smurfq.client.waiting import is_served
 from smurfq.config import Settings
 from smurfq.core.priorities import Priority
-from smurfq.core.session import SessionHeader, SessionRecord
+from smurfq.core.session import SessionHeader
 from smurfq.errors import RequestError
 from smurfq.store.holds import Hold
 from smurfq.store.locks import Lock
@@ -68,7 +67,7 @@ class Slot:
     ) -> Run:
         """Queue an operation; the run that it will be.
 
-        Urgent ones are served before normal ones, background ones last; none interrupts what runs. ``unique`` refuses
+        Urgent ones are served before normal ones, background ones last; none interrupts what runs. ``unique`` rejects
         it where the same, with the same parameters, waits already; ``"running"``: waits or runs. ``owner`` is in
         whose name, which a locked slot looks at; absent: ``SMURFQ_OWNER``, else ``user@host``.
 
@@ -96,33 +95,32 @@ class Slot:
             found = running_now(self._connection, self.slot, "control")
         return self.run(found.session_id) if found else None
 
-    def record(self, run_id: str) -> SessionRecord:
-        """The session record of a run; see ``Run.record``."""
-        return self.run(run_id).record()
+    def stop(self, *, by: str | None = None, reason: str = "") -> Answer:
+        """Ask what runs now to end in good order; see ``Run.stop``.
 
-    def follow(self, run_id: str, timeout: float | None = None, *, past: bool = True) -> Iterator[RecordUpdate]:
-        """All that happens to a run; see ``Run.follow``."""
-        return self.run(run_id).follow(timeout, past=past)
-
-    def wait(self, run_id: str, timeout: float | None = None, *, raise_on_failure: bool = False) -> SessionRecord:
-        """The final record of a run; see ``Run.wait``."""
-        return self.run(run_id).wait(timeout, raise_on_failure=raise_on_failure)
-
-    def stop(self, run_id: str | None = None, by: str | None = None, reason: str = "") -> Answer:
-        """Ask a run, or what runs now, to end in good order; see ``Run.stop``."""
-        return self._this_or_running(run_id).stop(by, reason)
+        Raises
+        ------
+        RequestError
+            Nothing runs.
+        """
+        return self._running_now().stop(by, reason)
 
     def abort(
         self,
-        run_id: str | None = None,
+        *,
         by: str | None = None,
         reason: str = "",
-        *,
         grace_s: float | None = None,
         wait_s: float | None = None,
     ) -> Answer:
-        """Ask a run, or what runs now, to end at once; see ``Run.abort``."""
-        return self._this_or_running(run_id).abort(by, reason, grace_s=grace_s, wait_s=wait_s)
+        """Ask what runs now to end at once; see ``Run.abort``.
+
+        Raises
+        ------
+        RequestError
+            Nothing runs.
+        """
+        return self._running_now().abort(by, reason, grace_s=grace_s, wait_s=wait_s)
 
     def hold(
         self, owner: str | None = None, note: str = "", for_s: float | None = None, *, force: bool = False
@@ -167,7 +165,7 @@ class Slot:
         owner
             Whose it is; absent: ``SMURFQ_OWNER``, else ``user@host``. Locked again by its owner, it is locked anew.
         note
-            Why, for those who are refused.
+            Why, for those whose submissions are rejected.
         for_s
             For so many seconds; absent: until it is unlocked.
         force
@@ -217,21 +215,13 @@ class Slot:
         with self._connection.reached():
             return self._connection.queues.waiting(self.slot)
 
-    def remove(self, run_id: str, by: str | None = None, reason: str = "") -> None:
-        """Take a waiting run out of the queue; see ``Run.remove``."""
-        self.run(run_id).remove(by, reason)
-
-    def move_to_front(self, run_id: str) -> None:
-        """Make a waiting run the next to be served; see ``Run.move_to_front``."""
-        self.run(run_id).move_to_front()
-
     def history(self, count: int = 20) -> list[SessionHeader]:
-        """The headers of the slot's newest records, newest first; ``record`` reads the rest of one."""
+        """The headers of the slot's newest records, newest first; ``Run.record`` reads the rest of one."""
         with self._connection.reached():
             return self._connection.records.history(self.slot, count)
 
-    def _this_or_running(self, run_id: str | None) -> Run:
-        run = self.running() if run_id is None else self.run(run_id)
+    def _running_now(self) -> Run:
+        run = self.running()
         if run is None:
             raise RequestError(f"nothing runs on {self.slot} now; `smurfq queue list` shows what waits")
         return run

@@ -42,7 +42,7 @@ def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
     values: Values = {}
     if path is not None:
         read = _read_toml(path)
-        _refuse_unknown(read, Settings, "", str(path))
+        _reject_unknown(read, Settings, "", str(path))
         from_file = _checked(str(path), lambda: Settings.model_validate_json(_as_json(read), strict=True))
         values = from_file.model_dump(exclude_unset=True)
     paths = variable_paths()
@@ -50,7 +50,7 @@ def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
         if variable.startswith(PREFIX) and variable not in (FILE_VARIABLE, ""):
             _overlay(values, variable, environ[variable], paths)
     settings = Settings.model_validate(values)
-    _refuse_contradictions(settings, str(path) if path else "the environment")
+    _reject_contradictions(settings, str(path) if path else "the environment")
     return settings
 
 
@@ -108,7 +108,7 @@ def _as_json(values: Values) -> str:
     return json.dumps(values, default=str)
 
 
-def _refuse_unknown(values: Any, model: type[BaseModel], prefix: str, origin: str) -> None:
+def _reject_unknown(values: Any, model: type[BaseModel], prefix: str, origin: str) -> None:
     if not isinstance(values, dict):
         return
     inner = dict(sections()) if model is Settings else {}
@@ -118,10 +118,10 @@ def _refuse_unknown(values: Any, model: type[BaseModel], prefix: str, origin: st
             near = suggest(_SYNONYMS.get(prefix + key, prefix + key), known)
             raise ConfigError(f"unknown key {prefix}{key} in {origin}{near}", key=prefix + key)
         if key in inner:
-            _refuse_unknown(value, inner[key], f"{prefix}{key}.", origin)
+            _reject_unknown(value, inner[key], f"{prefix}{key}.", origin)
         elif key == "crates" and isinstance(value, list):
             for crate in value:
-                _refuse_unknown(crate, Crate, "crates.", origin)
+                _reject_unknown(crate, Crate, "crates.", origin)
 
 
 def _overlay(values: Values, variable: str, text: str, paths: Mapping[str, tuple[str, ...]]) -> None:
@@ -226,7 +226,7 @@ def _came(value: Any, secret: bool) -> str:
     return f"; got {text if len(text) <= 100 else text[:100] + '…'}"
 
 
-def _refuse_contradictions(settings: Settings, origin: str) -> None:
+def _reject_contradictions(settings: Settings, origin: str) -> None:
     repeated = [slot for slot in settings.slots if settings.slots.count(slot) > 1]
     if repeated:
         raise ConfigError(f"slot {repeated[0]} stands twice in {origin}; name each once", key="crates")

@@ -90,7 +90,7 @@ class SessionHeader:
         if name in BULK_FIELDS:
             raise AttributeError(
                 f"{name!r} was not read: this is the header of {self.op_name} {self.session_id}; "
-                f"smurfq.client.record({self.session_id!r}) reads the whole record",
+                f"smurfq.client.Run({self.session_id!r}).record() reads the whole record",
                 name=name,
                 obj=self,
             )

@@ -57,7 +57,7 @@ def encode(record: SessionRecord, op_name: str) -> Session:
 
 
 def refused(op_name: str, slot: str, params: Mapping[str, Any], error: SmurfqError) -> Session:
-    """The session of a start that was refused: one that failed at once."""
+    """The session of a start that was rejected: one that failed at once."""
     now = time.time()
     record = SessionRecord(
         session_id="",

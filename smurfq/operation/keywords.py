@@ -41,7 +41,7 @@ def keywords(
 ) -> dict[str, Any]:
     """``kwargs`` with the operation's own parameters on top, as far as those are given.
 
-    The operations table has refused ``kwargs`` that contradict a parameter; only ``tag`` may, and wins.
+    The operations table has rejected ``kwargs`` that contradict a parameter; only ``tag`` may, and wins.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def _check_names(
     functions: Iterable[Callable[..., Any]],
     without: Iterable[str] = (),
 ) -> None:
-    """Refuse names that none of ``functions`` takes, or that sodetlib gives itself."""
+    """Reject names that none of ``functions`` takes, or that sodetlib gives itself."""
     taken = {name: None for function in functions for name in inspect.signature(function).parameters}
     known = [name for name in taken if name not in _GIVEN_BY_SODETLIB and name not in without]
     for name in given:

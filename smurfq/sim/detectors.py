@@ -10,18 +10,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS, PROCESSED_CHANNELS
 from smurfq.sim.physics.operating_point import at_resistance
 from smurfq.sim.physics.tes import Floats, TesParameters
 from smurfq.sim.wiring import SHUNT_OHM
 
 Ints = npt.NDArray[np.int64]
 
-NUM_BANDS: Final = 8
 CHANNELS_PER_BAND: Final = 512
-NUM_BIAS_GROUPS: Final = 12
 NO_BIAS_GROUP: Final = -1
 
-_PROCESSED_CHANNELS: Final = 416  # of a band's 512; SMuRF reads no others
 _P_SAT_W: Final = 4e-12
 _NATURAL_TIME_CONSTANT_S: Final = 0.040
 _WHITE_NOISE_A: Final = 65e-12
@@ -90,7 +88,7 @@ def population(seed: int, n: int = 1700) -> Detectors:
     ValueError
         ``n`` is below 1 or above what a slot reads out.
     """
-    most = NUM_BANDS * _PROCESSED_CHANNELS
+    most = NUM_BANDS * PROCESSED_CHANNELS
     if not 1 <= n <= most:
         raise ValueError(f"a slot has from 1 to {most} detectors; got {n}")
     rng = np.random.default_rng(seed)
@@ -201,7 +199,7 @@ def processed_channels() -> Ints:
     """
     channels = np.arange(CHANNELS_PER_BAND)
     sub_band = np.array([_sub_band(channel) for channel in channels.tolist()])
-    edge = (CHANNELS_PER_BAND - _PROCESSED_CHANNELS) // 2
+    edge = (CHANNELS_PER_BAND - PROCESSED_CHANNELS) // 2
     inside = (sub_band >= edge) & (sub_band < CHANNELS_PER_BAND - edge)
     return channels[inside]
 

@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.core.private_files import make_folder
 from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError, ParameterError
 from smurfq.sim.cryocard import AMPLIFIER_NAMES
-from smurfq.sim.registers import FPGA, NUM_BANDS
+from smurfq.sim.registers import FPGA
 
 FILE_NAME: Final = "faults.json"
 MEANINGS: Final = {

@@ -13,15 +13,15 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
+from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS
 from smurfq.core.slot import SlotId
 from smurfq.sim import wiring
 from smurfq.sim.cryocard import AMPLIFIERS
 from smurfq.sim.options import Folders
 from smurfq.sim.radio.chain import ATTENUATION, TONE_POWER, delays_of
 from smurfq.sim.radio.settings import SUB_BAND_MHZ, TURNS_AT_FULL_SCALE
-from smurfq.sim.registers import NUM_BANDS, band_center_mhz, sub_band_of
+from smurfq.sim.registers import band_center_mhz, sub_band_of
 from smurfq.sim.tones import Scans, Tones
-from smurfq.sim.waveforms import NUM_BIAS_GROUPS
 
 _TUNED_AT: Final = 1_700_000_000  # in the names, which pysmurf sorts by time: a tune of the slot's own wins
 _RELAYS: Final = 16

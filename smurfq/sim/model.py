@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from smurfq.core.card import NUM_BIAS_GROUPS
 from smurfq.sim.decimation import Processing
-from smurfq.sim.detectors import NUM_BIAS_GROUPS, Detectors
+from smurfq.sim.detectors import Detectors
 from smurfq.sim.motion import Motion
 from smurfq.sim.physics.circuit import BiasLines
 from smurfq.sim.physics.noise import Drift, relaxation_amplitude

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from smurfq.core.card import NUM_BANDS, PROCESSED_CHANNELS
 from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError
 
 LOOPBACK: Final = "127.0.0.1"
-MOST_DETECTORS: Final = 8 * 416  # channels that SMuRF processes
+MOST_DETECTORS: Final = NUM_BANDS * PROCESSED_CHANNELS  # channels that SMuRF processes
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.errors import RegisterValueError
 
 Kind = Literal["int", "float", "text"]
 Array = npt.NDArray[np.int32] | npt.NDArray[np.float64]
 Value = int | float | str | Array
 
-NUM_BANDS: Final = 8
 CHANNELS_PER_BAND: Final = 512
 TEXT_SIZE: Final = 512
 MASK_SIZE: Final = 4096

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.errors import ConfigError
 from smurfq.sim import faults as fault_file
 from smurfq.sim import presence
@@ -22,7 +23,6 @@ from smurfq.sim.options import Options
 from smurfq.sim.radio import resonators as resonator_file
 from smurfq.sim.radio.band import BandModel
 from smurfq.sim.radio.resonators import resonators_of
-from smurfq.sim.registers import NUM_BANDS
 from smurfq.sim.slot import SimSlot
 from smurfq.sim.stream import SlotStream, StreamThread
 from smurfq.sim.tones import Tones, scans_of, tuned

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.core.slot import SlotId
 from smurfq.errors import StreamError
 from smurfq.sim import registers as r
@@ -237,7 +238,7 @@ class SimSlot:
             **DacRegisters(self, self.dacs).handlers(),
             **self.radio.handlers(),
         }
-        for band in range(r.NUM_BANDS):
+        for band in range(NUM_BANDS):
             found[r.band_register(band, "CryoChannels:setAmplitudeScales")] = partial(self._put_amplitudes, band)
         return found
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.sim import registers as r
 from smurfq.sim.cryocard import AMPLIFIERS, HEMT_GATE_DAC
 from smurfq.sim.radio import registers as radio
@@ -19,7 +20,7 @@ from smurfq.sim.wiring import FLUX_RAMP_HZ, TURNS_PER_RAMP
 
 def set_up(tones: Tones, bands: Sequence[BandModel]) -> Iterator[tuple[str, Value]]:
     """Return the registers and values, in order, that set up a slot with these tones."""
-    for band in range(r.NUM_BANDS):
+    for band in range(NUM_BANDS):
         yield r.band_register(band, "CryoChannels:amplitudeScaleArray"), tones.power[band]
         on = (tones.power[band] > 0).astype(np.int32)
         yield r.band_register(band, "CryoChannels:feedbackEnableArray"), on

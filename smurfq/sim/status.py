@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.errors import StreamError
 from smurfq.sim.downsampling import BITMASK, MODE, downsample_factor, is_external
 from smurfq.sim.registers import (
@@ -19,7 +20,6 @@ from smurfq.sim.registers import (
     FACTOR,
     INTERNAL_FACTOR,
     MASK,
-    NUM_BANDS,
     NUM_CHANNELS,
     OPEN_STREAM,
     PROCESSOR,

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.sim.detectors import Detectors
 from smurfq.sim.physics.resonator import Complex
 from smurfq.sim.physics.squid import shift
@@ -18,7 +19,7 @@ from smurfq.sim.radio.band import BandModel
 from smurfq.sim.radio.chain import TONE_POWER, Chain, delays_of
 from smurfq.sim.radio.resonators import NO_DETECTOR
 from smurfq.sim.radio.settings import BandSettings
-from smurfq.sim.registers import CHANNELS_PER_BAND, NUM_BANDS, band_center_mhz, sub_band_mhz
+from smurfq.sim.registers import CHANNELS_PER_BAND, band_center_mhz, sub_band_mhz
 from smurfq.sim.wiring import FLUX_RAMP_HZ
 
 Scans = Mapping[tuple[int, int], tuple[Floats, Complex]]

@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from smurfq.core.card import NUM_BIAS_GROUPS
 from smurfq.sim.registers import NUM_DACS, TABLE_SIZE
 
 Bits = npt.NDArray[np.int64]
 Seconds = npt.NDArray[np.float64]
 
 TICK_S: Final = 6.4e-9
-NUM_BIAS_GROUPS: Final = 12
 BIT_V: Final = 20.0 / 2**20
 
 

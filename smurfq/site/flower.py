@@ -15,7 +15,7 @@ from smurfq.config import Settings
 from smurfq.core import identity
 from smurfq.core.private_files import make_folder
 from smurfq.errors import StartError
-from smurfq.store.site_identity import refuse_guess
+from smurfq.store.site_identity import reject_guess
 
 _PASSWORD_BYTES = 18
 _DATABASE = "flower.db"
@@ -66,7 +66,7 @@ def run(settings: Settings, *, persistent: bool = False) -> None:
     ConfigError
         Nothing names a site, and Redis serves one that has a name or a site file.
     """
-    refuse_guess(settings, os.environ)
+    reject_guess(settings, os.environ)
     try:
         from flower import command  # noqa: PLC0415 - an optional dependency
         from flower.app import Flower  # noqa: PLC0415

@@ -2,7 +2,7 @@
 
 Celery's remote control can undo what keeps a card safe: a second pool process, another slot's queue, a pause
 that a restart forgets, a state written over a running operation's. Those doors are closed, and say what to
-use. The doors that submit go through the checks of ``SmurfqApp.send_task``; what they refuse is told as 400
+use. The doors that submit go through the checks of ``SmurfqApp.send_task``; what they reject is told as 400
 (the slot is locked, or has the same already: 409) and not as 500.
 """
 
@@ -43,7 +43,7 @@ class Closed(BaseApiHandler):  # type: ignore[misc]
 
 
 def _guarded(handler: type[Any]) -> type[Any]:
-    """``handler``, a door that submits, telling what smurfq refused and why."""
+    """``handler``, a door that submits, telling what smurfq rejected and why."""
 
     class Guarded(handler):  # type: ignore[misc]
         @web.authenticated

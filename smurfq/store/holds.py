@@ -19,7 +19,7 @@ class Hold(Reservation):
 
 
 class Holds(Reservations[Hold]):
-    """The holds of a site's slots; another's is refused with ``SlotHeldError``."""
+    """The holds of a site's slots; another's is rejected with ``SlotHeldError``."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client, Hold, keys.hold, SlotHeldError)

@@ -23,7 +23,7 @@ class Lock(Reservation):
     def refusal(self, owner: str) -> SlotLockedError:
         """The error for a submission in another's name."""
         return SlotLockedError(
-            f"{self}; a submission by {owner} is refused. Ask them; `smurfq unlock --slot {self.slot} --force` breaks "
+            f"{self}; a submission by {owner} is rejected. Ask them; `smurfq unlock --slot {self.slot} --force` breaks "
             "the lock, and `smurfq emergency-off` passes it by",
             slot=self.slot,
             owner=self.owner,
@@ -34,7 +34,7 @@ class Lock(Reservation):
 
 
 class Locks(Reservations[Lock]):
-    """The locks of a site's slots; another's is refused with ``SlotLockedError``."""
+    """The locks of a site's slots; another's is rejected with ``SlotLockedError``."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client, Lock, keys.lock, SlotLockedError)

@@ -80,7 +80,7 @@ def require_same_site(client: Client, settings: Settings, environ: Mapping[str, 
     return found
 
 
-def refuse_guess(settings: Settings, environ: Mapping[str, str]) -> None:
+def reject_guess(settings: Settings, environ: Mapping[str, str]) -> None:
     """Return if ``environ`` names a site, or the Redis at the default address serves no other one.
 
     Raises

@@ -17,7 +17,7 @@ from smurfq.core.slot import WORKFLOWS, Lane
 from smurfq.errors import ParameterError, UnknownSlotError, UnsupportedOptionError
 from smurfq.store.admission import LockCheck, Unique
 
-_REFUSED_OPTIONS: Final = {
+_REJECTED_OPTIONS: Final = {
     "eta": "a message that waits for its time could be run twice; submit when the time has come",
     "countdown": "a message that waits for its time could be run twice; submit when the time has come",
     "queue": "the queue follows from the parameter 'slot'",
@@ -59,10 +59,10 @@ def check_request(
     Raises
     ------
     RequestError
-        The operation, its slot, a parameter or an option is refused.
+        The operation, its slot, a parameter or an option is rejected.
     """
     operation = operations.operation(name)
-    for option, why in _REFUSED_OPTIONS.items():
+    for option, why in _REJECTED_OPTIONS.items():
         if options.pop(option, None):
             raise UnsupportedOptionError(f"{name}: the option {option!r} is not allowed: {why}", option=option)
     params = dict(kwargs or {})
@@ -101,7 +101,7 @@ def check_canvas(settings: Settings, first: Checked, later: Iterable[Mapping[str
     Raises
     ------
     RequestError
-        One of them is refused.
+        One of them is rejected.
     """
     steps = [first]
     if first.accepted is None:

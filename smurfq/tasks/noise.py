@@ -44,7 +44,7 @@ def take_noise(session: Session, *, duration: float, kwargs: dict[str, Any] | No
 
 @contextmanager
 def _long_enough(duration_s: float, rate_hz: float, wanted: Mapping[str, Any]) -> Iterator[None]:
-    """Refuse what is too short for certain, and explain an error in the block where it may well have been that.
+    """Reject what is too short for certain, and explain an error in the block where it may well have been that.
 
     A stream begins before its time is counted, and ends after it.
     """

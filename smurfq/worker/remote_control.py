@@ -35,7 +35,7 @@ _SECRET = ("password", "secret", "token")
 def close() -> None:
     """Make this worker reject the commands in ``CLOSED``, and report its configuration without passwords."""
     for name, why in CLOSED.items():
-        replace_command(name, _refusing(name, why))
+        replace_command(name, _rejecting(name, why))
     told = command("conf")
     if not hasattr(told, "smurfq_hides"):
         replace_command("conf", _without_secrets(told))
@@ -63,12 +63,12 @@ def refuse_foreign(consumer: Any) -> None:
     handle_unknown_tasks(consumer, unless_recorded)
 
 
-def _refusing(name: str, why: str) -> Command:
-    def refuse(state: Any, *_args: Any, **_kwargs: Any) -> dict[str, str]:
+def _rejecting(name: str, why: str) -> Command:
+    def reject(state: Any, *_args: Any, **_kwargs: Any) -> dict[str, str]:
         logger.warning("remote command %s rejected: %s", name, why)
         return {"error": f"rejected by smurfq: {why}"}
 
-    return refuse
+    return reject
 
 
 def _without_secrets(told: Command) -> Command:

@@ -29,7 +29,7 @@ def run_workflow(
     Raises
     ------
     RequestError
-        There is no such workflow, or a parameter is refused. Nothing was queued.
+        There is no such workflow, or a parameter is rejected. Nothing was queued.
     WorkflowHaltedError
         Too few slots were left, or too many were dropped.
     OperationFailedError

@@ -19,7 +19,7 @@ class SlotOutcome(StrEnum):
     ABORTED = "aborted"  # by somebody, or because an emergency came in between
     LOST = "lost"  # its worker died, or nobody serves the slot
     TIMED_OUT = "timed out"  # its deadline passed; it was ended
-    REFUSED = "refused"  # it could not be queued
+    REJECTED = "rejected"  # it could not be queued
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ class Workflow:
         Raises
         ------
         RequestError
-            A parameter is refused. Nothing was queued.
+            A parameter is rejected. Nothing was queued.
         WorkflowHaltedError
             Too few slots are left, or too many were dropped.
         """

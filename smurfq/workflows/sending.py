@@ -31,7 +31,7 @@ def send(
     Raises
     ------
     RequestError
-        It is refused on one of them.
+        It is rejected on one of them.
     StoreUnavailableError
         Redis did not answer; whether it was queued is not known, and it may be sent again under the same ids.
     """

@@ -96,11 +96,11 @@ class Step:
         self.write("running")  # before they are sent: whoever clears up after a crash knows of all
         try:
             self._queue(asked, ids, leashed=leashed)
-        except RequestError as refusal:
+        except RequestError as error:
             if len(slots) == 1:
-                self._given_up[slots[0]] = (SlotOutcome.REFUSED, str(refusal))
+                self._given_up[slots[0]] = (SlotOutcome.REJECTED, str(error))
                 return
-            for slot in slots:  # none was queued; those where it is not refused still can
+            for slot in slots:  # none was queued; those where it is not rejected still can
                 self._send(asked, [slot], attempt, leashed=leashed)
 
     def _queue(self, asked: Asked, ids: Mapping[str, str], *, leashed: bool) -> None:
@@ -157,7 +157,7 @@ class Step:
             took_s = record.end_time - record.start_time
         if slot in self._given_up:
             outcome, reason = self._given_up[slot]
-            if outcome is SlotOutcome.REFUSED:
+            if outcome is SlotOutcome.REJECTED:
                 run_id = None
             elif record is None or not record.done:
                 reason += "; it has not ended yet"
@@ -173,7 +173,7 @@ class Step:
         """End what still runs or waits, as ``end`` does; return when it is over, or when its time to end is."""
         with contextlib.suppress(*AWAY):
             self.runs.look(self.runs.ids)
-        left = {slot for slot in self.runs.ids if not self.over(slot) and slot not in self._refused()}
+        left = {slot for slot in self.runs.ids if not self.over(slot) and slot not in self._rejected()}
         self.end(left, why, abort=abort)
         self.runs.wait(left, self.over, until=time.monotonic() + self._ending_s(), check=lambda: None)
         self.reports.update({slot: self.report(slot) for slot in self.runs.ids if slot not in self.reports})
@@ -191,8 +191,8 @@ class Step:
             with contextlib.suppress(SmurfqError, *AWAY):  # never queued, or Redis is away: its leash ends it
                 run.stop(by, why) if is_process and not abort else run.abort(by, why)
 
-    def _refused(self) -> set[str]:
-        return {slot for slot, (outcome, _) in self._given_up.items() if outcome is SlotOutcome.REFUSED}
+    def _rejected(self) -> set[str]:
+        return {slot for slot, (outcome, _) in self._given_up.items() if outcome is SlotOutcome.REJECTED}
 
     def over(self, slot: str) -> bool:
         """Return whether the slot's newest run was over when it was last read."""

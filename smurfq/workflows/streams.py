@@ -128,7 +128,7 @@ class Streams:
 
     def _started(self, slot: str, late: set[str], within_s: float) -> SlotReport:
         found = self._step.report(slot)
-        if found.outcome is SlotOutcome.REFUSED:
+        if found.outcome is SlotOutcome.REJECTED:
             return found
         if slot in late:
             return SlotReport(
@@ -143,7 +143,7 @@ class Streams:
         found = {slot: self._step.report(slot) for slot in self._step.slots}
         return {
             slot: one
-            if one.outcome is SlotOutcome.REFUSED
+            if one.outcome is SlotOutcome.REJECTED
             else SlotReport(slot, SlotOutcome.SUCCEEDED, "", one.record_id)
             for slot, one in found.items()
         }

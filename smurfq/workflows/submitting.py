@@ -182,7 +182,7 @@ def submit(
     Raises
     ------
     RequestError
-        There is no such workflow, or a parameter is refused. Nothing was queued.
+        There is no such workflow, or a parameter is rejected. Nothing was queued.
     StoreUnavailableError
         Redis did not answer. Nothing was queued.
     """

@@ -337,7 +337,7 @@ def test_a_hold_that_is_not_confirmed_warns(cli: Cli, connection: Connection) ->
 def test_emergency_off(cli: Cli, slot: Slot, connection: Connection) -> None:
     detached = json.loads(cli("emergency-off", "-s", "2", "--detach", "--json", "-m", "warm").stdout)
     assert slot.queue()[0].task_id == detached["session_id"]
-    slot.remove(detached["session_id"])
+    slot.run(detached["session_id"]).remove()
 
     def switch_off() -> None:
         waiting = eventually(slot.queue)

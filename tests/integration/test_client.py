@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from smurfq import client
 from smurfq.client import (
     DataUpdate,
     DoneUpdate,
@@ -213,7 +212,7 @@ def test_the_result_of_a_success_is_the_record(slot: Slot, connection: Connectio
     writer.write(session.data_set({"test": 10}, 1.0))
     writer.end(Outcome.SUCCEEDED)
     assert run.result(timeout=WITHIN_S)["data"] == {"test": 10}
-    assert client.wait(run.id, WITHIN_S, connection.settings).success
+    assert Run(run.id, connection.settings).wait(WITHIN_S).success
 
 
 def test_a_wait_that_ends_too_soon_says_what_the_run_does(slot: Slot, connection: Connection) -> None:
@@ -294,9 +293,9 @@ def test_ending_one_that_runs_asks_it(slot: Slot, connection: Connection) -> Non
     assert asked is not None
     assert (asked.verb, asked.by, asked.reason, asked.grace_s) == ("abort", "ann", "enough", 0.5)
     with pytest.raises(WaitTimeoutError):
-        slot.abort(run.id, wait_s=0.1)
+        slot.abort(wait_s=0.1)
     with beside(lambda: (until_followed(connection), writer.end(Outcome.ABORTED))):
-        assert slot.abort(run.id, wait_s=WITHIN_S) == "asked"
+        assert slot.abort(wait_s=WITHIN_S) == "asked"
     assert run.record().outcome == "aborted"
 
 
@@ -311,16 +310,16 @@ def test_aborting_one_that_a_worker_has_taken_but_not_claimed_asks_it(slot: Slot
 
 def test_the_queue_can_be_put_in_another_order(slot: Slot, connection: Connection) -> None:
     runs = [slot.submit("test", priority) for priority in ("urgent", "normal", "background")]
-    slot.move_to_front(runs[2].id)
+    runs[2].move_to_front()
     assert [item.task_id for item in slot.queue()] == [runs[2].id, runs[0].id, runs[1].id]
-    slot.remove(runs[0].id)
+    runs[0].remove()
     assert [item.task_id for item in slot.queue()] == [runs[2].id, runs[1].id]
     Writer(connection, runs[1].id).start()
-    for ask in (slot.remove, slot.move_to_front):
+    for ask in (Run.remove, Run.move_to_front):
         with pytest.raises(RequestError, match="it is running"):
-            ask(runs[1].id)
+            ask(runs[1])
         with pytest.raises(RequestError, match="it ended as aborted"):
-            ask(runs[0].id)
+            ask(runs[0])
 
 
 def test_a_hold_is_its_owner_s(slot: Slot, connection: Connection) -> None:
@@ -411,9 +410,9 @@ def test_that_redis_is_away_is_told_as_such(settings: Settings) -> None:
         slot.running,
         slot.history,
         lambda: slot.submit("test"),
-        lambda: slot.record("x"),
-        lambda: slot.follow("x"),
-        lambda: slot.wait("x", 1.0),
+        lambda: slot.run("x").record(),
+        lambda: slot.run("x").follow(),
+        lambda: slot.run("x").wait(1.0),
     ):
         with pytest.raises(StoreUnavailableError, match=r"redis://.*does not answer") as caught:
             ask()
@@ -506,11 +505,11 @@ def test_the_connection_of_this_process_is_the_environment_s(
         assert found.settings == load(os.environ)
         assert Slot("crate1slot2")._connection is found
         found.records.start(SessionRecord("an-id", op_name="test", slot="crate1slot3"))
-        assert client.record("an-id").op_name == "test"
+        assert Run("an-id").record().op_name == "test"
         writer = Writer(found, "an-id")
         writer.end(Outcome.SUCCEEDED)
-        assert _kinds(list(client.follow("an-id"))) == ["status", "done"]
-        assert client.abort("an-id") == client.stop("an-id") == "over"
+        assert _kinds(list(Run("an-id").follow())) == ["status", "done"]
+        assert Run("an-id").abort() == Run("an-id").stop() == "over"
     finally:
         module._from_environment.cache_clear()
 

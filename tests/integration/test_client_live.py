@@ -64,7 +64,7 @@ def test_a_script_is_followed_from_its_queue_to_its_end(site: LiveSite, slot: Sl
     record = updates[-1].record
     assert record.success
     assert record.data == {"active_channels": [0, 1, 2, 3, 4]}
-    assert run.result(timeout=WITHIN_S) == record.to_dict() == slot.record(run.id).to_dict()
+    assert run.result(timeout=WITHIN_S) == record.to_dict() == slot.run(run.id).record().to_dict()
 
 
 def test_a_failure_is_raised_as_it_was_and_its_record_stays(site: LiveSite, slot: Slot) -> None:
@@ -145,7 +145,7 @@ def test_the_command_line_runs_a_script_to_its_end(site: LiveSite, slot: Slot) -
 
 def test_the_command_line_shows_and_aborts_what_runs(site: LiveSite, slot: Slot) -> None:
     queued = json.loads(_cli(site, "run", site.script("waiting.py", WAITING), "-s", NAME, "-d", "--json").stdout)
-    next(u for u in slot.follow(queued["session_id"], WITHIN_S) if isinstance(u, LogUpdate))
+    next(u for u in slot.run(queued["session_id"]).follow(WITHIN_S) if isinstance(u, LogUpdate))
     status = _cli(site, "status", "--slot", NAME).stdout
     assert "worker alive" in status
     assert f"runs: run {queued['session_id'][:8]} running" in status

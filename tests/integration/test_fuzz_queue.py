@@ -81,7 +81,7 @@ def test_any_parameters_are_queued_or_refused_by_name(site: LiveSite) -> None:
             return
         (waiting,) = slot.queue()
         assert waiting.kwargs == {**json.loads(json.dumps(waiting.kwargs)), "slot": UNSERVED}
-        slot.remove(waiting.task_id)
+        slot.run(waiting.task_id).remove()
 
     submit()
 
@@ -90,7 +90,8 @@ def test_any_parameters_are_queued_or_refused_by_name(site: LiveSite) -> None:
 def test_an_id_that_could_be_a_path_is_refused(site: LiveSite, task_id: Any) -> None:
     if not task_id:  # as absent: one is made
         assert app.send_task("smurfq.test", kwargs={"slot": UNSERVED}, task_id=task_id).revoke() is None
-        Slot(UNSERVED, app.settings).remove(Slot(UNSERVED, app.settings).queue()[0].task_id)
+        slot = Slot(UNSERVED, app.settings)
+        slot.run(slot.queue()[0].task_id).remove()
         return
     with pytest.raises(ParameterError, match="task_id must be 1 to 128 letters"):
         app.send_task("smurfq.test", kwargs={"slot": UNSERVED}, task_id=task_id)

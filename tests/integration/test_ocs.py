@@ -152,7 +152,7 @@ def test_nothing_waits_behind_what_has_no_end(settings: Settings, client: OCSCli
         assert with_settings(settings, busy="queue").test.start().status == OK
     finally:
         for waiting in slot.queue():
-            slot.remove(waiting.task_id)
+            slot.run(waiting.task_id).remove()
         slot.release()
 
 

@@ -264,7 +264,7 @@ def test_a_batch_with_what_is_wrong_is_refused_whole_and_names_each(connection: 
         Submission("test", TWO, priority="soon"),  # type: ignore[arg-type]
     ]
     with pytest.raises(
-        BatchError, match=r"4 of 5 submissions are refused, and nothing was queued: number 2: .*take_iv"
+        BatchError, match=r"4 of 5 submissions are rejected, and nothing was queued: number 2: .*take_iv"
     ):
         submit_all(asked, connection=connection)
     assert is_empty(connection)

@@ -81,10 +81,10 @@ def test_a_script_submits_in_the_name_of_who_submitted_it(site: LiveSite, slot: 
     waiting = other.queue()
     assert [item.headers["smurfq_owner"] for item in waiting] == ["night"] * 2
     for item in waiting:
-        other.remove(item.task_id)
+        other.run(item.task_id).remove()
     theirs = slot.submit("run", owner="eve", script=script, args=[NOBODYS]).wait(WITHIN_S)
     assert theirs.outcome == "failed"
-    assert "locked by night; a submission by eve is refused" in str(theirs.error)
+    assert "locked by night; a submission by eve is rejected" in str(theirs.error)
     assert other.queue() == []
 
 

@@ -23,7 +23,7 @@ from smurfq.pool_child.context import WorkerContext
 from smurfq.site.doctor import workers
 from smurfq.site.doctor.finding import Examined
 from smurfq.store.connection import Client
-from smurfq.store.site_identity import SiteIdentity, identity_text, read_identity, refuse_guess
+from smurfq.store.site_identity import SiteIdentity, identity_text, read_identity, reject_guess
 from tests.integration.live import bind
 
 SLOT = "crate1slot2"
@@ -117,12 +117,12 @@ def test_a_worker_does_not_join_a_site_by_a_guess(
         monkeypatch.delenv(name)
     settings = load({"SMURFQ_REDIS_URL": valkey_url})
     valkey.set(keys.SITE, identity_text(NAMELESS))
-    refuse_guess(settings, os.environ)
+    reject_guess(settings, os.environ)
     valkey.set(keys.SITE, identity_text(SATP1))
     with pytest.raises(ConfigError, match="serves site 'satp1'"):
-        refuse_guess(settings, os.environ)
+        reject_guess(settings, os.environ)
     monkeypatch.setenv("SMURFQ_REDIS_URL", valkey_url)
-    refuse_guess(settings, os.environ)
+    reject_guess(settings, os.environ)
 
 
 _GUESSING = {

@@ -60,7 +60,7 @@ def test_the_headers_of_a_history_do_not_look_like_empty_records(site: LiveSite)
     for name in ("data", "messages", "files"):
         with pytest.raises(AttributeError, match="was not read"):
             getattr(header, name)
-    assert slot.record(header.session_id).data["active_channels"] == [0, 1, 2, 3, 4]
+    assert slot.run(header.session_id).record().data["active_channels"] == [0, 1, 2, 3, 4]
 
 
 @contextmanager

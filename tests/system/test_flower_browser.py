@@ -137,7 +137,7 @@ def test_a_locked_slot_is_locked_for_flower_too_and_its_options_are_heeded(folde
         mine = {"kwargs": {"slot": SLOT}, "owner": slot._connection.owner, "priority": "urgent"}
         status, text = request(folder, "/api/task/async-apply/smurfq.test", body=mine)
         assert status == 200, text
-        assert slot.wait(json.loads(text)["task-id"], WITHIN_S).success
+        assert slot.run(json.loads(text)["task-id"]).wait(WITHIN_S).success
         status, text = request(folder, "/api/task/send-task/smurfq.test", body={**mine, "priority": "soon"})
         assert (status, "urgent (0)" in text) == (400, True), text
     finally:
@@ -181,7 +181,7 @@ def test_an_unknown_task_cannot_be_sent(folder):
 def test_an_operation_can_be_sent_from_flower(folder, door):
     status, text = request(folder, f"/api/task/{door}/smurfq.test", body={"kwargs": {"slot": SLOT}})
     assert status == 200, text
-    record = Slot(SLOT, folder.settings).wait(json.loads(text)["task-id"], WITHIN_S)
+    record = Slot(SLOT, folder.settings).run(json.loads(text)["task-id"]).wait(WITHIN_S)
     assert (record.op_name, record.outcome) == ("test", "succeeded")
 
 

@@ -49,7 +49,7 @@ def test_what_is_queued_outlives_a_restart(folder):
     slot = Slot(SLOT, folder.settings)
     assert slot.run(run.id).record().status == "queued"
     assert slot.release("a test")  # by connections from before the restart, as a notebook has them
-    assert slot.wait(run.id, WITHIN_S).outcome == "succeeded"
+    assert run.wait(WITHIN_S).outcome == "succeeded"
 
 
 def test_up_detached_is_up_once_and_down_ends_it(folder):
@@ -191,7 +191,7 @@ def test_an_up_after_one_that_was_killed_takes_over(folder):
     first.wait()
     folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up again")
-    assert Slot(SLOT, folder.settings).record(run.id).outcome == "succeeded"
+    assert Slot(SLOT, folder.settings).run(run.id).record().outcome == "succeeded"
 
 
 def test_a_taken_port_is_told_with_its_owner_and_what_to_set(folder):
@@ -231,6 +231,6 @@ def test_down_with_an_operation_running_aborts_it_and_ends(folder):
     assert folder.processes() == []
     assert folder.smurfq("up", "--detach", "--no-flower").returncode == 0
     try:
-        assert Slot(SLOT, folder.settings).record(run.id).outcome == "aborted"
+        assert Slot(SLOT, folder.settings).run(run.id).record().outcome == "aborted"
     finally:
         assert folder.smurfq("down").returncode == 0

@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.sim.physics.tes import Floats
 from smurfq.sim.radio.band import BandModel
 from smurfq.sim.radio.resonators import NO_DETECTOR
 from smurfq.sim.radio.settings import BandSettings
-from smurfq.sim.registers import CHANNELS_PER_BAND, NUM_BANDS
+from smurfq.sim.registers import CHANNELS_PER_BAND
 
 # A channel that follows nothing streams the phase of noise. With more than this, the analysis of a bias map takes some
 # of them for detectors by chance: a normalised correlation above 0.3 is no rarity in noise, so all hangs on the R0 that

@@ -6,17 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.sim.radio.chain import ATTENUATION
-from smurfq.sim.registers import (
-    APP,
-    CHANNELS_PER_BAND,
-    FPGA,
-    NUM_BANDS,
-    RTM,
-    Kind,
-    Register,
-    band_register,
-)
+from smurfq.sim.registers import APP, CHANNELS_PER_BAND, FPGA, RTM, Kind, Register, band_register
 
 SWEEP_SIZE: Final = CHANNELS_PER_BAND * 512  # points of the longest sweep
 CAPTURE_SIZE: Final = 2**19

@@ -14,11 +14,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.sim.detectors import Detectors, channels_on_chips
 from smurfq.sim.physics.resonator import Complex, Notches, loaded_q
 from smurfq.sim.physics.squid import TWO_PI, shift
 from smurfq.sim.physics.tes import Floats
-from smurfq.sim.registers import CHANNELS_PER_BAND, NUM_BANDS, band_center_mhz, sub_band_mhz, sub_band_of
+from smurfq.sim.registers import CHANNELS_PER_BAND, band_center_mhz, sub_band_mhz, sub_band_of
 
 Ints = npt.NDArray[np.int64]
 

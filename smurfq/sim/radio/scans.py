@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from smurfq.core.card import NUM_BANDS
 from smurfq.sim import registers as r
 from smurfq.sim.physics.resonator import Complex
 from smurfq.sim.physics.tes import Floats
@@ -38,7 +39,7 @@ class Scans:
     def handlers(self) -> dict[str, Handler]:
         """Return the function that is called when a register is put."""
         found: dict[str, Handler] = {}
-        for band in range(r.NUM_BANDS):
+        for band in range(NUM_BANDS):
             for name, work in (
                 (radio.FIND, self._find),
                 (radio.DESCEND, self._descend),

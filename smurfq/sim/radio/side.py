@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from smurfq.sim import registers as r
+from smurfq.core.card import NUM_BANDS
 from smurfq.sim.radio import registers as radio
 from smurfq.sim.radio.band import BandModel
 from smurfq.sim.radio.captures import Captures
@@ -62,7 +62,7 @@ class RadioSide:
         The same object until a register of them has changed, and computed anew only for the bands that have changed.
         """
         with self._lock:
-            bands = [self._band_readout(band) for band in range(r.NUM_BANDS)] if self._bench.models else [_DARK]
+            bands = [self._band_readout(band) for band in range(NUM_BANDS)] if self._bench.models else [_DARK]
             known = self._readout
             if known is None or any(new is not old for new, old in zip(bands, known[0], strict=True)):
                 self._readout = known = (bands, joined(bands))

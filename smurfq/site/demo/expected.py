@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from smurfq.config import Settings
+from smurfq.core.card import NUM_BIAS_GROUPS
 from smurfq.core.quantiles import QUANTILES
-from smurfq.sim.detectors import NUM_BIAS_GROUPS, population, truth
+from smurfq.sim.detectors import population, truth
 from smurfq.sim.physics.operating_point import at_bias
 from smurfq.sim.physics.tes import Floats
 from smurfq.sim.radio.chain import delays_of

@@ -51,7 +51,7 @@ def _data_dirs(folders: tuple[Path, ...]) -> Iterator[Finding]:
 
 def _scripts(folders: tuple[Path, ...]) -> Iterator[Finding]:
     if not folders:
-        yield warn("scripts", "scripts.folders is empty: `run` refuses every script", "set it to where scripts lie")
+        yield warn("scripts", "scripts.folders is empty: `run` rejects every script", "set it to where scripts lie")
     for folder in folders:
         if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
             yield fail("scripts", f"{folder} is no folder that can be read", "make it, or mend scripts.folders")

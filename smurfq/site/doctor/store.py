@@ -82,7 +82,7 @@ def _policy(info: dict[str, Any]) -> Finding:
     limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
     if limit and used > 0.9 * limit:
         return warn(
-            "redis memory", f"{used >> 20} of {limit >> 20} MB used; beyond, writes are refused", "raise maxmemory"
+            "redis memory", f"{used >> 20} of {limit >> 20} MB used; beyond, writes are rejected", "raise maxmemory"
         )
     return ok("redis memory", f"maxmemory-policy noeviction, {used >> 20} MB used")
 
@@ -95,7 +95,7 @@ def _writable(client: Client, info: dict[str, Any]) -> Finding:
         client.set(key, "1", ex=_PROBE_EXPIRES_S)
         client.delete(key)
     except RedisError as error:
-        return fail("redis writes", f"it refuses to be written to: {error}", "look at its log, disk and access rules")
+        return fail("redis writes", f"it rejects writes: {error}", "look at its log, disk and access rules")
     return ok("redis writes", "a key was written and deleted")
 
 

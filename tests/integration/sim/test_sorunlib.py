@@ -87,7 +87,8 @@ class Schedules:
     def newest(self, operation: str, slot: str) -> SessionRecord:
         """The whole record of an operation's newest run."""
         client = self.site.slot(slot)
-        return next(client.record(found.session_id) for found in client.history(50) if found.op_name == operation)
+        newest = next(found for found in client.history(50) if found.op_name == operation)
+        return client.run(newest.session_id).record()
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def test_an_unknown_header_field_is_refused() -> None:
 def test_a_header_says_where_the_bulk_of_its_record_is_read(name: str) -> None:
     header = SessionHeader("0123-id", op_name="take_iv")
     assert name not in header.to_dict()
-    with pytest.raises(AttributeError, match=rf"'{name}' was not read: .*take_iv 0123-id; smurfq\.client\.record"):
+    with pytest.raises(AttributeError, match=rf"'{name}' was not read: .*take_iv 0123-id; smurfq\.client\.Run"):
         getattr(header, name)
     assert getattr(SessionRecord("0123-id"), name) in ([], {}, "")
 

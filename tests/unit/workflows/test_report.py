@@ -8,7 +8,7 @@ from smurfq.workflows import Report, SlotOutcome, SlotReport
 
 GOOD = SlotReport("crate1slot2", SlotOutcome.SUCCEEDED, "", "1234567890ab", 1, 12.34)
 BAD = SlotReport("crate1slot3", SlotOutcome.TIMED_OUT, "it was not over within 5 s", "abcdef012345", 2, None)
-REFUSED = SlotReport("crate1slot4", SlotOutcome.REFUSED, "locked by somebody")
+REJECTED = SlotReport("crate1slot4", SlotOutcome.REJECTED, "locked by somebody")
 
 
 def report(*slots: SlotReport) -> Report:
@@ -29,10 +29,10 @@ def test_only_success_is_good() -> None:
 
 
 def test_it_survives_json() -> None:
-    wire = json.loads(json.dumps(report(GOOD, BAD, REFUSED).to_dict()))
+    wire = json.loads(json.dumps(report(GOOD, BAD, REJECTED).to_dict()))
     assert wire["operation"] == "take_iv"
     back = {slot: SlotReport.from_dict(slot, one) for slot, one in wire["slots"].items()}
-    assert back == {one.slot: one for one in (GOOD, BAD, REFUSED)}
+    assert back == {one.slot: one for one in (GOOD, BAD, REJECTED)}
 
 
 def test_what_was_dropped_is_marked_and_stays_so() -> None:
@@ -42,9 +42,9 @@ def test_what_was_dropped_is_marked_and_stays_so() -> None:
 
 
 def test_a_person_reads_every_slot_with_its_reason_in_a_narrow_terminal() -> None:
-    text = str(report(GOOD, BAD, REFUSED).with_dropped(["crate1slot3", "crate1slot4"]))
+    text = str(report(GOOD, BAD, REJECTED).with_dropped(["crate1slot3", "crate1slot4"]))
     first, *rest = text.splitlines()
-    assert first == "take_iv: 1 of 3 succeeded in 1 min 40 s; crate1slot3 timed out, crate1slot4 refused"
+    assert first == "take_iv: 1 of 3 succeeded in 1 min 40 s; crate1slot3 timed out, crate1slot4 rejected"
     assert all(len(line) <= 80 for line in rest)
     lines = {line.split()[1] if line.strip().startswith("!") else line.split()[0]: line for line in rest}
     assert "succeeded" in lines["crate1slot2"]
