@@ -6,7 +6,7 @@ import pytest
 
 from smurfq.core import session as events
 from smurfq.pool_child import record_writer
-from smurfq.pool_child.record_writer import RecordWriter, progress_text
+from smurfq.pool_child.record_writer import RecordWriter
 from smurfq.store import Records, connect
 from smurfq.store.feeds import Feeds
 from smurfq.store.snapshot import Snapshots
@@ -59,5 +59,5 @@ def test_the_last_stage_is_the_operations_own(writer: RecordWriter) -> None:
 
 def test_progress_is_the_newest_stage_and_message() -> None:
     tail = [events.message("old", 1.0), events.stage("biasing", 2.0), events.message("new", 3.0)]
-    assert progress_text("test", tail) == "[biasing] new"
-    assert progress_text("test", []) == ""
+    assert record_writer._progress_text("test", tail) == "[biasing] new"
+    assert record_writer._progress_text("test", []) == ""
