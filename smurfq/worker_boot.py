@@ -49,7 +49,6 @@ logger = logging.getLogger("smurfq.worker")
 _STANDBY_POLL_S = 0.5
 _RESTART_AFTER_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY_AFTER_S = 60.0
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 @dataclass(frozen=True)
@@ -149,6 +148,8 @@ def _celery(application: SmurfqApp, context: WorkerContext) -> int:
         quiet=True,
     )
     worker.start()
+    for finalize in context.cancelled.values():
+        finalize()
     try:
         application.fence.release_lease(context.leased, context.token)
         application.store.delete(keys.worker(context.publisher))
@@ -159,6 +160,7 @@ def _celery(application: SmurfqApp, context: WorkerContext) -> int:
 
 def _prepare_pool_child(**_kwargs: Any) -> None:
     """Make the pool child fit to fork operations."""
+    signal.set_wakeup_fd(-1)  # its signals are not the worker's
     smurf_control.assert_no_channel_access()
     adopt_orphans()
     gc.collect()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from smurfq.app import SmurfqApp
@@ -47,7 +47,7 @@ class WorkerContext:
         self.held = False  # whether its queue is
         self.loaded: float | None = None  # when pysmurf and sodetlib were (s since 1970)
         self.told_to_stop: list[int] = []  # signals that came before Celery listened to them
-        self._stopping = False
+        self.cancelled: dict[str, Callable[[], object]] = {}  # writes the end of a task killed by SIGQUIT, by id
         self.stop_fd = os.eventfd(0)  # readable from ``stop`` on, in the pool child too, whether Redis answers or not
 
     @property
@@ -55,11 +55,9 @@ class WorkerContext:
         """Whether nobody else takes from its queue while the lease is ours."""
         return self.leased == self.queue
 
-    def stop(self) -> bool:
-        """Have what runs end: the worker is being stopped. Returns whether it was not before."""
-        first, self._stopping = not self._stopping, True
+    def stop(self) -> None:
+        """Have what runs end: the worker is being stopped."""
         os.eventfd_write(self.stop_fd, 1)
-        return first
 
     def renew_lease(self) -> bool:
         """Renew the worker's lease; false if another worker has it."""

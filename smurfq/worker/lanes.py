@@ -5,6 +5,7 @@ The parent has loaded pysmurf and sodetlib, and the lanes share its memory.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -70,21 +71,22 @@ class Lanes:
 
     def _start_due(self) -> None:
         for which in [which for which, due in self._due.items() if due <= time.monotonic()]:
-            if self._signalled:
-                return
-            del self._due[which]
-            self._start(which)
+            # Blocked, so that each lane that is started is told of the signal.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+            if not self._signalled:
+                del self._due[which]
+                self._start(which)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
     def _start(self, which: Which) -> None:
+        """Fork a lane, with the stop signals blocked until it has handlers of its own."""
         parent = os.getpid()
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)  # until the child has handlers of its own
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             self._become(which, parent)
         self._running[pid] = (which, os.pidfd_open(pid))
         self._started[which] = time.monotonic()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
     def _become(self, which: Which, parent: int) -> None:
         """Be the lane, until it ends. Never returns."""
@@ -131,7 +133,8 @@ class Lanes:
         self._signalled += 1
         passed = signal.SIGTERM if self._signalled == 1 and number != signal.SIGQUIT else signal.SIGQUIT
         for pid in self._running:
-            os.kill(pid, passed)
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and is about to be removed from the table
+                os.kill(pid, passed)
 
 
 def _note_signals() -> list[int]:

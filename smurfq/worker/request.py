@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal as signals
 import time
+from functools import partial
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
@@ -25,7 +26,6 @@ from smurfq.store import patiently
 from smurfq.store.connection import AWAY
 from smurfq.store.control_requests import Request as Asked
 from smurfq.store.fence import Running
-from smurfq.worker import shutdown
 
 logger = get_logger(__name__)
 
@@ -60,19 +60,19 @@ class SlotRequest(OpenRequest):
         """Kill the operation at once, because the worker is being stopped by SIGQUIT.
 
         Its pool child is killed first, which may be about to say another end of it, or to queue the step after it.
+        Celery calls this in its handler of the signal, which may interrupt the main thread anywhere, also while that
+        holds a lock. So nothing here waits for Redis: the end is written once Celery has stopped.
         """
         if self.was_cancelled:
             return
         self.mark_cancelled()
-        shutdown.stop(self.app)
         child = ProcessId.of(self.worker_pid) if self.worker_pid else None
         processes.kill_groups([child] if child else [])
-        self._finalize_lost(
-            OperationAbortedError(
-                f"{self.name}[{self.id}] was killed: its worker was stopped at once (SIGQUIT)", session_id=self.id
-            ),
-            Outcome.ABORTED,
+        left = end_orphans(self.id, self.app.worker_context.lock)
+        error = OperationAbortedError(
+            f"{self.name}[{self.id}] was killed: its worker was stopped at once (SIGQUIT)", session_id=self.id
         )
+        self.app.worker_context.cancelled[self.id] = partial(self._finalize_lost, error, Outcome.ABORTED, left)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         """Handle the failure of a task. If its pool child died, end the processes of its operation."""
@@ -86,7 +86,10 @@ class SlotRequest(OpenRequest):
             session_id=self.id,
         )
         task_ready(self)
-        if not self.was_cancelled and self._finalize_lost(error, Outcome.FAILED):
+        if self.was_cancelled:
+            return None
+        left = end_orphans(self.id, self.app.worker_context.lock)  # whether Redis answers or not
+        if self._finalize_lost(error, Outcome.FAILED, left):
             self.send_event("task-failed", exception=repr(error), traceback=None)
         return None
 
@@ -96,12 +99,11 @@ class SlotRequest(OpenRequest):
         except AWAY as cause:
             logger.error("cannot ask %s[%s] to abort, Redis is away: %s", self.name, self.id, cause)
 
-    def _finalize_lost(self, error: Exception, outcome: Outcome) -> bool:
-        """End the orphans of an operation whose pool child died; whether the run was given its final state here.
+    def _finalize_lost(self, error: Exception, outcome: Outcome, left: Ended) -> bool:
+        """Write the end of an operation whose pool child died; whether the run was given its final state here.
 
-        It may have ended before. Or it had not begun: then its message is sent again.
+        It may have ended before. Or it had not begun: then its message is sent again. ``left``: its orphans.
         """
-        left = end_orphans(self.id, self.app.worker_context.lock)  # whether Redis answers or not
         try:
             running = patiently(self._find_running)
             if running is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import threading
 import time
 from typing import Any, NoReturn
@@ -30,25 +31,33 @@ logger = get_logger(__name__)
 WITHOUT_REDIS_EXIT = 69  # EX_UNAVAILABLE
 PATIENCE_S = 10.0  # of a worker that has nothing more to do than to write to a Redis that is away
 _LOOK_EVERY_S = 0.5
+_LOG_WITHIN_S = 2.0
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 def connect(app: SmurfqApp) -> None:
-    """Connect Celery's signals to the functions of this module."""
+    """Watch for the signals that stop this process, and for the tasks that Celery revokes.
 
-    def stopping(**_kwargs: Any) -> None:
-        stop(app)
+    The kernel's signals are read from a pipe by a thread of their own. Celery handles them in the main thread, which
+    may wait for Redis, for a lock or for its pool by then, and may never come to the end of its handler.
+    """
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    threading.Thread(target=_stop_when_told, args=(app, read), name="stopping", daemon=True).start()
 
     def revoked(sender: Any = None, request: Any = None, expired: bool = False, **_kwargs: Any) -> None:
         fail_revoked(app, request, expired=expired)
 
-    signals.worker_shutting_down.connect(stopping, weak=False)
     signals.task_revoked.connect(revoked, weak=False)
 
 
-def stop(app: SmurfqApp) -> None:
-    """End the running operation and then this worker, in bounded time even if Redis never comes back."""
-    if app.worker_context.stop():
-        threading.Thread(target=_leave_in_time, args=(app,), name="leaving", daemon=True).start()
+def _stop_when_told(app: SmurfqApp, told: int) -> None:
+    """Once told to stop, end the running operation and then this worker, in bounded time even without Redis."""
+    while not app.worker_context.told_to_stop and os.read(told, 1)[0] not in _STOP_SIGNALS:
+        pass
+    app.worker_context.stop()
+    _leave_in_time(app)
 
 
 def _leave_in_time(app: SmurfqApp) -> None:
@@ -73,36 +82,44 @@ def _leave_in_time(app: SmurfqApp) -> None:
 def _operation_lives(app: SmurfqApp) -> bool:
     """Whether the operation is still ending, by itself or in the stages of an abort, or its card is being made safe."""
     pool = {child.pid for child in psutil.Process().children()}
-    return any(pid not in pool for task_id in _active() for pid in orphans_of(task_id, app.worker_context.lock))
+    return any(pid not in pool for task_id in _active(app) for pid in orphans_of(task_id, app.worker_context.lock))
 
 
 def _leave(app: SmurfqApp, cause: Exception) -> NoReturn:
     try:
-        active, ends = _active(), OutcomeSpool(app.settings)
-        told = [
-            f"{task_id} has ended; the next worker of this host writes its outcome"
-            if ends.has(task_id)
-            else f"{task_id} will be lost, because its outcome cannot be written"
-            for task_id in active
-        ]
-        logger.critical(
-            "%s; told to stop, this worker ends without it: %s",
-            explain(app.settings.redis_url, cause),
-            ", ".join(told) or "nothing ran",
-        )
+        active = _active(app)
+        # The main thread may hold the log's lock for ever, if a signal interrupted it there, or the log may be stuck.
+        log = threading.Thread(target=_log_leaving, args=(app, cause, active), daemon=True)
+        log.start()
+        log.join(_LOG_WITHIN_S)
         for child in psutil.Process().children():
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         for task_id in active:
             end_orphans(task_id, app.worker_context.lock)
-        logging.shutdown()
     finally:
         os._exit(WITHOUT_REDIS_EXIT)
 
 
-def _active() -> list[str]:
+def _log_leaving(app: SmurfqApp, cause: Exception, active: list[str]) -> None:
+    ends = OutcomeSpool(app.settings)
+    told = [
+        f"{task_id} has ended; the next worker of this host writes its outcome"
+        if ends.has(task_id)
+        else f"{task_id} will be lost, because its outcome cannot be written"
+        for task_id in active
+    ]
+    logger.critical(
+        "%s; told to stop, this worker ends without it: %s",
+        explain(app.settings.redis_url, cause),
+        ", ".join(told) or "nothing ran",
+    )
+    logging.shutdown()
+
+
+def _active(app: SmurfqApp) -> list[str]:
     """The ids of the tasks that this worker has taken and not ended; at most one."""
-    return list(state.requests)
+    return list({**state.requests, **app.worker_context.cancelled})
 
 
 def fail_revoked(app: SmurfqApp, request: Any, *, expired: bool) -> None:

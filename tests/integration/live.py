@@ -129,11 +129,17 @@ class LiveSite:
         return process
 
     def start_worker(
-        self, slot: str, name: str | None = None, wait: bool = True, slots: Sequence[str] = (), **more: str
+        self,
+        slot: str,
+        name: str | None = None,
+        wait: bool = True,
+        slots: Sequence[str] = (),
+        program: Sequence[str] = ("-m", "smurfq.worker_boot"),
+        **more: str,
     ) -> Any:
-        """A worker of a slot, or of several; ready unless ``wait`` is false."""
+        """A worker of a slot, or of several; ready unless ``wait`` is false. ``program``: what Python runs."""
         named = [word for each in slots or [slot] for word in ("--slot", each)]
-        process = self._start(name or f"worker-{slot}", "-m", "smurfq.worker_boot", *named, **more)
+        process = self._start(name or f"worker-{slot}", *program, *named, **more)
         if wait:
             self.await_worker(slot, name)
         return process
