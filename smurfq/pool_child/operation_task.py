@@ -43,7 +43,7 @@ from smurfq.host.orphans import end_orphans_of_card
 from smurfq.operation.environment import environment
 from smurfq.operation.process import Body
 from smurfq.operation.session import Session
-from smurfq.pool_child.aftercare import make_safe_again
+from smurfq.pool_child.card_before import make_safe_first
 from smurfq.pool_child.context import WorkerContext, worker_of
 from smurfq.pool_child.job import Job
 from smurfq.pool_child.leash import Leash
@@ -58,7 +58,6 @@ from smurfq.store.snapshot import meta_text
 
 logger = get_logger(__name__)
 
-_NOT_DELAYED = ("all_off", "restart_rssi")  # they are for a card that does not answer, and must not wait for it
 BODIES: dict[str, Body] = {}
 T = TypeVar("T", bound="OperationTask")
 
@@ -372,7 +371,7 @@ class OperationTask(Task):  # type: ignore[misc]
             once={worker.stop_fd: worker_stops},
             conclude=Reaper(self.app).conclude_forgotten,
         )
-        self._make_safe_first(job)
+        job = self._make_safe_first(job)
         self._warn_of_edits(job)
         return runner_of(self.app).run(job)
 
@@ -385,21 +384,16 @@ class OperationTask(Task):  # type: ignore[misc]
         limits = [limit for limit in (settings.time_limit_s(table.name, default), *asked) if limit is not None]
         return min(limits) if limits else None
 
-    def _make_safe_first(self, job: Job) -> None:
-        """Leave the card safe after a worker that died in the middle of an operation, or after orphans of one."""
-        unsafe = patiently(lambda: self.app.fence.take_needs_make_safe(job.publisher))
+    def _make_safe_first(self, job: Job) -> Job:
+        """Make the card safe if an earlier run left it unsafe; the job as it may be run."""
+        died = patiently(lambda: self.app.fence.take_needs_make_safe(job.publisher))
         if not job.drives_card:
-            return
-        reason = unsafe or (self._orphans if self.card else None)
-        if reason:
-            findings = runner_of(self.app).make_safe(job)
-            text = f"{reason}; the card: {findings.get('text') or findings}"
-            self._note(job.task_id, "make-safe", f"the card was left unsafe: {text}")
-        elif job.op_name not in _NOT_DELAYED:
-            runner = runner_of(self.app)
-            text = patiently(lambda: make_safe_again(job.slot, self.app.store, lambda of: runner.make_safe(job, of)))
-            if text:
-                self._note(job.task_id, "make-safe-again", text)
+            return job
+        runner = runner_of(self.app)
+        job, text = make_safe_first(job, died or self._orphans, self.app.store, lambda of: runner.make_safe(job, of))
+        if text:
+            self._note(job.task_id, "make-safe", text)
+        return job
 
     def _warn_of_edits(self, job: Job) -> None:
         """Say so, where somebody has edited pysmurf or sodetlib since this worker loaded them."""

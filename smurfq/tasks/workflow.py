@@ -45,8 +45,9 @@ class WorkflowTask(OperationTask):
         limits = [limit for limit in (self.app.settings.time_limit_s(table.name, None), *asked) if limit is not None]
         return min(limits) if limits else None
 
-    def _make_safe_first(self, job: Job) -> None:
+    def _make_safe_first(self, job: Job) -> Job:
         patiently(lambda: self.app.fence.take_needs_make_safe(worker_of(self.app).publisher))
+        return job
 
     def _warn_of_edits(self, job: Job) -> None:
         pass
