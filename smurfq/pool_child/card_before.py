@@ -7,6 +7,7 @@ unsafe. docs/decisions/0023-the-card-after-a-run.md gives the reasons.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -30,22 +31,31 @@ def make_safe_first(job: Job, reason: str | None, client: Client, make_safe: Mak
     notes = LeftOnNotes(client)
     earlier = patiently(lambda: notes.of([job.slot])).get(job.slot)
     unsafe = earlier if earlier is not None and earlier.is_unsafe else None
-    if reason:
-        findings = make_safe({"policy": CardAfter.OFF.value, "start": unsafe.expected if unsafe else None})
-        text, left = f"the card was left unsafe: {reason}", _new_note(findings)
-    elif unsafe is not None and job.op_name not in (*_FOR_SILENT_CARDS, *_USE_NO_CARD):
-        policy = CardAfter.RESTORE if unsafe.expected else CardAfter.OFF
-        findings = make_safe({"policy": policy.value, "start": unsafe.expected})
-        text, left = str(unsafe), unsafe
-    else:
+    if not reason and (unsafe is None or job.op_name in (*_FOR_SILENT_CARDS, *_USE_NO_CARD)):
         return job, ""
-    now = None if findings.get("left_on") == "" else left
-    if now != earlier:
-        patiently(lambda: notes.write(job.slot, now))
-    text += f"; the card: {findings.get('text') or findings}"
+    expected = unsafe.expected if unsafe is not None else {}
+    policy = CardAfter.OFF if reason or not expected else CardAfter.RESTORE
+    findings, done = _try_twice(lambda: make_safe({"policy": policy.value, "start": expected}))
+    left = None if findings.get("left_on") == "" else _new_note(findings) if reason else unsafe
+    if left != earlier:
+        patiently(lambda: notes.write(job.slot, left))
+    text = f"{f'the card was left unsafe: {reason}' if reason else unsafe}; the card: {done}"
     if _answers(findings) or job.op_name in _FOR_SILENT_CARDS:
         return job, text
     return replace(job, card_closed=_why_closed(job.slot)), text
+
+
+def _try_twice(make_safe: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """The findings, and in words what was done.
+
+    The second try is for a card that came back during the first, so that only a part of its registers answered.
+    """
+    findings = make_safe()
+    text = str(findings.get("text") or findings)
+    if not (_answers(findings) and findings.get("unknown")):
+        return findings, text
+    findings = make_safe()
+    return findings, f"{text}; tried again: {findings.get('text') or findings}"
 
 
 def _new_note(findings: dict[str, Any]) -> LeftOn:
@@ -62,5 +72,5 @@ def _answers(findings: dict[str, Any]) -> bool:
 def _why_closed(slot: str) -> str:
     return (
         f"the card of {slot} does not answer, and was not made safe after an earlier run, so this run may not open it. "
-        "Is its smurf server running? If the card hangs, restart_rssi may help. Then submit this again"
+        "Start its smurf server or run restart_rssi, then submit this again"
     )

@@ -12,6 +12,8 @@ from smurfq.core.card_after import LeftOn
 from smurfq.core.session import SessionRecord
 from smurfq.operation.session import CARD_AT_START
 from smurfq.pool_child.aftercare import Aftercare
+from smurfq.pool_child.card_before import make_safe_first
+from smurfq.pool_child.job import Job
 from smurfq.smurf_control.card_state import CardState
 from smurfq.store.left_on import LeftOnNotes
 from smurfq.tasks import run
@@ -117,3 +119,20 @@ def test_a_card_is_noted_unsafe_if_it_does_not_answer_after_a_worker_died(site: 
     assert left.is_unsafe
     assert left.expected == OFF
     assert str(left).startswith("left on by an earlier run: streaming (does not answer)")
+
+
+def test_a_card_that_comes_back_while_it_is_made_safe_is_made_safe_once_more(unsafe: LeftOn) -> None:
+    found: list[dict[str, Any]] = [
+        {
+            "text": "in part",
+            "left_on": "streaming (does not answer)",
+            "unknown": ["streaming"],
+            "after": {"playback": 0},
+        },
+        {"text": "turned off: streaming", "left_on": "", "unknown": [], "after": {"streaming": 0, "playback": 0}},
+    ]
+    nothing: Any = None
+    job = Job("later", "set_biases", SLOT, SLOT, {}, {}, nothing, nothing)
+    answer = make_safe_first(job, None, app.store, lambda params: found.pop(0))
+    assert answer == (job, f"{unsafe}; the card: in part; tried again: turned off: streaming")
+    assert note() is None
