@@ -20,7 +20,10 @@ class CardAfter(StrEnum):
 
 @dataclass(frozen=True)
 class LeftOn:
-    """What a run left on: in words, with the state that was expected and the bias DACs after the run."""
+    """What a run left on: in words, with the state that was expected and the bias DACs after the run.
+
+    Without an ``expected`` state, all must be off. ``session_id`` is empty if nobody knows which run it was.
+    """
 
     text: str
     session_id: str
@@ -35,7 +38,8 @@ class LeftOn:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"left on by {self.op_name} {self.session_id[:8]}: {self.text}"
+        run = f"{self.op_name} {self.session_id[:8]}".rstrip()
+        return f"left on by {run}: {self.text}"
 
 
 def turn_off_hint(slot: str, left_on: str) -> str:

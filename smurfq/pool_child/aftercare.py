@@ -40,6 +40,7 @@ class Aftercare:
         self._start: dict[str, Any] | None = None
         self.text = ""  # the state of the card, where it is worth telling
         self._left: LeftOn | None = None
+        self._is_to_be_off = False  # whatever was on before the run
 
     def add(self, event: Event) -> None:
         """Take an event of the operation; keep the one with the card's state at the start, and pass the others on."""
@@ -62,6 +63,7 @@ class Aftercare:
         policy = self._policy(died=died, succeeded=succeeded)
         if policy is None:
             return
+        self._is_to_be_off = policy is CardAfter.OFF
         killed = {"killed": self._op_name, "stage": stage} if died else {}
         findings = self._make_safe({"policy": policy.value, "start": self._start, **killed})
         if policy is CardAfter.LOOK and self._start is None and ("error" in findings or findings.get("unknown")):
@@ -75,7 +77,8 @@ class Aftercare:
             self._add(events.data_set({MAKE_SAFE: findings}, time.time()))
             self._add(events.message(f"the card: {text}", time.time()))
         if left_on:
-            expected, dacs = findings.get("expected", {}), findings.get("after", {}).get("bias_dacs")
+            expected = findings.get("expected") or (self._start if policy is CardAfter.RESTORE else None) or {}
+            dacs = findings.get("after", {}).get("bias_dacs")
             is_unsafe = policy is not CardAfter.LOOK
             self._left = LeftOn(left_on, self._task_id, self._op_name, time.time(), expected, dacs, is_unsafe)
 
@@ -95,6 +98,8 @@ class Aftercare:
         try:
             earlier = notes.of([slot]).get(slot)
             now = self._left or (self._still_left(earlier) if earlier is not None else None)
+            if now is not None and earlier is not None and earlier.is_unsafe and not self._is_to_be_off:
+                now = replace(now, expected=earlier.expected, is_unsafe=True)
             if now != earlier:
                 notes.write(slot, now)
         except AWAY as cause:
@@ -117,15 +122,3 @@ class Aftercare:
         if "error" in findings:
             return earlier
         return replace(earlier, text=findings["left_on"]) if findings["left_on"] else None
-
-
-def make_safe_again(slot: str, client: Client, make_safe: MakeSafe) -> str:
-    """Try again to switch off what an earlier run left on; what was found and done, or an empty text."""
-    notes = LeftOnNotes(client)
-    earlier = notes.of([slot]).get(slot)
-    if earlier is None or not earlier.is_unsafe:
-        return ""
-    findings = make_safe({"policy": CardAfter.RESTORE.value, "start": earlier.expected})
-    if findings.get("left_on") == "":
-        notes.write(slot, None)
-    return f"{earlier}; the card: {findings.get('text') or findings}"

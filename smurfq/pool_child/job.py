@@ -9,6 +9,7 @@ from typing import Any
 from smurfq.core.session import SessionHeader
 from smurfq.core.slot import publisher_id
 from smurfq.pool_child.supervisor import Supervisor
+from smurfq.smurf_control import CARD_CLOSED
 from smurfq.store.fence import Running
 
 
@@ -29,6 +30,7 @@ class Job:
     time_limit_s: float | None = None
     is_process: bool = False  # a request to stop it ends it in good order
     card: bool = True  # it has a card, whose publisher's messages come through the bridge
+    card_closed: str = ""  # why it may not open its card
     graces_s: tuple[float, float] = (10.0, 10.0)  # from an abort to the signal, from there to the kill
     on_start: Callable[[int], None] = field(default=lambda pid: None)
     on_progress: Callable[[str], None] = field(default=lambda text: None)
@@ -39,15 +41,16 @@ class Job:
     @property
     def drives_card(self) -> bool:
         """Whether it may leave the card unsafe; an operation of the state lane only reads."""
-        return self.card and self.publisher == publisher_id(self.slot, "control")
+        return self.card and not self.card_closed and self.publisher == publisher_id(self.slot, "control")
 
     def to_wire(self) -> dict[str, Any]:
         """The part of the job that the operation's own process receives, as a JSON object."""
+        closed = {CARD_CLOSED: self.card_closed} if self.card_closed else {}
         return {
             "session_id": self.task_id,
             "op_name": self.op_name,
             "slot": self.slot,
             "publisher": self.publisher,
             "params": dict(self.params),
-            "environment": dict(self.environment),
+            "environment": {**self.environment, **closed},
         }

@@ -25,8 +25,7 @@ logger = get_logger(__name__)
 
 def perform(run: ClaimedRun, policy: RunPolicy) -> dict[str, Any]:
     """The record of the finished operation; see ``Runner.run``."""
-    job = _job(run, policy)
-    policy.before_run(run, job)
+    job = policy.before_run(run, _job(run, policy))
     return runner_of(run.app).run(job)
 
 

@@ -10,13 +10,11 @@ from smurfq import operations, smurf_control
 from smurfq.app import SmurfqApp
 from smurfq.config import Settings
 from smurfq.operation.environment import environment
-from smurfq.pool_child.aftercare import make_safe_again
+from smurfq.pool_child.card_before import make_safe_first
 from smurfq.pool_child.claimed_run import ClaimedRun
 from smurfq.pool_child.job import Job
 from smurfq.pool_child.runner import runner_of
 from smurfq.store import patiently
-
-_NOT_DELAYED = ("all_off", "restart_rssi")  # they are for a card that does not answer, and must not wait for it
 
 
 class RunPolicy:
@@ -52,25 +50,21 @@ class RunPolicy:
         limits = [run.app.settings.time_limit_s(run.operation.name, default), *asked]
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def before_run(self, run: ClaimedRun, job: Job) -> None:
-        """Make the card safe if an earlier run left it unsafe, and warn of edited libraries."""
-        self._make_safe_first(run, job)
+    def before_run(self, run: ClaimedRun, job: Job) -> Job:
+        """Make the card safe if an earlier run left it unsafe, and warn of edited libraries; the job as it may be run."""
+        job = self._make_safe_first(run, job)
         self._warn_of_edits(run)
+        return job
 
-    def _make_safe_first(self, run: ClaimedRun, job: Job) -> None:
-        """Make the card safe after a worker that died in the middle of an operation, or after orphans of one."""
-        unsafe = patiently(lambda: run.app.fence.take_needs_make_safe(job.publisher))
+    def _make_safe_first(self, run: ClaimedRun, job: Job) -> Job:
+        died = patiently(lambda: run.app.fence.take_needs_make_safe(job.publisher))
         if not job.drives_card:
-            return
+            return job
         runner = runner_of(run.app)
-        if reason := unsafe or run.orphans:
-            findings = runner.make_safe(job)
-            text = f"{reason}; the card: {findings.get('text') or findings}"
-            run.note("make-safe", f"the card was left unsafe: {text}")
-        elif job.op_name not in _NOT_DELAYED:
-            text = patiently(lambda: make_safe_again(job.slot, run.app.store, lambda of: runner.make_safe(job, of)))
-            if text:
-                run.note("make-safe-again", text)
+        job, text = make_safe_first(job, died or run.orphans, run.app.store, lambda of: runner.make_safe(job, of))
+        if text:
+            run.note("make-safe", text)
+        return job
 
     def _warn_of_edits(self, run: ClaimedRun) -> None:
         """Warn if somebody has edited pysmurf or sodetlib since this worker loaded them."""

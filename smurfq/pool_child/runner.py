@@ -208,7 +208,8 @@ class Runner:
     def _finish(
         self, job: Job, ending: Ending, aftercare: Aftercare, loss: RedisLoss, started: float
     ) -> dict[str, Any]:
-        aftercare.note(job.slot, self._app.store)
+        if job.drives_card:
+            aftercare.note(job.slot, self._app.store)
         error = error_of(job, ending, aftercare.text)
         drained = self._drained(job)
         self._find_files(job, started)

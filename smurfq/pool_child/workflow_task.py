@@ -46,9 +46,10 @@ class WorkflowPolicy(RunPolicy):
         """The shortest of the settings' and the request's limit; None if there is neither."""
         return self._shortest_limit_s(run, None)
 
-    def before_run(self, run: ClaimedRun, job: Job) -> None:
-        """Remove the note that a card is unsafe: a workflow has none."""
+    def before_run(self, run: ClaimedRun, job: Job) -> Job:
+        """Remove the note that a card is unsafe, since a workflow has no card."""
         patiently(lambda: run.app.fence.take_needs_make_safe(run.worker.publisher))
+        return job
 
     def after_run(self, app: SmurfqApp, task_id: str) -> None:
         """End what the workflow has started, if its process died before it could."""

@@ -16,7 +16,7 @@ from smurfq.smurf_control.libraries import (
 from smurfq.smurf_control.making_safe import close_streams, make_safe
 from smurfq.smurf_control.noting import card_is_noted
 from smurfq.smurf_control.opening import open_slot
-from smurfq.smurf_control.own_slot import limit_to_slot
+from smurfq.smurf_control.own_slot import CARD_CLOSED, limit_to_slot
 from smurfq.smurf_control.paths import apply_paths
 from smurfq.smurf_control.publishing import number_only_what_is_sent
 from smurfq.smurf_control.registers import card_answers, restart_link
@@ -27,6 +27,7 @@ from smurfq.smurf_control.untuning import AMPLIFIERS_STAGE, untune, untuned_unle
 
 __all__ = [
     "AMPLIFIERS_STAGE",
+    "CARD_CLOSED",
     "apply_paths",
     "assert_no_channel_access",
     "card_answers",

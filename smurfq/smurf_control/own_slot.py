@@ -1,5 +1,7 @@
 """Limits a process to its operation's slot: opening another slot's card raises before a register is touched.
 
+Opening its own raises too, if that card was left unsafe and did not answer when it was to be made safe.
+
 pysmurf, sodetlib and every user of pyepics create their channels with ``epics.ca.create_channel``, which is wrapped.
 Children inherit the limit: forked ones directly, and a Python that is started by ``child_python/sitecustomize.py``,
 which loads this file on its own. So this module needs only the standard library. The limit does not cover Channel
@@ -17,11 +19,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 VARIABLE = "SMURF_OWN_SLOT"  # what a child reads: the slot's id, or the workflows' name
+CARD_CLOSED = "SMURF_CARD_CLOSED"  # a variable too: why the slot's own card may not be opened; empty if it may
 _ROOT = "smurf_server_s"
 _TREE = "AMCc"  # the top of every smurf server's registers, whatever its name
 _CHILD_PYTHON = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child_python")  # noqa: PTH100, PTH118, PTH120
 
-_said: set[str] = set()
+_printed: set[str] = set()
 
 
 def limit_to_slot(slot: str) -> None:
@@ -62,9 +65,10 @@ def _number(slot: str) -> int | None:
 
 
 def _install(slot: str) -> None:
+    closed = os.environ.get(CARD_CLOSED, "")
     guards: dict[str, Callable[[Any], None]] = {
-        "epics.ca": lambda module: _guard_channels(module, slot),
-        "sodetlib.det_config": lambda module: _guard_config(module, slot),
+        "epics.ca": lambda module: _guard_channels(module, slot, closed),
+        "sodetlib.det_config": lambda module: _guard_config(module, slot, closed),
     }
     when_loaded(guards)
 
@@ -109,22 +113,25 @@ class _GuardFinder:
         return spec
 
 
-def _guard_channels(ca: Any, slot: str) -> None:
+def _guard_channels(ca: Any, slot: str, closed: str) -> None:
     from functools import wraps
 
     create = ca.create_channel
 
     @wraps(create)
     def create_own_channel(pvname: Any, *args: Any, **kwargs: Any) -> Any:
-        server = other_server(pvname.decode(errors="replace") if isinstance(pvname, bytes) else str(pvname), slot)
+        name = pvname.decode(errors="replace") if isinstance(pvname, bytes) else str(pvname)
+        server = other_server(name, slot)
         if server is not None:
             raise _refusal(server, slot)
+        if closed and other_server(name, "") is not None:
+            raise _closed_error(closed, slot)
         return create(pvname, *args, **kwargs)
 
     ca.create_channel = create_own_channel
 
 
-def _guard_config(det_config: Any, slot: str) -> None:
+def _guard_config(det_config: Any, slot: str, closed: str) -> None:
     """Have a DetConfig use the operation's slot unless told otherwise, and open no other."""
     from functools import wraps
 
@@ -141,13 +148,15 @@ def _guard_config(det_config: Any, slot: str) -> None:
     def connect_own(config: Any, offline: bool = False, *args: Any, **kwargs: Any) -> Any:
         if not offline and config.slot is not None and str(config.slot) != str(number):
             raise _refusal(server_name(config.slot), slot)
+        if not offline and closed:
+            raise _closed_error(closed, slot)
         return connect(config, offline, *args, **kwargs)
 
     kind.load_config_files, kind.get_smurf_control = load_own, connect_own
 
 
 def _refusal(server: str, slot: str) -> Exception:
-    """The error for opening ``server``; it is printed too, once, since a script may swallow it."""
+    """The error for opening ``server``."""
     if _number(slot) is None:
         whose = "this is a workflow, which drives no card by itself"
         then = "submit an operation or a script to that slot"
@@ -156,11 +165,26 @@ def _refusal(server: str, slot: str) -> Exception:
         other = slot.rpartition("slot")[0] + "slot" + server.removeprefix(_ROOT)
         then = f"submit it by `smurfq run … --slot {other}`" if _is_slots(server) else ""
     message = f"{server} was not opened: {whose}. No register was touched" + (f"; {then}" if then else "")
-    if server not in _said:
-        _said.add(server)
-        print(f"smurfq: {message}", file=sys.stderr, flush=True)
+    _print_once(message)
     try:
         from smurfq.errors import OtherSlotError
     except ImportError:  # a child's Python may be one without smurfq
         return PermissionError(message)
     return OtherSlotError(message, slot=slot, server=server)
+
+
+def _closed_error(message: str, slot: str) -> Exception:
+    """The error for opening the card of ``slot`` itself."""
+    _print_once(message)
+    try:
+        from smurfq.errors import OperationFailedError
+    except ImportError:
+        return PermissionError(message)
+    return OperationFailedError(message, slot=slot)
+
+
+def _print_once(message: str) -> None:
+    """Print an error's message: a script may swallow the error."""
+    if message not in _printed:
+        _printed.add(message)
+        print(f"smurfq: {message}", file=sys.stderr, flush=True)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from smurfq.smurf_control.own_slot import VARIABLE, other_server
+from smurfq.errors import OperationFailedError
+from smurfq.smurf_control import own_slot
+from smurfq.smurf_control.own_slot import CARD_CLOSED, VARIABLE, other_server
 
 OWN = "crate1slot2"
 CHILD_PYTHON = Path(sys.modules["smurfq.smurf_control.own_slot"].__file__ or "").parent / "child_python"
@@ -42,6 +46,24 @@ def test_which_server_of_another_slot_has_a_register(register: str, other: str |
 def test_a_workflow_may_open_no_slot(register: str) -> None:
     assert other_server(register, "workflows") == register.partition(":")[0]
     assert other_server("cryostat:thermometer", "workflows") is None
+
+
+def test_a_closed_card_cannot_be_opened_and_other_devices_can(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channels: Any = types.ModuleType("epics.ca")
+    channels.create_channel = lambda name: f"channel {name}"
+    monkeypatch.setitem(sys.modules, "epics.ca", channels)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setenv(VARIABLE, OWN)
+    monkeypatch.setenv(CARD_CLOSED, "it was not made safe")
+    own_slot.limit_child()
+    monkeypatch.delenv(CARD_CLOSED)  # a script may do so, and the card stays closed
+    for register in ("smurf_server_s2:AMCc:enable", b"smurf_server_s2:AMCc:enable", "dev_epics:AMCc"):
+        with pytest.raises(OperationFailedError):
+            channels.create_channel(register)
+    assert channels.create_channel("cryostat:thermometer") == "channel cryostat:thermometer"
+    assert capsys.readouterr().err.count("smurfq: it was not made safe") == 1
 
 
 def in_python(text: str, *before: Path, flags: tuple[str, ...] = (), **variables: str) -> str:
