@@ -19,7 +19,8 @@ from smurfq.cli import main as cli
 from smurfq.cli.exit_codes import ExitCode, of_error
 from smurfq.config.loading import sections
 from smurfq.config.reference import Row, rows
-from smurfq.config.sections import Crate, Settings
+from smurfq.config.sections import Crate
+from smurfq.config.settings import Settings
 from smurfq.core.jsonsafe import dumps
 from smurfq.errors import SmurfqError
 from smurfq.workflows import (

@@ -35,9 +35,8 @@ from smurfq.errors import (
     ParameterError,
     RequestError,
 )
-from smurfq.store import patiently
+from smurfq.store import best_effort, patiently
 from smurfq.store.admission import Item, LockCheck
-from smurfq.store.connection import AWAY
 from smurfq.store.queues import list_key, parse
 from smurfq.submission.checks import Checked, check_canvas, check_request
 from smurfq.submission.outbox import Message, Outbox
@@ -250,12 +249,9 @@ class SmurfqApp(SiteApp):
 
     def _tell(self, events: Sequence[tuple[Any, dict[str, Any]]]) -> None:
         """Send the events of what has been queued; it is queued, whether or not they can be."""
-        try:
-            with super().producer_or_acquire() as producer:
-                for body, options in events:
-                    producer.publish(body, **options)
-        except (*AWAY, OperationalError):
-            logger.debug("no event of a submission, Redis is away")
+        with best_effort("no event of a submission", OperationalError), super().producer_or_acquire() as producer:
+            for body, options in events:
+                producer.publish(body, **options)
 
     def resend(self, task_id: str, message: Mapping[str, Any]) -> None:
         """Send a kept message again; should the first have survived after all, the claim drops one of the two."""

@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +36,8 @@ from smurfq.operation.environment import environment, publisher_warning
 from smurfq.pool_child.context import WorkerContext
 from smurfq.pool_child.runner import runner_of
 from smurfq.reaper import Reaper
-from smurfq.store import patiently
-from smurfq.store.connection import AWAY, OutageLogger, require_access
+from smurfq.store import best_effort, patiently
+from smurfq.store.connection import require_access
 from smurfq.store.durability import warn_of_losses
 from smurfq.store.site_identity import reject_guess
 from smurfq.worker import remote_control, shutdown
@@ -86,7 +86,7 @@ def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: li
     app.worker_context = context
     if not _take_lease(context, told_to_stop):
         return 0
-    lost = patiently(lambda: Reaper(app).reap(context.publisher, by=context.token), on_wait=_Waiting(told_to_stop))
+    lost = patiently(lambda: Reaper(app).reap(context.publisher, by=context.token), pause=_pause_unless(told_to_stop))
     if lost is not None:
         logger.warning("%s[%s], which a worker before this one ran, is over", lost.op_name, lost.task_id)
     return _celery(app, context)
@@ -101,11 +101,11 @@ def _take_lease(context: WorkerContext, told_to_stop: list[int]) -> bool:
     said = False
     expires = 0.0
     while not told_to_stop:
-        left_s = patiently(lambda: app.fence.lease_left_s(context.leased), on_wait=_Waiting(told_to_stop))
+        left_s = patiently(lambda: app.fence.lease_left_s(context.leased), pause=_pause_unless(told_to_stop))
         now = time.monotonic()
         if left_s:
             expires = now + left_s
-        elif now >= expires and patiently(context.renew_lease, on_wait=_Waiting(told_to_stop)):
+        elif now >= expires and patiently(context.renew_lease, pause=_pause_unless(told_to_stop)):
             return True
         if not said:
             logger.warning("standing by: another worker serves %s", context.leased)
@@ -114,18 +114,15 @@ def _take_lease(context: WorkerContext, told_to_stop: list[int]) -> bool:
     return False
 
 
-class _Waiting(OutageLogger):
-    """Says that Redis is waited for, and ends the wait when told to stop."""
+def _pause_unless(told_to_stop: list[int]) -> Callable[[float], None]:
+    """Return a pause that ends this process instead, once it is told to stop."""
 
-    def __init__(self, told_to_stop: list[int]) -> None:
-        super().__init__()
-        self._told_to_stop = told_to_stop
-
-    def __call__(self, cause: BaseException) -> None:
-        """Say so, or end."""
-        if self._told_to_stop:
+    def pause(wait_s: float) -> None:
+        if told_to_stop:
             raise SystemExit(0)
-        super().__call__(cause)
+        time.sleep(wait_s)
+
+    return pause
 
 
 def _celery(application: SmurfqApp, context: WorkerContext) -> int:
@@ -150,11 +147,9 @@ def _celery(application: SmurfqApp, context: WorkerContext) -> int:
     worker.start()
     for finalize in context.cancelled.values():
         finalize()
-    try:
+    with best_effort(f"the lease of {context.leased} is not given back but expires", level=logging.WARNING):
         application.fence.release_lease(context.leased, context.token)
         application.store.delete(keys.worker(context.publisher))
-    except AWAY as cause:
-        logger.warning("the lease of %s is not given back but expires, Redis is away: %s", context.leased, cause)
     return int(worker.exitcode or 0)
 
 

@@ -17,7 +17,7 @@ from smurfq.core.sequence import Step
 from smurfq.core.session import Event
 from smurfq.store.connection import Client
 from smurfq.store.fence import Ran, Running, parse_ran, parse_running
-from smurfq.store.records import WRITTEN
+from smurfq.store.record_batches import WRITTEN
 
 TASKS_KEPT = 500
 RECENT_S = 1.0  # a bridge on another host trusts its own eyes for so long after a message has reached it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
@@ -10,6 +9,7 @@ import time
 from smurfq.bridge.buffer import Buffer
 from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.config import Settings
+from smurfq.store import best_effort
 from smurfq.store.bridge import BridgeBoard, Counters, Health
 from smurfq.store.connection import AWAY, connect
 
@@ -48,5 +48,5 @@ class HealthSign:
         """Take the sign of life down, so that nobody waits for this bridge."""
         if self._patience.is_away:
             return  # it expires by itself
-        with contextlib.suppress(*AWAY):
+        with best_effort("the bridge's report is not removed, and expires"):
             self._board.clear()

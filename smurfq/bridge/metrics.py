@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from smurfq.errors import StartError
 from smurfq.operations import OPERATIONS
+from smurfq.store import best_effort
 from smurfq.store.bridge import Counters
-from smurfq.store.connection import AWAY
 from smurfq.store.feeds import Feeds
 
 _GAUGES = {"buffered", "lost"}
@@ -42,6 +42,10 @@ class FeedsCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All last blocks; none while Redis is away."""
+        with best_effort("the feeds are not reported"):
+            yield from self._families()
+
+    def _families(self) -> Iterator[Metric]:
         for operation in OPERATIONS.values():
             if operation.feed is None:
                 continue
@@ -51,11 +55,7 @@ class FeedsCollector(Collector):
             times = GaugeMetricFamily(
                 f"smurfq_{operation.feed}_timestamp_seconds", "When it was published, s since 1970.", labels=("slot",)
             )
-            try:
-                blocks = self._feeds.last(operation.feed)
-            except AWAY:
-                return
-            for block in blocks:
+            for block in self._feeds.last(operation.feed):
                 times.add_metric((block.slot,), block.timestamp)
                 for field, value in block.data.items():
                     if isinstance(value, int | float):

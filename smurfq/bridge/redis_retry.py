@@ -1,4 +1,4 @@
-"""Waits for Redis while it is away, and logs it once."""
+"""Has the bridge wait for Redis while it is away, for a short time only once the bridge is told to stop."""
 
 from __future__ import annotations
 
@@ -9,62 +9,31 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from smurfq.errors import StoreUnavailableError
-from smurfq.store.connection import explain, patiently, takes_no_writes
+from smurfq.store import patiently
+from smurfq.store.outage import Outage
 
 T = TypeVar("T")
 _PAUSE_WHEN_STOPPING_S = 0.1
 
 
-class RedisRetry:
+class RedisRetry(Outage):
     """Calls Redis again until it answers; after ``stopping`` is set, for ``flush_s`` more."""
 
     def __init__(self, log: logging.Logger, stopping: threading.Event, flush_s: float, url: str = "") -> None:
-        self._log = log
-        self._url = url
+        super().__init__(url, "messages are kept until it is back", log)
         self._stopping = stopping
         self._flush_s = flush_s
-        self._away_since: float | None = None
-        self._refuses = False
         self._give_up_at: float | None = None
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """What ``call`` returns, called again for as long as Redis is away.
+        """Return what ``call`` returns, called again for as long as Redis is away.
 
         Raises
         ------
         StoreUnavailableError
             The bridge is stopping, and Redis did not come back in time.
         """
-        waited = False
-
-        def wait(cause: BaseException) -> None:
-            nonlocal waited
-            waited = True
-            self.away(cause)
-
-        answer = patiently(call, on_wait=wait, pause=self._pause)
-        if waited or not self._refuses:  # a Redis that takes no writes still answers to all that only reads
-            self.back()
-        return answer
-
-    @property
-    def is_away(self) -> bool:
-        """Whether Redis did not answer when it was asked last."""
-        return self._away_since is not None
-
-    def back(self) -> None:
-        """Note that Redis answered, and takes writes."""
-        since, self._away_since = self._away_since, None
-        self._refuses = False
-        if since is not None:
-            self._log.warning("Redis is back after %.1f s", time.monotonic() - since)
-
-    def away(self, cause: BaseException) -> None:
-        """Note that Redis did not answer, or takes no writes; said once an outage."""
-        self._refuses = takes_no_writes(cause)
-        if self._away_since is None:
-            self._away_since = time.monotonic()
-            self._log.error("Redis is away: %s; messages are kept until it is back", explain(self._url, cause))
+        return patiently(call, outage=self, pause=self._pause)
 
     def _pause(self, wait_s: float) -> None:
         if not self._stopping.wait(wait_s):

@@ -16,7 +16,8 @@ from smurfq.core.session import Event
 from smurfq.store.bridge import Positions
 from smurfq.store.conditional import NOTHING, Conditional
 from smurfq.store.connection import Client
-from smurfq.store.records import Batch, Records
+from smurfq.store.record_batches import Batch
+from smurfq.store.records import Records
 
 
 class Writer:

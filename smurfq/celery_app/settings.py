@@ -22,9 +22,10 @@ from smurfq.core.redis_url import (
     without_tls_files,
 )
 from smurfq.core.slot import LANES, WORKFLOWS, queue_name
-from smurfq.store.connection import CONNECT_TIMEOUT_S, REFUSES, SOCKET_TIMEOUT_S, name_refusals, sentinel_options
+from smurfq.store.connection import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S, sentinel_options
 from smurfq.store.primary import PrimaryConnection
 from smurfq.store.queues import PRIORITY_STEPS
+from smurfq.store.redis_errors import REFUSES, name_refusals
 
 _RESULTS_OF_PRIMARY = "smurfq.store.sentinel_results:PrimaryBackend+"
 _EXCHANGE = Exchange("smurfq", type="direct")

@@ -14,8 +14,8 @@ from smurfq.cli.render import history_table, moment, show_record, show_status, t
 from smurfq.cli.terminal_text import clean, tell
 from smurfq.client import Slots
 from smurfq.client.status import bridge_health, summary
+from smurfq.core.redis_url import without_password
 from smurfq.store.bridge import Health
-from smurfq.store.connection import without_password
 
 
 @click.command()

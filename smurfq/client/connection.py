@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,13 @@ from redis.exceptions import NoPermissionError
 from smurfq.config import FILE_VARIABLE, Settings, load, names_no_site
 from smurfq.core import identity
 from smurfq.core.identity import whoami
+from smurfq.core.redis_url import without_password
 from smurfq.errors import StoreUnavailableError
-from smurfq.store.connection import AWAY, Client, explain, without_password
+from smurfq.store import best_effort
+from smurfq.store.connection import Client
 from smurfq.store.locks import Locks
 from smurfq.store.queues import Queues
+from smurfq.store.redis_errors import AWAY, explain
 from smurfq.store.site_identity import SiteIdentity, require_same_site
 from smurfq.store.site_store import SiteStore, StoreAccess
 
@@ -51,7 +54,7 @@ class Connection(StoreAccess):
         made = SiteStore(self.settings)
         if self.settings.site or (self._named_by is not None and names_no_site(self._named_by)):
             named_by = {FILE_VARIABLE: "the settings"} if self._named_by is None else self._named_by
-            with suppress(*AWAY, NoPermissionError):  # whatever is asked next says so
+            with best_effort("the site is not compared", NoPermissionError):  # whatever is asked next says so
                 self.site = require_same_site(made.redis, self.settings, named_by)
         return made
 

@@ -11,7 +11,9 @@ from typing import Any, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 
 from smurfq.config.allowed import allowed
-from smurfq.config.sections import Crate, Section, Settings
+from smurfq.config.key_types import Section
+from smurfq.config.sections import Crate
+from smurfq.config.settings import Settings
 from smurfq.config.tls import check_tls
 from smurfq.core.slot import SlotId
 from smurfq.core.suggestion import suggest

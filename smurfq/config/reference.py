@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from smurfq.config.allowed import allowed
 from smurfq.config.loading import sections, variable_paths
-from smurfq.config.sections import Settings
+from smurfq.config.settings import Settings
 
 
 @dataclass(frozen=True)

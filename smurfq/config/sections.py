@@ -1,4 +1,4 @@
-"""Defines all settings, section by section: types, defaults and meanings.
+"""Defines the tables of the site file: the keys of each, with types, defaults and meanings.
 
 The docstring below a key is its meaning, as ``reference`` and ``examples/site.toml`` tell it. A key with
 ``repr=False`` is a secret: neither the settings' own text nor an error ever shows it.
@@ -7,64 +7,20 @@ The docstring below a key is its meaning, as ``reference`` and ``examples/site.t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    PositiveFloat,
-)
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat
 
-from smurfq.core.redis_url import SCHEMES, check_options, is_sentinel, parse_sentinel, with_tls_files
-from smurfq.core.slot import SlotId
-from smurfq.core.suggestion import did_you_mean
-from smurfq.errors import UnknownSlotError
+from smurfq.config.key_types import Folder, Port, PortOrOff, Section, check_host_port, check_redis_url
 
-
-def _redis_url(value: str) -> str:
-    if not value.startswith(SCHEMES):
-        raise ValueError("a URL that starts with redis://, rediss://, unix:// or sentinel://")
-    if is_sentinel(value):
-        parse_sentinel(value)
-    else:
-        check_options(value)
-    return value
-
-
-def _host_port(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError("of the form host:port, with a port from 1 to 65535")
-    return value
-
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-PortOrOff = Annotated[int, Field(ge=0, le=65535)]
-Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 _DAY_S = 86_400.0
-
-
-class Section(BaseModel):
-    """A table of the site file."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-        allow_inf_nan=False,
-    )
 
 
 class Redis(Section):
     """The Redis or Valkey of the site: broker, results and live records."""
 
-    url: Annotated[str, AfterValidator(_redis_url)] | None = Field(default=None, repr=False)
+    url: Annotated[str, AfterValidator(check_redis_url)] | None = Field(default=None, repr=False)
     """URL of Redis, with its password, or of its sentinels. Default: the embedded Valkey of `smurfq up`."""
     ca_file: Folder | None = None
     """With rediss://: the CA that signed Redis's certificate (PEM), if this machine does not know the CA."""
@@ -99,7 +55,7 @@ class Bridge(Section):
     """Address on which it listens. Use another one than loopback only if publishers run on other machines."""
     port: Port = 8200
     """UDP port."""
-    relay: Annotated[str, AfterValidator(_host_port)] | None = None
+    relay: Annotated[str, AfterValidator(check_host_port)] | None = None
     """host:port to which every datagram is forwarded unchanged, for example of a PysmurfMonitor."""
     receive_buffer_bytes: Annotated[int, Field(ge=65536)] = 8 * 1024 * 1024
     """Receive buffer that the bridge requests. The kernel grants at most net.core.rmem_max."""
@@ -243,77 +199,3 @@ class Crate(Section):
     """The crate's number."""
     slots: Annotated[tuple[Annotated[int, Field(ge=1, le=7)], ...], Field(min_length=1)]
     """The slots of this crate that have a card."""
-
-
-class Settings(Section):
-    """All settings of a site."""
-
-    state_dir: Folder = Path(".smurfq")
-    """Folder of logs, locks and the embedded Valkey's files; relative to the folder in which smurfq is started."""
-    publisher_backend: Literal["udp", "null"] = "udp"
-    """SMURFPUB_BACKEND of the operations. With "null", pysmurf discards all messages."""
-    site: Annotated[str, Field(min_length=1)] | None = None
-    """Name of the site. A client whose site has another name than the workers' is rejected."""
-    simulated: bool = False
-    """Whether the slots are simulated. Every record says so."""
-    owner: Annotated[str, Field(min_length=1)] | None = None
-    """Name under which this process submits. A locked slot checks it. Default: user@host."""
-    redis: Redis = Redis()
-    bridge: Bridge = Bridge()
-    scripts: Scripts = Scripts()
-    epics: Epics = Epics()
-    smurf: Smurf = Smurf()
-    limits: Limits = Limits()
-    worker: Worker = Worker()
-    workflows: Workflows = Workflows()
-    flower: Flower = Flower()
-    sim: Sim = Sim()
-    ocs: Ocs = Ocs()
-    crates: tuple[Crate, ...] = (Crate(id=1, slots=(2,)),)
-
-    @cached_property
-    def slots(self) -> tuple[str, ...]:
-        """Return the ids of all slots, in the order of the site file."""
-        return tuple(str(SlotId(crate.id, slot)) for crate in self.crates for slot in crate.slots)
-
-    @property
-    def redis_url(self) -> str:
-        """Return the URL of the site's Redis (with TLS files as options) or of the embedded Valkey."""
-        redis = self.redis
-        if redis.url is None:
-            return f"redis://127.0.0.1:{redis.embedded_port}/0"
-        files = {name: getattr(redis, name) for name in ("ca_file", "cert_file", "key_file")}
-        return with_tls_files(redis.url, **{name: path and str(path.absolute()) for name, path in files.items()})
-
-    @property
-    def log_dir(self) -> Path:
-        """Return the folder of the complete stdout and stderr of the operations."""
-        return self.state_dir.absolute() / "logs"
-
-    @property
-    def log_folders(self) -> tuple[Path, ...]:
-        """Return the folders in which a run may write its log."""
-        return (self.log_dir, *self.scripts.log_folders)
-
-    def time_limit_s(self, operation: str, default: float | None) -> float | None:
-        """Return the time limit of an operation in seconds, or None if it may run until it is stopped."""
-        if operation in self.limits.operations:
-            return self.limits.operations[operation]
-        return default
-
-    def check_slot(self, slot: Any) -> str:
-        """Return ``slot`` if the site has it.
-
-        Raises
-        ------
-        UnknownSlotError
-            It has not; the message lists those it has.
-        """
-        if slot in self.slots:
-            return str(slot)
-        raise UnknownSlotError(
-            f"slot {slot!r} is not in the configuration; known are {', '.join(self.slots)}"
-            + did_you_mean(str(slot), self.slots),
-            got=slot,
-            known=list(self.slots),
-        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 
-from smurfq.config.sections import Redis, Settings
+from smurfq.config.sections import Redis
+from smurfq.config.settings import Settings
 from smurfq.core.redis_url import is_tls
 from smurfq.errors import ConfigError
 

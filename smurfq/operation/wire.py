@@ -6,7 +6,6 @@ its children write on the socket that they inherited are dropped.
 
 from __future__ import annotations
 
-import array
 import socket
 import struct
 from collections.abc import Iterator
@@ -46,8 +45,7 @@ def send(sock: socket.socket, value: Any) -> None:
 
 def send_with_files(sock: socket.socket, value: Any, files: list[int]) -> None:
     """Send a value as one frame, and open file descriptors with it."""
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))]
-    sock.sendmsg([b"\0"], rights)
+    socket.send_fds(sock, [b"\0"], files)
     send(sock, value)
 
 

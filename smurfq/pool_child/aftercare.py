@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from celery.utils.log import get_logger
-
 from smurfq.core import session as events
 from smurfq.core.card_after import MAKE_SAFE, NOTHING_LEFT_ON, CardAfter, LeftOn
 from smurfq.core.session import Event
 from smurfq.operation.session import CARD_AT_START
-from smurfq.store.connection import AWAY, Client
+from smurfq.store import best_effort
+from smurfq.store.connection import Client
 from smurfq.store.left_on import LeftOnNotes
-
-logger = get_logger(__name__)
 
 _TOLD_AFTER_SUCCESS = ("run",)  # every other operation leaves on what its contract says
 
@@ -95,15 +93,13 @@ class Aftercare:
         if not self._touched and not self.text:
             return
         notes = LeftOnNotes(client)
-        try:
+        with best_effort(f"`smurfq status` cannot show what was left on on {slot}", level=logging.WARNING):
             earlier = notes.of([slot]).get(slot)
             now = self._left or (self._still_left(earlier) if earlier is not None else None)
             if now is not None and earlier is not None and earlier.is_unsafe and not self._is_to_be_off:
                 now = replace(now, expected=earlier.expected, is_unsafe=True)
             if now != earlier:
                 notes.write(slot, now)
-        except AWAY as cause:
-            logger.warning("Redis is away: `smurfq status` cannot show what was left on on %s: %s", slot, cause)
 
     def _policy(self, *, died: bool, succeeded: bool) -> CardAfter | None:
         if died:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from celery.utils.log import get_logger
 
 from smurfq.pool_child.supervisor import Supervisor
-from smurfq.store.connection import AWAY
+from smurfq.store import best_effort
 from smurfq.store.control_requests import ControlRequests, Request
 
 logger = get_logger(__name__)
@@ -52,30 +51,30 @@ class ControlListener:
         if self._closing.is_set():
             return
         self._closing.set()
-        try:
+        with best_effort("the listener is not woken, and ends by itself"):
             self._requests.ask(self._task_id, Request("closed"))
-        except AWAY:
-            logger.debug("Redis is away; the listener ends by itself")
         self._thread.join()
-        with contextlib.suppress(*AWAY):  # else it expires
+        with best_effort(f"the requests to {self._task_id} are not deleted, and expire"):
             self._requests.forget(self._task_id)
 
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                for request in self._requests.subscribe(self._task_id):
-                    if self._closing.is_set():
-                        return
-                    self._tick()
-                    if request is not None and (request.verb, request.time) not in self._heard:
-                        self._heard.add((request.verb, request.time))
-                        self._heed(request)
-            except AWAY as cause:
-                logger.debug("nothing can be asked of %s while Redis is away: %s", self._task_id, cause)
+                with best_effort(f"nothing can be asked of {self._task_id}"):
+                    self._listen()
                 self._closing.wait(_PAUSE_S)
             except Exception:  # without an ear the operation can be neither aborted nor keep its lease
                 logger.exception("listening to what is asked of %s failed; listening again", self._task_id)
                 self._closing.wait(_PAUSE_AFTER_A_FAULT_S)
+
+    def _listen(self) -> None:
+        for request in self._requests.subscribe(self._task_id):
+            if self._closing.is_set():
+                return
+            self._tick()
+            if request is not None and (request.verb, request.time) not in self._heard:
+                self._heard.add((request.verb, request.time))
+                self._heed(request)
 
     def _tick(self) -> None:
         now = time.monotonic()

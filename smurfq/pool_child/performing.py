@@ -17,8 +17,7 @@ from smurfq.pool_child.run_policy import RunPolicy
 from smurfq.pool_child.runner import runner_of
 from smurfq.pool_child.supervisor import Supervisor
 from smurfq.reaper import Reaper
-from smurfq.store import patiently
-from smurfq.store.connection import AWAY
+from smurfq.store import best_effort, patiently
 
 logger = get_logger(__name__)
 
@@ -98,8 +97,8 @@ def _show_progress(run: ClaimedRun, node: str, text: str) -> None:
     # Flower shows events only. This one keeps the task's state and its Terminate button, and shows the text; its time
     # is that of the task's start, which Flower takes from the newest such event.
     # The record writer's thread calls this, where Celery's `send_event` would use the request of no task.
-    try:
-        with run.app.events.default_dispatcher(hostname=node) as dispatcher:
-            dispatcher.send("task-started", uuid=run.task_id, timestamp=run.running.started, result=text, retry=False)
-    except (*AWAY, OperationalError):
-        logger.debug("no progress event, Redis is away")
+    with (
+        best_effort(f"no progress event of {run.task_id}", OperationalError),
+        run.app.events.default_dispatcher(hostname=node) as dispatcher,
+    ):
+        dispatcher.send("task-started", uuid=run.task_id, timestamp=run.running.started, result=text, retry=False)

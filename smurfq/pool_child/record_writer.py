@@ -9,17 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from celery.utils.log import get_logger
-
 from smurfq.core.progress import progress_of
 from smurfq.core.session import Event
 from smurfq.core.stages import words
-from smurfq.store import Batch, Records, patiently
-from smurfq.store.connection import AWAY
+from smurfq.store import Batch, Records, best_effort, patiently
 from smurfq.store.feeds import Feeds
 from smurfq.store.snapshot import Snapshots
-
-logger = get_logger(__name__)
 
 EVENTS_A_BATCH = 500
 EVENTS_KEPT = 200_000  # while Redis is away
@@ -141,13 +136,13 @@ class RecordWriter:
                 self._feeds.append(event["name"], event["slot"], event["t"], event["data"])
 
         self._writing = written
-        patiently(write, on_wait=lambda cause: logger.debug("the record waits for Redis: %s", cause))
+        patiently(write)
         self._writing = None
         self._snapshot_due = True
 
     def _show(self, *, last: bool) -> None:
         now = time.monotonic()
-        try:
+        with best_effort(f"no snapshot of {self._task_id}"):
             if self._snapshot_due and now >= self._next_snapshot and not last:
                 self._snapshot_due = False
                 self._next_snapshot = now + SNAPSHOT_EVERY_S
@@ -157,8 +152,6 @@ class RecordWriter:
                 text = _progress_text(self._op_name, self._records.tail(self._task_id, 10))
                 if text:
                     self._on_progress(text)
-        except AWAY as cause:
-            logger.debug("no snapshot, Redis is away: %s", cause)
 
 
 def _progress_text(op_name: str, tail: list[Event]) -> str:

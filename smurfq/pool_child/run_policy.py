@@ -51,7 +51,7 @@ class RunPolicy:
         return min((limit for limit in limits if limit is not None), default=None)
 
     def before_run(self, run: ClaimedRun, job: Job) -> Job:
-        """Make the card safe if an earlier run left it unsafe, and warn of edited libraries; the job as it may be run."""
+        """Make an unsafe card safe, and warn of edited libraries; return the job as it may be run."""
         job = self._make_safe_first(run, job)
         self._warn_of_edits(run)
         return job

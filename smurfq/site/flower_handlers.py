@@ -1,9 +1,9 @@
 """Rejects or checks requests to Flower. Imports Flower, so import this module only to start Flower.
 
-Celery's remote control can undo what keeps a card safe: a second pool process, another slot's queue, a pause
-that a restart forgets, a state written over a running operation's. Those doors are closed, and say what to
-use. The doors that submit go through the checks of ``SmurfqApp.send_task``; what they reject is told as 400
-(the slot is locked, or has the same already: 409) and not as 500.
+A request that writes a state over a running operation's is rejected here. Requests that change a worker (its
+processes, queues or limits) are remote commands, which the worker itself rejects; Flower answers 403 with its reason.
+Requests that submit go through the checks of ``SmurfqApp.send_task``; what they reject is answered with 400 (if the
+slot is locked or has the same already: 409) and not with 500.
 """
 
 from __future__ import annotations
@@ -18,32 +18,20 @@ from smurfq import operations
 from smurfq.errors import RequestError, SlotError, UnknownOperationError
 
 _UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
-_POOL = "a slot's worker has one process and keeps it: two would drive one card at once"
-CLOSED = {
-    r"/api/task/abort/.+": "it would write ABORTED over a running operation's state; use `smurfq abort`",
-    r"/api/worker/pool/(?:grow|shrink|autoscale|restart)/.+": _POOL,
-    r"/api/worker/queue/add-consumer/.+": "a worker serves its own slot's queues and no other's",
-    r"/api/worker/queue/cancel-consumer/.+": "Celery forgets it at a restart; use `smurfq hold`",
-    r"/api/task/rate-limit/.+": "it would keep an operation waiting unseen; use `smurfq hold`",
-    r"/api/task/timeout/.+": "Celery's time limits leave the card as it is; set limits.operations instead",
-}
 
 
-class Closed(BaseApiHandler):  # type: ignore[misc]
-    """A handler that rejects every request."""
-
-    def initialize(self, why: str) -> None:
-        """Store the reason."""
-        self._why = why
+class _RejectedAbort(BaseApiHandler):  # type: ignore[misc]
+    """Rejects Celery's abort, which only writes a state."""
 
     @web.authenticated
     async def post(self) -> None:
         """Reject the request with 403 and the reason."""
-        raise web.HTTPError(403, f"closed by smurfq: {self._why}")
+        why = "it would write ABORTED over a running operation's state; use `smurfq abort`"
+        raise web.HTTPError(403, f"rejected by smurfq: {why}")
 
 
 def _guarded(handler: type[Any]) -> type[Any]:
-    """``handler``, a door that submits, telling what smurfq rejected and why."""
+    """Return ``handler``, which submits, as one that answers what smurfq rejected and why."""
 
     class Guarded(handler):  # type: ignore[misc]
         @web.authenticated
@@ -75,13 +63,10 @@ def _unusable(error: BaseException) -> web.HTTPError:
 def add_to(flower: web.Application, url_prefix: str | None) -> None:
     """Add smurfq's handlers before Flower's own."""
     prefix = f"/{url_prefix.strip('/')}" if url_prefix else ""
-    doors: list[tuple[str, type[Any], dict[str, str]]] = [
-        (prefix + path, Closed, {"why": why}) for path, why in CLOSED.items()
-    ]
-    guarded: dict[str, type[Any]] = {
-        r"/api/task/apply/(.+)": TaskApply,
-        r"/api/task/async-apply/(.+)": TaskAsyncApply,
-        r"/api/task/send-task/(.+)": TaskSend,
+    handlers: dict[str, type[Any]] = {
+        r"/api/task/abort/.+": _RejectedAbort,
+        r"/api/task/apply/(.+)": _guarded(TaskApply),
+        r"/api/task/async-apply/(.+)": _guarded(TaskAsyncApply),
+        r"/api/task/send-task/(.+)": _guarded(TaskSend),
     }
-    doors += [(prefix + path, _guarded(handler), {}) for path, handler in guarded.items()]
-    flower.add_handlers(r".*", doors)
+    flower.add_handlers(r".*", [(prefix + path, handler) for path, handler in handlers.items()])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from smurfq.config import Settings
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
+from smurfq.core.redis_url import without_password
 from smurfq.core.slot import WORKER_LANES, WORKFLOWS, Lane, publisher_id, queue_name, workflow_seats
 from smurfq.errors import StartError
 from smurfq.site import valkey
@@ -19,7 +20,6 @@ from smurfq.site.flower import login_words
 from smurfq.site.ports import require_free
 from smurfq.store import connect
 from smurfq.store.bridge import BridgeBoard
-from smurfq.store.connection import without_password
 from smurfq.store.fence import Fence
 
 BRIDGE = "bridge"

@@ -10,14 +10,13 @@ from typing import Any, Final
 
 from smurfq.errors import OperationAbortedError, OperationFailedError
 from smurfq.smurf_control.card_state import look_at_card
-from smurfq.smurf_control.close_timeout import limit_closing
 from smurfq.smurf_control.configuration import load_config
 from smurfq.smurf_control.connect_ahead import ConnectedAhead
 from smurfq.smurf_control.foreign_stream import foreign_stream, refuse_foreign_stream
-from smurfq.smurf_control.io_errors import name_what_is_silent
 from smurfq.smurf_control.libraries import versions
 from smurfq.smurf_control.paths import apply_paths
 from smurfq.smurf_control.publishing import number_only_what_is_sent
+from smurfq.smurf_control.register_access import check_access
 from smurfq.smurf_control.registers import card_answers, epics_root
 from smurfq.smurf_control.scanning import limit_scans
 from smurfq.smurf_control.session_protocol import SessionProtocol
@@ -77,8 +76,7 @@ def open_slot(
     )
     control._ocs_session = session
     _log_once(control.pub)
-    name_what_is_silent(control, session)
-    limit_closing(control, session.slot, session.settings.limits.close_stream_s)
+    check_access(control, session)
     limit_scans(control, session)
     if tune is not None:
         control.load_tune(tune)

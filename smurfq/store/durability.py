@@ -10,7 +10,8 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from smurfq.core.redis_url import is_sentinel
-from smurfq.store.connection import AWAY, Client, connect
+from smurfq.store.connection import Client, connect
+from smurfq.store.outage import best_effort
 
 _MIN_REPLICAS = "min-replicas-to-write"
 log = logging.getLogger("smurfq.store")
@@ -90,8 +91,6 @@ def dangers(url: str) -> Iterator[Danger]:
 
 def warn_of_losses(url: str) -> None:
     """Log what the settings of the Redis at ``url`` may lose; nothing if it does not answer."""
-    try:
+    with best_effort("cannot ask Redis for its settings", RedisError):
         for danger in dangers(url):
             log.warning("%s; %s", danger.found, danger.todo)
-    except (*AWAY, RedisError) as cause:
-        log.debug("cannot ask Redis for its settings: %s", cause)

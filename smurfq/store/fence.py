@@ -13,8 +13,9 @@ from typing import Any
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
 from smurfq.core.process_id import ProcessId
-from smurfq.store.connection import Client, WritesRefusedError, replicas_to_wait_for
+from smurfq.store.connection import Client, replicas_to_wait_for
 from smurfq.store.lua_scripts import lua_script
+from smurfq.store.redis_errors import WritesRefusedError
 
 _NOBODYS = -1
 _GIVEN_UP = "nobody: it was given up"

@@ -1,49 +1,25 @@
 """Session records in Redis: a hash for the header, a hash for the session data, a stream for all events.
 
-Writers append batches of events; a message costs its own size and not the record's. Readers fold the stream, or
-subscribe to it. ``history`` knows which records there are.
+``record_batches`` writes them. Readers fold the stream, or subscribe to it. ``history`` knows which records there are.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.client import Pipeline
-
 from smurfq.core import keys
-from smurfq.core.jsonsafe import dumps, loads
-from smurfq.core.session import HEADER_FIELDS, Event, Fold, SessionHeader, SessionRecord
+from smurfq.core.jsonsafe import loads
+from smurfq.core.session import Event, Fold, SessionHeader, SessionRecord
 from smurfq.errors import RecordNotFoundError
-from smurfq.store.connection import Client
-from smurfq.store.history import History, fields_of
-from smurfq.store.lua_scripts import lua_script
-from smurfq.store.streams import read_after, read_newest
+from smurfq.store.history import fields_of
+from smurfq.store.record_batches import BatchWriter
+from smurfq.store.streams import read_after
 
-BATCHES_KEPT = 200_000
 BATCHES_A_PAGE = 2000
-WRITTEN = "_written"  # field of the header: how many messages of its publishers the bridge has written
-_REQUEST = "_request"  # field of the header from the claim on: the task's request
-_RESTORED = HEADER_FIELDS - {"messages_total", "lost", "success", "outcome", "end_time"}
 _BLOCK_MS = 5_000
 _READ_COUNT = 500
-_LOOKED_BACK = 1000  # batches of other writers that may have come between a write and its retry
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Events of one record, written together. ``number`` only grows for a ``writer``.
-
-    ``published`` counts the messages of publishers that they were made of.
-    """
-
-    task_id: str
-    writer: str
-    number: int
-    events: Sequence[Event]
-    published: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,135 +32,13 @@ class Update:
     events: list[Event] = field(default_factory=list)
 
 
-class Records:
-    """The session records of a site."""
-
-    def __init__(self, client: Client, expires_s: float) -> None:
-        self.client = client
-        self.expires_s = int(expires_s)
-        self.index = History(client, expires_s)
-        self._end = client.register_script(lua_script("end_record"))
-
-    def start(self, record: SessionRecord) -> None:
-        """Write down that a record's task has been claimed by a worker; also of one that was never admitted."""
-        at = time.time()
-        header = {
-            name: value
-            for name, value in record.to_dict().items()
-            if name in ("op_name", "slot", "params", "simulated", "worker", "parent_id", "root_id")
-        }
-        begun = {"status": "starting", "worker": record.worker, "simulated": record.simulated}
-        event = {"k": "header", "t": at, "set": begun}
-        with self.client.pipeline(transaction=True) as pipe:
-            self._set_header(pipe, record.session_id, header)
-            self.index.queue(pipe, record.session_id, record.slot, record.op_name, at)
-            self.queue(pipe, Batch(record.session_id, "claim", 0, [event]))
-            pipe.execute()
-
-    def restore(self, record: SessionHeader, request: Mapping[str, Any]) -> bool:
-        """Whether Redis had lost the header of a record whose task runs; it is written again.
-
-        What the bridge counts in it goes on from what is there.
-        """
-        key = keys.record(record.session_id)
-        if self.client.hexists(key, _REQUEST):
-            return False
-        known = {name: value for name, value in record.to_dict().items() if name in _RESTORED and value is not None}
-        at = record.submit_time or time.time()
-        event = {"k": "header", "t": time.time(), "set": known}
-        with self.client.pipeline(transaction=True) as pipe:
-            pipe.hset(key, _REQUEST, dumps(request))
-            self.index.queue(pipe, record.session_id, record.slot, record.op_name, at)
-            self.queue(pipe, Batch(record.session_id, f"restored-{time.time_ns()}", 0, [event]))
-            pipe.execute()
-        return True
+class Records(BatchWriter):
+    """The session records of a site: what ``BatchWriter`` writes, and all that is read of it."""
 
     def kept_message(self, task_id: str) -> tuple[Any, int]:
         """The message that asks for a task which nobody has claimed, and how often it was sent again."""
         text, resent = self.client.hmget(keys.record(task_id), ["_message", "_resent"])
         return (loads(text) if text else None), int(resent or 0)
-
-    def append(self, *batches: Batch) -> None:
-        """Write batches of events, in one round trip."""
-        with self.client.pipeline(transaction=True) as pipe:
-            for batch in batches:
-                self.queue(pipe, batch)
-            pipe.execute()
-
-    def is_written(self, batch: Batch) -> bool:
-        """Whether a batch is among the newest: a lost connection does not tell whether its writing was done."""
-        entries = read_newest(self.client, keys.events(batch.task_id), _LOOKED_BACK)
-        return any(entry["w"] == batch.writer and int(entry["n"]) == batch.number for _, entry in entries)
-
-    def end(self, task_id: str, writer: str, event: Event) -> bool:
-        """Write how a run ended; false, and nothing is written, where its end was written before."""
-        header = [text for name, value in event["set"].items() for text in (name, dumps(value))]
-        events = keys.events(task_id)
-        names = [keys.record(task_id), events, keys.WAITING, keys.data(task_id), keys.LAST, f"{events}:copy"]
-        return bool(self._end(keys=names, args=[self.expires_s, task_id, writer, dumps([event]), *header]))
-
-    def queue(self, pipe: Pipeline, batch: Batch) -> None:
-        """Put the commands that write ``batch`` into a pipeline."""
-        task_id = batch.task_id
-        if kept := [event for event in batch.events if event.get("kept", True)]:
-            fields: dict[Any, Any] = {"w": batch.writer, "n": batch.number, "b": dumps(kept)}
-            pipe.xadd(keys.events(task_id), fields, maxlen=BATCHES_KEPT, approximate=True)
-        header: dict[str, Any] = {}
-        messages = files = 0
-        data_touched = False
-        for event in batch.events:
-            kind = event["k"]
-            if kind == "header":
-                header.update(event["set"])
-            elif kind == "message":
-                messages += 1
-            elif kind == "file":
-                files += 1
-            elif kind == "data":
-                data_touched = True
-        self._queue_data(pipe, task_id, batch.events if data_touched else ())
-        if messages:
-            pipe.hincrby(keys.record(task_id), "messages_total", messages)
-        if files:
-            pipe.hincrby(keys.record(task_id), "_files", files)
-        if batch.published:
-            pipe.hincrby(keys.record(task_id), WRITTEN, batch.published)
-        pipe.hincrby(keys.record(task_id), "_rev", 1)
-        self._set_header(pipe, task_id, header)
-        pipe.expire(keys.events(task_id), self.expires_s)
-        if header.get("status") == "done":  # all of the record goes at once, whenever its data were last written
-            pipe.expire(keys.data(task_id), self.expires_s)
-
-    def _set_header(self, pipe: Pipeline, task_id: str, header: Mapping[str, Any]) -> None:
-        if header:
-            pipe.hset(keys.record(task_id), mapping={name: dumps(value) for name, value in header.items()})
-        pipe.expire(keys.record(task_id), self.expires_s)
-
-    def _queue_data(self, pipe: Pipeline, task_id: str, events: Iterable[Event]) -> None:
-        """Set the keys of the session data, each as it stands after all of ``events``."""
-        key = keys.data(task_id)
-        merged: dict[str, Any] = {}
-        removed: set[str] = set()
-        touched = False
-        for event in events:
-            if event["k"] != "data":
-                continue
-            touched = True
-            if event.get("replace"):
-                pipe.delete(key)
-                merged.clear()
-                removed.clear()
-            merged.update(event.get("set", {}))
-            removed.difference_update(event.get("set", {}))
-            for name in event.get("remove", ()):
-                merged.pop(name, None)
-                removed.add(name)
-        if removed:
-            pipe.hdel(key, *sorted(removed))
-        if merged:
-            pipe.hset(key, mapping={name: dumps(value) for name, value in merged.items()})
-        if touched:
-            pipe.expire(key, self.expires_s)
 
     def exists(self, task_id: str) -> bool:
         """Whether a record is known by this id."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -11,8 +10,10 @@ from pathlib import Path
 from smurfq.config import FILE_VARIABLE, Settings, names_no_site
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
+from smurfq.core.redis_url import without_password
 from smurfq.errors import ConfigError
-from smurfq.store.connection import AWAY, Client, connect, without_password
+from smurfq.store.connection import Client, connect
+from smurfq.store.outage import best_effort
 
 
 @dataclass(frozen=True)
@@ -89,5 +90,5 @@ def reject_guess(settings: Settings, environ: Mapping[str, str]) -> None:
         It serves a site that has a name or a site file.
     """
     if names_no_site(environ):
-        with connect(settings.redis_url, retries=0) as client, contextlib.suppress(*AWAY):
+        with connect(settings.redis_url, retries=0) as client, best_effort("the site is not compared"):
             require_same_site(client, settings, environ)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from celery import bootsteps
 from celery.utils.log import get_logger
 from celery.worker import state
 from celery.worker.control import control_command
-from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from smurfq.private_api.channel import restore_unacknowledged
-from smurfq.store.connection import AWAY, REFUSES, explain
 from smurfq.store.primary import PrimaryConnection
+from smurfq.store.redis_errors import AWAY, REFUSES
 from smurfq.worker import remote_control
 
 logger = get_logger(__name__)
@@ -31,7 +29,6 @@ class LeaseStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def __init__(self, consumer: Any, **kwargs: Any) -> None:
         super().__init__(consumer, **kwargs)
         self._timer: Any = None
-        self._away = False
         consumer.smurfq_lease_step = self
 
     def start(self, consumer: Any) -> None:
@@ -81,8 +78,7 @@ class LeaseStep(bootsteps.StartStopStep):  # type: ignore[misc]
         return "held" if context.held else "open"
 
     def _tick(self, consumer: Any) -> None:
-        app = consumer.app
-        context = app.worker_context
+        context = consumer.app.worker_context
         try:
             if not context.renew_lease():
                 logger.critical("another worker has taken over %s; this one stops", context.leased)
@@ -90,15 +86,12 @@ class LeaseStep(bootsteps.StartStopStep):  # type: ignore[misc]
                 return
             context.say_alive()
             self.apply_hold(consumer)
-            self._away = False
         except REFUSES as cause:  # the consumer starts again, and waits before it takes another message
             raise RedisConnectionError(str(cause)) from cause
         except AWAY as cause:
-            # Celery logs that Redis does not answer, but may not notice for long that a new connection is rejected.
-            level = logging.ERROR if isinstance(cause, AuthenticationError) and not self._away else logging.DEBUG
-            logger.log(level, "%s", explain(app.settings.redis_url, cause))
-            self._away = True
+            consumer.outage.away(cause)  # Celery may not notice for long: its connection may still work
             return
+        consumer.outage.back()
         require_primary(consumer)
 
 

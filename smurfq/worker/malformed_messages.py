@@ -18,7 +18,7 @@ from smurfq.core.celery_options import are_signatures, check_headers, is_signatu
 from smurfq.core.jsonsafe import nested_deeper
 from smurfq.core.task_id import ALLOWED, is_task_id
 from smurfq.private_api.channel import hooked_channel
-from smurfq.store.connection import AWAY
+from smurfq.store.redis_errors import AWAY
 
 logger = get_logger(__name__)
 

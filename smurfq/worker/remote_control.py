@@ -10,11 +10,11 @@ from typing import Any
 
 from celery.utils.log import get_logger
 
+from smurfq.core.redis_url import without_password
 from smurfq.operations import TASK_PREFIX
 from smurfq.private_api.consumer import OnUnknownTask, handle_unknown_tasks, keep_tasks
 from smurfq.private_api.remote_control import Command, command, replace_command
 from smurfq.store import patiently
-from smurfq.store.connection import without_password
 
 logger = get_logger(__name__)
 

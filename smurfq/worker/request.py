@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal as signals
 import time
 from functools import partial
@@ -22,8 +23,7 @@ from smurfq.host import processes
 from smurfq.host.orphans import Ended, end_orphans
 from smurfq.private_api.request import OpenRequest
 from smurfq.reaper import Reaper
-from smurfq.store import patiently
-from smurfq.store.connection import AWAY
+from smurfq.store import best_effort, patiently
 from smurfq.store.control_requests import Request as Asked
 from smurfq.store.fence import Running
 
@@ -94,17 +94,15 @@ class SlotRequest(OpenRequest):
         return None
 
     def _ask_abort(self, **what: Any) -> None:
-        try:
+        with best_effort(f"cannot ask {self.name}[{self.id}] to abort", level=logging.ERROR):
             self.app.control_requests.ask(self.id, Asked("abort", time=time.time(), **what))
-        except AWAY as cause:
-            logger.error("cannot ask %s[%s] to abort, Redis is away: %s", self.name, self.id, cause)
 
     def _finalize_lost(self, error: Exception, outcome: Outcome, left: Ended) -> bool:
         """Write the end of an operation whose pool child died; whether the run was given its final state here.
 
         It may have ended before. Or it had not begun: then its message is sent again. ``left``: its orphans.
         """
-        try:
+        with best_effort(f"cannot write the end of {self.name}[{self.id}]", level=logging.ERROR):
             running = patiently(self._find_running)
             if running is None:
                 return self._finalize_unclaimed(error)
@@ -116,10 +114,8 @@ class SlotRequest(OpenRequest):
                 self.app.fence.mark_needs_make_safe(running.publisher, str(error))
                 buried = reaper.conclude(running, error, outcome)
             self.app.fence.finished(running)
-        except AWAY as cause:
-            logger.error("cannot write the end of %s[%s], Redis is away: %s", self.name, self.id, cause)
-            return False
-        return buried
+            return buried
+        return False
 
     def _finalize_unclaimed(self, error: Exception) -> bool:
         """Give a final state to a run that was never claimed or is over: nobody else would send it again."""

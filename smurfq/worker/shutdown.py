@@ -24,7 +24,8 @@ from smurfq.host.orphans import end_orphans, orphans_of
 from smurfq.host.outcome_spool import OutcomeSpool
 from smurfq.private_api import result_backend
 from smurfq.store.connection import connect as connect_redis
-from smurfq.store.connection import explain, require_writes
+from smurfq.store.connection import require_writes
+from smurfq.store.redis_errors import explain
 
 logger = get_logger(__name__)
 

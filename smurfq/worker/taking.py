@@ -12,8 +12,8 @@ from redis.exceptions import ResponseError
 from smurfq.core import keys
 from smurfq.core.task_id import is_task_id
 from smurfq.private_api.channel import hooked_channel
-from smurfq.store.connection import takes_no_writes
 from smurfq.store.lua_scripts import lua_script
+from smurfq.store.redis_errors import takes_no_writes
 
 
 def marking_channel(channel: type[Any]) -> type[Any]:

@@ -6,11 +6,8 @@ import logging
 import threading
 
 from smurfq.client.connection import Connection, whoami
-from smurfq.store import patiently
-from smurfq.store.connection import AWAY
+from smurfq.store import best_effort, patiently
 from smurfq.store.leashes import Leashes
-
-logger = logging.getLogger("smurfq.workflows")
 
 _RENEW_EVERY_S = 1.0
 _END_WITHIN_S = 10.0
@@ -48,14 +45,10 @@ class LeashRenewal:
         self._closing.set()
         self._thread.join()
         self._thread = None
-        try:
+        with best_effort(f"cannot end what {self._id} has started, which ends by itself", level=logging.ERROR):
             patiently(lambda: self._leashes.end(self._id, why), give_up_after_s=_END_WITHIN_S)
-        except AWAY as cause:
-            logger.error("cannot let go of what %s has started, which ends by itself: %s", self._id, cause)
 
     def _run(self) -> None:
         while not self._closing.wait(_RENEW_EVERY_S):
-            try:
+            with best_effort(f"the leash of {self._id} is not renewed"):
                 self._leashes.keep(self._id, whoami())
-            except AWAY as cause:
-                logger.debug("the leash of %s is not renewed, Redis is away: %s", self._id, cause)

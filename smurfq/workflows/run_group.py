@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from smurfq.client.connection import Connection
 from smurfq.client.final import META_HEAD_CHARS, SETTLE_S, is_final
@@ -12,11 +13,12 @@ from smurfq.client.following import read_header
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
 from smurfq.core.session import SessionHeader
-from smurfq.store.connection import AWAY
+from smurfq.errors import StoreUnavailableError
+from smurfq.store import patiently
 
 _BLOCK_S = 0.25
-_AWAY_PAUSE_S = 0.5
 _LOOK_ROUND_S = 1.0
+T = TypeVar("T")
 
 
 class Runs:
@@ -56,23 +58,29 @@ class Runs:
         ``check`` is called all the while, and ends the wait by raising. ``watched`` names keys of the session data
         that ``values`` is to have. Redis may go away and come back.
         """
+
+        def pause(wait_s: float) -> None:
+            check()
+            time.sleep(wait_s)
+
+        def retried(call: Callable[[], T]) -> T:
+            return patiently(call, give_up_after_s=until - time.monotonic(), pause=pause)
+
         waiting = set(slots)
         touched, all_at = set(waiting), 0.0
         while waiting:
             check()
+            if time.monotonic() >= all_at:  # what no event tells of, such as Celery's own end of a revoked task
+                touched, all_at = set(waiting), time.monotonic() + _LOOK_ROUND_S
             try:
-                if time.monotonic() >= all_at:  # what no event tells of, such as Celery's own end of a revoked task
-                    touched, all_at = set(waiting), time.monotonic() + _LOOK_ROUND_S
-                self.look(touched, watched)
+                retried(partial(self.look, touched, watched))
                 waiting = {slot for slot in waiting if not enough(slot)}
                 left_s = until - time.monotonic()
                 if not waiting or left_s <= 0:
                     break
-                touched = self._block(waiting, min(_BLOCK_S, left_s))
-            except AWAY:
-                if time.monotonic() >= until:
-                    break
-                time.sleep(_AWAY_PAUSE_S)
+                touched = retried(partial(self._block, waiting, min(_BLOCK_S, left_s)))
+            except StoreUnavailableError:  # Redis was away at `until`
+                break
         return waiting
 
     def look(self, slots: Iterable[str], watched: tuple[str, ...] = ()) -> None:

@@ -15,7 +15,7 @@ from smurfq.client.connection import Connection, connection_of
 from smurfq.config import Settings
 from smurfq.core.slot import SlotId
 from smurfq.errors import ParameterError, UnknownSlotError, WorkflowHaltedError
-from smurfq.store.connection import AWAY
+from smurfq.store import best_effort
 from smurfq.store.holds import Hold
 from smurfq.workflows import policy, sending
 from smurfq.workflows.context import OpenStreams, WorkflowContext
@@ -239,7 +239,7 @@ class Workflow:
             self.host.message("released")
 
     def _hold(self) -> Hold | None:
-        with contextlib.suppress(*AWAY):
+        with best_effort("it is not known whether the workflow is held"):
             return self.connection.holds.get(self.id)
         return None
 

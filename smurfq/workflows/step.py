@@ -15,8 +15,8 @@ from smurfq.core.session import SessionHeader
 from smurfq.core.slot import Lane
 from smurfq.errors import DuplicateError, RequestError, SmurfqError
 from smurfq.operations import operation as operation_of
-from smurfq.store import patiently
-from smurfq.store.connection import AWAY
+from smurfq.store import best_effort, patiently
+from smurfq.store.redis_errors import AWAY
 from smurfq.workflows import sending
 from smurfq.workflows.context import WorkflowContext
 from smurfq.workflows.host import pause
@@ -171,7 +171,7 @@ class Step:
 
     def end_all(self, why: str, *, abort: bool = False) -> None:
         """End what still runs or waits, as ``end`` does; return when it is over, or when its time to end is."""
-        with contextlib.suppress(*AWAY):
+        with best_effort("the runs are not read again before they are ended"):
             self.runs.look(self.runs.ids)
         left = {slot for slot in self.runs.ids if not self.over(slot) and slot not in self._rejected()}
         self.end(left, why, abort=abort)
@@ -188,7 +188,7 @@ class Step:
             run = Run(self.runs.ids[slot], connection=self.context.connection)
             record = self.runs.records.get(slot)
             is_process = record is not None and bool(record.op_name) and operation_of(record.op_name).process
-            with contextlib.suppress(SmurfqError, *AWAY):  # never queued, or Redis is away: its leash ends it
+            with best_effort(f"{run.id} is not asked to end, and its leash ends it", SmurfqError):  # or never queued
                 run.stop(by, why) if is_process and not abort else run.abort(by, why)
 
     def _rejected(self) -> set[str]:
@@ -205,7 +205,7 @@ class Step:
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + _LOOK_ROUND_S
-        with contextlib.suppress(*AWAY):
+        with best_effort("it is not known which slots have a worker"):
             for slot, record in list(self.runs.records.items()):
                 if record.status == "queued" and record.op_name and slot not in self._given_up:
                     self._look_for_worker(slot, operation_of(record.op_name).lane)

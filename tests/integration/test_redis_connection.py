@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from smurfq.store import connection
-from smurfq.store.connection import AWAY, connect
+from smurfq.store.connection import connect
+from smurfq.store.redis_errors import AWAY
 
 
 def test_a_redis_that_accepts_and_does_not_answer_is_tried_three_times_in_all(monkeypatch: pytest.MonkeyPatch) -> None:

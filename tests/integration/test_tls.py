@@ -20,7 +20,8 @@ from smurfq.app import app
 from smurfq.celery_app.settings import celery_settings
 from smurfq.client import Slot
 from smurfq.errors import StoreUnavailableError
-from smurfq.store.connection import AWAY, connect, explain, require_access
+from smurfq.store.connection import connect, require_access
+from smurfq.store.redis_errors import AWAY, explain
 from tests.integration.live import LiveSite, eventually
 from tests.integration.wire import Wire
 from tests.tls_proxy import Certificates, TlsProxy

@@ -22,8 +22,8 @@ from smurfq.app import app
 from smurfq.core.priorities import PRIORITIES
 from smurfq.core.slot import Lane, queue_name
 from smurfq.store import patiently
-from smurfq.store.connection import AWAY
 from smurfq.store.queues import list_key
+from smurfq.store.redis_errors import AWAY
 from tests.soak import junk
 from tests.soak.site import LEASE_TTL_S, SoakSite
 from tests.soak.witness import Harm

@@ -19,7 +19,7 @@ from celery import chain, chord, group
 from celery.utils import uuid
 
 from smurfq.app import app
-from smurfq.store.connection import AWAY
+from smurfq.store.redis_errors import AWAY
 from smurfq.tasks import run, set_biases, stream, take_noise, zero_biases
 from smurfq.tasks import test as trial
 from tests.integration.live import ROOT

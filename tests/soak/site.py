@@ -18,7 +18,7 @@ from smurfq import config
 from smurfq.app import app
 from smurfq.sim.options import Options
 from smurfq.sim.surroundings import options_of, site_variables
-from smurfq.store.connection import AWAY
+from smurfq.store.redis_errors import AWAY
 from tests.integration.live import LiveSite, eventually, free_port
 from tests.soak import scripts
 

@@ -17,7 +17,7 @@ from smurfq.client import Slot
 from smurfq.errors import OperationFailedError, StoreUnavailableError
 from smurfq.site.doctor import files, store
 from smurfq.site.doctor.finding import Examined, Finding
-from smurfq.store.connection import AWAY
+from smurfq.store.redis_errors import AWAY
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from tests.integration.live import WITHIN_S, LiveSite, eventually

@@ -16,8 +16,9 @@ from smurfq.app import app
 from smurfq.client import Slot
 from smurfq.site.doctor import store
 from smurfq.site.doctor.finding import Examined
-from smurfq.store.connection import AWAY, WritesRefusedError, connect
+from smurfq.store.connection import connect
 from smurfq.store.fence import Fence, Running
+from smurfq.store.redis_errors import AWAY, WritesRefusedError
 from tests.integration.live import LiveSite, eventually
 from tests.integration.wire import HOST, Wire
 from tests.system.sentinel_group import NAME, SentinelGroup

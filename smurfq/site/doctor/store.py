@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
-from smurfq.core.redis_url import is_sentinel, is_unix
+from smurfq.core.redis_url import is_sentinel, is_unix, without_password
 from smurfq.host.disk_space import is_low, room
 from smurfq.site.doctor import sentinels
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 from smurfq.store import connect, durability
-from smurfq.store.connection import Client, explain, takes_no_writes, without_password
+from smurfq.store.connection import Client
+from smurfq.store.redis_errors import explain, takes_no_writes
 from smurfq.store.tls_failure import tls_failure
 
 _OLDEST = (6, 2)
