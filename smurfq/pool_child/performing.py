@@ -18,7 +18,7 @@ from smurfq.pool_child.end_request import AbortRequest, Ask, requests_to_end
 from smurfq.pool_child.job import Job
 from smurfq.pool_child.run_policy import RunPolicy
 from smurfq.pool_child.runner import runner_of
-from smurfq.reaper import Reaper
+from smurfq.reaper import OutcomeWriter
 from smurfq.store import patiently
 from smurfq.store.connection import AWAY
 
@@ -72,7 +72,7 @@ def _job(run: ClaimedRun, policy: RunPolicy) -> Job:
         on_progress=functools.partial(_show_progress, run, run.request.hostname),
         every_second=every_second,
         once={worker.stop_fd: worker_stops},
-        conclude=Reaper(app).conclude_forgotten,
+        conclude=OutcomeWriter(app).conclude_forgotten,
     )
 
 
