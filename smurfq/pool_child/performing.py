@@ -1,4 +1,4 @@
-"""Performs a claimed run: makes its job, and says what to do while it runs."""
+"""Performs a claimed run: makes its job, with the functions that are called while it runs."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ logger = get_logger(__name__)
 
 
 def perform(run: ClaimedRun, policy: RunPolicy) -> dict[str, Any]:
-    """The record of the finished operation; see ``Runner.run``."""
-    job = _job(run, policy)
+    """Run the operation; its finished record (see ``Runner.run``)."""
+    job = job_of(run, policy)
     policy.before_run(run, job)
     return runner_of(run.app).run(job)
 
 
-def _job(run: ClaimedRun, policy: RunPolicy) -> Job:
+def job_of(run: ClaimedRun, policy: RunPolicy) -> Job:
+    """Return the job of a claimed run that has its card's lock."""
     assert run.lock is not None
     app, worker, operation, settings = run.app, run.worker, run.operation, run.app.settings
     leash, close_s = run.leash, settings.limits.close_stream_s
