@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from celery import Task
+from celery.app.task import Context
 from celery.exceptions import Ignore
 from celery.utils.log import get_logger
 
@@ -25,12 +26,12 @@ logger = get_logger(__name__)
 
 
 def claim_run(task: Task, worker: WorkerContext, params: dict[str, Any]) -> ClaimedRun:
-    """The run of the task's current request, claimed; its record then says that it starts.
+    """Claim the run of the task's current request, and write into its record that it starts.
 
     Raises
     ------
     Ignore
-        It has ended already, or runs elsewhere: this message is a copy.
+        The run has ended or is running elsewhere: this message is a copy.
     """
     app: SmurfqApp = task.app
     request = task.request
@@ -42,7 +43,7 @@ def claim_run(task: Task, worker: WorkerContext, params: dict[str, Any]) -> Clai
         host=socket.gethostname(),
         lease=worker.token,
         started=time.time(),
-        request=_kept_request(task),
+        request=kept_request(task.name, request),
         processes=process_ids(os.getpid()),
     )
     record = SessionRecord(
@@ -73,19 +74,24 @@ def _claim(app: SmurfqApp, worker: WorkerContext, task: Task, running: Running, 
     if answer.answer == "busy":  # the lease is ours, so what it names is over
         patiently(lambda: Reaper(app).reap(worker.publisher, by=worker.token))
         answer = patiently(claim)
-    if answer.ok or (answer.answer == "claimed" and answer.detail == who):
-        return  # in the second case the answer to our own claim was lost with the connection
+    if is_claimed(answer, who):
+        return
     if answer.answer == "final":
         _end_unstarted(app, task_id, answer.detail)
-    what = "left to the worker that took over" if answer.answer == "unleased" else "a copy, passed over"
-    logger.warning("%s[%s]: %s: %s %s", task.name, task_id, what, answer.answer, answer.detail)
+    reason = "left to the worker that took over" if answer.answer == "unleased" else "a copy, passed over"
+    logger.warning("%s[%s]: %s: %s %s", task.name, task_id, reason, answer.answer, answer.detail)
     raise Ignore  # the reaper sends a run again that nobody has claimed
 
 
-def _end_unstarted(app: SmurfqApp, task_id: str, state: str) -> None:
-    """End the record too, where Celery gave a task a final state before it started.
+def is_claimed(answer: Claim, who: str) -> bool:
+    """Return whether ``who`` may perform the run: the answer to its first claim may be lost with the connection."""
+    return answer.ok or (answer.answer == "claimed" and answer.detail == who)
 
-    Celery fails the body of a chord with a member of it; it may have been sent before.
+
+def _end_unstarted(app: SmurfqApp, task_id: str, state: str) -> None:
+    """Write the end of a run into its record if Celery gave its task a final state before it started.
+
+    An example is the body of a chord: Celery fails it if a member fails, and may have sent it before.
     """
     known = patiently(lambda: app.records.known_headers([task_id])).get(task_id)
     if known is None or known.status != "queued" or state == "SUCCESS":
@@ -96,13 +102,12 @@ def _end_unstarted(app: SmurfqApp, task_id: str, state: str) -> None:
     patiently(lambda: app.write_end(task_id, outcome, cause))
 
 
-def _kept_request(task: Task) -> dict[str, Any]:
-    """The task's request, as far as another process needs it to fail its chain, its chord and its errbacks."""
-    request = task.request
+def kept_request(name: str, request: Context) -> dict[str, Any]:
+    """Return the part of a task's request that another process needs to fail its chain, its chord and its errbacks."""
     return {
         "id": request.id,
-        "task": task.name,
-        "name": task.name,
+        "task": name,
+        "name": name,
         "args": list(request.args or ()),
         "kwargs": dict(request.kwargs or {}),
         "hostname": request.hostname,

@@ -14,7 +14,7 @@ from smurfq.errors import SmurfqError
 from smurfq.host import lock
 from smurfq.operation.process import Body
 from smurfq.pool_child.attempt_log import AttemptLog, attempt_log_folder
-from smurfq.pool_child.supervisor import Supervisor
+from smurfq.pool_child.end_request import AbortRequest, Ask
 from smurfq.store.lua_scripts import lua_script
 from smurfq.store.site_identity import identity_of, identity_text
 
@@ -83,10 +83,10 @@ class WorkerContext:
                 pipe.execute()
         self._said = about
 
-    def keep_lease(self, supervisor: Supervisor) -> None:
+    def keep_lease(self, ask: Ask) -> None:
         """Renew the lease during an operation; without it the operation must not go on."""
         if not self.renew_lease():
-            supervisor.ask_abort(by="smurfq", reason=f"another worker has taken over {self.leased}", grace_s=1.0)
+            ask(AbortRequest("smurfq", f"another worker has taken over {self.leased}", grace_s=1.0))
 
 
 def worker_of(application: SmurfqApp) -> WorkerContext:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from celery.utils.log import get_logger
 
-from smurfq.pool_child.supervisor import Supervisor
+from smurfq.pool_child.end_request import AbortRequest, Ask, EndRequest, StopRequest
 from smurfq.store import best_effort
 from smurfq.store.control_requests import ControlRequests, Request
 
@@ -28,13 +28,13 @@ class ControlListener:
         self,
         task_id: str,
         requests: ControlRequests,
-        supervisor: Supervisor,
-        every_second: Callable[[Supervisor], None],
+        ask: Ask,
+        every_second: Callable[[Ask], None],
         is_process: bool,
     ) -> None:
         self._task_id = task_id
         self._requests = requests
-        self._supervisor = supervisor
+        self._ask = ask
         self._every_second = every_second
         self._is_process = is_process
         self._closing = threading.Event()
@@ -74,21 +74,28 @@ class ControlListener:
             self._tick()
             if request is not None and (request.verb, request.time) not in self._heard:
                 self._heard.add((request.verb, request.time))
-                self._heed(request)
+                if (end := end_request(request, is_process=self._is_process)) is not None:
+                    self._ask(end)
 
     def _tick(self) -> None:
         now = time.monotonic()
         if now >= self._next_second:
             self._next_second = now + 1.0
-            self._every_second(self._supervisor)
+            self._every_second(self._ask)
 
-    def _heed(self, request: Request) -> None:
-        if request.verb == "stop" and self._is_process:
-            self._supervisor.ask_stop(by=request.by, reason=request.reason)
-        elif request.verb in ("abort", "stop"):
-            self._supervisor.ask_abort(
-                by=request.by or "somebody",
-                reason=request.reason or f"{request.verb} asked for",
-                grace_s=request.grace_s,
-                delay_s=request.delay_s,
-            )
+
+def end_request(request: Request, *, is_process: bool) -> EndRequest | None:
+    """Translate a request for the supervisor; None if it asks for no end.
+
+    A stop of anything but a process is an abort.
+    """
+    if request.verb == "stop" and is_process:
+        return StopRequest(request.by, request.reason)
+    if request.verb not in ("abort", "stop"):
+        return None
+    return AbortRequest(
+        by=request.by or "somebody",
+        reason=request.reason or f"{request.verb} asked for",
+        grace_s=request.grace_s,
+        delay_s=request.delay_s,
+    )

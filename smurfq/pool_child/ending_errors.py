@@ -17,9 +17,10 @@ from smurfq.errors import (
     OtherSlotError,
 )
 from smurfq.host import processes
+from smurfq.host.orphans import Ended
 from smurfq.pool_child.abort import Plan, Stage, Why
+from smurfq.pool_child.ending import Ending
 from smurfq.pool_child.job import Job
-from smurfq.pool_child.supervisor import Ending
 
 _KEPT_TYPES = {kind.__name__: kind for kind in (OperationFailedError, OtherSlotError)}
 _AT_A_SAFE_POINT = "it ended at its next safe point"
@@ -32,6 +33,21 @@ def ended_event(job: Job, ending: Ending, card: str, at: float, more: Mapping[st
     if error is not None:
         outcome = Outcome.ABORTED if isinstance(error, OperationAbortedError) else Outcome.FAILED
     return events.ended(at, outcome, describe_error(error) if error is not None else None, **more)
+
+
+def events_after(job: Job, ending: Ending, at: float) -> list[Event]:
+    """Return the events to record as soon as the operation's process is dead, before its card is made safe.
+
+    Making a card safe takes time. Until then the record shows what was left behind, and an operation that died.
+    """
+    found = []
+    if ending.left_behind:
+        found.append(events.message(Ended(ending.left_behind).describe(job.op_name), at))
+    if ending.result is None and ending.plan is None:
+        error = error_of(job, ending)
+        found.append(events.header(at, degraded=True, error=describe_error(error) if error else None))
+        found.append(events.message(str(error), at))
+    return found
 
 
 def error_of(job: Job, ending: Ending, card: str = "") -> OperationError | None:

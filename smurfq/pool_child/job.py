@@ -8,7 +8,7 @@ from typing import Any
 
 from smurfq.core.session import SessionHeader
 from smurfq.core.slot import publisher_id
-from smurfq.pool_child.supervisor import Supervisor
+from smurfq.pool_child.end_request import Ask
 from smurfq.smurf_control import CARD_CLOSED
 from smurfq.store.fence import Running
 
@@ -34,8 +34,8 @@ class Job:
     graces_s: tuple[float, float] = (10.0, 10.0)  # from an abort to the signal, from there to the kill
     on_start: Callable[[int], None] = field(default=lambda pid: None)
     on_progress: Callable[[str], None] = field(default=lambda text: None)
-    every_second: Callable[[Supervisor], None] = field(default=lambda supervisor: None)
-    once: Mapping[int, Callable[[Supervisor], None]] = field(default_factory=dict)  # see ``Supervisor``
+    every_second: Callable[[Ask], None] = field(default=lambda ask: None)
+    once: Mapping[int, Callable[[Ask], None]] = field(default_factory=dict)  # see ``Supervisor``
     conclude: Callable[[Running], object] = field(default=lambda running: None)  # see ``RedisLoss``
 
     @property

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from smurfq.errors import OperationAbortedError
-from smurfq.pool_child.supervisor import Supervisor
+from smurfq.pool_child.end_request import Ask, requests_to_end
 from smurfq.store import patiently
 from smurfq.store.leashes import PATIENCE_S, Leashes, LeashState
 
@@ -36,14 +36,13 @@ class Leash:
         if why is not None:
             raise OperationAbortedError(f"{what} was not started: {why}", by="smurfq", leash=self._id)
 
-    def heed(self, supervisor: Supervisor, *, is_process: bool, close_within_s: float) -> None:
-        """Have the operation ended if whoever started it has: a process in good order, anything else aborted."""
+    def heed(self, ask: Ask, *, is_process: bool, close_within_s: float) -> None:
+        """End the operation if the workflow that started it has ended; a process has ``close_within_s`` to close."""
         if self._told or (why := self._why_end()) is None:
             return
         self._told = True
-        if is_process:
-            supervisor.ask_stop(by="smurfq", reason=why)
-        supervisor.ask_abort(by="smurfq", reason=why, delay_s=close_within_s if is_process else 0.0)
+        for request in requests_to_end(why, is_process=is_process, delay_s=close_within_s if is_process else 0.0):
+            ask(request)
 
     def _why_end(self) -> str | None:
         """Why the operation must end; None if it need not, or not yet."""

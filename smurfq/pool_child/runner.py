@@ -12,45 +12,40 @@ from celery.utils import uuid
 from celery.utils.log import get_logger
 
 from smurfq.app import SmurfqApp
-from smurfq.celery_app.site_app import describe_error
 from smurfq.config import Settings
 from smurfq.core import session as events
-from smurfq.core.card_after import MAKE_SAFE
 from smurfq.core.session import Event
 from smurfq.errors import OperationError
-from smurfq.host import processes
-from smurfq.host.orphans import Ended
 from smurfq.host.outcome_spool import OutcomeSpool
-from smurfq.operation import process
-from smurfq.operation.process import Body, Spare
-from smurfq.pool_child.abort import Stage
+from smurfq.operation.process import Body
 from smurfq.pool_child.aftercare import Aftercare
 from smurfq.pool_child.context import worker_of
 from smurfq.pool_child.control_listener import ControlListener
-from smurfq.pool_child.ending_errors import ended_event, error_of
+from smurfq.pool_child.end_request import Ask
+from smurfq.pool_child.ending import Ending
+from smurfq.pool_child.ending_errors import ended_event, error_of, events_after
+from smurfq.pool_child.file_listing import list_files
 from smurfq.pool_child.job import Job
+from smurfq.pool_child.make_safe_process import run_make_safe
 from smurfq.pool_child.old_logs import remove_old_logs
 from smurfq.pool_child.output import Output, log_file
 from smurfq.pool_child.record_writer import RecordWriter
 from smurfq.pool_child.redis_loss import RedisLoss
-from smurfq.pool_child.supervisor import Ending, Supervisor, is_alive
-from smurfq.pool_child.written_files import changes, g3_files
-from smurfq.store import Batch, Records, connect, patiently
+from smurfq.pool_child.spare_process import SpareProcess
+from smurfq.pool_child.supervisor import Supervisor
+from smurfq.store import Records, connect, patiently
 from smurfq.store.drain import DrainAnswer, drain
 from smurfq.store.feeds import Feeds
 
 logger = get_logger(__name__)
 
-_MAKE_SAFE_LIMIT_S = 20.0
-
 
 class Runner:
-    """Forks operations; keeps one process ready for the next."""
+    """Runs the operations of one pool child, one after another; ``bodies`` are their functions, by name."""
 
     def __init__(self, app: SmurfqApp, bodies: Mapping[str, Body]) -> None:
         self._app = app
-        self._bodies = bodies
-        self._spare: Spare | None = None
+        self._spares = SpareProcess(app, bodies)
         self._ends = OutcomeSpool(app.settings)
 
     @property
@@ -64,25 +59,7 @@ class Runner:
 
     def prepare(self) -> None:
         """Have a process ready for the next operation."""
-        if self._settings.worker.spare and (self._spare is None or not is_alive(self._spare)):
-            self._discard()
-            self._spare = self._fork()
-
-    def _fork(self) -> Spare:
-        return process.fork(self._bodies, self._settings, self._app.reset_after_fork)
-
-    def _discard(self) -> None:
-        if self._spare is not None:
-            self._spare.close()
-            self._spare = None
-
-    def _take(self) -> Spare:
-        spare, self._spare = self._spare, None
-        if spare is not None and is_alive(spare):
-            return spare
-        if spare is not None:
-            spare.close()
-        return self._fork()
+        self._spares.prepare()
 
     def run(self, job: Job) -> dict[str, Any]:
         """The session record of the finished operation.
@@ -107,15 +84,26 @@ class Runner:
             loss.heed(event)
             writer.add(event)
 
-        def every_second(supervisor: Supervisor) -> None:
-            job.every_second(supervisor)
+        def every_second(ask: Ask) -> None:
+            job.every_second(ask)
             loss.look()
 
         output = Output(job.log, self._log_file(job, started), add, logger.info)
-        spare = self._take()
+        spare = self._spares.take()
         aftercare = Aftercare(job.op_name, job.task_id, add, lambda params: self.make_safe(job, params))
-        supervisor = self._supervisor(job, spare, output, aftercare.add)
-        listener = ControlListener(job.task_id, self._app.control_requests, supervisor, every_second, job.is_process)
+        abort_grace_s, kill_grace_s = job.graces_s
+        supervisor = Supervisor(
+            spare,
+            output,
+            aftercare.add,
+            time_limit_s=job.time_limit_s,
+            abort_grace_s=abort_grace_s,
+            kill_grace_s=kill_grace_s,
+            once=job.once,
+        )
+        listener = ControlListener(
+            job.task_id, self._app.control_requests, supervisor.ask, every_second, job.is_process
+        )
         try:
             writer.start()
             listener.start()
@@ -136,18 +124,6 @@ class Runner:
             logger.warning("%d pieces of log were not kept live while Redis was away", writer.dropped)
         return self._finish(job, ending, aftercare, loss, started)
 
-    def _supervisor(self, job: Job, spare: Spare, output: Output, add: Callable[[Event], None]) -> Supervisor:
-        abort_grace_s, kill_grace_s = job.graces_s
-        return Supervisor(
-            spare,
-            output,
-            add,
-            time_limit_s=job.time_limit_s,
-            abort_grace_s=abort_grace_s,
-            kill_grace_s=kill_grace_s,
-            once=job.once,
-        )
-
     def _log_file(self, job: Job, at: float) -> Path:
         path = log_file(self._settings.log_dir, job.slot, job.op_name, job.task_id, at)
         if not path.parent.exists():  # the first of the day
@@ -161,49 +137,20 @@ class Runner:
 
         Nothing here waits for Redis: a card must not stay as it was left for as long as that is away.
         """
-        if ending.left_behind:
-            add(events.message(Ended(ending.left_behind).describe(job.op_name), time.time()))
-        if ending.result is None and ending.plan is None:  # recorded before the card is made safe, which takes time
-            error = error_of(job, ending)
-            add(events.header(time.time(), degraded=True, error=describe_error(error) if error else None))
-            add(events.message(str(error), time.time()))
+        for event in events_after(job, ending, time.time()):
+            add(event)
         if job.drives_card:
             if ending.left_behind or ending.has_execed:
                 aftercare.suspect(has_execed=ending.has_execed)
             aftercare.run(
-                died=ending.stage is Stage.KILLED or ending.result is None,
+                died=ending.died,
                 succeeded=error_of(job, ending) is None,
                 stage=last_stage,
             )
 
     def make_safe(self, job: Job, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What a new process found on the card and did to leave it safe; ``params`` are those of `make_safe`."""
-        found: dict[str, Any] = {}
-
-        def collect(event: Event) -> None:
-            found.update(event.get("set", {}) if event["k"] == "data" else {})
-
-        quiet = Output(False, Path(), collect, logger.info)
-        safe_job = Job(
-            task_id=job.task_id,
-            op_name=MAKE_SAFE,
-            slot=job.slot,
-            publisher=job.publisher,
-            params=params or {},
-            environment=job.environment,
-            running=job.running,
-            record=job.record,
-            graces_s=(1.0, 1.0),
-            time_limit_s=_MAKE_SAFE_LIMIT_S,
-        )
-        supervisor = self._supervisor(safe_job, self._fork(), quiet, collect)
-        try:
-            ending = supervisor.run(safe_job.to_wire(), [quiet.write_end, *job.locks])
-        finally:
-            supervisor.close()
-        if ending.result is None or not ending.result["ok"]:
-            found["error"] = (ending.result or {}).get("message") or processes.exit_words(ending.exit_code, ending.oom)
-        return found
+        """Run `make_safe` for the card of a job in a new process; its findings (see ``run_make_safe``)."""
+        return run_make_safe(job, self._spares.fork(), params or {})
 
     def _finish(
         self, job: Job, ending: Ending, aftercare: Aftercare, loss: RedisLoss, started: float
@@ -212,7 +159,7 @@ class Runner:
             aftercare.note(job.slot, self._app.store)
         error = error_of(job, ending, aftercare.text)
         drained = self._drained(job)
-        self._find_files(job, started)
+        list_files(self._app.records, self._settings.smurf.timestreams_dir, job, started)
         end = ended_event(job, ending, aftercare.text, time.time(), loss.end(drained, published=job.card))
         writer = f"end-{uuid()}"
         written = patiently(lambda: self._app.records.end(job.task_id, writer, end))
@@ -224,27 +171,6 @@ class Runner:
         if error is not None:
             raise error
         return patiently(lambda: self._app.records.read(job.task_id).to_dict())
-
-    def _find_files(self, job: Job, started: float) -> None:
-        """Have the record list the operation's files as they are on this host."""
-        if not job.card:
-            return
-        now = time.time()
-        registered = [
-            file["path"] for file in patiently(lambda: self._app.records.files(job.task_id)) if "path" in file
-        ]
-        found: list[Event] = []
-        try:
-            found += [events.file_found(path, change, now) for path, change in changes(registered)]
-            if job.drives_card:
-                streamed = map(str, g3_files(self._settings.smurf.timestreams_dir, job.slot, started, now))
-                new = [path for path in streamed if path not in registered]
-                found += [events.file_registered({"path": path, "kind": "g3_file"}, now) for path in new]
-        except OSError as cause:
-            logger.warning("the files of %s[%s] could not be looked for: %s", job.op_name, job.task_id, cause)
-        if found:
-            batch = Batch(job.task_id, f"files-{uuid()}", 0, found)
-            patiently(lambda: self._app.records.append(batch))
 
     def _drained(self, job: Job) -> DrainAnswer | None:
         """What the bridge says of all that the operation published; None if it does not answer."""

@@ -22,7 +22,7 @@ from smurfq.errors import OperationAbortedError, OperationDiedError
 from smurfq.host import processes
 from smurfq.host.orphans import Ended, end_orphans
 from smurfq.private_api.request import OpenRequest
-from smurfq.reaper import Reaper
+from smurfq.reaper import OutcomeWriter
 from smurfq.store import best_effort, patiently
 from smurfq.store.control_requests import Request as Asked
 from smurfq.store.fence import Running
@@ -106,13 +106,13 @@ class SlotRequest(OpenRequest):
             running = patiently(self._find_running)
             if running is None:
                 return self._finalize_unclaimed(error)
-            reaper = Reaper(self.app)
+            outcomes = OutcomeWriter(self.app)
             killed = processes.kill_groups(running.processes)
-            reaper.note_ended(self.id, running.op_name, Ended(killed + left.ended, left.remaining))
+            outcomes.note_ended(self.id, running.op_name, Ended(killed + left.ended, left.remaining))
             buried = False
-            if not reaper.conclude_ended(running):
+            if not outcomes.conclude_ended(running):
                 self.app.fence.mark_needs_make_safe(running.publisher, str(error))
-                buried = reaper.conclude(running, error, outcome)
+                buried = outcomes.conclude(running, error, outcome)
             self.app.fence.finished(running)
             return buried
         return False

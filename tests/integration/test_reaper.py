@@ -22,7 +22,9 @@ from smurfq.core import keys, session
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.errors import OperationAbortedError, OperationFailedError, OperationLostError
 from smurfq.pool_child.context import WorkerContext
-from smurfq.reaper import MESSAGE_GONE_S, RESENDS, WORKER_GONE_S, Reaper
+from smurfq.reaper import OutcomeWriter, Reaper
+from smurfq.reaper.lost_messages import MESSAGE_GONE_S, RESENDS
+from smurfq.reaper.reaper import WORKER_GONE_S
 from smurfq.store import Batch
 from smurfq.store.connection import REFUSES, Client
 from smurfq.store.fence import Running
@@ -128,7 +130,7 @@ def test_one_whose_worker_cannot_renew_its_lease_is_left_alone(clock: Clock, set
 def test_a_success_that_came_through_late_is_kept(clock: Clock) -> None:
     """What a dead process had sent last, Redis may read after what was asked since."""
 
-    class Slow(Reaper):
+    class Slow(OutcomeWriter):
         def conclude_ended(self, running: Running) -> bool:
             ended = super().conclude_ended(running)
             app.write_end(running.task_id, Outcome.SUCCEEDED)
@@ -136,7 +138,7 @@ def test_a_success_that_came_through_late_is_kept(clock: Clock) -> None:
             return ended
 
     running = left_running("reaper-15")
-    Slow(app, clock).reap(SLOT)
+    Reaper(app, clock, Slow(app)).reap(SLOT)
     assert AsyncResult(running.task_id, app=app).state == "SUCCESS"
     record = app.records.read(running.task_id)
     assert (record.status, record.outcome) == ("done", "succeeded")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from redis.connection import Connection as RedisConnection
 
-from smurfq import reaper
 from smurfq.app import app
 from smurfq.client import Slots
 from smurfq.client.connection import Connection
@@ -18,7 +17,8 @@ from smurfq.core import keys, session
 from smurfq.core.jsonsafe import dumps
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.pool_child.context import WorkerContext
-from smurfq.reaper import MESSAGE_GONE_S, Reaper
+from smurfq.reaper import Reaper
+from smurfq.reaper.lost_messages import MESSAGE_GONE_S, REST
 from smurfq.store.connection import Client
 from tests.integration.live import bind
 
@@ -163,7 +163,7 @@ def test_looking_at_all_that_waits_leaves_most_of_the_time_to_others(
     first = lose()
     assert sweeper.sweep() == [first]
     second = lose()
-    now[0] += reaper.REST - 0.5
+    now[0] += REST - 0.5
     assert sweeper.sweep() == []
     now[0] += 1.0
     assert sweeper.sweep() == [second]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from smurfq.config import load
 from smurfq.core import keys
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.errors import OperationAbortedError
+from smurfq.pool_child.end_request import AbortRequest, EndRequest, StopRequest
 from smurfq.pool_child.leash import Leash
 from smurfq.store.connection import Client
 from smurfq.store.leashes import PATIENCE_S, Leashes, LeashState
@@ -31,16 +31,6 @@ class Clock:
 
     def pause(self, seconds: float) -> None:
         self.now += seconds
-
-
-class Asked(list[tuple[str, str, float]]):
-    """What a supervisor was asked."""
-
-    def ask_stop(self, *, by: str, reason: str) -> None:
-        self.append(("stop", reason, 0.0))
-
-    def ask_abort(self, *, by: str, reason: str, delay_s: float) -> None:
-        self.append(("abort", reason, delay_s))
 
 
 @pytest.fixture
@@ -72,26 +62,27 @@ def test_a_keeper_keeps_it_and_lets_go(valkey: Client, at: Connection) -> None:
 
 @pytest.mark.parametrize("is_process", [True, False])
 def test_what_runs_is_ended_once_when_its_leash_is_over(valkey: Client, is_process: bool) -> None:
-    leashes, asked = Leashes(valkey), Asked()
+    leashes = Leashes(valkey)
+    asked: list[EndRequest] = []
     leash = Leash("w", leashes)
-    supervisor: Any = asked
     leashes.keep("w", "me")
-    leash.heed(supervisor, is_process=is_process, close_within_s=60.0)
+    leash.heed(asked.append, is_process=is_process, close_within_s=60.0)
     assert asked == []
     leashes.end("w", "its workflow is over")
     for _ in range(2):
-        leash.heed(supervisor, is_process=is_process, close_within_s=60.0)
+        leash.heed(asked.append, is_process=is_process, close_within_s=60.0)
     why = "its workflow is over"
-    assert asked == ([("stop", why, 0.0), ("abort", why, 60.0)] if is_process else [("abort", why, 0.0)])
+    stop, late_abort = StopRequest("smurfq", why), AbortRequest("smurfq", why, delay_s=60.0)
+    assert asked == ([stop, late_abort] if is_process else [AbortRequest("smurfq", why)])
 
 
 def test_a_missing_leash_is_borne_for_a_moment(valkey: Client) -> None:
-    leashes, asked, clock = Leashes(valkey), Asked(), Clock()
+    leashes, clock = Leashes(valkey), Clock()
+    asked: list[EndRequest] = []
     leash = Leash("w", leashes, clock)
-    supervisor: Any = asked
 
     def heed() -> None:
-        leash.heed(supervisor, is_process=False, close_within_s=60.0)
+        leash.heed(asked.append, is_process=False, close_within_s=60.0)
 
     heed()
     clock.now += 0.9 * PATIENCE_S
@@ -104,7 +95,7 @@ def test_a_missing_leash_is_borne_for_a_moment(valkey: Client) -> None:
     assert asked == []
     clock.now += PATIENCE_S
     heed()
-    assert [(verb, delay_s) for verb, _, delay_s in asked] == [("abort", 0.0)]
+    assert [type(request) for request in asked] == [AbortRequest]
 
 
 def test_what_waits_starts_only_on_a_kept_leash(valkey: Client) -> None:

@@ -19,8 +19,10 @@ from smurfq.config import load
 from smurfq.core.session import Event
 from smurfq.operation import process
 from smurfq.operation.session import Session
+from smurfq.pool_child.end_request import AbortRequest
+from smurfq.pool_child.ending import Ending
 from smurfq.pool_child.output import Output
-from smurfq.pool_child.supervisor import Ending, Supervisor
+from smurfq.pool_child.supervisor import Supervisor
 
 Body = Callable[[Session], Any]
 
@@ -47,7 +49,7 @@ class Watched:
     def _add(self, event: Event) -> None:
         self.events.append(event)
         if self._abort and event.get("text") == "ready":
-            self._supervisor.ask_abort(by="tester", reason="enough")
+            self._supervisor.ask(AbortRequest("tester", "enough"))
 
     def _show(self, text: str, size: int) -> None:
         self.log += text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ from smurfq.errors import (
     OtherSlotError,
 )
 from smurfq.pool_child.abort import Plan, Stage, Why
-from smurfq.pool_child.ending_errors import ended_event, error_of
+from smurfq.pool_child.ending import Ending
+from smurfq.pool_child.ending_errors import ended_event, error_of, events_after
 from smurfq.pool_child.job import Job
-from smurfq.pool_child.supervisor import Ending
 from smurfq.store.fence import Running
 
 SLOT = "crate1slot2"
@@ -149,3 +150,21 @@ def test_the_state_of_the_card_is_part_of_the_message_and_keeps_the_type() -> No
     found = error(end, "3 V on bias group 4 were turned off")
     assert str(found).endswith("failed: ValueError: no light; the card: 3 V on bias group 4 were turned off")
     assert (type(found), found.fields) == (OperationFailedError, error(end).fields)
+
+
+def test_an_operation_that_died_is_recorded_as_degraded_before_its_card_is_made_safe() -> None:
+    end = ending(None, exit_code=7)
+    header, message = events_after(JOB, end, 5.0)
+    assert (header["set"]["degraded"], header["set"]["error"]["type"]) == (True, "OperationDiedError")
+    assert message["text"] == str(error(end))
+    assert {header["t"], message["t"]} == {5.0}
+
+
+def test_processes_that_were_left_behind_are_recorded_with_any_result() -> None:
+    end = replace(ending(SUCCEEDED), left_behind=["sleep (7)"])
+    (message,) = events_after(JOB, end, 5.0)
+    assert message["text"] == "ended processes that take_iv had left behind: sleep (7)"
+
+
+def test_an_operation_that_was_aborted_is_not_recorded_as_degraded() -> None:
+    assert events_after(JOB, ending(None, plan=ABORT, stage=Stage.KILLED), 5.0) == []

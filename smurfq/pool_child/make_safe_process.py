@@ -1,0 +1,62 @@
+"""Runs the operation `make_safe` in a process of its own, before or after a run, without a record of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from celery.utils.log import get_logger
+
+from smurfq.core.card_after import MAKE_SAFE
+from smurfq.core.session import Event
+from smurfq.host import processes
+from smurfq.operation.process import Spare
+from smurfq.pool_child.ending import Ending
+from smurfq.pool_child.job import Job
+from smurfq.pool_child.output import Output
+from smurfq.pool_child.supervisor import Supervisor
+
+logger = get_logger(__name__)
+
+_GRACE_S = 1.0
+_TIME_LIMIT_S = 20.0
+
+
+def run_make_safe(job: Job, spare: Spare, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a new process, ``spare``, has found on the card of ``job`` and done to leave the card safe.
+
+    If the process failed, the item ``error`` says why.
+    """
+    findings: dict[str, Any] = {}
+
+    def collect(event: Event) -> None:
+        findings.update(event.get("set", {}) if event["k"] == "data" else {})
+
+    output = Output(False, Path(), collect, logger.info)
+    supervisor = Supervisor(
+        spare, output, collect, time_limit_s=_TIME_LIMIT_S, abort_grace_s=_GRACE_S, kill_grace_s=_GRACE_S
+    )
+    safe_job = Job(
+        task_id=job.task_id,
+        op_name=MAKE_SAFE,
+        slot=job.slot,
+        publisher=job.publisher,
+        params=params,
+        environment=job.environment,
+        running=job.running,
+        record=job.record,
+    )
+    try:
+        ending = supervisor.run(safe_job.to_wire(), [output.write_end, *job.locks])
+    finally:
+        supervisor.close()
+    return {**findings, **_error(ending)}
+
+
+def _error(ending: Ending) -> dict[str, str]:
+    """Return the item that says why `make_safe` failed; nothing if it succeeded."""
+    result = ending.result or {}
+    if result.get("ok"):
+        return {}
+    return {"error": result.get("message") or processes.exit_words(ending.exit_code, ending.oom)}
