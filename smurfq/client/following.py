@@ -50,20 +50,22 @@ class Follower:
         RecordNotFoundError
             The record is no longer known.
         """
-        outage, away = self._reader.outage, False
+        was_away = False
         while True:
             found: list[RecordUpdate] = []
-            with outage.borne(self._left_s()):
+            with self._reader.away.tolerated(self._left_s()):
                 found = self._round()
-            if away is not (outage.cause is not None):
-                away = not away
-                text = f"Redis does not answer ({outage.cause}); waiting for it" if away else "Redis is back"
-                yield StoreUpdate(time.time(), away, text)
+            cause = self._reader.away.cause
+            if cause is not None and not was_away:
+                yield StoreUpdate(time.time(), True, f"Redis does not answer ({cause}); waiting for it")
+            elif cause is None and was_away:
+                yield StoreUpdate(time.time(), False, "Redis is back")
+            was_away = cause is not None
             yield from found
             if found and isinstance(found[-1], DoneUpdate):
                 return
-            if self._left_s() <= 0 and (away or not self._ended):
-                raise self._timed_out("Redis does not answer" if away else doing_now(self._connection, self._id))
+            if self._left_s() <= 0 and (was_away or not self._ended):
+                raise self._timed_out("Redis does not answer" if was_away else doing_now(self._connection, self._id))
 
     def _round(self) -> list[RecordUpdate]:
         """What came in a while; once all of a run that is over has come, its end."""

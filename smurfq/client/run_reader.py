@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from smurfq.client.connection import Connection
 from smurfq.client.final import ended_by_meta
-from smurfq.client.outage import Outage
+from smurfq.client.redis_away import RedisAway
 from smurfq.client.run_state import RunState
 from smurfq.core.session import Event, SessionHeader, SessionRecord
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.final_metadata import final_metadata
-from smurfq.store.records import BEGINNING
+from smurfq.store.records import BEGINNING, Update
 
 LOOK_EVERY_S = 1.0  # how often the header is read although no event came: none tells what only Celery knows
 _CHECK_EVERY_S = 0.25
@@ -52,13 +52,13 @@ def _read(connection: Connection, task_id: str, read: Callable[[str], T], kind: 
 class RunReader:
     """Reads the events of several runs, each under a name that the caller chooses, as that of its slot.
 
-    ``outage`` says whether Redis is away.
+    ``away`` says whether Redis is away.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._runs: dict[str, RunState] = {}
-        self.outage = Outage()
+        self.away = RedisAway()
 
     @property
     def ids(self) -> Mapping[str, str]:
@@ -96,14 +96,10 @@ class RunReader:
         positions = {run_id: self._runs[name].position for run_id, name in by_id.items()}
         wait_s = min(wait_s, min(self._runs[name].look_at for name in names) - time.monotonic())
         block_ms = max(1, int(1000 * wait_s)) if wait_s > 0 else None
-        found = {
-            by_id[run_id]: new for run_id, new in self._connection.records.updates_after(positions, block_ms).items()
-        }
+        updates = self._connection.records.updates_after(positions, block_ms)
         # The headers come before the events count as read: if Redis goes away in between, nothing is lost.
-        self.look(
-            [name for name, new in found.items() if any(event["k"] == "header" for one in new for event in one.events)]
-        )
-        return {name: self._runs[name].take(new) for name, new in found.items()}
+        self.look([by_id[run_id] for run_id, new in updates.items() if any(map(_changes_header, new))])
+        return {by_id[run_id]: self._runs[by_id[run_id]].take(new) for run_id, new in updates.items()}
 
     def wait(
         self,
@@ -123,7 +119,11 @@ class RunReader:
         while left_s > 0 and (waiting := {name for name in waiting if not enough(name)}):
             check()
             left_s = until - time.monotonic()
-            with self.outage.borne(left_s):
+            with self.away.tolerated(left_s):
                 for name, events in self.read(waiting, min(_CHECK_EVERY_S, left_s)).items():
                     heed(name, events)
         return {name for name in waiting if not enough(name)}
+
+
+def _changes_header(update: Update) -> bool:
+    return any(event["k"] == "header" for event in update.events)

@@ -37,13 +37,13 @@ def wait_for_end(
     while True:
         reader.wait([run_id], reader.over, until=min(deadline, time.monotonic() + look_every_s))
         trouble: Exception | None = None
-        with reader.outage.borne(look_every_s):
+        with reader.away.tolerated(look_every_s):
             if reader.over(run_id):
                 return read_record(connection, run_id)
             if reader.header(run_id) is None:
                 read_header(connection, run_id)
             trouble = None if is_served() else _unserved(run_id, patience_s)
-        trouble = reader.outage.cause or trouble
+        trouble = reader.away.cause or trouble
         if time.monotonic() >= deadline:
             raise WaitTimeoutError(f"{run_id} was not over within {timeout_s:g} s", session_id=run_id) from trouble
         if trouble is None or timeout_s is not None:

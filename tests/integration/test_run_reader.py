@@ -141,7 +141,7 @@ def test_an_end_asked_for_ends_the_wait(at: Connection, reader: RunReader) -> No
         reader.wait(SLOTS[:1], reader.over, until=soon(), check=check)
 
 
-def test_a_wait_bears_an_outage_and_misses_nothing(tmp_path: Path) -> None:
+def test_a_wait_goes_on_after_an_outage_and_misses_nothing(tmp_path: Path) -> None:
     server = Restartable(tmp_path)
     server.start()
     try:
@@ -151,7 +151,7 @@ def test_a_wait_bears_an_outage_and_misses_nothing(tmp_path: Path) -> None:
         reader.read(SLOTS[:1], 0.0)
         server.stop()
         assert reader.wait(SLOTS[:1], reader.over, until=time.monotonic() + 0.2) == {SLOTS[0]}
-        assert reader.outage.cause is not None
+        assert reader.away.cause is not None
         events: list[Event] = []
 
         def check() -> None:
@@ -162,7 +162,7 @@ def test_a_wait_bears_an_outage_and_misses_nothing(tmp_path: Path) -> None:
 
         heard = reader.wait(SLOTS[:1], reader.over, until=soon(), check=check, heed=lambda _, new: events.extend(new))
         assert heard == set()
-        assert reader.outage.cause is None
+        assert reader.away.cause is None
         assert [event["k"] for event in events] == ["message", "header"]
     finally:
         server.stop()

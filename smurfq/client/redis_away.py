@@ -1,4 +1,4 @@
-"""How readers of runs bear that Redis is away: they try again, after pauses that become longer."""
+"""Tolerates that Redis is away while runs are read: the reader tries again, after pauses that become longer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from smurfq.store.connection import AWAY
 
 _FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 0.5
 
 
-class Outage:
+class RedisAway:
     """Whether Redis is away for a reader; ``cause`` says why, and is None while Redis answers."""
 
     def __init__(self, pause: Callable[[float], None] = time.sleep) -> None:
@@ -21,7 +21,7 @@ class Outage:
         self._pause_s = _FIRST_PAUSE_S
 
     @contextmanager
-    def borne(self, left_s: float = float("inf")) -> Iterator[None]:
+    def tolerated(self, left_s: float = float("inf")) -> Iterator[None]:
         """Run the block; if Redis is away in it, keep the cause and pause, for ``left_s`` at most, instead of raising.
 
         The caller runs the block again.
