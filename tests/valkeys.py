@@ -33,3 +33,27 @@ def running_valkey(folder: Path | None = None, **config: str) -> Iterator[Any]:
         yield server
     finally:
         server.stop()
+
+
+class Restartable:
+    """A Valkey with persistence that comes back at the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._server: Any = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._server is not None
+
+    def start(self) -> None:
+        """Start it, with what it had."""
+        self._server = start_valkey(self._folder, self.port, appendfsync="always")
+
+    def stop(self) -> None:
+        """Stop it."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None

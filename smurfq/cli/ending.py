@@ -21,7 +21,6 @@ from smurfq.cli.terminal_text import tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import Answer, Run, Slots
 from smurfq.client.waiting import short
-from smurfq.errors import RequestError
 
 _SAID = {
     "removed": "had not started; it was taken out of its queue",
@@ -124,13 +123,7 @@ def emergency_off(*, slot: str | None, every: bool, by: str | None, reason: str,
 def _wanted(run_id: str | None, slot: str | None) -> Run:
     if run_id is not None and slot is not None:
         raise click.UsageError("give an ID or --slot, not both")
-    if run_id is not None:
-        return run_of(run_id)
-    chosen = slot_of(slot)
-    run = chosen.running()
-    if run is None:
-        raise RequestError(f"nothing runs on {chosen.slot} now; `smurfq queue list` shows what waits")
-    return run
+    return slot_of(slot).current_run() if run_id is None else run_of(run_id)
 
 
 def _tell(run: Run, answer: Answer, asked: str, *, as_json: bool, wait: bool) -> None:

@@ -7,8 +7,9 @@
 >>> run.record().data  # doctest: +SKIP
 
 ``connection`` is the way to a site, ``run`` one run of an operation, ``slot`` and ``slots`` what can be asked
-of hardware, ``following`` the subscription, ``updates`` what it yields, ``waiting`` why a run has not started
-yet, ``status`` what a slot is doing, ``batch`` several submissions in one step, ``final`` how a run ended.
+of hardware. ``run_reader`` reads the events of runs, with what ``run_state`` keeps of each and ``redis_away`` for when
+Redis is away; ``following`` makes ``updates`` of them for who follows one run. ``waiting`` says why a run has not
+started yet, ``status`` what a slot is doing, ``final`` how a run ended; ``batch`` is several submissions in one step.
 """
 
 from __future__ import annotations

@@ -1,42 +1,21 @@
-"""The end of a run for a client: from its record, or from Celery's metadata if there is no record."""
+"""The end of a run for a client: from its record, or from Celery's metadata if no worker wrote an end. Pure."""
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any, TypeVar
 
 from smurfq import errors
-from smurfq.core import keys
-from smurfq.core.jsonsafe import loads
 from smurfq.core.session import Outcome, SessionHeader, SessionRecord
 from smurfq.errors import OperationAbortedError, OperationError, OperationFailedError, OperationLostError
-from smurfq.store.connection import Client
 
 T = TypeVar("T", bound=SessionHeader)
 
-_STATE = re.compile(r'"status": ?"([A-Z]+)"')
-FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "REVOKED"})  # celery.states.READY_STATES; a client loads no Celery
-SETTLE_S = 1.0  # how long a record may lag behind Celery's final metadata
-META_HEAD_CHARS = 40  # so many of the first characters of Celery's metadata tell the state
 _OUTCOME_OF_ERROR = {"OperationLostError": Outcome.LOST, "OperationAbortedError": Outcome.ABORTED}
 _ERROR_OF_OUTCOME: dict[str | None, type[OperationError]] = {
     Outcome.ABORTED: OperationAbortedError,
     Outcome.LOST: OperationLostError,
 }
-
-
-def is_final(head: str) -> bool:
-    """Whether a task has ended, by the first characters of Celery's metadata."""
-    match = _STATE.search(head)
-    return match is not None and match[1] in FINAL_STATES
-
-
-def final_meta(client: Client, task_id: str) -> dict[str, Any] | None:
-    """Celery's metadata of a task, if the task has ended."""
-    text = client.get(keys.meta(task_id))
-    meta = loads(str(text)) if text else None
-    return meta if meta and meta.get("status") in FINAL_STATES else None
 
 
 def ended_by_meta(record: T, meta: dict[str, Any]) -> T:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from smurfq.client.connection import Connection, connection_of, whoami
 from smurfq.client.final import operation_error
-from smurfq.client.following import Follower, read_header, read_record
+from smurfq.client.following import Follower
+from smurfq.client.run_reader import read_header, read_record
 from smurfq.client.updates import DoneUpdate, RecordUpdate
 from smurfq.client.waiting import plain_name, short
 from smurfq.config import Settings

@@ -95,6 +95,19 @@ class Slot:
             found = running_now(self._connection, self.slot, "control")
         return self.run(found.session_id) if found else None
 
+    def current_run(self) -> Run:
+        """What runs on the slot's control lane now.
+
+        Raises
+        ------
+        RequestError
+            Nothing runs.
+        """
+        run = self.running()
+        if run is None:
+            raise RequestError(f"nothing runs on {self.slot} now; `smurfq queue list` shows what waits")
+        return run
+
     def stop(self, *, by: str | None = None, reason: str = "") -> Answer:
         """Ask what runs now to end in good order; see ``Run.stop``.
 
@@ -103,7 +116,7 @@ class Slot:
         RequestError
             Nothing runs.
         """
-        return self._running_now().stop(by, reason)
+        return self.current_run().stop(by, reason)
 
     def abort(
         self,
@@ -120,7 +133,7 @@ class Slot:
         RequestError
             Nothing runs.
         """
-        return self._running_now().abort(by, reason, grace_s=grace_s, wait_s=wait_s)
+        return self.current_run().abort(by, reason, grace_s=grace_s, wait_s=wait_s)
 
     def hold(
         self, owner: str | None = None, note: str = "", for_s: float | None = None, *, force: bool = False
@@ -219,12 +232,6 @@ class Slot:
         """The headers of the slot's newest records, newest first; ``Run.record`` reads the rest of one."""
         with self._connection.reached():
             return self._connection.records.history(self.slot, count)
-
-    def _running_now(self) -> Run:
-        run = self.running()
-        if run is None:
-            raise RequestError(f"nothing runs on {self.slot} now; `smurfq queue list` shows what waits")
-        return run
 
     def _hold_for_emergency(self, by: str, reason: str) -> None:
         """Hold without an end, whoever holds: another's hold could end while the card is switched off."""

@@ -10,7 +10,7 @@ from redis.exceptions import LockError
 
 from smurfq.client import Run
 from smurfq.client.connection import Connection
-from smurfq.client.following import read_header, read_record
+from smurfq.client.run_reader import read_header, read_record
 from smurfq.client.status import running_now
 from smurfq.client.waiting import is_served, plain_name, short
 from smurfq.core import keys

@@ -79,22 +79,22 @@ class OcsOperation:
         if not session:
             return OCSReply(OK, "Idle.", {})
         if session["status"] != "done":
-            run = self.agent.run(session["session_id"])
-            patience_s = self.agent.connection.settings.ocs.patience_s
+            connection, run_id = self.agent.connection, session["session_id"]
             try:
                 record = wait_for_end(
-                    run,
+                    connection,
+                    run_id,
                     lambda: self.agent.is_served(self.operation),
                     timeout_s=None if timeout is None else max(0.0, timeout),
-                    patience_s=patience_s,
+                    patience_s=connection.settings.ocs.patience_s,
                 )
             except WaitTimeoutError:
                 text = f'Operation "{self.name}" still running; wait timed out.'
-                return OCSReply(TIMEOUT, text, self._session_of(run.id))
+                return OCSReply(TIMEOUT, text, self._session_of(run_id))
             except StoreUnavailableError:
                 raise
             except SmurfqError as error:
-                return self._given_up(run.id, error)
+                return self._given_up(run_id, error)
             session = self._told(record)
         how = "SUCCEEDED" if session["success"] else "FAILED"
         return OCSReply(OK, f'Operation "{self.name}" is currently not running ({how}).', session)

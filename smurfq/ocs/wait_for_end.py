@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from smurfq.client import Run
+from smurfq.client.connection import Connection
+from smurfq.client.run_reader import RunReader, read_header, read_record
 from smurfq.core.session import SessionRecord
-from smurfq.errors import SlotError, StoreUnavailableError, WaitTimeoutError
+from smurfq.errors import SlotError, WaitTimeoutError
 
 _LOOK_EVERY_S = 2.0
-_PAUSE_S = 0.5
 
 
 def wait_for_end(
-    run: Run, is_served: Callable[[], bool], *, timeout_s: float | None, patience_s: float
+    connection: Connection, run_id: str, is_served: Callable[[], bool], *, timeout_s: float | None, patience_s: float
 ) -> SessionRecord:
     """The final record of a run.
 
@@ -26,40 +26,38 @@ def wait_for_end(
         No timeout was given, and for ``patience_s`` no worker has served the slot.
     StoreUnavailableError
         No timeout was given, and Redis has not answered for so long.
+    RecordNotFoundError
+        The record is not known any more.
     """
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    reader = RunReader(connection)
+    reader.add(run_id, run_id)
+    deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
     look_every_s = min(_LOOK_EVERY_S, patience_s / 4)
     trouble_since: float | None = None
     while True:
-        left_s = float("inf") if deadline is None else max(0.0, deadline - time.monotonic())
+        reader.wait([run_id], reader.over, until=min(deadline, time.monotonic() + look_every_s))
         trouble: Exception | None = None
-        try:
-            return run.wait(min(look_every_s, left_s))
-        except WaitTimeoutError:
-            if left_s <= look_every_s:
-                raise
-            trouble = _unserved(run, is_served, patience_s)
-        except StoreUnavailableError as cause:
-            trouble = cause
-        if trouble is None:
+        with reader.away.tolerated(look_every_s):
+            if reader.over(run_id):
+                return read_record(connection, run_id)
+            if reader.header(run_id) is None:
+                read_header(connection, run_id)
+            trouble = None if is_served() else _unserved(run_id, patience_s)
+        trouble = reader.away.cause or trouble
+        if time.monotonic() >= deadline:
+            raise WaitTimeoutError(f"{run_id} was not over within {timeout_s:g} s", session_id=run_id) from trouble
+        if trouble is None or timeout_s is not None:
             trouble_since = None
             continue
         trouble_since = trouble_since or time.monotonic()
-        if deadline is None and time.monotonic() - trouble_since >= patience_s:
-            raise trouble
-        if deadline is not None and time.monotonic() >= deadline:
-            raise WaitTimeoutError(f"{run} was not over within {timeout_s:g} s: {trouble}", session_id=run.id)
-        time.sleep(min(_PAUSE_S, look_every_s, left_s))
+        if time.monotonic() - trouble_since >= patience_s:
+            with connection.reached():
+                raise trouble
 
 
-def _unserved(run: Run, is_served: Callable[[], bool], patience_s: float) -> Exception | None:
-    try:
-        if is_served():
-            return None
-    except StoreUnavailableError as cause:
-        return cause
+def _unserved(run_id: str, patience_s: float) -> SlotError:
     return SlotError(
-        f"no worker has served the slot of {run} for {patience_s:g} s (ocs.patience_s of the site file); "
+        f"no worker has served the slot of {run_id} for {patience_s:g} s (ocs.patience_s of the site file); "
         "`smurfq status` tells more",
-        session_id=run.id,
+        session_id=run_id,
     )

@@ -1,11 +1,12 @@
 """Session records in Redis: a hash for the header, a hash for the session data, a stream for all events.
 
-``record_batches`` writes them. Readers fold the stream, or subscribe to it. ``history`` knows which records there are.
+``record_batches`` writes them. Readers fold the stream, or wait for the next batches. ``history`` knows which records
+there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,16 +16,16 @@ from smurfq.core.session import Event, Fold, SessionHeader, SessionRecord
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.history import fields_of
 from smurfq.store.record_batches import BatchWriter
-from smurfq.store.streams import read_after
+from smurfq.store.streams import read_each_after, read_newest
 
 BATCHES_A_PAGE = 2000
-_BLOCK_MS = 5_000
+BEGINNING = "0-0"  # the position before a record's first batch
 _READ_COUNT = 500
 
 
 @dataclass(frozen=True)
 class Update:
-    """What a subscriber is given: the events of one batch, and the position from which to go on."""
+    """The events of one batch as a reader gets them, and the position from which to go on."""
 
     position: str
     writer: str
@@ -93,21 +94,16 @@ class Records(BatchWriter):
     def read(self, task_id: str) -> SessionRecord:
         """The whole record, as it stands.
 
+        The events of a long run are read in pages, so that Redis serves others meanwhile. Header and data are those
+        at the last page.
+
         Raises
         ------
         RecordNotFoundError
             No record is known by this id.
         """
-        return self.read_with_position(task_id)[0]
-
-    def read_with_position(self, task_id: str) -> tuple[SessionRecord, str]:
-        """The whole record, and the position in its events from which to ``subscribe`` for what comes next.
-
-        Of a long run the events are read in pages, so that Redis serves others meanwhile. Header and data are those
-        at the last page.
-        """
         fold = Fold(SessionRecord(session_id=task_id))
-        position = "0-0"
+        position = BEGINNING
         while True:
             with self.client.pipeline(transaction=True) as pipe:
                 pipe.hgetall(keys.record(task_id))
@@ -124,7 +120,7 @@ class Records(BatchWriter):
         for name in _values({k: v for k, v in fields.items() if not k.startswith("_")}):
             setattr(record, name, getattr(header, name))
         record.data = _values(data)
-        return record, position
+        return record
 
     def tail(self, task_id: str, batches: int = 50) -> list[Event]:
         """The events of the newest ``batches`` batches, oldest first."""
@@ -138,19 +134,24 @@ class Records(BatchWriter):
             found = pipe.execute()
         return [[event for _, entry in reversed(entries) for event in loads(entry["b"])] for entries in found]
 
-    def subscribe(self, task_id: str, position: str = "0-0", block_ms: int = _BLOCK_MS) -> Iterator[Update | None]:
-        """The batches after ``position`` as they come; ``None`` whenever none came for ``block_ms``.
+    def updates_after(self, positions: Mapping[str, str], block_ms: int | None = None) -> dict[str, list[Update]]:
+        """The batches of each record after its position, of the records that have any.
 
-        Never ends by itself; it is a blocking read of the stream, not a poll.
+        It is one blocking read for all records, not a poll: it returns once there are any, and after ``block_ms`` at
+        the latest; without ``block_ms``, at once.
         """
-        key = keys.events(task_id)
-        while True:
-            entries = read_after(self.client, key, position, count=_READ_COUNT, block_ms=block_ms)
-            if not entries:
-                yield None
-            for entry_id, entry in entries:
-                position = entry_id
-                yield Update(position, entry["w"], int(entry["n"]), loads(entry["b"]))
+        ids = {keys.events(task_id): task_id for task_id in positions}
+        after = {key: positions[task_id] for key, task_id in ids.items()}
+        found = read_each_after(self.client, after, count=_READ_COUNT, block_ms=block_ms)
+        return {
+            ids[key]: [Update(at, entry["w"], int(entry["n"]), loads(entry["b"])) for at, entry in entries]
+            for key, entries in found.items()
+        }
+
+    def newest_position(self, task_id: str) -> str:
+        """The position of a record's newest batch."""
+        newest = read_newest(self.client, keys.events(task_id), 1)
+        return newest[0][0] if newest else BEGINNING
 
     def history(
         self, slot: str | None = None, count: int = 20, before: float | None = None, operation: str | None = None

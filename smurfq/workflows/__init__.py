@@ -11,11 +11,11 @@
 ``smurfq workflow submit observe.py`` runs it on the workers' side. Needs no pysmurf.
 
 ``functions`` are the steps that observers know, ``streams`` keeps streams on and always ends them; ``running`` is
-what holds steps together (slots, drop list, policy), ``step`` one of them, ``policy`` and ``report`` their rules
-and results. ``context`` is what a step knows of its workflow, ``sending``, ``run_group`` and ``leash_renewal`` are
-its way to the slots, ``host`` and ``terminating`` where it all runs. ``decorator``, ``definition``, ``parameter_types``
-and ``catalogue`` say which workflows there are; ``submitting`` runs one on the workers' side, where ``body`` is what
-its process does.
+what holds steps together (slots, drop list, policy), ``step`` one of them, ``policy``, ``verdict`` and ``report`` their
+rules and results. ``context`` is what a step knows of its workflow, ``sending`` and ``leash_renewal`` are its way to
+the slots, ``host`` and ``terminating`` where it all runs. ``decorator``, ``definition``, ``parameter_types`` and
+``catalogue`` say which workflows there are; ``submitting`` runs one on the workers' side, where ``body`` is what its
+process does.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any, Unpack
 
 from smurfq import operations
 from smurfq.client.connection import Connection, connection_of
+from smurfq.client.run_reader import RunReader
 from smurfq.config import Settings
 from smurfq.core.slot import SlotId
 from smurfq.errors import ParameterError, UnknownSlotError, WorkflowHaltedError
@@ -23,7 +24,6 @@ from smurfq.workflows.host import Host, ProducerHost, pause
 from smurfq.workflows.leash_renewal import LeashRenewal
 from smurfq.workflows.policy import How, Policy
 from smurfq.workflows.report import Report, SlotReport
-from smurfq.workflows.run_group import Runs
 from smurfq.workflows.step import Asked, Step
 from smurfq.workflows.terminating import sigterm_raises
 
@@ -192,7 +192,7 @@ class Workflow:
             step.write("done")
             raise
 
-    def new_step(self, name: str, slots: list[str], runs: Runs | None = None) -> Step:
+    def new_step(self, name: str, slots: list[str], runs: RunReader | None = None) -> Step:
         """Record a new step on these slots; ``runs`` are those of an earlier step that it continues."""
         self._number += 1
         step = Step(self._context, self._number, name, slots, runs)

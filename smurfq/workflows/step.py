@@ -10,8 +10,8 @@ from typing import Any
 
 from smurfq.client.following import doing_now
 from smurfq.client.run import Run
+from smurfq.client.run_reader import RunReader
 from smurfq.client.waiting import is_served
-from smurfq.core.session import SessionHeader
 from smurfq.core.slot import Lane
 from smurfq.errors import DuplicateError, RequestError, SmurfqError
 from smurfq.operations import operation as operation_of
@@ -21,7 +21,7 @@ from smurfq.workflows import sending
 from smurfq.workflows.context import WorkflowContext
 from smurfq.workflows.host import pause
 from smurfq.workflows.report import SlotOutcome, SlotReport
-from smurfq.workflows.run_group import Runs
+from smurfq.workflows.verdict import GivenUp, report_of
 
 UNSERVED_S = 60.0  # so long a slot may be without a worker while a run waits there
 _LOOK_ROUND_S = 2.0
@@ -43,15 +43,15 @@ class Step:
     """One step of a workflow, and the runs that it has started."""
 
     def __init__(
-        self, context: WorkflowContext, number: int, name: str, slots: list[str], runs: Runs | None = None
+        self, context: WorkflowContext, number: int, name: str, slots: list[str], runs: RunReader | None = None
     ) -> None:
         self.context = context
         self.number = number
         self.name = name
         self.slots = slots
         self.reports: dict[str, SlotReport] = {}
-        self.runs = runs or Runs(context.connection)
-        self._given_up: dict[str, tuple[SlotOutcome, str]] = {}
+        self.runs = runs or RunReader(context.connection)
+        self._given_up: dict[str, GivenUp] = {}
         self._queued_at: dict[str, float] = {}
         self._attempts: dict[str, int] = {}
         self._unserved_since: dict[str, float] = {}
@@ -98,7 +98,7 @@ class Step:
             self._queue(asked, ids, leashed=leashed)
         except RequestError as error:
             if len(slots) == 1:
-                self._given_up[slots[0]] = (SlotOutcome.REJECTED, str(error))
+                self._given_up[slots[0]] = GivenUp(SlotOutcome.REJECTED, str(error))
                 return
             for slot in slots:  # none was queued; those where it is not rejected still can
                 self._send(asked, [slot], attempt, leashed=leashed)
@@ -133,49 +133,37 @@ class Step:
         """Wait until the runs on ``slots`` are over; end them when their deadline has passed."""
         waited = [slot for slot in slots if slot not in self._given_up]
         until = max((self._queued_at[slot] for slot in waited), default=0.0) + deadline_s
-        late = self.runs.wait(waited, self.over, until=until, check=self._check)
+        late = self.runs.wait(waited, self.runs.over, until=until, check=self._check)
         late -= self._given_up.keys()
         for slot in late:
             doing = self._doing(slot)
-            self._given_up[slot] = (SlotOutcome.TIMED_OUT, f"it was not over within {deadline_s:g} s: {doing}")
+            self._given_up[slot] = GivenUp(SlotOutcome.TIMED_OUT, f"it was not over within {deadline_s:g} s: {doing}")
         self.end(late, f"its deadline of {deadline_s:g} s has passed")
         told = [slot for slot in waited if slot in self._given_up]
         unresponsive = self.runs.wait(
-            told, self.over, until=time.monotonic() + self._ending_s(), check=self.context.host.check
+            told, self.runs.over, until=time.monotonic() + self._ending_s(), check=self.context.host.check
         )
         self.end(unresponsive, "it did not end when it was told to", abort=True)
         self.runs.wait(
-            unresponsive, self.over, until=time.monotonic() + self._ending_s(), check=self.context.host.check
+            unresponsive, self.runs.over, until=time.monotonic() + self._ending_s(), check=self.context.host.check
         )
 
     def report(self, slot: str) -> SlotReport:
         """Return the report of the slot's newest run."""
-        record = self.runs.records.get(slot)
-        run_id: str | None = self.runs.ids[slot]
-        took_s = None
-        if record is not None and record.start_time and record.end_time:
-            took_s = record.end_time - record.start_time
-        if slot in self._given_up:
-            outcome, reason = self._given_up[slot]
-            if outcome is SlotOutcome.REJECTED:
-                run_id = None
-            elif record is None or not record.done:
-                reason += "; it has not ended yet"
-        else:
-            outcome, reason = _verdict(record)
-        return SlotReport(slot, outcome, reason, run_id, self._attempts.get(slot, 1), took_s)
+        return report_of(
+            slot, self.runs.ids[slot], self.runs.header(slot), self._given_up.get(slot), self._attempts.get(slot, 1)
+        )
 
     def give_up(self, slot: str, outcome: SlotOutcome, reason: str) -> None:
         """Set a slot's report, whatever its run says later."""
-        self._given_up.setdefault(slot, (outcome, reason))
+        self._given_up.setdefault(slot, GivenUp(outcome, reason))
 
     def end_all(self, why: str, *, abort: bool = False) -> None:
         """End what still runs or waits, as ``end`` does; return when it is over, or when its time to end is."""
-        with best_effort("the runs are not read again before they are ended"):
-            self.runs.look(self.runs.ids)
-        left = {slot for slot in self.runs.ids if not self.over(slot) and slot not in self._rejected()}
+        queued = [slot for slot in self.runs.ids if not self._rejected(slot)]
+        left = self.runs.wait(queued, self.runs.over, until=time.monotonic())
         self.end(left, why, abort=abort)
-        self.runs.wait(left, self.over, until=time.monotonic() + self._ending_s(), check=lambda: None)
+        self.runs.wait(left, self.runs.over, until=time.monotonic() + self._ending_s())
         self.reports.update({slot: self.report(slot) for slot in self.runs.ids if slot not in self.reports})
 
     def end(self, slots: Iterable[str], why: str, *, abort: bool = False) -> None:
@@ -186,18 +174,13 @@ class Step:
         by = f"workflow {self.context.id[:8]}"
         for slot in slots:
             run = Run(self.runs.ids[slot], connection=self.context.connection)
-            record = self.runs.records.get(slot)
+            record = self.runs.header(slot)
             is_process = record is not None and bool(record.op_name) and operation_of(record.op_name).process
             with best_effort(f"{run.id} is not asked to end, and its leash ends it", SmurfqError):  # or never queued
                 run.stop(by, why) if is_process and not abort else run.abort(by, why)
 
-    def _rejected(self) -> set[str]:
-        return {slot for slot, (outcome, _) in self._given_up.items() if outcome is SlotOutcome.REJECTED}
-
-    def over(self, slot: str) -> bool:
-        """Return whether the slot's newest run was over when it was last read."""
-        record = self.runs.records.get(slot)
-        return record is not None and record.done
+    def _rejected(self, slot: str) -> bool:
+        return slot in self._given_up and self._given_up[slot].outcome is SlotOutcome.REJECTED
 
     def _check(self) -> None:
         """Check from time to time whether each slot on which a run waits has a worker."""
@@ -206,8 +189,9 @@ class Step:
             return
         self._next_look = time.monotonic() + _LOOK_ROUND_S
         with best_effort("it is not known which slots have a worker"):
-            for slot, record in list(self.runs.records.items()):
-                if record.status == "queued" and record.op_name and slot not in self._given_up:
+            for slot in self.runs.ids:
+                record = self.runs.header(slot)
+                if record and record.status == "queued" and record.op_name and slot not in self._given_up:
                     self._look_for_worker(slot, operation_of(record.op_name).lane)
 
     def _look_for_worker(self, slot: str, lane: Lane) -> None:
@@ -216,7 +200,7 @@ class Step:
             return
         since = self._unserved_since.setdefault(slot, time.monotonic())
         if time.monotonic() - since >= UNSERVED_S:
-            self._given_up[slot] = (SlotOutcome.LOST, f"no worker has served {slot} for {UNSERVED_S:g} s")
+            self._given_up[slot] = GivenUp(SlotOutcome.LOST, f"no worker has served {slot} for {UNSERVED_S:g} s")
             self.end([slot], "no worker serves the slot")
 
     def _doing(self, slot: str) -> str:
@@ -227,12 +211,3 @@ class Step:
     def _ending_s(self) -> float:
         limits = self.context.connection.settings.limits
         return limits.abort_grace_s + limits.kill_grace_s + _ENDED_WITHIN_S
-
-
-def _verdict(record: SessionHeader | None) -> tuple[SlotOutcome, str]:
-    if record is None or not record.done:
-        return SlotOutcome.LOST, "its record is gone"
-    if record.success:
-        return SlotOutcome.SUCCEEDED, ""
-    reason = str((record.error or {}).get("message") or f"it ended as {record.outcome}")
-    return SlotOutcome(str(record.outcome)), reason

@@ -7,16 +7,17 @@ import time
 from collections.abc import Collection, Iterator
 from typing import Any, Unpack
 
+from smurfq.core.session import Event
 from smurfq.errors import RequestError
 from smurfq.workflows.host import pause
 from smurfq.workflows.policy import How
 from smurfq.workflows.report import Report, SlotOutcome, SlotReport
 from smurfq.workflows.running import Workflow, current
 from smurfq.workflows.step import Asked, Step
+from smurfq.workflows.verdict import gone_report, is_on, queued_report, started_report
 
 ON_WITHIN_S = 180.0
 _OPERATION = "stream"
-_WATCH_EVERY_S = 1.0
 _MARGIN_S = 30.0
 
 
@@ -30,6 +31,7 @@ class Streams:
         self.workflow = workflow
         self.ended: Report | None = None
         self._off: Step | None = None
+        self._on: dict[str, bool] = {}
         within_s = how.get("deadline_s", ON_WITHIN_S)
         asked = Asked(_OPERATION, params, within_s)
         with workflow.step("stream on", how.get("targets")) as step:
@@ -38,7 +40,7 @@ class Streams:
             workflow.leash.start()
             workflow.streams.append(self)
             step.send(asked, step.slots, 1, how.get("stagger_s", 0.0), leashed=True)
-            reports = self._await(within_s) if wait_for_stream else self._taken()
+            reports = self._await(within_s) if wait_for_stream else self._queued()
             for slot, one in reports.items():
                 if not one.ok:
                     step.give_up(slot, one.outcome, one.reason)
@@ -61,11 +63,11 @@ class Streams:
         WorkflowHaltedError
             Too few slots are left.
         """
-        self._step.runs.look(self.slots)
-        gone = {slot: self._step.report(slot) for slot in self.slots if self._step.runs.records[slot].done}
-        if not gone:
+        runs = self._step.runs
+        runs.wait(self.slots, runs.over, until=time.monotonic())
+        reports = {slot: gone_report(self._step.report(slot)) for slot in self.slots if runs.over(slot)}
+        if not reports:
             return None
-        reports = {slot: self._gone(one) for slot, one in gone.items()}
         for slot, one in reports.items():
             self._step.give_up(slot, one.outcome, one.reason)
         return self.workflow.conclude(self._step, Report(_OPERATION, reports))
@@ -78,11 +80,12 @@ class Streams:
         WorkflowHaltedError
             Too few slots are left.
         """
-        until = time.monotonic() + seconds
-        while (left_s := until - time.monotonic()) > 0:
-            self.check()
-            pause(self.workflow.host, min(_WATCH_EVERY_S, left_s))
+        runs, host, until = self._step.runs, self.workflow.host, time.monotonic() + seconds
         self.check()
+        while self.slots and time.monotonic() < until:
+            runs.wait(self.slots, self._any_is_over, until=until, check=host.check)
+            self.check()
+        pause(host, until - time.monotonic())
 
     def close(self) -> Report:
         """Close all streams, and return their report; a second call returns the same report."""
@@ -90,9 +93,10 @@ class Streams:
             return self.ended
         began, streaming, step = time.time(), self.slots, self._step
         within_s = self.workflow.connection.settings.limits.close_stream_s + _MARGIN_S
-        step.end(self._sent(), "its workflow ends it")
+        going_on = step.runs.wait(self._sent(), step.runs.over, until=time.monotonic())
+        step.end(going_on, "its workflow ends it")
         off = self.workflow.new_step("stream off", streaming, step.runs)
-        late = step.runs.wait(self._sent(), step.over, until=time.monotonic() + within_s, check=lambda: None)
+        late = step.runs.wait(going_on, step.runs.over, until=time.monotonic() + within_s)
         for slot in late:
             step.give_up(
                 slot, SlotOutcome.TIMED_OUT, f"its stream was not closed within {within_s:g} s, and was aborted"
@@ -119,43 +123,26 @@ class Streams:
 
     def _await(self, within_s: float) -> dict[str, SlotReport]:
         """Wait until each stream is on or has ended, at most ``within_s``; return the report of the start."""
-        step = self._step
+        runs = self._step.runs
         until = time.monotonic() + within_s
-        late = step.runs.wait(
-            self._sent(), self._on_or_over, until=until, check=self.workflow.host.check, watched=("stream_on",)
-        )
-        return {slot: self._started(slot, late, within_s) for slot in step.slots}
-
-    def _started(self, slot: str, late: set[str], within_s: float) -> SlotReport:
-        found = self._step.report(slot)
-        if found.outcome is SlotOutcome.REJECTED:
-            return found
-        if slot in late:
-            return SlotReport(
-                slot, SlotOutcome.TIMED_OUT, f"its stream was not on within {within_s:g} s", found.record_id
-            )
-        if self._step.over(slot):
-            return self._gone(found)
-        return SlotReport(slot, SlotOutcome.SUCCEEDED, "", found.record_id)
-
-    def _taken(self) -> dict[str, SlotReport]:
-        """Return the report of the start, if only queueing was asked for."""
-        found = {slot: self._step.report(slot) for slot in self._step.slots}
+        late = runs.wait(self._sent(), self._on_or_over, until=until, check=self.workflow.host.check, heed=self._heed)
         return {
-            slot: one
-            if one.outcome is SlotOutcome.REJECTED
-            else SlotReport(slot, SlotOutcome.SUCCEEDED, "", one.record_id)
-            for slot, one in found.items()
+            slot: started_report(self._step.report(slot), late=slot in late, over=runs.over(slot), within_s=within_s)
+            for slot in self._step.slots
         }
 
-    def _gone(self, found: SlotReport) -> SlotReport:
-        """Return the report of a stream that ended by itself, which is a failure whatever its run says."""
-        outcome = SlotOutcome.ABORTED if found.ok else found.outcome
-        reason = "somebody stopped it" if found.ok else found.reason
-        return SlotReport(found.slot, outcome, f"the stream ended: {reason}", found.record_id, took_s=found.took_s)
+    def _queued(self) -> dict[str, SlotReport]:
+        """Return the report of the start, if only queueing was asked for."""
+        return {slot: queued_report(self._step.report(slot)) for slot in self._step.slots}
+
+    def _heed(self, slot: str, events: list[Event]) -> None:
+        self._on[slot] = is_on(events, self._on.get(slot, False))
 
     def _on_or_over(self, slot: str) -> bool:
-        return self._step.over(slot) or bool(self._step.runs.values.get(slot, {}).get("stream_on"))
+        return self._step.runs.over(slot) or self._on.get(slot, False)
+
+    def _any_is_over(self, _slot: str) -> bool:
+        return any(map(self._step.runs.over, self.slots))
 
     def _sent(self) -> list[str]:
         return [slot for slot in self._step.slots if self._step.report(slot).record_id is not None]

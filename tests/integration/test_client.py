@@ -24,7 +24,7 @@ from smurfq.client import (
     StageUpdate,
     StatusUpdate,
     StoreUpdate,
-    following,
+    run_reader,
 )
 from smurfq.client.connection import Connection
 from smurfq.config import Settings, load
@@ -48,7 +48,7 @@ from smurfq.store.holds import Hold
 from tests.integration.live import WITHIN_S
 from tests.integration.records import Writer, beside, serve, until_followed
 from tests.ports import free_port
-from tests.valkeys import start_valkey
+from tests.valkeys import Restartable
 
 SLOTS = "crate1slot2,crate1slot3"
 
@@ -134,8 +134,8 @@ def test_follow_tells_the_past_and_then_all_as_it_happens(slot: Slot, connection
 
 @pytest.fixture
 def _no_look_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Followers do not look round in the time that a test has: what they learn comes by subscription, or is known."""
-    monkeypatch.setattr(following, "_LOOK_ROUND_S", 10 * WITHIN_S)
+    """Readers do not look again in the time that a test has: what they learn comes by events, or is known."""
+    monkeypatch.setattr(run_reader, "LOOK_EVERY_S", 10 * WITHIN_S)
 
 
 @pytest.mark.usefixtures("_no_look_round")
@@ -417,25 +417,6 @@ def test_that_redis_is_away_is_told_as_such(settings: Settings) -> None:
         with pytest.raises(StoreUnavailableError, match=r"redis://.*does not answer") as caught:
             ask()
         assert "secret" not in str(caught.value)
-
-
-class Restartable:
-    """A Valkey with persistence that comes back at the same address."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self._folder = folder
-        self._server: Any = None
-
-    def start(self) -> None:
-        """Start it, with what it had."""
-        self._server = start_valkey(self._folder, self.port, appendfsync="always")
-
-    def stop(self) -> None:
-        """Stop it."""
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from smurfq.client import Run, Slot
+from smurfq.client import Slot
 from smurfq.client.connection import Connection
 from smurfq.config import Settings, load
 from smurfq.core import keys
@@ -255,11 +255,10 @@ def test_a_redis_that_goes_away_is_told_when_patience_is_over(settings: Settings
     for ask in (client.test.status, client.test.start, client.test.wait):
         with pytest.raises(ControlClientError, match=f"{NAME}: Redis at .* does not answer"):
             ask()
-    run = Run("an-id", gone)
-    with pytest.raises(StoreUnavailableError):
-        wait_for_end(run, lambda: True, timeout_s=None, patience_s=0.2)
-    with pytest.raises(WaitTimeoutError, match=r"was not over within 0\.2 s: Redis at"):
-        wait_for_end(run, lambda: True, timeout_s=0.2, patience_s=60.0)
+    with pytest.raises(StoreUnavailableError, match=r"Redis at .* does not answer"):
+        wait_for_end(Connection(gone), "an-id", lambda: True, timeout_s=None, patience_s=0.2)
+    with pytest.raises(WaitTimeoutError, match=r"was not over within 0\.2 s"):
+        wait_for_end(Connection(gone), "an-id", lambda: True, timeout_s=0.2, patience_s=60.0)
 
 
 def test_the_registry_names_who_is_served(settings: Settings) -> None:

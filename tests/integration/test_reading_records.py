@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smurfq.core import keys, session
+from smurfq.core import session
 from smurfq.core.session import SessionRecord
 from smurfq.store import Batch, Records
 from smurfq.store import records as module
@@ -19,10 +19,9 @@ def test_a_long_record_is_read_whole(valkey: Client, monkeypatch: pytest.MonkeyP
     texts = [f"message {number}" for number in range(batches)]
     for number, text in enumerate(texts):
         records.append(Batch("one", "a writer", number, [session.message(text, float(number))]))
-    record, position = records.read_with_position("one")
+    record = records.read("one")
     assert [text for _, text in record.messages] == texts
     assert (record.messages_total, record.op_name) == (batches, "test")
-    assert position == valkey.xrevrange(keys.events("one"), count=1)[0][0]
 
 
 def test_a_lost_header_is_written_again_and_one_that_is_there_is_left_alone(valkey: Client) -> None:

@@ -22,6 +22,7 @@ from smurfq.store.bridge import Counters
 from smurfq.store.connection import Client
 from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
+from smurfq.store.records import BEGINNING
 from tests.integration.live import READY_WITHIN_S, WITHIN_S, eventually, pause
 from tests.integration.wire import SLOT, BridgeSite
 from tests.ports import free_port
@@ -47,9 +48,10 @@ def live(site: BridgeSite) -> BridgeSite:
 def test_messages_reach_a_subscriber_the_record_and_celerys_metadata(live: BridgeSite) -> None:
     wire = live.wire()
     wire.send("session_data", {"datafile": "/a.npy"})
-    updates = live.records.subscribe("t1")
-    assert next(updates).events[0]["set"]["status"] == "starting"  # type: ignore[union-attr]
-    assert next(updates).events[0]["set"] == {"datafile": "/a.npy"}  # type: ignore[union-attr]
+    first, *_ = live.records.updates_after({"t1": BEGINNING})["t1"]
+    assert first.events[0]["set"]["status"] == "starting"
+    second, *_ = live.records.updates_after({"t1": first.position}, block_ms=9000)["t1"]
+    assert second.events[0]["set"] == {"datafile": "/a.npy"}
     wire.say("one", "two")
     wire.raw(wire.datagram("session_data", {"x": "@"}).replace(b'"@"', b"NaN"))
     assert live.drain().applied == 4

@@ -1,24 +1,19 @@
-"""Leashes, and waiting for several runs, against a real Valkey and without workers."""
+"""Leashes, against a real Valkey and without workers."""
 
 from __future__ import annotations
-
-import time
 
 import pytest
 
 from smurfq.client.connection import Connection
 from smurfq.config import load
 from smurfq.core import keys
-from smurfq.core.session import Outcome, SessionRecord
 from smurfq.errors import OperationAbortedError
 from smurfq.pool_child.end_request import AbortRequest, EndRequest, StopRequest
 from smurfq.pool_child.leash import Leash
 from smurfq.store.connection import Client
 from smurfq.store.leashes import PATIENCE_S, Leashes, LeashState
 from smurfq.workflows.leash_renewal import LeashRenewal
-from smurfq.workflows.run_group import Runs
-from tests.integration.live import WITHIN_S, eventually
-from tests.integration.records import Writer
+from tests.integration.live import eventually
 
 
 class Clock:
@@ -116,57 +111,3 @@ def test_what_waits_starts_only_on_a_kept_leash(valkey: Client) -> None:
         leashes.keep("late", "me")
 
     Leash("late", leashes, clock).require("take_iv on crate1slot2", back)
-
-
-def queued(at: Connection, run_id: str, slot: str) -> Writer:
-    at.records.start(SessionRecord(session_id=run_id, op_name="stream", slot=slot))
-    return Writer(at, run_id)
-
-
-def test_runs_are_waited_for_together_until_each_is_far_enough(at: Connection) -> None:
-    runs = Runs(at)
-    writers = {slot: queued(at, f"run-{slot}", slot) for slot in ("crate1slot2", "crate1slot3")}
-    for slot in writers:
-        runs.add(slot, f"run-{slot}")
-
-    def is_on(slot: str) -> bool:
-        return bool(runs.values[slot].get("stream_on"))
-
-    looks = iter(range(1000))
-
-    def check() -> None:
-        if next(looks) == 1:
-            writers["crate1slot2"].write({"k": "data", "t": 1.0, "set": {"stream_on": True}})
-
-    late = runs.wait(["crate1slot2"], is_on, until=time.monotonic() + WITHIN_S, check=check, watched=("stream_on",))
-    assert late == set()
-    assert next(looks) > 1
-    late = runs.wait(writers, is_on, until=time.monotonic(), check=check, watched=("stream_on",))
-    assert late == {"crate1slot3"}
-    writers["crate1slot3"].write({"k": "data", "t": 1.0, "set": {"stream_on": True}})
-    late = runs.wait(writers, is_on, until=time.monotonic() + WITHIN_S, check=check, watched=("stream_on",))
-    assert late == set()
-
-
-def test_a_run_that_only_celery_ended_is_over_too(valkey: Client, at: Connection) -> None:
-    runs = Runs(at)
-    queued(at, "run-a", "crate1slot2")
-    runs.add("crate1slot2", "run-a")
-    valkey.set(keys.meta("run-a"), '{"status": "REVOKED", "result": null, "date_done": null}')
-    late = runs.wait(
-        ["crate1slot2"], lambda slot: runs.records[slot].done, until=time.monotonic() + WITHIN_S, check=lambda: None
-    )
-    assert late == set()
-    assert runs.records["crate1slot2"].outcome == Outcome.ABORTED
-
-
-def test_an_end_asked_for_ends_the_wait(at: Connection) -> None:
-    runs = Runs(at)
-    queued(at, "run-a", "crate1slot2")
-    runs.add("crate1slot2", "run-a")
-
-    def check() -> None:
-        raise OperationAbortedError("asked for")
-
-    with pytest.raises(OperationAbortedError, match="asked for"):
-        runs.wait(["crate1slot2"], lambda slot: False, until=time.monotonic() + WITHIN_S, check=check)

@@ -6,10 +6,9 @@ import inspect
 from typing import Any
 
 import pytest
-from celery.states import READY_STATES
 
 from smurfq import errors
-from smurfq.client.final import FINAL_STATES, ended_by_meta, is_final, operation_error
+from smurfq.client.final import ended_by_meta, operation_error
 from smurfq.core.session import SessionRecord
 from smurfq.errors import OperationAbortedError, OperationError, OperationFailedError, OperationLostError
 
@@ -75,13 +74,3 @@ def test_an_error_of_another_library_is_told_by_the_outcome(outcome: str, kind: 
     assert type(operation_error(record)) is kind
     record.error = None
     assert "an-id" in str(operation_error(record))
-
-
-def test_the_final_states_are_those_of_celery() -> None:
-    assert FINAL_STATES == READY_STATES
-
-
-def test_the_state_is_read_from_the_beginning_of_the_metadata() -> None:
-    assert is_final('{"status": "FAILURE", "result": {"exc')
-    assert not is_final('{"status":"PROGRESS","result":{}')
-    assert not is_final("")
