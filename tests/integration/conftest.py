@@ -8,7 +8,7 @@ import pytest
 
 from smurfq.app import app
 from smurfq.store.left_on import LeftOnNotes
-from tests.integration.live import LiveSite
+from tests.site.live import LiveSite
 
 SLOTS = ("crate1slot1", "crate1slot2")
 
@@ -16,17 +16,13 @@ SLOTS = ("crate1slot1", "crate1slot2")
 @pytest.fixture(scope="session")
 def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """Valkey, a bridge, and a worker of crate1slot1 and crate1slot2; this process is their producer."""
-    live = LiveSite(tmp_path_factory.mktemp("site") / "site")
-    live.bind()
-    try:
+    with LiveSite(tmp_path_factory.mktemp("site") / "site") as live:
         live.start_bridge()
         for slot in SLOTS:
             live.start_worker(slot, wait=False)
         for slot in SLOTS:
             live.await_worker(slot)
         yield live
-    finally:
-        live.close()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from smurfq.client import DoneUpdate, LogUpdate, MessageUpdate, QueueUpdate, Slo
 from smurfq.client.connection import Connection
 from smurfq.config import load
 from smurfq.errors import OperationAbortedError, OperationFailedError
-from tests.integration.live import WITHIN_S, LiveSite, eventually
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
 
 NAME = "crate1slot2"
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.live import ROOT
+from tests.site.process_group import ROOT
 
 for package in ("sodetlib", "caproto", "so3g"):
     if importlib.util.find_spec(package) is None:  # found, not imported: it takes seconds

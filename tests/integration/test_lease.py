@@ -12,7 +12,8 @@ from smurfq.app import app
 from smurfq.pool_child.context import WorkerContext
 from smurfq.store.connection import Client
 from smurfq.worker_boot import _take_lease
-from tests.integration.live import bind, eventually
+from tests.site.eventually import eventually
+from tests.site.producer import bind
 
 SLOT = "crate1slot2"
 TTL_S = 60.0

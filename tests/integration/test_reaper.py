@@ -30,7 +30,8 @@ from smurfq.store.taking import TAKE
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.worker.request import SlotRequest
-from tests.integration.live import bind, eventually
+from tests.site.eventually import eventually
+from tests.site.producer import bind
 
 SLOT = "crate1slot4"
 
@@ -180,7 +181,7 @@ def test_a_final_state_is_never_undone(clock: Clock) -> None:
 
 def take(slot: str, at: float) -> str:
     """The text of the slot's next message, taken as a worker takes it, which then does nothing with it."""
-    _, text = app.store.eval(TAKE, 3, slot, f"{slot}\x06\x165", f"{slot}\x06\x169", at)  # type: ignore[misc]
+    _, text = app.store.eval(TAKE, 3, slot, f"{slot}\x06\x165", f"{slot}\x06\x169", at)
     return str(text)
 
 

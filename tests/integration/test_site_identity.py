@@ -24,7 +24,7 @@ from smurfq.site.doctor import workers
 from smurfq.site.doctor.finding import Examined
 from smurfq.store.connection import Client
 from smurfq.store.site_identity import SiteIdentity, identity_text, read_identity, refuse_guess
-from tests.integration.live import bind
+from tests.site.producer import bind
 
 SLOT = "crate1slot2"
 SATP1 = SiteIdentity("satp1", "/etc/smurfq/satp1.toml", "smurf-srv1", simulated=False)

@@ -17,8 +17,8 @@ from smurfq.store.connection import Client
 from smurfq.store.leashes import PATIENCE_S, Leashes, LeashState
 from smurfq.workflows.leash_renewal import LeashRenewal
 from smurfq.workflows.run_group import Runs
-from tests.integration.live import WITHIN_S, eventually
 from tests.integration.records import Writer
+from tests.site.eventually import WITHIN_S, eventually
 
 
 class Clock:

@@ -17,8 +17,8 @@ import pytest
 pytest.importorskip("so3g", reason="needs so3g (pip install smurfq[slot])")
 pytest.importorskip("caproto")
 
-from tests.integration.live import ROOT
-from tests.ports import free_port
+from tests.site.ports import free_port
+from tests.site.process_group import ROOT
 
 pytestmark = [pytest.mark.slot, pytest.mark.filterwarnings("ignore")]  # the libraries' own
 SLOT = "crate1slot2"
