@@ -66,7 +66,7 @@ CONTRACT = {
     "restart_rssi": ("emergency", {}, None),
     "test": ("control", {}, None),
 }
-REQUIRED_VALUES = {"run": {"script": "/scripts/a.py"}, "set_biases": {"bias": 1.5}}
+REQUIRED_VALUES: dict[str, dict[str, object]] = {"run": {"script": "/scripts/a.py"}, "set_biases": {"bias": 1.5}}
 
 
 def complete(name: str) -> dict[str, object]:

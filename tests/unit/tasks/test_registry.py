@@ -12,8 +12,8 @@ from smurfq import tasks
 from smurfq.app import app
 from smurfq.core.operations import OPERATIONS, REQUIRED, WORKFLOW
 from smurfq.core.parameters import native
+from smurfq.pool_child.aftercare import MAKE_SAFE
 from smurfq.pool_child.operation_task import BODIES
-from smurfq.pool_child.runner import MAKE_SAFE
 
 
 def test_every_operation_has_a_task_and_a_body_and_nothing_else_has() -> None:
