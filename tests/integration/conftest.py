@@ -8,15 +8,19 @@ import pytest
 
 from smurfq.app import app
 from smurfq.store.left_on import LeftOnNotes
-from tests.site.live import LiveSite
+from tests.site.live import PRELOAD, LiveSite
 
 SLOTS = ("crate1slot1", "crate1slot2")
 
 
 @pytest.fixture(scope="session")
 def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
-    """Valkey, a bridge, and a worker of crate1slot1 and crate1slot2; this process is their producer."""
-    with LiveSite(tmp_path_factory.mktemp("site") / "site") as live:
+    """Valkey, a bridge, and a worker of crate1slot1 and crate1slot2; this process is their producer.
+
+    The workers have loaded the libraries and the cards answer: what follows the death of a run takes no time by itself.
+    """
+    with LiveSite(tmp_path_factory.mktemp("site") / "site", **PRELOAD) as live:
+        live.start_cards()
         live.start_bridge()
         for slot in SLOTS:
             live.start_worker(slot, wait=False)

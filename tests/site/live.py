@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ from tests.site.process_group import ProcessGroup, environ_without_site
 from tests.site.producer import bind
 from tests.site.valkey import Valkey
 
+PRELOAD = {"SMURFQ_WORKER_PRELOAD": str(importlib.util.find_spec("sodetlib") is not None).lower()}
+"""For a worker after whose runs a card is looked at: it loads the libraries once, and not for each of the looks."""
+
 
 class LiveSite(ProcessGroup):
     """A Valkey that runs, unless ``SMURFQ_REDIS_URL`` names another, and the processes that a test starts."""
@@ -32,6 +36,7 @@ class LiveSite(ProcessGroup):
         super().__init__(folder)
         self.scripts = folder / "scripts"
         self.scripts.mkdir(parents=True)
+        self._card_port = free_port()
         self._valkey_runs = ExitStack()
         if "SMURFQ_REDIS_URL" not in variables:
             self.valkey = self._valkey_runs.enter_context(Valkey(folder / "valkey"))
@@ -48,6 +53,8 @@ class LiveSite(ProcessGroup):
             "SMURFQ_LIMITS_SHUTDOWN_GRACE_S": "1.0",
             "SMURFQ_LIMITS_EMERGENCY_GRACE_S": "0.5",
             "SMURFQ_SIM_PORT": str(free_port()),
+            "SMURFQ_EPICS_CA_ADDR_LIST": f"127.0.0.1:{self._card_port}",
+            "SMURFQ_EPICS_CA_AUTO_ADDR_LIST": "NO",
             **variables,
         }
         if simulated:
@@ -64,6 +71,10 @@ class LiveSite(ProcessGroup):
     def bind(self) -> None:
         """Make this process a producer of the site."""
         bind(self.environ)
+
+    def start_cards(self) -> None:
+        """Start cards that answer, not waited for; without them a look at a card takes seconds."""
+        self.run_python("cards", "-m", "tests.site.card", EPICS_CA_SERVER_PORT=str(self._card_port))
 
     def start_bridge(self, wait: bool = True) -> subprocess.Popen[bytes]:
         """The bridge, ready unless ``wait`` is false."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -94,14 +95,17 @@ def site_processes(folder: Path) -> list[psutil.Process]:
     """All processes of this machine whose site has its state or its configuration in a folder."""
     found = []
     for process in psutil.process_iter():
-        try:
-            environ = process.environ()
-        except psutil.Error:  # it has ended, or is another's
-            continue
-        named = (environ.get(variable, "") for variable in ("SMURFQ_STATE_DIR", "SMURFQ_CONFIG"))
-        if any(f"{name}/".startswith(f"{folder}/") for name in named):
-            found.append(process)
+        with contextlib.suppress(psutil.Error):  # it has ended, or is another's
+            if any(f"{place}/".startswith(f"{folder}/") for place in _places(process)):
+                found.append(process)
     return found
+
+
+def _places(process: psutil.Process) -> Iterator[str]:
+    environ = process.environ()
+    yield from (environ.get(variable, "") for variable in ("SMURFQ_STATE_DIR", "SMURFQ_CONFIG"))
+    if process.name() == "valkey-server":  # it writes its title over its environment
+        yield process.cwd()
 
 
 def lives(pid: int) -> bool:

@@ -15,6 +15,7 @@ from tests.site.live import LiveSite
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """A Valkey and a bridge for the module; the tests start their workers themselves."""
     with LiveSite(tmp_path_factory.mktemp("site") / "site") as live:
+        live.start_cards()
         live.start_bridge()
         yield live
 
