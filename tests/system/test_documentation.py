@@ -28,6 +28,7 @@ from smurfq.config import variables
 from smurfq.config.reference import rows
 from smurfq.core import keys, operations
 from smurfq.core.session import SessionRecord
+from tests.site.commands import python
 from tests.site.live import LiveSite
 from tests.site.ports import free_port
 
@@ -261,15 +262,7 @@ def test_the_quick_start_of_the_readme_runs(site: LiveSite, tmp_path: Path) -> N
     code = "".join(match[2] for match in _FENCE.finditer(text) if text[: match.start()].endswith(QUICK_START))
     assert "/config/scripts/stream_data.py" in code
     code = code.replace("/config/scripts/stream_data.py", script).replace("/data/smurf_data", str(tmp_path / "data"))
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment(tmp_path, **site.environ),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
+    done = python(environment(tmp_path, **site.environ), "-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     first, *lines = done.stdout.splitlines()
     data = ast.literal_eval(first)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -123,10 +124,18 @@ def test_down_ends_a_site_after_a_step_of_the_clock(folder: Folder) -> None:
     assert folder.processes() == []
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+    """A site that is up, and goes on whichever of its processes a test kills."""
+    with Folder(tmp_path_factory.mktemp("standing")) as found:
+        found.start("up", "--no-flower")
+        found.wait_for(found.is_ready, "up")
+        yield found
+
+
 @pytest.mark.parametrize("name", ["bridge", "valkey", f"worker {SLOT}"])
-def test_a_process_that_dies_is_told_and_started_again(folder: Folder, name: str) -> None:
-    folder.start("up", "--no-flower")
-    folder.wait_for(folder.is_ready, "up")
+def test_a_process_that_dies_is_told_and_started_again(standing: Folder, name: str) -> None:
+    folder = standing
     before = folder.pid(name)
     assert before is not None
     os.kill(before, signal.SIGKILL)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest
 
 from smurfq.core.session import SessionRecord
 from tests.site import radio
+from tests.site.commands import python
 from tests.site.eventually import eventually
 from tests.site.process_group import ROOT
 from tests.site.simulated import SLOTS, SimSite
@@ -64,22 +63,15 @@ class Schedules:
         """What a schedule told, by what it was."""
         config = self._folder / "sorunlib.yaml"
         config.write_text(json.dumps({"registry": "registry", "smurf_failure_threshold": threshold}))
-        done = subprocess.run(
-            [sys.executable, "-c", SCHEDULE + text],
-            cwd=self._folder,
-            env={
-                **self.site.environ,
-                "PYTHONPATH": str(ROOT),
-                "PATH": "/usr/bin:/bin",
-                "SORUNLIB_CONFIG": str(config),
-                "SMURFQ_OCS_PATIENCE_S": "10",
-                "OCS_CONFIG_DIR": str(self._folder),
-            },
-            capture_output=True,
-            text=True,
-            timeout=1500,
-            check=False,
-        )
+        environ = {
+            **self.site.environ,
+            "PYTHONPATH": str(ROOT),
+            "PATH": "/usr/bin:/bin",
+            "SORUNLIB_CONFIG": str(config),
+            "SMURFQ_OCS_PATIENCE_S": "10",
+            "OCS_CONFIG_DIR": str(self._folder),
+        }
+        done = python(environ, "-c", SCHEDULE + text, cwd=self._folder, within_s=1500)
         assert done.returncode == 0, done.stdout + done.stderr
         print(done.stdout)
         told = [json.loads(line.removeprefix("TOLD ")) for line in done.stdout.splitlines() if line.startswith("TOLD ")]
