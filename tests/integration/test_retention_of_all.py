@@ -24,7 +24,7 @@ from smurfq.store.leashes import Leashes
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from tests.site.eventually import WITHIN_S, eventually
-from tests.site.live import PRELOAD, LiveSite
+from tests.site.live import LiveSite
 from tests.site.producer import bind
 
 USED, UNUSED = "crate1slot2", "crate1slot3"  # the second is served by nobody
@@ -51,7 +51,7 @@ def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
         SMURFQ_SLOTS=f"{USED},{UNUSED}",
         SMURFQ_REDIS_RESULT_EXPIRES_DAYS=days,
         SMURFQ_REDIS_FEED_EXPIRES_DAYS=days,
-        **PRELOAD,
+        SMURFQ_WORKER_PRELOAD="true",
     ) as live:
         live.start_cards()
         live.start_bridge()

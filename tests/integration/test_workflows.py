@@ -19,7 +19,7 @@ from smurfq.client.connection import Connection
 from smurfq.errors import ParameterError, RequestError, UnknownSlotError, UnknownWorkflowError, WorkflowHaltedError
 from smurfq.workflows import SlotOutcome, Workflow, WorkflowRun, run_operation, step
 from tests.site.eventually import WITHIN_S, eventually
-from tests.site.live import PRELOAD, LiveSite
+from tests.site.live import LiveSite
 
 SLOTS = [f"crate1slot{number}" for number in (1, 2, 3, 4)]
 UNSERVED = "crate1slot5"
@@ -47,9 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
         tmp_path_factory.mktemp("night") / "site",
         SMURFQ_SLOTS=" ".join([*SLOTS, UNSERVED]),
         SMURFQ_WORKFLOWS_AT_ONCE=str(len(SEATS)),
-        **PRELOAD,
     ) as live:
-        live.start_cards()
         live.start_bridge(wait=False)
         live.start_worker(SLOTS[0], slots=SLOTS, wait=False)
         live.start_workflows()

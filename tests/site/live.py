@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,9 +23,6 @@ from tests.site.ports import free_port
 from tests.site.process_group import ProcessGroup, environ_without_site
 from tests.site.producer import bind
 from tests.site.valkey import Valkey
-
-PRELOAD = {"SMURFQ_WORKER_PRELOAD": str(importlib.util.find_spec("sodetlib") is not None).lower()}
-"""For a worker after whose runs a card is looked at: it loads the libraries once, and not for each of the looks."""
 
 
 class LiveSite(ProcessGroup):
@@ -73,8 +69,9 @@ class LiveSite(ProcessGroup):
         bind(self.environ)
 
     def start_cards(self) -> None:
-        """Start cards that answer, not waited for; without them a look at a card takes seconds."""
+        """Start cards that answer; without them each look at a card takes seconds."""
         self.run_python("cards", "-m", "tests.site.card", EPICS_CA_SERVER_PORT=str(self._card_port))
+        eventually(lambda: "serves" in self.log("cards"), READY_WITHIN_S, "the cards answer")
 
     def start_bridge(self, wait: bool = True) -> subprocess.Popen[bytes]:
         """The bridge, ready unless ``wait`` is false."""
