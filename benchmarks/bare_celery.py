@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery
 
-from benchmarks.site import plain_environ
+from tests.site.process_group import environ_without_site
 
 _READY_WITHIN_S = 60.0
 
@@ -32,7 +32,7 @@ def bare_celery(url: str) -> Iterator[Any]:
     """The task, served by a prefork worker of one process."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.bare_celery", url],
-        env=plain_environ(),
+        env=environ_without_site(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -10,8 +10,9 @@ import time
 
 from benchmarks import peer
 from benchmarks.figures import Row, Table, times
-from benchmarks.site import SCRIPTS, BenchSite, plain_environ
+from benchmarks.site import SCRIPTS, BenchSite
 from smurfq.client import LogUpdate
+from tests.site.process_group import environ_without_site
 
 _SLEEPER = str(SCRIPTS / "sleeper.py")
 _TRIES = 20
@@ -61,7 +62,9 @@ def _abort(site: BenchSite, grace_s: float) -> tuple[float, float]:
 
 
 def _terminate() -> float:
-    with subprocess.Popen([sys.executable, "-u", _SLEEPER], env=plain_environ(), stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(
+        [sys.executable, "-u", _SLEEPER], env=environ_without_site(), stdout=subprocess.PIPE
+    ) as child:
         assert child.stdout is not None
         child.stdout.readline()
         process = os.pidfd_open(child.pid)

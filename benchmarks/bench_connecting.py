@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks.figures import Row, Table, times
 from benchmarks.site import SCRIPTS
-from tests.integration.live import ROOT
-from tests.integration.sim.simsite import SLOTS, SimSite
+from tests.site.process_group import ROOT
+from tests.site.simulated import SLOTS, SimSite
 
 _AHEAD, _NOT_AHEAD = SLOTS[:2]
 _TIMES = 5
@@ -27,14 +27,10 @@ _OPERATIONS: dict[str, dict[str, Any]] = {
 
 def measure() -> Table:
     """Operations by the queue on two simulated slots, of which one connects ahead, and by hand on the first."""
-    with tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder:
-        site = SimSite(Path(folder) / "site")
-        try:
-            site.live.start_worker(_AHEAD)
-            site.live.start_worker(_NOT_AHEAD, SMURFQ_EPICS_CONNECT_AHEAD="false")
-            rows = [_row(site, operation) for operation in _OPERATIONS]
-        finally:
-            site.close()
+    with tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder, SimSite(Path(folder) / "site") as site:
+        site.start_worker(_AHEAD)
+        site.start_worker(_NOT_AHEAD, SMURFQ_EPICS_CONNECT_AHEAD="false")
+        rows = [_row(site, operation) for operation in _OPERATIONS]
     return Table(
         "Registers connected ahead: .submit() to the record's end",
         rows,
@@ -68,7 +64,7 @@ def _by_hand_s(site: SimSite, operation: str) -> float:
     """The seconds that a person's script takes for the same calls, beside its imports."""
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / "plain_operations.py"), operation, _AHEAD[-1]],
-        env={**os.environ, **site.live.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
+        env={**os.environ, **site.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
         timeout=_WITHIN_S,

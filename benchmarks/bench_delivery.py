@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from benchmarks import peer
 from benchmarks.figures import Row, Table, span
 from benchmarks.plain_receiver import plain_receiver
-from benchmarks.site import SCRIPTS, SLOT, BenchSite, plain_environ
+from benchmarks.site import SCRIPTS, SLOT, BenchSite
 from smurfq.app import app
 from smurfq.core.session import SessionRecord
 from smurfq.tasks import run
+from tests.site.process_group import environ_without_site
 
 _WITHIN_S = 120.0
 _FLOOD = str(SCRIPTS / "flood.py")
@@ -143,7 +144,7 @@ def _arguments(case: Case) -> list[str]:
 def _plain(case: Case) -> tuple[int, float]:
     """How many of a flood a plain receiver got, and its CPU (us) for each."""
     with plain_receiver("count") as (port, receiver):
-        environ = plain_environ(
+        environ = environ_without_site(
             SMURFPUB_BACKEND="udp", SMURFPUB_ID=SLOT, SMURFPUB_UDP_HOST="127.0.0.1", SMURFPUB_UDP_PORT=str(port)
         )
         command = [sys.executable, _FLOOD, *_arguments(case)]

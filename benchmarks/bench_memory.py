@@ -10,9 +10,10 @@ import psutil
 
 from benchmarks import peer
 from benchmarks.figures import Row, Table
-from benchmarks.site import SLOTS, BenchSite, plain_environ
+from benchmarks.site import SLOTS, BenchSite
 from smurfq.tasks import test as trial
-from tests.integration.live import eventually
+from tests.site.eventually import eventually
+from tests.site.process_group import environ_without_site
 
 _MB = 1e6
 _OPERATIONS_BEFORE = 20  # what a worker weighs that has worked
@@ -100,7 +101,11 @@ def _imported() -> Weight:
     """A Python that has done nothing but import sodetlib."""
     program = "import sys, sodetlib; print('ready', flush=True); sys.stdin.read()"
     with subprocess.Popen(
-        [sys.executable, "-c", program], env=plain_environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        env=environ_without_site(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as child:
         assert child.stdout is not None
         while "ready" not in child.stdout.readline():

@@ -11,9 +11,10 @@ from typing import Any
 from benchmarks import peer
 from benchmarks.bare_celery import bare_celery
 from benchmarks.figures import Row, Table, times
-from benchmarks.site import SCRIPTS, SLOT, BenchSite, plain_environ
+from benchmarks.site import SCRIPTS, SLOT, BenchSite
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
+from tests.site.process_group import environ_without_site
 
 _WITHIN_S = 60.0
 _PAUSE_S = 0.1
@@ -85,5 +86,5 @@ def _run(script: str) -> None:
 def by_hand_s(script: str) -> float:
     """The seconds that a script takes by hand."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-u", script], env=plain_environ(), check=True, timeout=_WITHIN_S)
+    subprocess.run([sys.executable, "-u", script], env=environ_without_site(), check=True, timeout=_WITHIN_S)
     return time.perf_counter() - started

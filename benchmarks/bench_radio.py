@@ -19,8 +19,8 @@ import psutil
 from benchmarks.figures import Row, Table
 from benchmarks.site import SCRIPTS
 from smurfq.core.session import SessionRecord
-from tests.integration.live import ROOT
-from tests.integration.sim.simsite import SLOTS, SimSite
+from tests.site.process_group import ROOT
+from tests.site.simulated import SLOTS, SimSite
 
 SLOT = SLOTS[0]
 DETECTORS = 1700
@@ -92,13 +92,13 @@ def measure_all_bands() -> Table:
 
 @contextmanager
 def _cold_site() -> Iterator[SimSite]:
-    with tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder:
-        site = SimSite(Path(folder) / "site", SMURFQ_SIM_COLD="true", SMURFQ_SIM_DETECTORS=str(DETECTORS))
-        try:
-            site.live.start_worker(SLOT)
-            yield site
-        finally:
-            site.close()
+    variables = {"SMURFQ_SIM_COLD": "true", "SMURFQ_SIM_DETECTORS": str(DETECTORS)}
+    with (
+        tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder,
+        SimSite(Path(folder) / "site", **variables) as site,
+    ):
+        site.start_worker(SLOT)
+        yield site
 
 
 def _named(count: int) -> str:
@@ -128,7 +128,7 @@ def _found(site: SimSite, relock: SessionRecord, bands: list[int]) -> str:
 def _by_hand(site: SimSite, bands: list[int]) -> str:
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / "plain_setup.py"), SLOT[-1], *map(str, bands)],
-        env={**os.environ, **site.live.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
+        env={**os.environ, **site.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
         timeout=_WITHIN_S,

@@ -24,10 +24,10 @@ from smurfq.core import keys, session
 from smurfq.core.session import Outcome, SessionRecord
 from smurfq.reaper import Reaper
 from smurfq.store import Batch
-from smurfq.store.history import ENTER
+from smurfq.store.lua_scripts import lua_script
 from smurfq.store.snapshot import meta_text
 from smurfq.tasks import test as trial
-from tests.integration.live import LiveSite
+from tests.site.live import LiveSite
 
 SLOTS = tuple(f"crate{crate}slot{slot}" for crate in range(1, 51) for slot in range(1, 8))
 SERVED = SLOTS[:8]  # by real workers, without pysmurf; as many as two cores bear beside the measuring
@@ -41,7 +41,7 @@ _TOGETHER = 1_000
 # KEYS: the template's record, data, events, meta. ARGV: the template's id, first number, count, first time, seconds to
 # live, number of slots, slots, operations. Makes records like the template, each of the next slot, in the indexes too.
 _LIKE_IT = (
-    ENTER
+    lua_script("enter")
     + """
 local slots = tonumber(ARGV[6])
 for number = tonumber(ARGV[2]), ARGV[2] + ARGV[3] - 1 do
@@ -66,18 +66,14 @@ end
 def measure() -> Table:
     """The figures, each at every size of the history."""
     variables = {"SMURFQ_SLOTS": ",".join(SLOTS), "SMURFQ_WORKER_LEASE_TTL_S": "15"}
-    with tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder:
-        site = LiveSite(Path(folder) / "site", **variables)
-        try:
-            site.bind()
-            site.start_bridge()
-            without_workers = _idle(site)
-            site.start_worker(SERVED[0], slots=SERVED)
-            for slot in SERVED:
-                site.await_worker(slot, f"worker-{SERVED[0]}")
-            return Table("350 slots on one Redis", _rows(site, without_workers), _REMARKS)
-        finally:
-            site.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder,
+        LiveSite(Path(folder) / "site", **variables) as site,
+    ):
+        site.start_bridge()
+        without_workers = _idle(site)
+        site.start_worker(SERVED[0], slots=SERVED)
+        return Table("350 slots on one Redis", _rows(site, without_workers), _REMARKS)
 
 
 _REMARKS = [
@@ -97,7 +93,7 @@ def _rows(site: LiveSite, without_workers: Cost) -> list[Row]:
     found: dict[str, list[str]] = {}
     first_bytes = _used_bytes()
     for size in RECORDS:
-        _fill(size - app.store.zcard(keys.HISTORY))  # type: ignore[operator]
+        _fill(size - app.store.zcard(keys.HISTORY))
         for what, look in _looks().items():
             found.setdefault(what, []).append(_best_ms(look))
         if size in (RECORDS[0], RECORDS[-1]):
@@ -121,7 +117,7 @@ def _looks() -> dict[str, Callable[[], object]]:
     records = connection.records
     slots = Slots(connection=connection)
     unserved = Slot(SLOTS[-1], connection=connection)
-    oldest: str = connection.redis.zrange(keys.HISTORY, 0, 0)[0]  # type: ignore[index]
+    oldest = str(connection.redis.zrange(keys.HISTORY, 0, 0)[0])
 
     def submit() -> None:
         unserved.submit("test")
@@ -142,7 +138,7 @@ def _looks() -> dict[str, Callable[[], object]]:
 
 def _commands(site: LiveSite) -> dict[str, Callable[[], object]]:
     """The commands that people type, each as a process of its own."""
-    oldest: str = app.store.zrange(keys.HISTORY, 0, 0)[0]  # type: ignore[index]
+    oldest = str(app.store.zrange(keys.HISTORY, 0, 0)[0])
     typed = ("status", f"status --slot {SLOTS[5]}", "queue list", "history", "watch --once", f"show {oldest[:13]}")
 
     def command(words: str) -> Callable[[], object]:
@@ -194,10 +190,19 @@ def _fill(count: int) -> None:
     records.end(template, "end", session.ended(now, Outcome.SUCCEEDED))
     app.store.set(keys.meta(template), meta_text(template, "SUCCESS", records.read(template).to_dict(), {}), ex=86_400)
     like_it = app.store.register_script(_LIKE_IT)
-    there = int(app.store.zcard(keys.HISTORY)) - 1  # type: ignore[arg-type]
+    there = int(app.store.zcard(keys.HISTORY)) - 1
     for first in range(there, there + count, _TOGETHER):
         some = min(_TOGETHER, there + count - first)
-        words = [template, first, some, now - 1000, records.expires_s, len(SLOTS), *SLOTS, *OPERATIONS]
+        words: list[str | float] = [
+            template,
+            first,
+            some,
+            now - 1000,
+            records.expires_s,
+            len(SLOTS),
+            *SLOTS,
+            *OPERATIONS,
+        ]
         like_it(keys=parts, args=words)
     app.store.delete(*parts)
     indexes = (keys.HISTORY, keys.IDS, keys.history(SLOTS[0]), keys.history_of(OPERATIONS[0]))
@@ -224,7 +229,7 @@ def _age() -> None:
 
 
 def _used_bytes() -> int:
-    return int(app.store.info("memory")["used_memory_dataset"])  # type: ignore[index]
+    return int(app.store.info("memory")["used_memory_dataset"])
 
 
 @dataclass(frozen=True)
@@ -287,8 +292,8 @@ def _cpu_s(processes: Sequence[psutil.Process]) -> float:
 
 
 def _asked() -> int:
-    return int(app.store.info("stats")["total_commands_processed"])  # type: ignore[index]
+    return int(app.store.info("stats")["total_commands_processed"])
 
 
 def _file_bytes() -> int:
-    return int(app.store.info("persistence")["aof_current_size"])  # type: ignore[index]
+    return int(app.store.info("persistence")["aof_current_size"])

@@ -21,7 +21,9 @@ import psutil
 from benchmarks.figures import Row, Table
 from benchmarks.site import SCRIPTS, SLOTS
 from smurfq.sim import presence
-from tests.integration.live import ROOT, eventually, free_port
+from tests.site.eventually import eventually
+from tests.site.ports import free_port
+from tests.site.process_group import ROOT
 
 _WATCHED_S = 10.0
 _STARTS_WITHIN_S = 30.0

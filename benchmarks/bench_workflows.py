@@ -13,9 +13,8 @@ from smurfq import workflows
 from smurfq.app import app
 from smurfq.client import Slots
 from smurfq.client.connection import Connection
-from smurfq.core import keys
 from smurfq.workflows import Workflow, run_operation
-from tests.integration.live import READY_WITHIN_S, LiveSite, eventually
+from tests.site.live import LiveSite
 
 CRATE = [f"crate1slot{number}" for number in range(1, 8)]
 _TIMES = 30
@@ -109,16 +108,13 @@ def _misbehaving(at: Connection, live: LiveSite) -> str:
 @contextmanager
 def _site() -> Iterator[LiveSite]:
     """A crate of seven slots in one worker, and the workflows' worker."""
-    with tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder:
-        live = LiveSite(Path(folder) / "site", SMURFQ_SLOTS=" ".join(CRATE), SMURFQ_LIMITS_ABORT_GRACE_S="10")
-        live.bind()
-        try:
-            live.start_bridge(wait=False)
-            live.start_worker(CRATE[0], slots=CRATE, wait=False)
-            live._start("workflows", "-m", "smurfq.workflow_boot")
-            for slot in CRATE:
-                live.await_worker(slot, f"worker-{CRATE[0]}")
-            eventually(lambda: app.store.exists(keys.worker("workflows.1")), READY_WITHIN_S)
-            yield live
-        finally:
-            live.close()
+    variables = {"SMURFQ_SLOTS": " ".join(CRATE), "SMURFQ_LIMITS_ABORT_GRACE_S": "10"}
+    with (
+        tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder,
+        LiveSite(Path(folder) / "site", **variables) as live,
+    ):
+        live.start_bridge(wait=False)
+        live.start_workflows(wait=False)
+        live.start_worker(CRATE[0], slots=CRATE)
+        live.await_workflows(1)
+        yield live

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.site import plain_environ
+from tests.site.process_group import environ_without_site
 
 _LARGEST = 65_507
 _QUIET_S = 1.0
@@ -25,7 +25,9 @@ _TEXT = b"xxxx"  # of every message of flood.py; the Publisher sends others of i
 def plain_receiver(mode: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """The port of a plain receiver, and its process."""
     command = [sys.executable, "-m", "benchmarks.plain_receiver", mode]
-    child = subprocess.Popen(command, env=plain_environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command, env=environ_without_site(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert child.stdout is not None
         yield int(child.stdout.readline()), child

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,9 @@ import psutil
 
 from smurfq.app import app
 from smurfq.client import Slot
-from tests.integration.live import READY_WITHIN_S, LiveSite, eventually, free_port
+from tests.site.eventually import READY_WITHIN_S, eventually
+from tests.site.live import LiveSite
+from tests.site.ports import free_port
 
 SLOTS = tuple(f"crate1slot{number}" for number in range(2, 8))
 SLOT = SLOTS[0]
@@ -26,7 +27,7 @@ class BenchSite(LiveSite):
     """A live site whose processes can be weighed."""
 
     def __init__(self, folder: Path) -> None:
-        self._flower_port = free_port(socket.SOCK_STREAM)
+        self._flower_port = free_port()
         super().__init__(
             folder,
             SMURFQ_SLOTS=",".join(SLOTS),
@@ -37,9 +38,6 @@ class BenchSite(LiveSite):
             SMURFQ_LIMITS_KILL_GRACE_S="10",
             SMURFQ_FLOWER_PORT=str(self._flower_port),
         )
-        mine = psutil.Process().children()
-        self._valkey_process = next(process for process in mine if "valkey" in process.name())
-        self.bind()
 
     @cached_property
     def slot(self) -> Slot:
@@ -53,7 +51,7 @@ class BenchSite(LiveSite):
 
     def start_flower(self) -> None:
         """Start Flower; returns once it answers."""
-        self._start("flower", "-m", "smurfq", "flower")
+        self.run_python("flower", "-m", "smurfq", "flower")
         eventually(self._flower_answers, READY_WITHIN_S, "Flower answers")
 
     def _flower_answers(self) -> bool:
@@ -62,7 +60,7 @@ class BenchSite(LiveSite):
 
     def whole(self, name: str) -> list[psutil.Process]:
         """A part of the site (``valkey``, ``bridge``, ``worker-<slot>``, ``flower``) with all its descendants."""
-        root = self._valkey_process if name == "valkey" else psutil.Process(self.processes[name].pid)
+        root = psutil.Process(self.valkey.pid if name == "valkey" else self.processes[name].pid)
         return [root, *root.children(recursive=True)]
 
     def cpu_s(self, name: str) -> float:
@@ -78,15 +76,5 @@ class BenchSite(LiveSite):
 @contextmanager
 def site() -> Iterator[BenchSite]:
     """A site with nothing but its Valkey, ended with all its processes."""
-    with tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder:
-        made = BenchSite(Path(folder) / "site")
-        try:
-            yield made
-        finally:
-            made.close()
-
-
-def plain_environ(**more: str) -> dict[str, str]:
-    """This process's environment without what belongs to a site, for the baselines."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SMURFQ_", "SMURFPUB_"))}
-    return {**kept, "PYTHONPATH": str(SCRIPTS.parents[1]), **more}
+    with tempfile.TemporaryDirectory(prefix="smurfq-bench-") as folder, BenchSite(Path(folder) / "site") as made:
+        yield made

@@ -8,7 +8,6 @@ import signal
 import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import psutil
@@ -16,8 +15,9 @@ import pytest
 
 from smurfq.store import connect
 from smurfq.store.connection import Client
-from tests.ports import free_port
-from tests.valkeys import running_valkey
+from tests.site.ports import free_port
+from tests.site.process_group import described, lives, site_processes
+from tests.site.valkey import Valkey
 
 # The same examples in each run, however slow the machine is; `--hypothesis-profile=search` looks for new ones.
 hypothesis.settings.register_profile(
@@ -94,42 +94,25 @@ def forget_sites_that_are_gone(request: pytest.FixtureRequest) -> Iterator[None]
 def leave_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fail where a test has left a process behind, be it a child or one that has detached itself."""
     yield
-    children = psutil.Process().children(recursive=True)
-    left = [one for one in {*children, *_of_sites_below(tmp_path_factory.getbasetemp())} if _lives(one)]
-    told = [(one.pid, one.cmdline()) for one in left]
+    found = {*psutil.Process().children(recursive=True), *site_processes(tmp_path_factory.getbasetemp())}
+    left = [one for one in found if lives(one.pid)]
+    told = [described(one) for one in left]
     for one in left:
         one.kill()
     assert not told, f"left behind, and killed now: {told}"
 
 
-def _of_sites_below(folder: Path) -> Iterator[psutil.Process]:
-    """The processes, whoever started them, of sites that have their state below a folder."""
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("SMURFQ_STATE_DIR", "").startswith(f"{folder}/"):
-                yield process
-        except psutil.Error:
-            continue
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.fixture(scope="session")
-def valkey_server() -> Iterator[Any]:
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """A real Valkey for the whole session, with an append-only file as a site has it."""
-    with running_valkey() as server:
+    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def valkey_url(valkey_server: Any) -> str:
+def valkey_url(valkey_server: Valkey) -> str:
     """Where the session's Valkey is."""
-    return f"redis://127.0.0.1:{valkey_server.port}/0"
+    return valkey_server.url
 
 
 @pytest.fixture

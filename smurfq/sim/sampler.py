@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter  # type: ignore[import-untyped]
+from scipy.signal import lfilter
 
 from smurfq.sim.decimation import Decimator, Processing
 from smurfq.sim.detectors import Detectors

@@ -5,17 +5,18 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import Any
 
 from smurfq.client.connection import Connection
 from smurfq.core import keys, session
 from smurfq.core.jsonsafe import dumps
-from smurfq.core.session import Event, Outcome
+from smurfq.core.session import Event, Outcome, SessionRecord
 from smurfq.store import Batch
 from smurfq.store.fence import Running
-from tests.integration.live import WITHIN_S, eventually
+from tests.site.eventually import WITHIN_S, eventually
 
 
 class Writer:
@@ -53,15 +54,21 @@ class Writer:
 
 
 @contextmanager
-def beside(work: object) -> Iterator[threading.Thread]:
-    """Do ``work`` in a thread beside the block; it is over when the block is."""
-    thread = threading.Thread(target=work, daemon=True)  # type: ignore[arg-type]
+def beside(*work: Callable[[], object]) -> Iterator[threading.Thread]:
+    """Do one thing after the other in a thread beside the block; it is over when the block is."""
+    thread = threading.Thread(target=lambda: [each() for each in work], daemon=True)
     thread.start()
     try:
         yield thread
     finally:
         thread.join(WITHIN_S)
         assert not thread.is_alive()
+
+
+def error_of(record: SessionRecord) -> dict[str, Any]:
+    """The error of a run that must have one."""
+    assert record.error is not None, record.outcome
+    return record.error
 
 
 def until_followed(connection: Connection) -> None:

@@ -16,6 +16,7 @@ from smurfq.core import keys, session
 from smurfq.core.sequence import Position
 from smurfq.store import Records, connect
 from smurfq.store.connection import Client
+from tests.site.valkey import Valkey
 
 LOG = logging.getLogger("test")
 
@@ -63,8 +64,8 @@ class CuttingProxy:
 
 
 @pytest.fixture
-def proxy(valkey_server: object) -> Iterator[CuttingProxy]:
-    proxy = CuttingProxy(valkey_server.port)  # type: ignore[attr-defined]
+def proxy(valkey_server: Valkey) -> Iterator[CuttingProxy]:
+    proxy = CuttingProxy(valkey_server.port)
     yield proxy
     proxy.close()
 

@@ -18,7 +18,8 @@ from smurfq.smurf_control.card_state import CardState
 from smurfq.store.left_on import LeftOnNotes
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import WITHIN_S, LiveSite
+from tests.site.eventually import WITHIN_S
+from tests.site.live import LiveSite
 
 SLOT = "crate1slot1"
 OFF = CardState(0, 0, 0, 0, [0] * 32).to_dict()

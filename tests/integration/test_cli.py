@@ -27,9 +27,9 @@ from smurfq.core.session import Outcome
 from smurfq.store.bridge import BridgeBoard, Counters, Health
 from smurfq.store.connection import Client
 from smurfq.store.feeds import Feeds
-from tests.integration.live import WITHIN_S, eventually
 from tests.integration.records import Writer, beside, serve, until_followed
-from tests.ports import free_port
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.ports import free_port
 
 Cli = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
@@ -148,7 +148,9 @@ def test_follow_ends_with_the_run_and_its_outcome(
     run = slot.submit("test")
     error = None if outcome == "succeeded" else {"type": "OperationFailedError", "message": "no detector"}
     events = [session.message("hello", 1.0), session.stage("noise", 2.0), session.data_set({"a": 1}, 3.0)]
-    with beside(lambda: (until_followed(connection), _end(connection, run.id, outcome, events=events, error=error))):
+    with beside(
+        lambda: until_followed(connection), lambda: _end(connection, run.id, outcome, events=events, error=error)
+    ):
         result = cli("follow", run.id[:10])
     assert result.exit_code == code
     lines = result.stdout.splitlines()
@@ -244,7 +246,7 @@ def test_logs_are_whole_where_the_file_is_here(cli: Cli, slot: Slot, connection:
 def test_logs_can_be_followed(cli: Cli, slot: Slot, connection: Connection) -> None:
     run = slot.submit("test")
     events = [session.log_text("one\ntw", 1.0), session.message("not this", 2.0), session.log_text("o\n", 3.0)]
-    with beside(lambda: (until_followed(connection), _end(connection, run.id, "failed", events=events))):
+    with beside(lambda: until_followed(connection), lambda: _end(connection, run.id, "failed", events=events)):
         result = cli("logs", run.id, "--follow")
     assert (result.exit_code, result.stdout) == (0, "one\ntwo\n")
 
@@ -298,7 +300,7 @@ def test_stop_and_abort(cli: Cli, slot: Slot, connection: Connection) -> None:
     writer.start()
     told = json.loads(cli("stop", "--slot", "2", "--json").stdout)
     assert told == {"session_id": run.id, "answer": "asked", "status": "running", "outcome": None}
-    with beside(lambda: (until_followed(connection), writer.end(Outcome.ABORTED))):
+    with beside(lambda: until_followed(connection), lambda: writer.end(Outcome.ABORTED)):
         result = cli("abort", "--slot", "2", "--grace", "1", "--by", "ann", "-m", "enough", "--wait")
     assert result.exit_code == 0
     assert "it ended as aborted" in result.stdout
@@ -353,7 +355,7 @@ def test_emergency_off(cli: Cli, slot: Slot, connection: Connection) -> None:
 def test_emergency_off_of_all_slots_ends_with_the_first_failure(cli: Cli, connection: Connection) -> None:
     def switch_off() -> None:
         for name, outcome in (("crate1slot2", "succeeded"), ("crate1slot3", "failed")):
-            waiting = eventually(lambda name=name: connection.queues.waiting(name))
+            waiting = eventually(lambda: connection.queues.waiting(name))
             writer = Writer(connection, waiting[0].task_id)
             writer.start(name)
             writer.end(Outcome(outcome), slot=name)

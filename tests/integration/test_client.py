@@ -45,10 +45,10 @@ from smurfq.errors import (
 from smurfq.store.connection import Client
 from smurfq.store.control_requests import Request
 from smurfq.store.holds import Hold
-from tests.integration.live import WITHIN_S
 from tests.integration.records import Writer, beside, serve, until_followed
-from tests.ports import free_port
-from tests.valkeys import Restartable
+from tests.site.eventually import WITHIN_S
+from tests.site.ports import free_port
+from tests.site.valkey import Valkey
 
 SLOTS = "crate1slot2,crate1slot3"
 
@@ -197,7 +197,7 @@ def test_wait_returns_the_final_record_whatever_the_outcome(slot: Slot, connecti
     run = slot.submit("test")
     writer = Writer(connection, run.id)
     error = {"type": "OperationFailedError", "message": "no detector", "exit_code": "3"}
-    with beside(lambda: (until_followed(connection), writer.start(), writer.end(Outcome.FAILED, error))):
+    with beside(lambda: until_followed(connection), writer.start, lambda: writer.end(Outcome.FAILED, error)):
         record = run.wait(timeout=WITHIN_S)
     assert (record.outcome, record.success, record.error) == ("failed", False, error)
     with pytest.raises(OperationFailedError, match="no detector") as caught:
@@ -294,7 +294,7 @@ def test_ending_one_that_runs_asks_it(slot: Slot, connection: Connection) -> Non
     assert (asked.verb, asked.by, asked.reason, asked.grace_s) == ("abort", "ann", "enough", 0.5)
     with pytest.raises(WaitTimeoutError):
         slot.abort(wait_s=0.1)
-    with beside(lambda: (until_followed(connection), writer.end(Outcome.ABORTED))):
+    with beside(lambda: until_followed(connection), lambda: writer.end(Outcome.ABORTED)):
         assert slot.abort(wait_s=WITHIN_S) == "asked"
     assert run.record().outcome == "aborted"
 
@@ -420,14 +420,12 @@ def test_that_redis_is_away_is_told_as_such(settings: Settings) -> None:
 
 
 @pytest.fixture
-def restartable(tmp_path: Path) -> Iterator[Restartable]:
-    server = Restartable(tmp_path)
-    server.start()
-    yield server
-    server.stop()
+def restartable(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path, appendfsync="always") as server:
+        yield server
 
 
-def test_a_password_that_is_wrong_is_told_as_such(restartable: Restartable) -> None:
+def test_a_password_that_is_wrong_is_told_as_such(restartable: Valkey) -> None:
     address = f"127.0.0.1:{restartable.port}/0"
     Connection(load({"SMURFQ_REDIS_URL": f"redis://{address}"})).redis.config_set("requirepass", "right")
     for url in (f"redis://{address}", f"redis://:wrong@{address}"):
@@ -437,7 +435,7 @@ def test_a_password_that_is_wrong_is_told_as_such(restartable: Restartable) -> N
         assert "wrong" not in str(caught.value)
 
 
-def test_following_survives_an_outage_and_goes_on_where_it_was(restartable: Restartable) -> None:
+def test_following_survives_an_outage_and_goes_on_where_it_was(restartable: Valkey) -> None:
     settings = load({"SMURFQ_REDIS_URL": f"redis://127.0.0.1:{restartable.port}/0", "SMURFQ_SLOTS": SLOTS})
     slot = Slot("crate1slot2", settings)
     run = slot.submit("test")
@@ -462,7 +460,7 @@ def test_following_survives_an_outage_and_goes_on_where_it_was(restartable: Rest
     assert _kinds(list(followed)) == ["done"]
 
 
-def test_a_wait_ends_in_time_though_redis_is_away(restartable: Restartable) -> None:
+def test_a_wait_ends_in_time_though_redis_is_away(restartable: Valkey) -> None:
     settings = load({"SMURFQ_REDIS_URL": f"redis://127.0.0.1:{restartable.port}/0", "SMURFQ_SLOTS": SLOTS})
     run = Slot("crate1slot2", settings).submit("test")
     followed = run.follow(timeout=2.0)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,10 @@ from smurfq.client import DoneUpdate, LogUpdate, MessageUpdate, QueueUpdate, Slo
 from smurfq.client.connection import Connection
 from smurfq.config import load
 from smurfq.errors import OperationAbortedError, OperationFailedError
-from tests.integration.live import WITHIN_S, LiveSite, eventually
+from tests.site.commands import smurfq
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
+from tests.site.process_group import environ_without_site
 
 NAME = "crate1slot2"
 ROOT = Path(__file__).parents[2]
@@ -42,16 +43,8 @@ def slot(site: LiveSite) -> Slot:
 
 
 def _cli(site: LiveSite, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("SMURFQ_") and k != "SLOT"}
-    return subprocess.run(
-        [sys.executable, "-m", "smurfq", *arguments],
-        cwd=ROOT,
-        env={**environ, **site.environ},
-        capture_output=True,
-        text=True,
-        timeout=3 * WITHIN_S,
-        check=False,
-    )
+    environ = {name: value for name, value in environ_without_site(**site.environ).items() if name != "SLOT"}
+    return smurfq(environ, *arguments)
 
 
 def test_a_script_is_followed_from_its_queue_to_its_end(site: LiveSite, slot: Slot) -> None:

@@ -15,7 +15,10 @@ from smurfq.errors import OperationLostError
 from smurfq.store.queues import Waiting
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import Gate, LiveSite, eventually
+from tests.integration.records import error_of
+from tests.site.eventually import eventually
+from tests.site.gate import Gate
+from tests.site.live import LiveSite
 
 SLOT, OTHER, UNSERVED = "crate1slot1", "crate1slot2", "crate1slot4"
 
@@ -79,7 +82,7 @@ def test_what_celery_has_failed_before_it_began_has_its_end_in_the_record(
     passed_by(SLOT)
     record = app.records.read(task.id)
     assert (record.status, record.outcome) == ("done", "failed")
-    assert "a member failed" in record.error["message"]
+    assert "a member failed" in error_of(record)["message"]
     assert not journal.exists()
 
 

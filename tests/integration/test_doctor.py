@@ -7,6 +7,8 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -21,7 +23,7 @@ from smurfq.store.bridge import BridgeBoard, Counters, Health
 from smurfq.store.connection import Client
 from smurfq.store.fence import Fence
 from smurfq.store.holds import Hold, Holds
-from tests.ports import free_port
+from tests.site.ports import free_port
 
 SLOT = "crate1slot2"
 
@@ -45,7 +47,7 @@ def by_name(findings: Iterator[Finding]) -> dict[str, Finding]:
     return {finding.name: finding for finding in findings}
 
 
-def test_a_good_redis(examined):
+def test_a_good_redis(examined: Examined) -> None:
     found = by_name(store.check(examined))
     assert {name: finding.level for name, finding in found.items()} == {
         "redis": "ok",
@@ -66,14 +68,16 @@ def test_a_good_redis(examined):
         ("min-replicas-to-write", "1", "redis writes"),
     ],
 )
-def test_a_redis_that_would_lose_or_refuse(configured, examined, key, value, name):
+def test_a_redis_that_would_lose_or_refuse(
+    configured: Client, examined: Examined, key: str, value: str, name: str
+) -> None:
     configured.config_set(key, value)
     finding = by_name(store.check(examined))[name]
     assert finding.level == "fail"
     assert finding.todo
 
 
-def test_a_redis_that_is_away():
+def test_a_redis_that_is_away() -> None:
     environ = {"SMURFQ_REDIS_URL": f"redis://:hush@127.0.0.1:{free_port()}"}
     examined = Examined(load(environ), environ)
     found = [*store.check(examined), *bridge.check(examined), *workers.check(examined)]
@@ -105,7 +109,9 @@ def health(**change: object) -> Health:
         ({}, "receive buffer", "ok", "8192 KB"),
     ],
 )
-def test_the_bridge_by_what_it_says_of_itself(valkey, examined, change, name, level, said):
+def test_the_bridge_by_what_it_says_of_itself(
+    valkey: Client, examined: Examined, change: dict[str, Any], name: str, level: str, said: str
+) -> None:
     BridgeBoard(valkey).show(health(**change))
     examined.redis_answers = True
     finding = by_name(bridge.check(examined))[name]
@@ -113,12 +119,12 @@ def test_the_bridge_by_what_it_says_of_itself(valkey, examined, change, name, le
     assert said in finding.found
 
 
-def test_no_bridge(examined):
+def test_no_bridge(examined: Examined) -> None:
     examined.redis_answers = True
     assert by_name(bridge.check(examined))["bridge"].level == "fail"
 
 
-def test_workers_by_their_leases(valkey, examined):
+def test_workers_by_their_leases(valkey: Client, examined: Examined) -> None:
     examined.redis_answers = True
     assert by_name(workers.check(examined))[f"worker {SLOT}"].level == "fail"
     fence = Fence(valkey, 1000)
@@ -132,7 +138,9 @@ def test_workers_by_their_leases(valkey, examined):
     assert "maintenance" in by_name(workers.check(examined))[f"hold {SLOT}"].found
 
 
-def test_the_command_says_all_and_its_exit_code_tells(valkey, valkey_url, tmp_path, monkeypatch):
+def test_the_command_says_all_and_its_exit_code_tells(
+    valkey: Client, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in [name for name in os.environ if name.startswith(("SMURFQ_", "SMURFPUB_", "EPICS_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SMURFQ_REDIS_URL", valkey_url)
@@ -147,7 +155,7 @@ def test_the_command_says_all_and_its_exit_code_tells(valkey, valkey_url, tmp_pa
     valkey.persist(keys.BRIDGE)
     fence = Fence(valkey, 1000)
     for lane in ("control", "state"):
-        fence.take_lease(queue_name(SLOT, lane), "token", 600)  # type: ignore[arg-type]
+        fence.take_lease(queue_name(SLOT, lane), "token", 600)
     valkey.hset(keys.worker(SLOT), mapping={"host": '"a-host"', "pid": "7"})
     done = CliRunner().invoke(main, ["doctor"])
     assert done.exit_code == 0, done.output

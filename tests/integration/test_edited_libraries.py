@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from smurfq.app import app
+from smurfq.core import keys
 from smurfq.tasks import test as trial
-from tests.integration.live import READY_WITHIN_S, LiveSite
+from tests.site.eventually import READY_WITHIN_S
+from tests.site.live import LiveSite
 
 pytest.importorskip("sodetlib")
 SLOT = "crate1slot3"
@@ -27,8 +29,8 @@ def test_it_says_which_file_is_not_in_use(site: LiveSite, tmp_path: Path) -> Non
     try:
         record = trial.delay(slot=SLOT).get(timeout=READY_WITHIN_S)
         assert record["messages"] == []
-        about = app.store.hget(f"smurfq:worker:{SLOT}", "versions")
-        assert '"sodetlib":"0.6.8"' in about
+        about = app.store.hget(keys.worker(SLOT), "versions")
+        assert '"sodetlib":"0.6.8"' in str(about)
         copy.unlink()
         edited.mkdir()
         (edited / "noise.py").write_text(PACKAGE)

@@ -10,13 +10,13 @@ import pytest
 from smurfq import workflows
 from smurfq.app import app
 from smurfq.client.connection import Connection
-from smurfq.core import keys
 from smurfq.core.session import SessionRecord
 from smurfq.errors import OperationDiedError, OperationFailedError
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import READY_WITHIN_S, WITHIN_S, LiveSite, eventually
 from tests.integration.test_operations import record_of
+from tests.site.eventually import WITHIN_S
+from tests.site.live import LiveSite
 
 SLOT = "crate1slot1"
 
@@ -171,8 +171,7 @@ def test_os_exit_is_no_success(site: LiveSite) -> None:
 @pytest.fixture(scope="module")
 def at(site: LiveSite) -> Iterator[Connection]:
     """A client's way to the site, which has a worker for workflows."""
-    seats = site._start("workflows", "-m", "smurfq.workflow_boot")
-    eventually(lambda: app.store.hget(keys.worker("workflows.1"), "pid"), READY_WITHIN_S, "a seat is served")
+    seats = site.start_workflows()
     yield Connection(app.settings)
     site.stop(seats)
 

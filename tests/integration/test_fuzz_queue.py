@@ -25,7 +25,8 @@ from smurfq.errors import ParameterError, RequestError
 from smurfq.ocs import ERROR, OCSClient
 from smurfq.operations import OPERATIONS
 from smurfq.tasks import run
-from tests.integration.live import WITHIN_S, Gate, LiveSite, eventually
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
 
 SERVED, UNSERVED = "crate1slot1", "crate1slot4"
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -250,7 +251,7 @@ def test_nothing_is_ended_for_junk_or_a_copy_in_the_emergency_queue(site: LiveSi
     assert has_run.get(timeout=WITHIN_S)["success"]
     copy = message(headers=of_test(id=has_run.id))
     elsewhere = message(body(kwargs={"slot": UNSERVED}))
-    gate = Gate(site, "in-peace", "print('in peace')")
+    gate = site.gate("in-peace", "print('in peace')")
     task = run.delay(slot=SERVED, script=gate.script)
     eventually(lambda: app.records.read(task.id).log, what="it runs")
     app.store.lpush(f"{SERVED}.emergency", *JUNK.values(), NO_TEXT, copy, elsewhere)
@@ -264,7 +265,7 @@ def test_nothing_is_ended_for_junk_or_a_copy_in_the_emergency_queue(site: LiveSi
 def await_renewal(slot: str) -> None:
     """Return once the lease of a slot has been renewed."""
     before = app.store.pttl(keys.lease(slot))
-    while (now := app.store.pttl(keys.lease(slot))) <= before:  # type: ignore[operator]
+    while (now := app.store.pttl(keys.lease(slot))) <= before:
         before = now
         time.sleep(0.02)
 

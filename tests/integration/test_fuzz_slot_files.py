@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from tests.integration.live import ROOT
+from tests.site.commands import python
+from tests.site.process_group import environ_without_site
 
 for package in ("sodetlib", "caproto", "so3g"):
     if importlib.util.find_spec(package) is None:  # found, not imported: it takes seconds
@@ -96,14 +94,7 @@ SAID = {
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", CASES, str(tmp_path_factory.mktemp("sites"))],
-        env={**{k: v for k, v in os.environ.items() if not k.startswith("SMURFQ_")}, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = python(environ_without_site(), "-c", CASES, str(tmp_path_factory.mktemp("sites")))
     assert done.returncode == 0, done.stderr
     line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
     return dict(json.loads(line.removeprefix("RESULT")))

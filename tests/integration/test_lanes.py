@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.integration.live import ROOT, STOP_WITHIN_S
+from tests.site.process_group import ROOT, STOP_WITHIN_S
 
 TOLD_AS_IT_STARTS_A_LANE = """
 import signal, sys

@@ -17,9 +17,10 @@ from smurfq.core import keys
 from smurfq.errors import StoreUnavailableError, UnknownSlotError, WaitTimeoutError
 from smurfq.ocs import ERROR, OK, TIMEOUT, ControlClientError, MatchedClient, MultiSlotController, OCSClient
 from smurfq.ocs.wait_for_end import wait_for_end
-from tests.integration.live import LiveSite, eventually
 from tests.integration.records import serve
-from tests.ports import free_port
+from tests.site.eventually import eventually
+from tests.site.live import LiveSite
+from tests.site.ports import free_port
 
 SERVED = ("crate1slot1", "crate1slot2")
 UNSERVED = "crate1slot7"

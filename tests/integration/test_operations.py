@@ -26,7 +26,9 @@ from smurfq.errors import (
 from smurfq.store.control_requests import Request
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import WITHIN_S, LiveSite, eventually
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
+from tests.site.process_group import lives
 
 SLOT = "crate1slot1"
 
@@ -188,17 +190,8 @@ def test_what_a_script_leaves_behind_is_ended_with_it(site: LiveSite) -> None:
     )
     record = run.delay(slot=SLOT, script=script).get(timeout=WITHIN_S)
     for pid in record["log"].split():
-        assert not _alive(int(pid))
+        assert not lives(int(pid))
     assert any("left behind" in text for _, text in record["messages"])
-
-
-def _alive(pid: int) -> bool:
-    import psutil
-
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_a_script_may_have_processes_of_its_own(site: LiveSite) -> None:
@@ -240,7 +233,7 @@ def test_an_abort_runs_finally_blocks_and_ends_the_children(site: LiveSite) -> N
     record = record_of(task)
     assert record.outcome == "aborted"
     assert "cleaned up" in record.log
-    assert not _alive(int(record.log.split()[0]))
+    assert not lives(int(record.log.split()[0]))
     assert [name for name, _ in record.stages if name.startswith("abort")] == ["abort: asked", "abort: signalled"]
 
 

@@ -11,8 +11,8 @@ import pytest
 from smurfq.client import Slot
 from smurfq.client.connection import Connection
 from smurfq.config import load
-from tests.integration.live import READY_WITHIN_S, WITHIN_S, LiveSite, eventually
-from tests.integration.test_workflows import seat_pid
+from tests.site.eventually import WITHIN_S
+from tests.site.live import LiveSite
 
 SLOT = "crate1slot1"
 
@@ -21,12 +21,10 @@ SLOT = "crate1slot1"
 def live(tmp_path: Path) -> Iterator[LiveSite]:
     """A site none of whose processes runs yet, where files are readable for all unless told otherwise."""
     before = os.umask(0o022)
-    live = LiveSite(tmp_path / "site")
-    live.bind()
     try:
-        yield live
+        with LiveSite(tmp_path / "site") as live:
+            yield live
     finally:
-        live.close()
         os.umask(before)
 
 
@@ -39,7 +37,7 @@ def open_to_others(state: Path) -> list[str]:
 
 def test_a_worker_started_by_itself_makes_all_of_it_private(live: LiveSite) -> None:
     live.start_bridge(wait=False)
-    live._start("worker-" + SLOT, "-m", "smurfq", "worker", "--slot", SLOT)
+    live.run_python(f"worker-{SLOT}", "-m", "smurfq", "worker", "--slot", SLOT)
     live.await_worker(SLOT)
     slot = Slot(SLOT, connection=Connection(load(live.environ)))
     record = slot.submit("run", script=live.script("prints.py", "print('secret')")).wait(WITHIN_S)
@@ -49,6 +47,5 @@ def test_a_worker_started_by_itself_makes_all_of_it_private(live: LiveSite) -> N
 
 
 def test_workers_of_workflows_make_it_private(live: LiveSite) -> None:
-    live._start("workflows", "-m", "smurfq.workflow_boot")
-    eventually(lambda: seat_pid("workflows.1"), READY_WITHIN_S, "a seat is served")
+    live.start_workflows()
     assert open_to_others(Path(live.environ["SMURFQ_STATE_DIR"])) == []

@@ -39,7 +39,7 @@ from smurfq.store.fence import Running
 from smurfq.store.holds import Hold
 from smurfq.store.locks import Lock
 from tests.integration.records import Writer
-from tests.valkeys import running_valkey
+from tests.site.valkey import Valkey
 
 ONE, TWO = "crate1slot2", "crate1slot3"
 
@@ -321,16 +321,16 @@ def test_redis_killed_in_the_middle_leaves_all_or_nothing(tmp_path: Path) -> Non
     """A batch is one transaction of the append-only file: cut anywhere, a restart has each batch whole or not."""
     folder = tmp_path / "valkey"
     with (
-        running_valkey(folder, appendfsync="always") as server,
-        connected(f"redis://127.0.0.1:{server.port}/0") as connection,
+        Valkey(folder, appendfsync="always") as server,
+        connected(server.url) as connection,
     ):
         for _ in range(3):
             submit_all([Submission("test", ONE), Submission("test", TWO)] * 5, connection=connection)
     (file,) = folder.glob("appendonlydir/*.incr.aof")
     file.write_bytes(file.read_bytes()[:-700])  # in the middle of the last batch
     with (
-        running_valkey(folder, appendfsync="always") as server,
-        connected(f"redis://127.0.0.1:{server.port}/0") as connection,
+        Valkey(folder, appendfsync="always") as server,
+        connected(server.url) as connection,
     ):
         waiting = [item.task_id for name in (ONE, TWO) for item in connection.queues.waiting(name)]
         assert len(waiting) == 20

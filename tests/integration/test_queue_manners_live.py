@@ -23,7 +23,8 @@ from smurfq.errors import OperationFailedError, SlotLockedError
 from smurfq.store.queues import list_key
 from smurfq.tasks import test as trial
 from smurfq.worker.remote_control import CLOSED
-from tests.integration.live import LiveSite, eventually
+from tests.site.eventually import eventually
+from tests.site.live import LiveSite
 
 ONE, TWO, NOBODYS = "crate1slot1", "crate1slot2", "crate1slot3"
 WITHIN_S = 60.0
@@ -63,8 +64,8 @@ def test_a_chain_over_two_slots_keeps_priority_and_owner(slot: Slot) -> None:
         priority="urgent", owner="ann"
     )
     Slot(TWO, connection=slot._connection).lock("bob")  # accepted before: goes on
-    waiting = eventually(lambda: len(slot.queue()) == 2 and slot.queue(), WITHIN_S)
-    assert [(item.priority, item.headers["smurfq_owner"]) for item in waiting] == [(0, "ann")] * 2
+    eventually(lambda: len(slot.queue()) == 2, WITHIN_S)
+    assert [(item.priority, item.headers["smurfq_owner"]) for item in slot.queue()] == [(0, "ann")] * 2
     with pytest.raises(SlotLockedError):
         trial.delay(slot=TWO)
     slot.release("ann")
@@ -178,7 +179,13 @@ def test_messages_from_outside_run_nothing_and_stop_nothing(site: LiveSite, slot
     planted = site.folder / f"planted-{uuid.uuid4().hex}"
     running = slot.submit("run", script=site.script("sleeping.py", "import time\nprint('on')\ntime.sleep(3)\n"))
     eventually(lambda: running.header().status == "running", WITHIN_S)
-    inner = {"task": "smurfq.test", "args": [], "kwargs": {"slot": TWO}, "options": {}, "subtask_type": None}
+    inner: dict[str, Any] = {
+        "task": "smurfq.test",
+        "args": [],
+        "kwargs": {"slot": TWO},
+        "options": {},
+        "subtask_type": None,
+    }
     pickled = pickle.dumps(([Planted(str(planted))], {}, {}))
     yaml = f"!!python/object/apply:builtins.open ['{planted}', 'w']".encode()
     hostile = [

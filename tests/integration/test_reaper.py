@@ -26,13 +26,15 @@ from smurfq.reaper import OutcomeWriter, Reaper
 from smurfq.reaper.lost_messages import MESSAGE_GONE_S, RESENDS
 from smurfq.reaper.reaper import WORKER_GONE_S
 from smurfq.store import Batch
-from smurfq.store.connection import REFUSES, Client
+from smurfq.store.connection import Client
 from smurfq.store.fence import Running
 from smurfq.store.lua_scripts import lua_script
+from smurfq.store.redis_errors import REFUSES
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.worker.request import SlotRequest
-from tests.integration.live import bind, eventually
+from tests.site.eventually import eventually
+from tests.site.producer import bind
 
 SLOT = "crate1slot4"
 
@@ -182,7 +184,7 @@ def test_a_final_state_is_never_undone(clock: Clock) -> None:
 
 def take(slot: str, at: float) -> str:
     """The text of the slot's next message, taken as a worker takes it, which then does nothing with it."""
-    _, text = app.store.eval(lua_script("take_message"), 3, slot, f"{slot}\x06\x165", f"{slot}\x06\x169", at)  # type: ignore[misc]
+    _, text = app.store.eval(lua_script("take_message"), 3, slot, f"{slot}\x06\x165", f"{slot}\x06\x169", at)
     return str(text)
 
 

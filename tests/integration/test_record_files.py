@@ -12,7 +12,8 @@ from smurfq.client.connection import Connection
 from smurfq.client.updates import FileUpdate
 from smurfq.config import load
 from smurfq.core.session import SessionRecord
-from tests.integration.live import WITHIN_S, LiveSite
+from tests.site.eventually import WITHIN_S
+from tests.site.live import LiveSite
 
 SLOT = "crate1slot2"
 # As pysmurf does: a tune is registered by the name that was given to np.save, which adds `.npy`.
@@ -42,14 +43,10 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """A worker of a slot, and a folder for g3 files."""
     pytest.importorskip("pysmurf")
     folder = tmp_path_factory.mktemp("files")
-    live = LiveSite(folder / "site", SMURFQ_SMURF_TIMESTREAMS_DIR=str(folder / "streams"))
-    live.bind()
-    try:
+    with LiveSite(folder / "site", SMURFQ_SMURF_TIMESTREAMS_DIR=str(folder / "streams")) as live:
         live.start_bridge(wait=False)
         live.start_worker(SLOT)
         yield live
-    finally:
-        live.close()
 
 
 def saved(live: LiveSite, folder: Path, streams: str) -> tuple[SessionRecord, list[str]]:

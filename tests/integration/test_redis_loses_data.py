@@ -12,7 +12,8 @@ from smurfq.core import keys
 from smurfq.core.session import SessionRecord
 from smurfq.store.drain import drain
 from smurfq.tasks import run
-from tests.integration.live import LiveSite, eventually
+from tests.site.eventually import eventually
+from tests.site.live import LiveSite
 
 SLOT = "crate1slot1"
 
@@ -100,21 +101,17 @@ def check_header(record: SessionRecord) -> None:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """A site whose Redis may be emptied."""
-    live = LiveSite(tmp_path_factory.mktemp("loss") / "site")
-    live.bind()
-    try:
+    with LiveSite(tmp_path_factory.mktemp("loss") / "site") as live:
         live.start_bridge()
         live.start_worker(SLOT)
         yield live
-    finally:
-        live.close()
 
 
 def restart_empty(site: LiveSite) -> None:
     """Let Redis end without saving, and start with nothing."""
     site.valkey.stop()
     shutil.rmtree(site.folder / "valkey")
-    site.start_valkey()
+    site.valkey.start()
 
 
 @pytest.mark.parametrize("how", ["flushed", "restarted"])
@@ -155,7 +152,7 @@ def test_a_run_after_whose_last_message_redis_is_emptied_is_not_complete(site: L
 def test_lost_messages_are_counted_although_the_header_is_there(site: LiveSite) -> None:
     sender = Sender(site, "rolled-back")
     eventually(lambda: app.records.header(sender.task.id).status == "running")
-    older = app.store.dump(keys.record(sender.task.id))
+    older = app.store.dump(keys.record(sender.task.id)) or b""
     sender.send(10)
     app.store.restore(keys.record(sender.task.id), 0, older, replace=True)
     app.store.delete(keys.events(sender.task.id))
@@ -168,7 +165,7 @@ def test_a_run_takes_its_note_back_from_one_that_has_ended(site: LiveSite) -> No
     first = Sender(site, "forgotten")
     first.send(5)
     names = [keys.running(SLOT), keys.record(first.task.id), keys.events(first.task.id), keys.meta(first.task.id)]
-    older = {name: app.store.dump(name) for name in names}
+    older = {name: app.store.dump(name) or b"" for name in names}
     assert first.end().complete
     second = Sender(site, "displaced")
     second.send(5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -18,8 +19,10 @@ from smurfq.store.fence import Running
 from smurfq.store.records import Update
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import WITHIN_S, LiveSite, bind, eventually
 from tests.integration.records import beside
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
+from tests.site.producer import bind
 
 SLOT = "crate1slot2"
 KEPT_S = 1000
@@ -130,14 +133,14 @@ def test_a_record_that_is_over_takes_the_room_that_it_needs(valkey: Client) -> N
     records = Records(valkey, 100)
     records.start(SessionRecord("one", op_name="test", slot=SLOT))
     records.append(Batch("one", "w", 0, [session.message("hello", 1.0)]))
-    events = valkey.xrange(keys.events("one"))
+    events = cast(list[tuple[str, Any]], valkey.xrange(keys.events("one")))
     room = valkey.memory_usage(keys.events("one"))
     followed: list[Update] = []
     with beside(lambda: followed.extend(records.updates_after({"one": events[-1][0]}, 9000)["one"])):
         eventually(lambda: any("b" in client["flags"] for client in valkey.client_list()), what="somebody follows")
         assert records.end("one", "end", session.ended(2.0, Outcome.SUCCEEDED))
     assert valkey.memory_usage(keys.events("one")) < room / 2  # type: ignore[operator]
-    assert valkey.xrange(keys.events("one"))[:-1] == events
+    assert cast(list[Any], valkey.xrange(keys.events("one")))[:-1] == events
     assert [update.writer for update in followed] == ["end"], "who waited for its end is told"
     assert 0 < valkey.ttl(keys.events("one")) <= 100
     assert valkey.keys("*:copy") == []

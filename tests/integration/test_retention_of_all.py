@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 import redis
@@ -22,7 +23,9 @@ from smurfq.store.feeds import Feeds
 from smurfq.store.leashes import Leashes
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import WITHIN_S, LiveSite, bind, eventually
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
+from tests.site.producer import bind
 
 USED, UNUSED = "crate1slot2", "crate1slot3"  # the second is served by nobody
 KEPT_S = 5000
@@ -43,19 +46,17 @@ OF_KOMBU = (
 def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """A site that keeps records for little more than an hour, with a bridge and one worker."""
     days = str((KEPT_S + 0.1) / DAY_S)
-    live = LiveSite(
+    with LiveSite(
         tmp_path_factory.mktemp("own") / "site",
         SMURFQ_SLOTS=f"{USED},{UNUSED}",
         SMURFQ_REDIS_RESULT_EXPIRES_DAYS=days,
         SMURFQ_REDIS_FEED_EXPIRES_DAYS=days,
-    )
-    live.bind()
-    try:
+        SMURFQ_WORKER_PRELOAD="true",
+    ) as live:
+        live.start_cards()
         live.start_bridge()
         live.start_worker(USED)
         yield live
-    finally:
-        live.close()
 
 
 def use_in_every_way(site: LiveSite) -> None:
@@ -127,9 +128,9 @@ def test_of_all_keys_that_a_site_leaves_none_stays(own_site: LiveSite, valkey: C
     copied(own_site.environ["SMURFQ_REDIS_URL"], valkey_url)
     old_ids = set(valkey.zrange(keys.HISTORY, 0, -1))
     assert len(old_ids) >= 15
-    kinds = {re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", key) for key in valkey.keys("*")}
+    kinds = {re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", str(key)) for key in valkey.keys("*")}
     assert {keys.record("<id>"), keys.data("<id>"), keys.events("<id>"), keys.meta("<id>")} <= kinds
-    left = {key: valkey.ttl(key) for key in valkey.keys("*")}
+    left = {str(key): valkey.ttl(key) for key in valkey.keys("*")}
     for_ever = [key for key, ttl in left.items() if ttl == -1]
     assert [key for key in for_ever if not re.fullmatch("|".join((*OF_A_SLOT, *OF_THE_SITE, *OF_KOMBU)), key)] == []
     assert [(key, ttl) for key, ttl in left.items() if ttl > LONGEST_S] == []
@@ -148,13 +149,13 @@ def test_of_all_keys_that_a_site_leaves_none_stays(own_site: LiveSite, valkey: C
     for key in left.keys() - set(for_ever) - used_again:
         valkey.pexpire(key, 1)
     for key in (keys.HISTORY, keys.history(USED), keys.history_of("test")):
-        for task_id, at in valkey.zrange(key, 0, -1, withscores=True):
-            valkey.zadd(key, {task_id: at - KEPT_S})
+        scores = cast(list[tuple[str, float]], valkey.zrange(key, 0, -1, withscores=True))
+        valkey.zadd(key, {task_id: at - KEPT_S for task_id, at in scores})
     new = app.submit("test", slot=USED).id
     Reaper(app).sweep()
     expected = {keys.record(new), keys.WAITING, f"{USED}\x06\x165"} | used_again
     eventually(lambda: len(valkey.keys("*")) <= len(for_ever) + len(expected) + 1, what="what is over expires")
-    found = set(valkey.keys("*")) - set(for_ever)
+    found = set(map(str, valkey.keys("*"))) - set(for_ever)
     same = {key for key in found if key.startswith(f"smurfq:duplicates:{USED}:")}
     assert found - same == expected
     assert len(same) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from smurfq.core import keys, session
 from smurfq.core.session import Event, Outcome, SessionRecord
 from smurfq.errors import OperationAbortedError
 from smurfq.store.connection import Client
-from tests.integration.live import WITHIN_S
 from tests.integration.records import Writer, beside, until_followed
-from tests.valkeys import Restartable
+from tests.site.eventually import WITHIN_S
+from tests.site.valkey import Valkey
 
 SLOTS = ("crate1slot2", "crate1slot3")
 
@@ -54,7 +55,7 @@ def test_one_blocking_read_brings_the_events_of_whichever_run_has_any(
     assert reader.read(SLOTS, 0.0) == {}
     for slot in SLOTS:
         event = session.message(f"hello from {slot}", 1.0)
-        with beside(lambda slot=slot, event=event: (until_followed(at), writers[slot].write(event))):
+        with beside(partial(until_followed, at), partial(writers[slot].write, event)):
             assert reader.read(SLOTS, WITHIN_S) == {slot: [event]}
 
 
@@ -142,10 +143,9 @@ def test_an_end_asked_for_ends_the_wait(at: Connection, reader: RunReader) -> No
 
 
 def test_a_wait_goes_on_after_an_outage_and_misses_nothing(tmp_path: Path) -> None:
-    server = Restartable(tmp_path)
-    server.start()
+    server = Valkey(tmp_path, appendfsync="always")
     try:
-        at = Connection(load({"SMURFQ_REDIS_URL": f"redis://127.0.0.1:{server.port}/0", "SMURFQ_SLOTS": SLOTS[0]}))
+        at = Connection(load({"SMURFQ_REDIS_URL": server.url, "SMURFQ_SLOTS": SLOTS[0]}))
         writer, reader = begin(at, SLOTS[0]), RunReader(at)
         reader.add(SLOTS[0], f"run-{SLOTS[0]}")
         reader.read(SLOTS[:1], 0.0)
@@ -155,7 +155,7 @@ def test_a_wait_goes_on_after_an_outage_and_misses_nothing(tmp_path: Path) -> No
         events: list[Event] = []
 
         def check() -> None:
-            if not events and not server.runs:
+            if not events and server.pid == 0:
                 server.start()
                 writer.message("meanwhile")
                 writer.end(Outcome.SUCCEEDED)

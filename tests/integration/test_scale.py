@@ -20,7 +20,7 @@ from smurfq.pool_child.context import WorkerContext
 from smurfq.reaper import Reaper
 from smurfq.reaper.lost_messages import MESSAGE_GONE_S, REST
 from smurfq.store.connection import Client
-from tests.integration.live import bind
+from tests.site.producer import bind
 
 SLOTS = tuple(f"crate{crate}slot{slot}" for crate in range(1, 51) for slot in range(1, 8))
 
@@ -121,16 +121,16 @@ def test_a_sweep_takes_a_few_round_trips_and_reads_only_the_lists_of_what_is_lat
 
 
 def test_a_worker_says_again_only_what_is_new(connection: Connection, valkey: Client) -> None:
-    context = WorkerContext(app, SLOTS[0], "control", "token")
+    context = WorkerContext(app, SLOTS[0], "control", "token", {})
     context.about = {"host": "smurf-srv", "pid": 12, "versions": {"pysmurf": "x" * 1000}}
     key = keys.worker(SLOTS[0])
     full = {"host": '"smurf-srv"', "pid": "12", "versions": dumps(context.about["versions"]), "held": "false"}
     context.say_alive()
     assert valkey.hgetall(key) == full
     assert valkey.ttl(key) > 0
-    before = valkey.info("stats")["total_net_input_bytes"]  # type: ignore[index]
+    before = valkey.info("stats")["total_net_input_bytes"]
     context.say_alive()
-    assert valkey.info("stats")["total_net_input_bytes"] - before < 1000  # type: ignore[index]
+    assert valkey.info("stats")["total_net_input_bytes"] - before < 1000
     context.held = True
     context.say_alive()
     assert valkey.hgetall(key) == {**full, "held": "true"}
@@ -152,7 +152,7 @@ def test_looking_at_all_that_waits_leaves_most_of_the_time_to_others(
 
     def lose() -> str:
         waiting = [app.submit("test", slot=SLOTS[0]).id for _ in range(5)]
-        lost = app.submit("test", slot=SLOTS[1]).id
+        lost: str = app.submit("test", slot=SLOTS[1]).id
         for message in app.waiting.waiting(SLOTS[1]):
             app.waiting.remove(message)
         valkey.zadd(keys.WAITING, dict.fromkeys([*waiting, lost], time.time() - MESSAGE_GONE_S - 1))

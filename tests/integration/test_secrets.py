@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from smurfq.cli import main
-from tests.ports import free_port
+from tests.site.ports import free_port
 
 SECRET = "hunter2-and-more"
 

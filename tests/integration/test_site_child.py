@@ -7,12 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from smurfq.config import load
@@ -20,18 +18,12 @@ from smurfq.errors import StartError
 from smurfq.site import services
 from smurfq.site import watched as watching
 from smurfq.site.child import Child, Service
-from smurfq.site.ports import free_port, require_free
+from smurfq.site.ports import Kind, free_port, require_free
 from smurfq.site.watched import Watched
-from tests.integration.live import WITHIN_S
+from tests.site.eventually import eventually
+from tests.site.process_group import ROOT, lives
 
-TOP = Path(__file__).parents[2]
-
-
-def wait_until(condition: Callable[[], bool], within_s: float = WITHIN_S) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.01)
+MakeChild = Callable[..., Child]
 
 
 def service(command: Sequence[str], ready: Callable[[int], bool] = lambda pid: True) -> Service:
@@ -52,7 +44,7 @@ def child(tmp_path: Path) -> Iterator[Callable[..., Child]]:
         one.kill()
 
 
-def test_a_child_does_not_get_variables_that_are_withheld(tmp_path, monkeypatch):
+def test_a_child_does_not_get_variables_that_are_withheld(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flower's password is not for what runs other people's scripts."""
     monkeypatch.setenv("SMURFQ_FLOWER_PASSWORD", "hunter2")
     slots = services.worker_service(load({"SMURFQ_STATE_DIR": str(tmp_path)}), ["crate1slot2"])
@@ -60,21 +52,21 @@ def test_a_child_does_not_get_variables_that_are_withheld(tmp_path, monkeypatch)
     for withheld in (slots.withheld, ()):
         one = Child(replace(service(command), withheld=withheld), tmp_path / "logs")
         one.start()
-        wait_until(lambda one=one: one.exit_code == 0)
+        eventually(lambda: one.exit_code == 0)
         assert ("hunter2" in one.log_tail()[-1]) is (withheld == ())
 
 
-def test_its_log_tail_is_of_its_last_start(child):
+def test_its_log_tail_is_of_its_last_start(child: MakeChild) -> None:
     one = child("print('hello from', __import__('os').getpid())")
     for _ in range(2):
         one.start()
-        wait_until(lambda: one.exit_code == 0)
+        eventually(lambda: one.exit_code == 0)
         assert one.log_tail() == [f"hello from {one.pid}"]
     assert one.log_path.name == "some-thing.log"
     assert len(one.log_path.read_text().splitlines()) == 2
 
 
-def test_it_is_ready_when_its_service_says_so_and_an_error_means_no(child):
+def test_it_is_ready_when_its_service_says_so_and_an_error_means_no(child: MakeChild) -> None:
     answers: list[object] = [ConnectionRefusedError(), False, True]
 
     def ready(pid: int) -> bool:
@@ -89,7 +81,7 @@ def test_it_is_ready_when_its_service_says_so_and_an_error_means_no(child):
     assert [one.ready(), one.ready(), one.ready()] == [False, False, True]
 
 
-def test_kill_takes_all_that_it_started_along(child, tmp_path):
+def test_kill_takes_all_that_it_started_along(child: MakeChild, tmp_path: Path) -> None:
     note = tmp_path / "pids"
     script = (
         "import os, subprocess, time\n"
@@ -101,14 +93,14 @@ def test_kill_takes_all_that_it_started_along(child, tmp_path):
     )
     one = child(script)
     one.start()
-    wait_until(note.exists)
+    eventually(note.exists)
     pids = [int(pid) for pid in note.read_text().split()]
     one.kill()
     assert one.exit_code == -signal.SIGKILL
-    wait_until(lambda: not any(_lives(pid) for pid in pids))
+    eventually(lambda: not any(lives(pid) for pid in pids))
 
 
-def test_it_gets_sigterm_when_its_starter_is_killed(tmp_path):
+def test_it_gets_sigterm_when_its_starter_is_killed(tmp_path: Path) -> None:
     """The starter here is a process of its own, which is killed without a chance to end anything."""
     note = tmp_path / "pid"
     script = (
@@ -124,14 +116,14 @@ def test_it_gets_sigterm_when_its_starter_is_killed(tmp_path):
         [sys.executable, "-c", script, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(TOP)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
-        assert _lives(pid)
+        assert lives(pid)
         starter.kill()
         starter.wait()
-        wait_until(lambda: not _lives(pid))
+        eventually(lambda: not lives(pid))
     assert not note.exists()
 
 
@@ -144,7 +136,9 @@ class Clock:
         return self.now
 
 
-def test_one_that_dies_is_told_with_its_log_and_started_again_after_growing_pauses(child, monkeypatch):
+def test_one_that_dies_is_told_with_its_log_and_started_again_after_growing_pauses(
+    child: MakeChild, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
     monkeypatch.setattr(watching, "time", clock)
     monkeypatch.setattr(watching, "FIRST_PAUSE_S", 1.0)
@@ -153,7 +147,7 @@ def test_one_that_dies_is_told_with_its_log_and_started_again_after_growing_paus
     one = Watched(child("print('no card'); raise SystemExit(3)", lambda pid: False))
     one.start()
     for pause_s in (1, 2, 4, 4, 4):
-        wait_until(lambda: not one.child.running)
+        eventually(lambda: not one.child.running)
         one.look(said.append)
         assert f"some thing is started again in {pause_s} s" in said[-1]
         starts = one.child.started_at
@@ -168,7 +162,7 @@ def test_one_that_dies_is_told_with_its_log_and_started_again_after_growing_paus
 
 
 @pytest.mark.parametrize("kind", ["tcp", "udp"])
-def test_a_port_is_free_or_told_with_its_owner(kind):
+def test_a_port_is_free_or_told_with_its_owner(kind: Kind) -> None:
     port = free_port(kind)
     require_free(kind, "127.0.0.1", port, "a thing", "SMURFQ_X")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as taken:
@@ -181,10 +175,3 @@ def test_a_port_is_free_or_told_with_its_owner(kind):
     assert f"a thing cannot listen on {kind.upper()} 127.0.0.1:{port}" in text
     assert f"(process {os.getpid()}," in text
     assert "set SMURFQ_X" in text
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False

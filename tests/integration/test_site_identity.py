@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +22,9 @@ from smurfq.site.doctor import workers
 from smurfq.site.doctor.finding import Examined
 from smurfq.store.connection import Client
 from smurfq.store.site_identity import SiteIdentity, identity_text, read_identity, reject_guess
-from tests.integration.live import bind
+from tests.site.commands import python
+from tests.site.process_group import environ_without_site
+from tests.site.producer import bind
 
 SLOT = "crate1slot2"
 SATP1 = SiteIdentity("satp1", "/etc/smurfq/satp1.toml", "smurf-srv1", simulated=False)
@@ -96,7 +96,7 @@ def test_a_worker_writes_which_site_it_serves(
 ) -> None:
     monkeypatch.setenv("SMURFQ_CONFIG", str(tmp_path / "site.toml"))
     bind({"SMURFQ_REDIS_URL": valkey_url, "SMURFQ_SITE": "satp1", "SMURFQ_STATE_DIR": str(tmp_path)})
-    context = WorkerContext(app, SLOT, "control", "token")
+    context = WorkerContext(app, SLOT, "control", "token", {})
     for _ in range(2):
         context.say_alive()
         found = read_identity(valkey)
@@ -139,17 +139,7 @@ def test_no_process_joins_a_site_by_a_guess(valkey: Client, valkey_url: str, pro
         f"import sys; from smurfq import config; load = config.load; given = {{'SMURFQ_REDIS_URL': {valkey_url!r}}}"
     )
     lines = [beginning, "config.load = lambda environ: load({**given, **environ})", _GUESSING[program]]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("SMURFQ_")}
-    environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(lines)],
-        env=environ,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python(environ_without_site(), "-c", "\n".join(lines), cwd=tmp_path)
     assert done.returncode == 1
     assert "serves site 'satp1'" in done.stderr
     assert valkey.keys("*") == [keys.SITE], "nothing was written"

@@ -6,9 +6,7 @@ Each case runs in a process of its own: Channel Access, once initialised, stays 
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +18,10 @@ pytest.importorskip("caproto")
 if importlib.util.find_spec("sodetlib") is None:  # found, not imported: it takes seconds
     pytest.skip("needs pysmurf and sodetlib: pip install 'smurfq[slot]'", allow_module_level=True)
 
-from tests.ports import free_port
+from tests.site.commands import evaluate
+from tests.site.eventually import READY_WITHIN_S, eventually
+from tests.site.ports import free_port
+from tests.site.process_group import ROOT, ProcessGroup
 
 pytestmark = pytest.mark.slot
 SLOT = "crate1slot2"
@@ -57,10 +58,11 @@ run(channels, interfaces=["127.0.0.1"])
 """
 
 
-class ChannelAccess:
+class ChannelAccess(ProcessGroup):
     """A Channel Access server on loopback, and the environment of its clients."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         port = str(free_port())
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("EPICS_")},
@@ -70,52 +72,24 @@ class ChannelAccess:
             "EPICS_CA_AUTO_ADDR_LIST": "NO",
             "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
             "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": str(ROOT),
         }
-        self.processes: list[subprocess.Popen[str]] = []
 
     def serve(self, *without: str) -> None:
         """Start the server, without the registers named; ``closes=S``: a g3 session ends S seconds after it is told."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, *without],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.processes.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        ready = self.log("server").count("ready")
+        self.launch("server", [sys.executable, "-uc", SERVER, *without], self.environment)
+        eventually(lambda: self.log("server").count("ready") > ready, READY_WITHIN_S, "the server is ready")
 
     def client(self, code: str) -> Any:
         """What ``code`` leaves in ``result``, run in a client of its own."""
-        text = f"import json\nfrom smurfq import smurf_control\n{code}\nprint('RESULT' + json.dumps(result))"
-        done = subprocess.run(
-            [sys.executable, "-c", text],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
-        assert lines, done.stderr
-        return json.loads(lines[0].removeprefix("RESULT"))
-
-    def close(self) -> None:
-        """End the servers."""
-        for process in self.processes:
-            process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
+        return evaluate(self.environment, f"from smurfq import smurf_control\n{code}")
 
 
 @pytest.fixture
-def access() -> Iterator[ChannelAccess]:
-    made = ChannelAccess()
-    yield made
-    made.close()
+def access(tmp_path: Path) -> Iterator[ChannelAccess]:
+    with ChannelAccess(tmp_path) as made:
+        yield made
 
 
 def test_make_safe_turns_off_what_is_on_and_leaves_the_amplifiers_alone(access: ChannelAccess) -> None:

@@ -19,7 +19,9 @@ from smurfq.store.connection import Client
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.worker.taking import marking_channel
-from tests.integration.live import WITHIN_S, LiveSite, bind, eventually
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
+from tests.site.producer import bind
 
 SLOT, EMERGENCY = "crate1slot4", "crate1slot4.emergency"
 

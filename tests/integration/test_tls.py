@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from celery import Celery
@@ -22,10 +18,13 @@ from smurfq.client import Slot
 from smurfq.errors import StoreUnavailableError
 from smurfq.store.connection import connect, require_access
 from smurfq.store.redis_errors import AWAY, explain
-from tests.integration.live import LiveSite, eventually
-from tests.integration.wire import Wire
+from tests.site.bridge import Wire
+from tests.site.commands import smurfq
+from tests.site.eventually import eventually
+from tests.site.live import LiveSite
+from tests.site.process_group import environ_without_site
+from tests.site.valkey import Valkey
 from tests.tls_proxy import Certificates, TlsProxy
-from tests.valkeys import running_valkey
 
 HOST = "127.0.0.1"
 SLOT = "crate1slot1"
@@ -40,26 +39,23 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def unix_socket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("socket") / "redis.sock"
+
+
+@pytest.fixture(scope="module")
+def valkey(unix_socket: Path) -> Iterator[Valkey]:
     """A Valkey that also listens on a Unix socket."""
-    folder = tmp_path_factory.mktemp("socket")
-    with running_valkey(unixsocket=str(folder / "redis.sock")) as server:
-        server.socket = folder / "redis.sock"
+    with Valkey(unix_socket.parent / "valkey", unixsocket=str(unix_socket)) as server:
         yield server
 
 
 @contextmanager
-def tls_server(valkey: Any, pair: tuple[Path, Path], ca_file: Path | None, **more: Path) -> Iterator[dict[str, str]]:
+def tls_server(valkey: Valkey, pair: tuple[Path, Path], ca_file: Path | None, **more: Path) -> Iterator[dict[str, str]]:
     """The variables of a site whose Redis shows a certificate; ``client_ca``: and asks for one."""
     with closing(TlsProxy(valkey.port, *pair, **more)) as proxy:
         variables = {"SMURFQ_REDIS_URL": f"rediss://{HOST}:{proxy.port}/0"}
         yield variables if ca_file is None else {**variables, "SMURFQ_REDIS_CA_FILE": str(ca_file)}
-
-
-def smurfq(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SMURFQ_")}
-    command = [sys.executable, "-m", "smurfq", *arguments]
-    return subprocess.run(command, env={**clean, **environ}, capture_output=True, text=True, check=False)
 
 
 def celery_app(environ: dict[str, str]) -> Celery:
@@ -68,29 +64,13 @@ def celery_app(environ: dict[str, str]) -> Celery:
     return found
 
 
-class ReachedSite(LiveSite):
-    """A site whose processes reach its Valkey in another way."""
-
-    def __init__(self, folder: Path, valkey: Any, **variables: str) -> None:
-        self.valkey = valkey
-        super().__init__(folder, **variables)
-
-    def start_valkey(self) -> None:
-        """Nothing: it runs already."""
-
-    def close(self) -> None:
-        """End all but the Valkey."""
-        self.valkey = type("Nothing", (), {"is_running": lambda _self: False})()
-        super().close()
-
-
 @pytest.mark.parametrize("by", ["tls", "unix"])
-def test_a_site_runs_an_operation(by: str, valkey: Any, certificates: Certificates, tmp_path: Path) -> None:
+def test_a_site_runs_an_operation(
+    by: str, valkey: Valkey, unix_socket: Path, certificates: Certificates, tmp_path: Path
+) -> None:
     with tls_server(valkey, certificates.issue(HOST), certificates.ca_file) as tls:
-        reached = tls if by == "tls" else {"SMURFQ_REDIS_URL": f"unix://{valkey.socket}?db=0"}
-        site = ReachedSite(tmp_path / "site", valkey, **reached)
-        site.bind()
-        try:
+        reached = tls if by == "tls" else {"SMURFQ_REDIS_URL": f"unix://{unix_socket}?db=0"}
+        with LiveSite(tmp_path / "site", **reached) as site:
             site.start_bridge()
             site.start_worker(SLOT)
             run = Slot(SLOT, config.load(site.environ)).submit("run", script=site.script("one.py", SCRIPT))
@@ -101,11 +81,9 @@ def test_a_site_runs_an_operation(by: str, valkey: Any, certificates: Certificat
             with closing(Wire((app.settings.bridge.host, app.settings.bridge.port))) as wire:
                 wire.say("hello")
             eventually(lambda: int(app.store.hget("smurfq:bridge", "received") or 0), what="the bridge counts it")
-            status = smurfq(site.environ, "status", "--slot", SLOT)
+            status = smurfq(environ_without_site(**site.environ), "status", "--slot", SLOT)
             assert status.returncode == 0, status.stderr
             assert "alive" in status.stdout
-        finally:
-            site.close()
 
 
 def wrong(name: str, certificates: Certificates, folder: Path) -> tuple[tuple[Path, Path], Path | None]:
@@ -130,7 +108,7 @@ def wrong(name: str, certificates: Certificates, folder: Path) -> tuple[tuple[Pa
     ],
 )
 def test_a_wrong_certificate_is_rejected(
-    name: str, told: str, valkey: Any, certificates: Certificates, tmp_path: Path
+    name: str, told: str, valkey: Valkey, certificates: Certificates, tmp_path: Path
 ) -> None:
     pair, ca_file = wrong(name, certificates, tmp_path)
     with tls_server(valkey, pair, ca_file) as environ:
@@ -144,7 +122,7 @@ def test_a_wrong_certificate_is_rejected(
         with pytest.raises(Exception, match="CERTIFICATE_VERIFY_FAILED"):
             celery.backend.client.ping()
         for command in (["status"], ["doctor"], ["submit", "test", "--slot", "crate1slot2"]):
-            ended = smurfq({**environ, "SMURFQ_STATE_DIR": str(tmp_path / "state")}, *command)
+            ended = smurfq(environ_without_site(**environ, SMURFQ_STATE_DIR=str(tmp_path / "state")), *command)
             text = " ".join((ended.stdout + ended.stderr).split())
             assert ended.returncode != 0, command
             assert told in text, command
@@ -153,7 +131,7 @@ def test_a_wrong_certificate_is_rejected(
             assert "Traceback" not in text
 
 
-def test_a_server_may_ask_for_a_certificate(valkey: Any, certificates: Certificates) -> None:
+def test_a_server_may_ask_for_a_certificate(valkey: Valkey, certificates: Certificates) -> None:
     with tls_server(valkey, certificates.issue(HOST), certificates.ca_file, client_ca=certificates.ca_file) as environ:
         with pytest.raises(StoreUnavailableError, match=r"set redis\.cert_file and redis\.key_file"):
             require_access(config.load(environ).redis_url)
@@ -167,7 +145,7 @@ def test_a_server_may_ask_for_a_certificate(valkey: Any, certificates: Certifica
             assert connection.default_channel.client.ping()
 
 
-def test_flower_verifies_too(valkey: Any, certificates: Certificates) -> None:
+def test_flower_verifies_too(valkey: Valkey, certificates: Certificates) -> None:
     """Its page of the broker makes a connection of its own from Celery's settings."""
     with tls_server(valkey, certificates.issue(HOST), certificates.ca_file) as environ:
         conf = celery_app(environ).conf
@@ -177,7 +155,7 @@ def test_flower_verifies_too(valkey: Any, certificates: Certificates) -> None:
     assert made.ca_certs == str(certificates.ca_file)
 
 
-def test_an_error_says_that_a_server_does_not_speak_tls(valkey: Any) -> None:
+def test_an_error_says_that_a_server_does_not_speak_tls(valkey: Valkey) -> None:
     url = f"rediss://{HOST}:{valkey.port}/0"
     with connect(url, retries=0) as client, pytest.raises(AWAY) as caught:
         client.ping()

@@ -15,8 +15,9 @@ from smurfq.client import Slot
 from smurfq.client.connection import Connection
 from smurfq.client.updates import DoneUpdate, StatusUpdate
 from smurfq.config import load
-from tests.integration.live import WITHIN_S, LiveSite, eventually
 from tests.integration.test_client_live import PUBLISHING
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
 
 SLOT = "crate1slot2"
 SIMULATED = "crate1slot3"

@@ -23,18 +23,18 @@ from smurfq.store.connection import Client
 from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import BEGINNING
-from tests.integration.live import READY_WITHIN_S, WITHIN_S, eventually, pause
-from tests.integration.wire import SLOT, BridgeSite
-from tests.ports import free_port
-from tests.valkeys import start_valkey
+from tests.site.bridge import SLOT, BridgeSite
+from tests.site.eventually import READY_WITHIN_S, WITHIN_S, eventually
+from tests.site.ports import free_port
+from tests.site.process_group import pause
+from tests.site.valkey import Valkey
 
 
 @pytest.fixture
 def site(valkey: Client, valkey_url: str, tmp_path: Path) -> Iterator[BridgeSite]:
     """A site without a bridge yet."""
-    site = BridgeSite(valkey_url, tmp_path)
-    yield site
-    site.close()
+    with BridgeSite(valkey_url, tmp_path) as site:
+        yield site
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_publishers_of_one_script_do_not_look_like_losses(live: BridgeSite) -> N
 
 
 def test_a_bridge_that_is_behind_gives_each_message_to_the_task_that_had_sent_it(live: BridgeSite) -> None:
-    (bridge,) = live.processes
+    bridge = live.processes["bridge"]
     wire = live.wire()
     wire.paced = False
     pause(bridge.pid)
@@ -209,7 +209,7 @@ def test_drain_of_a_bridge_that_is_not_there_is_over_soon(site: BridgeSite) -> N
 
 def test_a_bridge_that_an_outage_kept_from_saying_so_is_waited_for(live: BridgeSite) -> None:
     eventually(live.board.expected)
-    bridge = live.processes[0]
+    bridge = live.processes["bridge"]
     bridge.send_signal(signal.SIGSTOP)
     live.client.delete(keys.BRIDGE)  # as it expires in an outage
     back = threading.Timer(1.0, lambda: bridge.send_signal(signal.SIGCONT))
@@ -223,7 +223,7 @@ def test_a_bridge_that_an_outage_kept_from_saying_so_is_waited_for(live: BridgeS
 
 
 def test_a_bridge_that_is_behind_is_waited_for(live: BridgeSite) -> None:
-    bridge = live.processes[0]
+    bridge = live.processes["bridge"]
     health = eventually(live.board.health)
     pause(bridge.pid)
     back, answered = threading.Timer(1.0, lambda: bridge.send_signal(signal.SIGCONT)), threading.Event()
@@ -249,17 +249,18 @@ def test_a_bridge_that_is_behind_is_waited_for(live: BridgeSite) -> None:
 def test_a_stopped_bridge_has_written_what_it_received(live: BridgeSite) -> None:
     wire = live.wire()
     wire.say(*map(str, range(3000)))
-    assert live.stop(live.processes[0]) == 0
+    assert live.stop(live.processes["bridge"]) == 0
     assert live.texts("t1") == [str(number) for number in range(3000)]
     assert not live.board.alive()
 
 
 def test_a_taken_port_is_an_error_that_says_who_has_it(live: BridgeSite) -> None:
+    first = live.processes["bridge"]
     second = live.start(wait=False)
     assert second.wait(WITHIN_S) == 1
     [line] = live.log_lines("is taken by")
     assert str(live.address[1]) in line
-    assert f"process {live.processes[0].pid} " in line
+    assert f"process {first.pid} " in line
 
 
 def test_a_killed_bridges_successor_counts_just_what_was_missed(live: BridgeSite) -> None:
@@ -269,7 +270,7 @@ def test_a_killed_bridges_successor_counts_just_what_was_missed(live: BridgeSite
         wire.datagram("session_log", str(number))  # numbered, and sent into the void
     wire.say("102")
     assert live.drain().lost == 2
-    live.stop(live.processes[0], signal.SIGKILL)
+    live.stop(live.processes["bridge"], signal.SIGKILL)
     for number in range(103, 110):
         wire.datagram("session_log", str(number))
     live.start()
@@ -286,8 +287,7 @@ def test_a_publisher_first_heard_in_the_middle_is_said_in_the_record(live: Bridg
 
 
 def test_what_the_kernel_drops_is_counted_and_said(valkey_url: str, valkey: Client, tmp_path: Path) -> None:
-    site = BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_RECEIVE_BUFFER_BYTES="65536")
-    try:
+    with BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_RECEIVE_BUFFER_BYTES="65536") as site:
         bridge = site.start()
         site.begin("t1")
         wire = site.wire()
@@ -306,48 +306,29 @@ def test_what_the_kernel_drops_is_counted_and_said(valkey_url: str, valkey: Clie
         wire.say("last")
         after = site.drain()
         assert after.lost == 2002 - after.applied > 0
-    finally:
-        site.close()
 
 
 def test_a_full_buffer_drops_the_oldest_and_the_record_says_how_many(tmp_path: Path) -> None:
-    valkey = Valkey(tmp_path)
-    site = BridgeSite(valkey.url, tmp_path, SMURFQ_BRIDGE_BUFFER_MESSAGES="1000")
-    try:
+    with (
+        Valkey(tmp_path / "valkey", appendfsync="always") as valkey,
+        BridgeSite(valkey.url, tmp_path, SMURFQ_BRIDGE_BUFFER_MESSAGES="1000") as site,
+    ):
         site.start()
         site.begin("t1")
         wire = site.wire()
         wire.say("first")
         site.drain()
-        valkey.server.stop()
+        valkey.stop()
         wire.say(*map(str, range(20_000)))
         valkey.start()
         answer = site.drain()
         assert site.texts("t1")[-1] == "19999"
         assert answer.lost == 20_001 - answer.applied > 10_000
         assert answer.buffered_dropped + answer.kernel_dropped == answer.lost
-    finally:
-        site.close()
-        valkey.server.stop()
-
-
-class Valkey:
-    """A Valkey that can go away and come back with all that it had."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "valkey"
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.start()
-
-    def start(self) -> None:
-        self.server = start_valkey(self.folder, self.port, appendfsync="always")
 
 
 def test_nothing_is_lost_or_doubled_while_redis_is_away(tmp_path: Path) -> None:
-    valkey = Valkey(tmp_path)
-    site = BridgeSite(valkey.url, tmp_path)
-    try:
+    with Valkey(tmp_path / "valkey", appendfsync="always") as valkey, BridgeSite(valkey.url, tmp_path) as site:
         site.start()
         site.begin("t1")
         wire = site.wire()
@@ -355,7 +336,7 @@ def test_nothing_is_lost_or_doubled_while_redis_is_away(tmp_path: Path) -> None:
         for _ in range(3):
             wire.say(*map(str, range(sent, sent + 3000)))
             sent += 3000
-            valkey.server.stop()  # most likely in the middle of the above
+            valkey.stop()  # most likely in the middle of the above
             wire.say(*map(str, range(sent, sent + 500)))
             sent += 500
             valkey.start()
@@ -365,15 +346,10 @@ def test_nothing_is_lost_or_doubled_while_redis_is_away(tmp_path: Path) -> None:
         assert site.records.header("t1").messages_total == sent
         assert 1 <= len(site.log_lines("Redis is away")) <= 6
         assert len(site.log_lines("Redis is back")) == len(site.log_lines("Redis is away"))
-    finally:
-        site.close()
-        valkey.server.stop()
 
 
 def test_what_waited_for_redis_goes_to_the_task_that_ran_then(tmp_path: Path) -> None:
-    valkey = Valkey(tmp_path)
-    site = BridgeSite(valkey.url, tmp_path)
-    try:
+    with Valkey(tmp_path / "valkey", appendfsync="always") as valkey, BridgeSite(valkey.url, tmp_path) as site:
         bridge = site.start()
         site.begin("t1")
         wire = site.wire()
@@ -387,23 +363,16 @@ def test_what_waited_for_redis_goes_to_the_task_that_ran_then(tmp_path: Path) ->
         site.drain()
         assert site.texts("t1") == ["one", "two"]
         assert site.texts("t2") == ["three"]
-    finally:
-        site.close()
-        valkey.server.stop()
 
 
 def test_a_bridge_stops_in_bounded_time_though_redis_is_away(tmp_path: Path) -> None:
-    valkey = Valkey(tmp_path)
-    site = BridgeSite(valkey.url, tmp_path)
-    try:
+    with Valkey(tmp_path / "valkey", appendfsync="always") as valkey, BridgeSite(valkey.url, tmp_path) as site:
         bridge = site.start()
         site.begin("t1")
-        valkey.server.stop()
+        valkey.stop()
         site.wire().say("never written")
         assert site.stop(bridge) == 0
         assert site.log_lines("Redis did not come back")
-    finally:
-        site.close()
 
 
 def test_a_record_that_redis_refuses_does_not_harm_the_others(live: BridgeSite) -> None:
@@ -423,8 +392,7 @@ def test_the_relay_forwards_every_datagram_untouched(valkey: Client, valkey_url:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as monitor:
         monitor.bind(("127.0.0.1", 0))
         monitor.settimeout(WITHIN_S)
-        site = BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_RELAY=f"127.0.0.1:{monitor.getsockname()[1]}")
-        try:
+        with BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_RELAY=f"127.0.0.1:{monitor.getsockname()[1]}") as site:
             site.start()
             site.begin("t1")
             wire = site.wire()
@@ -437,22 +405,18 @@ def test_the_relay_forwards_every_datagram_untouched(valkey: Client, valkey_url:
                 wire.raw(datagram)
             assert [monitor.recv(65_536) for _ in datagrams] == datagrams
             eventually(lambda: site.counters().relayed == len(datagrams))
-        finally:
-            site.close()
 
 
 def test_a_relay_to_the_bridge_itself_is_refused(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
-    site = BridgeSite(valkey_url, tmp_path)
-    site.environ["SMURFQ_BRIDGE_RELAY"] = f"127.0.0.1:{site.address[1]}"
-    assert site.start(wait=False).wait(WITHIN_S) == 1
-    assert site.log_lines("bridge.relay is the bridge's own address")
-    site.close()
+    with BridgeSite(valkey_url, tmp_path) as site:
+        site.environ["SMURFQ_BRIDGE_RELAY"] = f"127.0.0.1:{site.address[1]}"
+        assert site.start(wait=False).wait(WITHIN_S) == 1
+        assert site.log_lines("bridge.relay is the bridge's own address")
 
 
 def test_counters_are_served_to_prometheus(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
     port = free_port()
-    site = BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_METRICS_PORT=str(port))
-    try:
+    with BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_METRICS_PORT=str(port)) as site:
         site.start()
         site.begin("t1")
         site.wire().say("one", "two")
@@ -468,8 +432,6 @@ def test_counters_are_served_to_prometheus(valkey: Client, valkey_url: str, tmp_
         assert 'smurfq_tracking_results{field="gooddet_band0",slot="crate1slot2"} 17.0' in text
         assert 'smurfq_tracking_results{field="gooddet_band0",slot="crate1slot3"}' not in text
         assert 'smurfq_tracking_results_timestamp_seconds{slot="crate1slot2"} 200.5' in text
-    finally:
-        site.close()
 
 
 _REAL = """

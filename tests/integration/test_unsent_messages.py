@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from smurfq.tasks import run
-from tests.integration.live import READY_WITHIN_S, LiveSite
+from tests.site.eventually import READY_WITHIN_S
+from tests.site.live import LiveSite
 
 pytest.importorskip("pysmurf")
 pytestmark = pytest.mark.slot

@@ -9,7 +9,7 @@ import pytest
 
 from smurfq import config
 from smurfq.site import valkey
-from tests.ports import free_port
+from tests.site.ports import free_port
 
 
 def test_a_valkey_is_ready_for_the_keeper_that_started_it_and_for_no_other(tmp_path: Path) -> None:

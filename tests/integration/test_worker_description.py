@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -21,8 +22,10 @@ from smurfq.site.doctor import workers
 from smurfq.site.doctor.finding import Examined
 from smurfq.store.connection import Client
 from smurfq.store.fence import Fence
-from tests.integration.live import bind, eventually, pause
-from tests.valkeys import start_valkey
+from tests.site.eventually import eventually
+from tests.site.process_group import pause
+from tests.site.producer import bind
+from tests.site.valkey import Valkey
 
 SLOT = "crate1slot2"
 ABOUT = {"host": "smurf-srv", "pid": 12, "node": "control@crate1slot2"}
@@ -31,12 +34,12 @@ ABOUT = {"host": "smurf-srv", "pid": 12, "node": "control@crate1slot2"}
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[WorkerContext]:
     """A worker's context on a Valkey of its own; its client waits one second for an answer."""
-    server = start_valkey(tmp_path / "valkey")
-    bind({"SMURFQ_REDIS_URL": f"redis://127.0.0.1:{server.port}/0", "SMURFQ_STATE_DIR": str(tmp_path / "state")})
+    server = Valkey(tmp_path / "valkey")
+    bind({"SMURFQ_REDIS_URL": server.url, "SMURFQ_STATE_DIR": str(tmp_path / "state")})
     app.site_store.__dict__["redis"] = redis.Redis.from_url(
         app.settings.redis_url, decode_responses=True, socket_timeout=1.0, retry=Retry(NoBackoff(), 1)
     )
-    made = WorkerContext(app, SLOT, "control", "token")
+    made = WorkerContext(app, SLOT, "control", "token", {})
     made.about = dict(ABOUT)
     try:
         yield made
@@ -80,7 +83,7 @@ def test_a_part_of_a_description_is_completed(context: WorkerContext) -> None:
 
 
 @pytest.mark.parametrize("part", [{}, {"held": "false"}, {"host": '"smurf-srv"'}])
-def test_doctor_warns_of_a_worker_whose_description_is_not_whole(context: WorkerContext, part: dict[str, str]) -> None:
+def test_doctor_warns_of_a_worker_whose_description_is_not_whole(context: WorkerContext, part: dict[Any, Any]) -> None:
     for queue in (SLOT, f"{SLOT}.state"):
         Fence(app.store, 100).take_lease(queue, "token", 60)
     if part:

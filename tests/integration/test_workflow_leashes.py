@@ -13,7 +13,7 @@ from smurfq.pool_child.leash import Leash
 from smurfq.store.connection import Client
 from smurfq.store.leashes import PATIENCE_S, Leashes, LeashState
 from smurfq.workflows.leash_renewal import LeashRenewal
-from tests.integration.live import eventually
+from tests.site.eventually import eventually
 
 
 class Clock:

@@ -20,8 +20,8 @@ from smurfq.workflows.context import WorkflowContext
 from smurfq.workflows.host import ProducerHost
 from smurfq.workflows.report import SlotOutcome
 from smurfq.workflows.step import Asked, Step
-from tests.integration.live import WITHIN_S, eventually
 from tests.integration.records import Writer, beside
+from tests.site.eventually import WITHIN_S, eventually
 
 SLOTS = ["crate1slot2", "crate1slot3"]
 TEST = Asked("test", {}, WITHIN_S)

@@ -17,9 +17,9 @@ from smurfq.core.session import Outcome
 from smurfq.errors import RequestError, WorkflowHaltedError
 from smurfq.store.connection import Client
 from smurfq.workflows import SlotOutcome, Workflow, stream, streaming, streams
-from tests.integration.live import WITHIN_S, eventually
 from tests.integration.records import Writer
-from tests.valkeys import Restartable
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.valkey import Valkey
 
 SLOTS = ["crate1slot2", "crate1slot3"]
 
@@ -97,7 +97,8 @@ def test_a_stream_that_ends_by_itself_drops_its_slot_and_the_others_go_on(
 ) -> None:
     with Workflow(SLOTS, connection=at) as night, streaming() as found:
         workers["crate1slot2"].break_off.set()
-        eventually(lambda: found.wait(0.1) or night.dropped, what="the stream that ended is noticed")
+        while not night.dropped:
+            found.wait(0.1)
         assert found.slots == ["crate1slot3"]
         assert night.dropped == {"crate1slot2": "step 1 stream: the stream ended: somebody stopped it"}
     assert workers["crate1slot3"].asked == ["stop"]
@@ -172,10 +173,9 @@ def test_where_no_slot_is_left_the_time_passes_all_the_same(at: Connection, monk
 
 
 def test_a_stream_goes_on_though_redis_is_away(tmp_path: Path) -> None:
-    server = Restartable(tmp_path)
-    server.start()
+    server = Valkey(tmp_path, appendfsync="always")
     try:
-        at = Connection(load({"SMURFQ_REDIS_URL": f"redis://127.0.0.1:{server.port}/0", "SMURFQ_SLOTS": SLOTS[0]}))
+        at = Connection(load({"SMURFQ_REDIS_URL": server.url, "SMURFQ_SLOTS": SLOTS[0]}))
         with Workflow(connection=at) as night:
             stream("on", wait_for_stream=False)
             (found,) = night.streams

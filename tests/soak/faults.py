@@ -198,7 +198,7 @@ def _kill_redis(faults: Faults, _chance: Chance, done: Done) -> None:
 
 @fault("Redis paused (SIGSTOP)")
 def _pause_redis(faults: Faults, chance: Chance, done: Done) -> None:
-    pid = faults.site.valkey._process.pid
+    pid = faults.site.valkey.pid
     with _stopped([pid]):
         time.sleep(chance.around(0.5, faults.longest_outage_s))
     done.slots, done.over = list(faults.site.slots), time.monotonic()
@@ -330,9 +330,9 @@ def _unwritable_logs(faults: Faults, chance: Chance, done: Done) -> None:
 
 
 def _redis_away(faults: Faults, done: Done, number: int, away_s: float) -> None:
-    faults.site.stop_valkey(number)
+    faults.site.valkey.stop(number)
     time.sleep(away_s)
-    faults.site.start_valkey()
+    faults.site.valkey.start()
     done.slots, done.over = list(faults.site.slots), time.monotonic()
 
 

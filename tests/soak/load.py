@@ -22,7 +22,7 @@ from smurfq.app import app
 from smurfq.store.redis_errors import AWAY
 from smurfq.tasks import run, set_biases, stream, take_noise, zero_biases
 from smurfq.tasks import test as trial
-from tests.integration.live import ROOT
+from tests.site.process_group import ROOT
 from tests.soak.site import SoakSite
 from tests.soak.witness import Submitted
 

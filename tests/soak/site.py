@@ -5,21 +5,20 @@ As a service manager does, it starts again what has ended.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from smurfq import config
 from smurfq.app import app
-from smurfq.sim.options import Options
-from smurfq.sim.surroundings import options_of, site_variables
+from smurfq.core import keys
 from smurfq.store.redis_errors import AWAY
-from tests.integration.live import LiveSite, eventually, free_port
+from tests.site.eventually import eventually
+from tests.site.live import LiveSite
+from tests.site.process_group import site_processes
 from tests.soak import scripts
 
 WORKERS = {"worker-a": ("crate1slot1", "crate1slot2"), "worker-b": ("crate1slot3",)}
@@ -38,25 +37,18 @@ class SoakSite(LiveSite):
         self.simulated = SIMULATED["worker-sim"] if simulated else ()
         variables = {
             "SMURFQ_SLOTS": " ".join(self.slots),
-            "SMURFQ_STATE_DIR": str(folder / "state"),
             "SMURFQ_WORKER_LEASE_TTL_S": str(LEASE_TTL_S),
             "SMURFQ_WORKER_LOCK_WAIT_S": "20",
             "SMURFQ_SIM_DETECTORS": "24",
         }
-        if simulated:
-            variables["SMURFQ_SIM_PORT"] = str(free_port(2))
-            self._options: Options = options_of(config.load(variables), self.simulated)
-            variables |= site_variables(self._options)
-        super().__init__(folder, **variables)
+        super().__init__(folder, simulated=self.simulated, **variables)
         self.publishing = self.script("publishing.py", scripts.PUBLISHING)
         self.streaming = self.script("streaming.py", scripts.STREAMING)
-        self.bind()
 
     def start(self) -> None:
         """Start all of it."""
         if self.simulated:
-            words = [word for slot in self.simulated for word in ("--slot", slot)]
-            self._start("sim", "-m", "smurfq.sim", *words)
+            self.start_simulator()
         self.start_bridge()
         for name in self.workers:
             self.start_worker_named(name)
@@ -70,10 +62,7 @@ class SoakSite(LiveSite):
         """A worker of the slots that ``name`` serves, not waited for."""
         slots = self.workers[name]
         preload = str(slots == self.simulated).lower()
-        process: subprocess.Popen[bytes] = self.start_worker(
-            slots[0], started_as or name, wait=False, slots=slots, SMURFQ_WORKER_PRELOAD=preload
-        )
-        return process
+        return self.start_worker(slots[0], started_as or name, wait=False, slots=slots, SMURFQ_WORKER_PRELOAD=preload)
 
     def keep_up(self) -> None:
         """Start again what has ended."""
@@ -88,15 +77,10 @@ class SoakSite(LiveSite):
     def _all_served(self) -> bool:
         self.keep_up()
         try:
-            alive = bool(app.store.exists("smurfq:bridge"))
-            return alive and all(self._is_served(name, slot) for name, slots in self.workers.items() for slot in slots)
+            alive = bool(app.store.exists(keys.BRIDGE))
+            return alive and all(self.is_served(slot, name) for name, slots in self.workers.items() for slot in slots)
         except AWAY:
             return False
-
-    def _is_served(self, name: str, slot: str) -> bool:
-        return all(
-            self._is_child(self.worker_pid(slot, lane), self.processes[name].pid) for lane in ("control", "state")
-        )
 
     def lane(self, slot: str) -> psutil.Process | None:
         """The control lane's process of whichever worker serves a slot."""
@@ -122,44 +106,8 @@ class SoakSite(LiveSite):
         """The name of the worker that serves a slot."""
         return next(name for name, slots in self.workers.items() if slot in slots)
 
-    def stop_valkey(self, number: int) -> None:
-        """End the Valkey with a signal."""
-        process: Any = self.valkey._process
-        process.send_signal(number)
-        process.wait()
-        self.valkey._process = self.valkey._port = None
-
     def continue_all(self) -> None:
         """Let go on whatever of this site is stopped (SIGSTOP), that it can be ended."""
-        for pid in site_processes(self.environ["SMURFQ_STATE_DIR"]):
-            _signal(pid, signal.SIGCONT)
-
-
-def site_processes(state_dir: str) -> list[int]:
-    """The processes of a site, found by the variable that all of them have."""
-    marker = f"SMURFQ_STATE_DIR={state_dir}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if marker in environment.split(b"\0"):
-            found.append(int(folder.name))
-    return found
-
-
-def described(pid: int) -> str:
-    """A process in words."""
-    try:
-        process = psutil.Process(pid)
-        return f"process {pid} ({process.status()}): {' '.join(process.cmdline())[:200]}"
-    except psutil.Error:
-        return f"process {pid}"
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+        for process in site_processes(self.folder):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)

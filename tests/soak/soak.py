@@ -17,10 +17,11 @@ from benchmarks import peer
 from smurfq.app import app
 from smurfq.errors import RecordNotFoundError
 from smurfq.store import patiently
+from tests.site.process_group import described, site_processes
 from tests.soak import witness
 from tests.soak.faults import FAULTS, Chance, Done, Faults
 from tests.soak.load import Load
-from tests.soak.site import SoakSite, described, site_processes
+from tests.soak.site import SoakSite
 from tests.soak.witness import FINAL_STATES, Breach, Ended, Evidence, Told
 
 FINAL_WITHIN_S = 60.0  # after everything is back, beside the time that what waits takes
@@ -114,15 +115,13 @@ def gather(site: SoakSite, load: Load, faults: Faults, say: Callable[[str], None
 
 def await_ends(site: SoakSite, load: Load) -> None:
     """Return once all has ended, or all time for that is over."""
-    waiting = {slot: patiently(lambda slot=slot: len(app.waiting.waiting_in(slot))) for slot in site.slots}
+    waiting = {slot: patiently(lambda: len(app.waiting.waiting_in(slot))) for slot in site.slots}
     each_s = {slot: _EACH_ON_A_CARD_S if slot in site.simulated else _EACH_TAKES_S for slot in site.slots}
     deadline = time.monotonic() + FINAL_WITHIN_S + max(waiting[slot] * each_s[slot] for slot in site.slots)
     open_ = [task_id for task_id, asked in load.submitted.items() if not asked.refused]
     while open_ and time.monotonic() < deadline:
         site.keep_up()
-        open_ = [
-            task_id for task_id in open_ if patiently(lambda task_id=task_id: state_of(task_id)) not in FINAL_STATES
-        ]
+        open_ = [task_id for task_id in open_ if patiently(lambda: state_of(task_id)) not in FINAL_STATES]
         time.sleep(_POLL_S)
     # What was refused may run all the same; it has no time of its own.
     time.sleep(_POLL_S)
@@ -162,9 +161,9 @@ def on_our_clock(moment: float | None) -> float | None:
 def orphans(site: SoakSite) -> list[str]:
     """The processes that the site has left behind, once it is down."""
     deadline = time.monotonic() + _ORPHANS_GONE_WITHIN_S
-    while (left := site_processes(site.environ["SMURFQ_STATE_DIR"])) and time.monotonic() < deadline:
+    while (left := site_processes(site.folder)) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
-    return [described(pid) for pid in left]
+    return [described(process) for process in left]
 
 
 def costs(faults: list[Done], evidence: Evidence) -> dict[str, list[float]]:

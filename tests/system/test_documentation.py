@@ -29,8 +29,9 @@ from smurfq.config import variables
 from smurfq.config.reference import rows
 from smurfq.core import keys
 from smurfq.core.session import SessionRecord
-from tests.integration.live import LiveSite
-from tests.ports import free_port
+from tests.site.commands import python
+from tests.site.live import LiveSite
+from tests.site.ports import free_port
 
 TOP = Path(__file__).parents[2]
 DOCS = TOP / "docs"
@@ -116,7 +117,8 @@ def mentioned_commands() -> list[Found]:
 
 def parsed(line: str) -> tuple[str, dict[str, Any]]:
     """The name of the command that ``line`` is, and its parameters as click has them; raises as click does."""
-    words, command, names = shlex.split(line), cli, []
+    names: list[str] = []
+    words, command = shlex.split(line), cli
     while isinstance(command, click.Group):
         flags = {name for option in command.params for name in option.opts}
         while words and words[0] in flags:
@@ -209,9 +211,9 @@ def test_the_variables_and_settings_that_are_named_exist() -> None:
     for page in PAGES:
         for name in re.findall(r"\bSMURFQ_[A-Z_]*[A-Z]\b(?![_<])", page.read_text()):
             assert name in known_variables, f"{page}: {name}"
-    for page, text in inline():
+    for where, text in inline():
         if re.fullmatch(rf"({'|'.join(tables)})\.[a-z_]+", text):
-            assert text in known_keys, f"{page}: {text}"
+            assert text in known_keys, f"{where}: {text}"
 
 
 def test_every_field_of_the_record_has_its_line() -> None:
@@ -256,20 +258,12 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 def test_the_quick_start_of_the_readme_runs(site: LiveSite, tmp_path: Path) -> None:
     pytest.importorskip("pysmurf")
     site.start_worker(SLOT)
-    script = shutil.copy(EXAMPLE, site.scripts)
+    script = str(shutil.copy(EXAMPLE, site.scripts))
     text = (TOP / "README.md").read_text()
     code = "".join(match[2] for match in _FENCE.finditer(text) if text[: match.start()].endswith(QUICK_START))
     assert "/config/scripts/stream_data.py" in code
     code = code.replace("/config/scripts/stream_data.py", script).replace("/data/smurf_data", str(tmp_path / "data"))
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment(tmp_path, **site.environ),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
+    done = python(environment(tmp_path, **site.environ), "-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     first, *lines = done.stdout.splitlines()
     data = ast.literal_eval(first)

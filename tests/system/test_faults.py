@@ -25,7 +25,9 @@ from smurfq.reaper import Reaper
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.worker.shutdown import WITHOUT_REDIS_EXIT
-from tests.integration.live import STOP_WITHIN_S, WITHIN_S, LiveSite, eventually
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
+from tests.site.process_group import STOP_WITHIN_S, lives
 
 SLOT = "crate1slot3"
 LONG = """
@@ -58,15 +60,8 @@ def started(site: LiveSite, slot: str = SLOT) -> tuple[Any, list[int]]:
     return task, [int(pid) for pid in log.split()]
 
 
-def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def all_gone(pids: list[int], within_s: float = WITHIN_S) -> None:
-    eventually(lambda: not any(map(alive, pids)), within_s, f"{pids} are gone")
+    eventually(lambda: not any(map(lives, pids)), within_s, f"{pids} are gone")
 
 
 def pool_child(site: LiveSite) -> int:
@@ -81,7 +76,7 @@ def test_a_killed_pool_child_fails_its_operation_and_the_next_runs(site: LiveSit
     with pytest.raises(OperationDiedError, match="watched it is gone"):
         task.get(timeout=WITHIN_S)
     assert record_of(task).outcome == "failed"
-    assert not alive(pids[0])
+    assert not lives(pids[0])
     assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"]
 
 
@@ -96,7 +91,7 @@ def test_a_killed_lane_leaves_its_operation_lost_and_its_chain_ended(site: LiveS
     assert record_of(first).outcome == "lost"
     eventually(last.ready, what="the rest of the chain ends")
     assert last.state == "FAILURE"
-    assert not alive(pids[0])
+    assert not lives(pids[0])
     with subprocess.Popen(["sleep", "90"]) as overlooked:
         mark = mark_of(lock_path(app.settings.state_dir, publisher_id(SLOT, "control")), first.id)
         resource.prlimit(overlooked.pid, resource.RLIMIT_RTTIME, (mark, mark))
@@ -116,7 +111,7 @@ def test_a_killed_worker_takes_all_its_processes_with_it(site: LiveSite, worker:
     site.start_worker(SLOT, "worker-after", SMURFQ_WORKER_LOCK_WAIT_S="1")
     with pytest.raises(OperationLostError):
         task.get(timeout=WITHIN_S)
-    assert not alive(stray), "the new worker ends what the old one's operation has left"
+    assert not lives(stray), "the new worker ends what the old one's operation has left"
     assert queued.get(timeout=WITHIN_S)["success"]
     site.stop(site.processes["worker-after"])
 
@@ -167,7 +162,7 @@ def test_a_worker_that_is_stopped_while_redis_is_away_ends_in_time(site: LiveSit
         assert codes == {WITHOUT_REDIS_EXIT}
         all_gone([*families, *pids[0], *pids[1]])
     finally:
-        site.start_valkey()
+        site.valkey.start()
     for slot, task, outcome, error, said in (
         (SLOT, tasks[0], "aborted", OperationAbortedError, "has ended"),
         (other, tasks[1], "lost", OperationLostError, "will be lost"),
@@ -197,7 +192,7 @@ def test_what_ends_while_redis_is_away_is_not_lost_with_its_worker(site: LiveSit
         worker.wait()
         all_gone(family)
     finally:
-        site.start_valkey()
+        site.valkey.start()
     again = site.start_worker(SLOT)
     assert task.get(timeout=WITHIN_S)["outcome"] == "succeeded"
     record = record_of(task)
@@ -282,7 +277,7 @@ def test_redis_away_for_a_while_costs_nothing(site: LiveSite, worker: Any) -> No
     task = run.delay(slot=SLOT, script=script)
     eventually(lambda: record_of(task).log, what="it runs")
     queued = trial.delay(slot=SLOT)
-    site.restart_valkey(away_s=6.0)
+    site.valkey.restart(away_s=6.0)
     record = task.get(timeout=WITHIN_S)
     assert record["outcome"] == "succeeded"
     assert record["log"].split() == [str(i) for i in range(30)]

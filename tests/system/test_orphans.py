@@ -20,7 +20,8 @@ from smurfq.core.slot import publisher_id
 from smurfq.host.lock import lock_path
 from smurfq.host.operation_mark import mark_of
 from smurfq.tasks import run
-from tests.integration.live import WITHIN_S, LiveSite, eventually
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.live import LiveSite
 
 SLOT = "crate1slot3"
 

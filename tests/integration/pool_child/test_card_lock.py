@@ -16,7 +16,7 @@ from smurfq.pool_child.card_lock import take_card
 from smurfq.pool_child.claimed_run import ClaimedRun
 from smurfq.store.connection import Client
 from tests.claimed_runs import SLOT, claimed_run, workers
-from tests.integration.live import bind
+from tests.site.producer import bind
 
 
 @pytest.fixture

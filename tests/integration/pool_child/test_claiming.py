@@ -19,7 +19,7 @@ from smurfq.pool_child.context import WorkerContext
 from smurfq.store.connection import Client
 from smurfq.tasks import take_iv
 from tests.claimed_runs import SLOT, workers
-from tests.integration.live import bind
+from tests.site.producer import bind
 
 MakeWorker = Callable[..., WorkerContext]
 

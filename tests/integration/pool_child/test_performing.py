@@ -17,7 +17,7 @@ from smurfq.pool_child.run_policy import RunPolicy
 from smurfq.store.connection import Client
 from smurfq.store.leashes import HEADER, Leashes
 from tests.claimed_runs import SLOT, claimed_run, workers
-from tests.integration.live import bind
+from tests.site.producer import bind
 
 
 class Worker:
@@ -77,6 +77,7 @@ def test_an_operation_that_waits_in_the_usual_queue_aborts_nothing(worker: Worke
 def test_an_operation_on_a_leash_is_aborted_when_its_workflow_is_over(worker: Worker) -> None:
     leashes = Leashes(app.store)
     leashes.keep("a-workflow", "me")
-    assert worker.look(**{HEADER: "a-workflow"}) == []
+    request: dict[str, Any] = {HEADER: "a-workflow"}
+    assert worker.look(**request) == []
     leashes.end("a-workflow", "its workflow is over")
-    assert worker.look(**{HEADER: "a-workflow"}) == [AbortRequest("smurfq", "its workflow is over")]
+    assert worker.look(**request) == [AbortRequest("smurfq", "its workflow is over")]

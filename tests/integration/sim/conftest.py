@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.integration.sim.simsite import SimSite
+    from tests.site.simulated import SimSite
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +18,8 @@ def sim_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimSite]:
     for package in ("caproto", "so3g", "sodetlib"):
         if importlib.util.find_spec(package) is None:  # found, not imported: it takes seconds
             pytest.skip(f"needs {package}: pip install 'smurfq[slot,sim]'")
-    from tests.integration.sim.simsite import SLOTS, SimSite
+    from tests.site.simulated import SLOTS, SimSite
 
-    site = SimSite(tmp_path_factory.mktemp("simulated") / "site")
-    try:
-        site.live.start_worker(SLOTS[0])
+    with SimSite(tmp_path_factory.mktemp("simulated") / "site") as site:
+        site.start_worker(SLOTS[0])
         yield site
-    finally:
-        site.close()

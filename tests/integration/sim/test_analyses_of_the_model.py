@@ -22,7 +22,8 @@ from smurfq.sim.wiring import BIAS_LINE_OHM, FLUX_RAMP_HZ, HIGH_CURRENT_RATIO, P
 pytestmark = [pytest.mark.slot, pytest.mark.filterwarnings("ignore")]  # the library's own
 
 BIT_V = 20.0 / 2**20
-FILTERED = Processing(20, *(tuple(c.tolist()) for c in butter(4, 63 / 2000)))
+B, A = butter(4, 63 / 2000)
+FILTERED = Processing(20, tuple(B.tolist()), tuple(A.tolist()))
 EVERY_FRAME = Processing(1)
 OVERBIAS_V = 19.9
 META = {

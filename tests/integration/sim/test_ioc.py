@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +13,13 @@ import pytest
 pytest.importorskip("caproto")
 pytest.importorskip("epics")
 
-from smurfq.sim import faults, presence
-from smurfq.sim.faults import Faults
+from smurfq.sim import presence
 from smurfq.sim.slot import LINK_BACK_S
-from tests.integration.live import READY_WITHIN_S, ROOT, WITHIN_S, eventually
-from tests.ports import free_port
+from tests.site.commands import evaluate
+from tests.site.eventually import READY_WITHIN_S, eventually
+from tests.site.ports import free_port
+from tests.site.process_group import ROOT, ProcessGroup
+from tests.site.simulated import put_in_force
 
 pytestmark = [pytest.mark.slot, pytest.mark.filterwarnings("ignore")]
 SLOT = "crate1slot2"
@@ -28,11 +28,11 @@ RTM = "smurf_server_s2:AMCc:FpgaTopLevel:AppTop:AppCore:RtmCryoDet:"
 NUMBER = "smurf_server_s2:AMCc:FpgaTopLevel:AmcCarrierCore:AmcCarrierBsi:SlotNumber"
 
 
-class Simulator:
+class Simulator(ProcessGroup):
     """A simulator of one slot, and clients of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         port = free_port()
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -44,51 +44,31 @@ class Simulator:
             "EPICS_CA_ADDR_LIST": f"127.0.0.1:{port}",
             "EPICS_CA_AUTO_ADDR_LIST": "NO",
         }
-        self.log = folder / "log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "smurfq.sim"], env=self.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
+        self.process = self.launch("sim", [sys.executable, "-m", "smurfq.sim"], self.environ)
 
     def ready(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
+        assert self.process.poll() is None, self.log("sim")
         return presence.read(self.folder / "sim") is not None
 
     def client(self, code: str) -> Any:
         """What ``code`` leaves in ``result``, run in a client of its own."""
-        imports = (
-            "import epics, functools, json, time\nfrom epics import PV, caget, caput\n"
+        beginning = (
+            "import epics, functools, time\nfrom epics import PV, caget, caput\n"
             "epics.ca.DEFAULT_CONNECTION_TIMEOUT = 60\nPV.get = functools.partialmethod(PV.get, timeout=60)\n"
         )
-        text = f"{imports}{code}\nprint('RESULT' + json.dumps(result))"
-        done = subprocess.run(
-            [sys.executable, "-c", text], env=self.environ, capture_output=True, text=True, timeout=180, check=False
-        )
-        lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
-        assert lines, done.stderr
-        return json.loads(lines[0].removeprefix("RESULT"))
+        return evaluate(self.environ, beginning + code)
 
     def fault(self, **asked: Any) -> None:
         """Put these faults, and no others, in force."""
-        wanted = Faults()
-        for name, value in asked.items():
-            wanted = wanted.with_fault(name, value)
-        faults.write(self.folder / "sim", {SLOT: wanted})
-        eventually(
-            lambda: (presence.read(self.folder / "sim") or {})["slots"][SLOT]["faults"] == wanted.to_dict(),
-            what=f"{asked}",
-        )
+        put_in_force(self.folder / "sim", SLOT, **asked)
 
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    made = Simulator(tmp_path_factory.mktemp("ioc"))
-    try:
+    with Simulator(tmp_path_factory.mktemp("ioc")) as made:
         eventually(made.ready, READY_WITHIN_S, "the simulator serves")
         yield made
-    finally:
-        made.process.terminate()
-        assert made.process.wait(WITHIN_S) == 0
+        assert made.stop(made.process) == 0
         assert presence.read(made.folder / "sim") is None
 
 

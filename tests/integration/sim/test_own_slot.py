@@ -8,8 +8,9 @@ import pytest
 
 from smurfq.core.session import SessionRecord
 from smurfq.errors import ParameterError
-from tests.integration.live import ROOT
-from tests.integration.sim.simsite import DACS, LONG_S, SLOTS, SimSite
+from tests.integration.records import error_of
+from tests.site.process_group import ROOT
+from tests.site.simulated import DACS, LONG_S, SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -75,7 +76,7 @@ CHILDREN = {
 
 def run(site: SimSite, text: str, *args: str) -> SessionRecord:
     """The record of a run of a script on the own slot."""
-    path = site.live.scripts / "drives.py"
+    path = site.scripts / "drives.py"
     path.write_text(textwrap.dedent(text))
     return site.run("run", OWN, LONG_S, script=str(path), args=list(args))
 
@@ -90,9 +91,9 @@ def test_a_script_cannot_open_another_slot(sim_site: SimSite, door: str) -> None
     record = run(sim_site, DOORS[door])
     assert_other_untouched(sim_site)
     assert record.outcome == "failed"
-    assert record.error["type"] == "OtherSlotError"
-    assert OWN in record.error["message"]
-    assert f"smurfq run … --slot {OTHER}" in record.error["message"]
+    assert error_of(record)["type"] == "OtherSlotError"
+    assert OWN in error_of(record)["message"]
+    assert f"smurfq run … --slot {OTHER}" in error_of(record)["message"]
 
 
 @pytest.mark.parametrize("method", CHILDREN)

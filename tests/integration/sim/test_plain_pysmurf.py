@@ -17,8 +17,9 @@ import pytest
 pytest.importorskip("so3g", reason="needs so3g (pip install smurfq[slot])")
 pytest.importorskip("caproto")
 
-from tests.integration.live import ROOT
-from tests.ports import free_port
+from tests.site.commands import python
+from tests.site.ports import free_port
+from tests.site.process_group import ROOT
 
 pytestmark = [pytest.mark.slot, pytest.mark.filterwarnings("ignore")]  # the libraries' own
 SLOT = "crate1slot2"
@@ -82,14 +83,7 @@ def variables(folder: Path) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def streamed(variables: dict[str, str]) -> Any:
     """What a person's script says who streams twice."""
-    done = subprocess.run(
-        [sys.executable, "-c", PERSON],
-        env={**variables, "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
+    done = python({**variables, "MPLBACKEND": "Agg"}, "-c", PERSON)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

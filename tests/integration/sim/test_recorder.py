@@ -23,7 +23,8 @@ from smurfq.errors import StreamError
 from smurfq.sim.recorder import Recorder
 from smurfq.sim.samples import Samples
 from smurfq.sim.stream_options import StreamOptions
-from tests.integration.live import ROOT, WITHIN_S, eventually
+from tests.site.eventually import WITHIN_S, eventually
+from tests.site.process_group import ROOT
 
 pytestmark = pytest.mark.slot
 NOW = 1_700_000_000.0

@@ -14,7 +14,7 @@ from sodetlib.resonator_fitting import fit_tune
 
 from smurfq.sim.options import Folders, Options
 from smurfq.sim.server import prepare
-from tests.ports import free_port
+from tests.site.ports import free_port
 
 SLOT = "crate1slot2"
 

@@ -9,8 +9,9 @@ import pytest
 
 from smurfq.client import Run
 from smurfq.core.session import SessionRecord
-from tests.integration.live import eventually
-from tests.integration.sim.simsite import LONG_S, SLOTS, SimSite
+from tests.integration.records import error_of
+from tests.site.eventually import eventually
+from tests.site.simulated import LONG_S, SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -26,7 +27,7 @@ STEPS = {"bgs": [3, 4], "step_duration": 1.0, "nsteps": 60, "hcm_wait_time": 0.2
 @pytest.fixture(scope="module")
 def site(sim_site: SimSite) -> Iterator[SimSite]:
     """The simulated site with a second worker, which soon loses its patience."""
-    sim_site.live.start_worker(SLOT, SMURFQ_LIMITS_ABORT_GRACE_S=str(ABORT_GRACE_S), SMURFQ_LIMITS_KILL_GRACE_S="90")
+    sim_site.start_worker(SLOT, SMURFQ_LIMITS_ABORT_GRACE_S=str(ABORT_GRACE_S), SMURFQ_LIMITS_KILL_GRACE_S="90")
     sim_site.succeeded("take_bgmap", SLOT, kwargs={"nsteps": 6, "hcm_wait_time": 0.2})  # take_iv goes by it
     yield sim_site
 
@@ -91,7 +92,7 @@ def test_an_iv_that_is_asked_ends_at_its_next_bias_and_cleans_up_in_peace(site: 
     assert state["open"] == 1
     assert any(state["biases"])
     record = aborted(run, "asked", "signalled")
-    assert "next safe point" in record.error["message"]
+    assert "next safe point" in error_of(record)["message"]
     state = site.read(SLOT)
     assert is_quiet(state), state
     assert state["biases"] == [0.0] * 12
@@ -99,7 +100,7 @@ def test_an_iv_that_is_asked_ends_at_its_next_bias_and_cleans_up_in_peace(site: 
 
 def test_an_iv_that_waits_is_interrupted(site: SimSite) -> None:
     record = aborted(cooling(site), "signalled")
-    assert "interrupted" in record.error["message"]
+    assert "interrupted" in error_of(record)["message"]
     state = site.read(SLOT)
     assert is_quiet(state), state
     assert state["biases"] == [0.0] * 12
@@ -117,10 +118,10 @@ def test_an_iv_that_is_killed_has_its_card_made_safe(site: SimSite) -> None:
 
 
 def test_bias_steps_have_no_safe_point_and_end_as_they_always_do(site: SimSite) -> None:
-    site.live.await_worker(PATIENT)
+    site.await_worker(PATIENT)
     run = stepping(site, PATIENT, nsteps=1, bgs=[3], step_duration=0.5, run_analysis=False)
     record = aborted(run, "asked")
-    assert "next safe point" in record.error["message"]
+    assert "next safe point" in error_of(record)["message"]
     state = site.read(PATIENT)
     assert is_quiet(state), state
     assert state["biases"] == pytest.approx([BIAS_V] * 12, abs=1e-3)
@@ -148,7 +149,7 @@ def test_bias_steps_that_are_killed_have_their_card_made_safe(site: SimSite) -> 
 def test_a_stream_that_is_asked_closes_its_file(site: SimSite) -> None:
     run = streaming(site)
     record = aborted(run, "asked", "signalled")
-    assert "next safe point" in record.error["message"]
+    assert "next safe point" in error_of(record)["message"]
     assert record.data["stream_on"] is False
     state = site.read(SLOT)
     assert is_quiet(state), state

@@ -9,8 +9,8 @@ import pytest
 
 from smurfq.client import Run
 from smurfq.core.session import SessionRecord
-from tests.integration.live import eventually
-from tests.integration.sim.simsite import DACS, LONG_S, SLOTS, SimSite
+from tests.site.eventually import eventually
+from tests.site.simulated import DACS, LONG_S, SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -34,7 +34,7 @@ WAITS = "print('waits')\nwhile True:\n    time.sleep(0.1)\n"
 @pytest.fixture(scope="module")
 def site(sim_site: SimSite) -> Iterator[SimSite]:
     """The simulated site with a second worker, which soon loses its patience."""
-    sim_site.live.start_worker(SLOT, SMURFQ_LIMITS_ABORT_GRACE_S="0.5", SMURFQ_LIMITS_KILL_GRACE_S="90")
+    sim_site.start_worker(SLOT, SMURFQ_LIMITS_ABORT_GRACE_S="0.5", SMURFQ_LIMITS_KILL_GRACE_S="90")
     yield sim_site
 
 
@@ -42,14 +42,14 @@ def site(sim_site: SimSite) -> Iterator[SimSite]:
 def _quiet_card(site: SimSite) -> Iterator[None]:
     site.succeeded("zero_biases", SLOT)
     yield
-    site.succeeded("run", SLOT, script=site.live.script("close.py", OPENS + "stream.stream_g3_off(S)\n"))
+    site.succeeded("run", SLOT, script=site.script("close.py", OPENS + "stream.stream_g3_off(S)\n"))
     site.succeeded("zero_biases", SLOT)
     assert site.slot(SLOT).status().left_on is None
 
 
 def submitted(site: SimSite, name: str, *parts: str) -> Run:
     """A script of these parts, submitted."""
-    return site.slot(SLOT).submit("run", script=site.live.script(f"{name}.py", OPENS + "".join(parts)))
+    return site.slot(SLOT).submit("run", script=site.script(f"{name}.py", OPENS + "".join(parts)))
 
 
 def is_at_start(state: dict[str, Any], bias_v: float = 0.0) -> bool:
@@ -192,7 +192,7 @@ RAISED = "on now, which may have been so before: biases of groups 0-11 (3.81 V)"
 
 def test_a_program_that_replaced_a_script_and_fails_has_its_card_looked_at(site: SimSite) -> None:
     text = RAISES.format(code=3) + "os.execv(sys.executable, [sys.executable, __file__, 'again'])\n"
-    record = site.slot(SLOT).submit("run", script=site.live.script("becomes.py", text)).wait(LONG_S)
+    record = site.slot(SLOT).submit("run", script=site.script("becomes.py", text)).wait(LONG_S)
     assert record.outcome == "failed"
     assert record.error is not None
     assert record.error["message"].endswith(f"ended with exit code 3; the card: {RAISED}")
@@ -201,7 +201,7 @@ def test_a_program_that_replaced_a_script_and_fails_has_its_card_looked_at(site:
 
 def test_what_a_program_that_replaced_a_script_leaves_on_is_told(site: SimSite) -> None:
     text = RAISES.format(code=0) + "os.execv(sys.executable, [sys.executable, __file__, 'again'])\n"
-    record = site.slot(SLOT).submit("run", script=site.live.script("becomes_well.py", text)).wait(LONG_S)
+    record = site.slot(SLOT).submit("run", script=site.script("becomes_well.py", text)).wait(LONG_S)
     assert record.outcome == "succeeded"
     assert f"the card: {RAISED}" in messages(record)
     assert site.slot(SLOT).status().left_on is not None
@@ -214,7 +214,7 @@ def test_what_a_child_switched_on_before_the_scripts_own_start_is_told(site: Sim
         f"epics.caget('smurf_server_s{SLOT[-1]}:{DACS}')\n"
         "raise RuntimeError('no luck')\n"
     )
-    record = site.slot(SLOT).submit("run", script=site.live.script("child_first.py", text)).wait(LONG_S)
+    record = site.slot(SLOT).submit("run", script=site.script("child_first.py", text)).wait(LONG_S)
     assert record.outcome == "failed"
     assert record.error is not None
     assert record.error["message"].endswith(f"no luck; the card: {RAISED}")

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from smurfq.core.session import SessionRecord
-from tests.integration.live import eventually, pause
-from tests.integration.sim.simsite import DACS, LONG_S, SLOTS, SimSite
+from tests.site.eventually import eventually
+from tests.site.process_group import pause
+from tests.site.simulated import DACS, LONG_S, SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -38,7 +39,7 @@ def messages(record: SessionRecord) -> str:
 @pytest.fixture
 def unsafe(sim_site: SimSite) -> Iterator[SimSite]:
     """The site whose card has its biases on, from a run that was killed while the server stood still; it still does."""
-    raises = sim_site.live.script("raises.py", PUT.format(counts=COUNTS) + "while True:\n    pass\n")
+    raises = sim_site.script("raises.py", PUT.format(counts=COUNTS) + "while True:\n    pass\n")
     run = sim_site.slot(SLOT).submit("run", script=raises)
     eventually(lambda: is_at(sim_site, BIAS_V), LONG_S, "the biases are on")
     pause(sim_site.simulator.pid)
@@ -59,7 +60,7 @@ def test_the_next_run_makes_the_card_safe_before_it_does_anything_else(unsafe: S
     unsafe.simulator.send_signal(signal.SIGCONT)
     assert is_at(unsafe, BIAS_V)
     looks = f"import epics; print('found', sum(map(abs, epics.caget({REGISTER!r})[:24])))\n"
-    record = unsafe.succeeded("run", SLOT, script=unsafe.live.script("looks.py", looks))
+    record = unsafe.succeeded("run", SLOT, script=unsafe.script("looks.py", looks))
     assert "found 0" in record.log.splitlines()
     assert f"put back as at the start: biases of groups 0-11 ({BIAS_V} V)" in messages(record)
     assert unsafe.slot(SLOT).status().left_on is None
@@ -83,7 +84,7 @@ def test_an_operation_fails_while_the_card_does_not_answer_and_works_once_it_doe
 
 @pytest.mark.parametrize("way", DRIVES)
 def test_a_script_cannot_drive_a_card_that_comes_back_while_it_runs(unsafe: SimSite, way: str) -> None:
-    gate = unsafe.live.gate(f"drives-{way.replace(' ', '-')}", DRIVES[way])
+    gate = unsafe.gate(f"drives-{way.replace(' ', '-')}", DRIVES[way])
     run = unsafe.slot(SLOT).submit("run", script=gate.script)
     eventually(lambda: "waits" in run.record().log, LONG_S)
     unsafe.simulator.send_signal(signal.SIGCONT)

@@ -14,8 +14,9 @@ from smurfq.core.session import SessionRecord
 from smurfq.ocs import ERROR, OK, TIMEOUT, OCSClient
 from smurfq.store.feeds import Feeds
 from smurfq.workflows import Workflow, catalogue, stop_streams
-from tests.integration.live import eventually
-from tests.integration.sim.simsite import DETECTORS, LONG_S, SLOTS, SimSite
+from tests.integration.records import error_of
+from tests.site.eventually import eventually
+from tests.site.simulated import DETECTORS, LONG_S, SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -196,21 +197,21 @@ def test_a_client_that_speaks_ocs_streams_until_it_stops_the_process(sim_site: S
 
 def test_all_off_turns_tones_biases_and_amplifiers_off(sim_site: SimSite) -> None:
     slot = SLOTS[2]
-    sim_site.live.start_worker(slot)
+    sim_site.start_worker(slot)
     sim_site.succeeded("set_biases", slot, bias=2.0)
     sim_site.succeeded("all_off", slot)
     assert sim_site.read(slot)["biases"] == [0.0] * 12
     state = sim_site.succeeded("check_state", slot, once=True)
     assert state.data["num_active_channels"] == 0
-    sim_site.live.stop(sim_site.live.processes.pop(f"worker-{slot}"))
+    sim_site.stop(sim_site.processes.pop(f"worker-{slot}"))
 
 
 def test_records_and_status_say_that_all_this_is_simulated(sim_site: SimSite) -> None:
     record = sim_site.succeeded("test")
     assert record.to_dict()["simulated"] is True
     assert sim_site.slot().status().workers[0].about["simulated"] is True
-    assert "SIMULATED" in sim_site.live.log(f"worker-{SLOTS[0]}")
-    assert "SIMULATED" in sim_site.live.log("sim")
+    assert "SIMULATED" in sim_site.log(f"worker-{SLOTS[0]}")
+    assert "SIMULATED" in sim_site.log("sim")
 
 
 @pytest.mark.usefixtures("biased")
@@ -246,13 +247,13 @@ def test_what_sodetlib_would_die_of_in_the_middle_is_refused_before(sim_site: Si
         ("stream", {"kwargs": {"filter_cutoff": 2500}}, "filter_cutoff in kwargs must be below 2000 Hz"),
     ):
         record = sim_site.run(operation, **params)
-        assert (record.outcome, record.error["raised"]) == ("failed", "ParameterError"), record.error
-        assert said in record.error["message"]
+        assert (record.outcome, error_of(record)["raised"]) == ("failed", "ParameterError"), record.error
+        assert said in error_of(record)["message"]
     assert set(Path(sim_site.options.folders.timestreams).rglob("*.g3")) == before
 
 
 def test_a_script_finds_the_registers_connected_that_it_used_before(sim_site: SimSite) -> None:
-    path = sim_site.live.script("reads.py", SCRIPT)
+    path = sim_site.script("reads.py", SCRIPT)
     first, second = (sim_site.succeeded("run", script=path).data for _ in range(2))
     assert (first["connected"], second["connected"]) == (False, True)
     print(f"took {first['took_s']:.3f} s, then {second['took_s']:.3f} s")

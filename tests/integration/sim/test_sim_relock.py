@@ -20,9 +20,11 @@ from smurfq.client import Run
 from smurfq.client.connection import Connection
 from smurfq.store.feeds import Feeds
 from smurfq.workflows import WorkflowRun
-from tests.integration.live import ROOT, eventually
-from tests.integration.sim import radiosite
-from tests.integration.sim.radiosite import (
+from tests.integration.records import error_of
+from tests.site import radio
+from tests.site.eventually import eventually
+from tests.site.process_group import ROOT
+from tests.site.radio import (
     BAND,
     DETECTORS,
     IMPATIENT,
@@ -34,7 +36,7 @@ from tests.integration.sim.radiosite import (
     says,
     stages,
 )
-from tests.integration.sim.simsite import SLOTS, SimSite
+from tests.site.simulated import SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -98,14 +100,11 @@ S.all_off()
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimSite]:
     """A site of three tuned slots."""
     pytest.importorskip("caproto")
-    made = SimSite(tmp_path_factory.mktemp("relock") / "site", **DETECTORS)
-    try:
-        shutil.copy(ROOT / "examples" / "scripts" / "tune_band.py", made.live.scripts)
-        made.live._start("workflows", "-m", "smurfq.workflow_boot", SMURFQ_WORKFLOWS_AT_ONCE="1")
-        made.live.start_worker(RELOCKED, slots=SLOTS, **IMPATIENT)
+    with SimSite(tmp_path_factory.mktemp("relock") / "site", **DETECTORS) as made:
+        shutil.copy(ROOT / "examples" / "scripts" / "tune_band.py", made.scripts)
+        made.start_workflows(wait=False, SMURFQ_WORKFLOWS_AT_ONCE="1")
+        made.start_worker(RELOCKED, slots=SLOTS, wait=True, **IMPATIENT)
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +125,8 @@ def morning(site: SimSite) -> WorkflowRun:
 def scripts(site: SimSite) -> dict[str, Run]:
     """Two scripts, one after the other, submitted."""
     submit = site.slot(SCRIPTED).submit
-    everything = site.live.script("everything.py", EVERYTHING)
-    tune = str(site.live.scripts / "tune_band.py")
+    everything = site.script("everything.py", EVERYTHING)
+    tune = str(site.scripts / "tune_band.py")
     return {
         "everything": submit("run", script=everything),
         "tune_band": submit("run", script=tune, args=["--bands", str(BAND + 1), "--keep"]),
@@ -162,7 +161,7 @@ def test_an_abort_in_any_stage_leaves_the_slot_untuned(
     site: SimSite, reader: Reader, stage: str, held_by: dict[str, Any], amplifiers: bool
 ) -> None:
     if stage == "setup_amps":
-        radiosite.set_device(site, ABORTED, amp_step_wait_time=1.0, amp_hemt1_drain_current=30.0)
+        radio.set_device(site, ABORTED, amp_step_wait_time=1.0, amp_hemt1_drain_current=30.0)
     site.fault(ABORTED, **held_by)
     run = site.slot(ABORTED).submit("uxm_relock", bands=[BAND])
     in_stage(run, stage)
@@ -173,7 +172,7 @@ def test_an_abort_in_any_stage_leaves_the_slot_untuned(
 
 
 def test_a_relock_that_was_killed_has_its_slot_left_untuned(site: SimSite, reader: Reader) -> None:
-    radiosite.set_device(site, ABORTED, amp_step_wait_time=0.01, amp_hemt1_drain_current=8.0)
+    radio.set_device(site, ABORTED, amp_step_wait_time=0.01, amp_hemt1_drain_current=8.0)
     site.fault(ABORTED, scans_stall=True)
     run = site.slot(ABORTED).submit("uxm_relock", bands=[BAND])
     in_stage(run, "load_tune")
@@ -193,13 +192,13 @@ def test_a_scan_that_stalls_fails_the_relock_and_keeps_its_summary(site: SimSite
     record = site.run("uxm_relock", ABORTED, WITHIN_S, bands=[BAND])
     site.fault(ABORTED)
     assert record.outcome == "failed"
-    assert record.error["type"] == "OperationFailedError"
-    assert f"gradient descent of band {BAND} within {SCAN_S:g} s: it has stalled" in record.error["message"]
+    assert error_of(record)["type"] == "OperationFailedError"
+    assert f"gradient descent of band {BAND} within {SCAN_S:g} s: it has stalled" in error_of(record)["message"]
     assert [name for name, _ in record.data["summary"]["timestamps"]] == ["setup_amps", "load_tune"]
 
 
 def test_a_relock_locks_what_is_there_and_counts_it(site: SimSite, morning: WorkflowRun) -> None:
-    record = radiosite.step_done(site, morning, "uxm_relock", RELOCKED)
+    record = radio.step_done(site, morning, "uxm_relock", RELOCKED)
     assert stages(record) == RELOCK_STAGES
     assert "Relocking tune: Band 0" in [text for _, text in record.messages]
     data = record.data
@@ -218,8 +217,8 @@ def test_a_relock_locks_what_is_there_and_counts_it(site: SimSite, morning: Work
 
 def test_a_morning_relock_is_told_to_its_end(site: SimSite, morning: WorkflowRun) -> None:
     steps = ("zero_biases", "uxm_relock", "take_iv", "bias_dets", "take_noise")
-    radiosite.assert_succeeded(site, morning, *steps, name="morning_relock", slot=RELOCKED)
-    noise = radiosite.step_done(site, morning, "take_noise", RELOCKED).data["quantiles"]["white_noise_level"]
+    radio.assert_succeeded(site, morning, *steps, name="morning_relock", slot=RELOCKED)
+    noise = radio.step_done(site, morning, "take_noise", RELOCKED).data["quantiles"]["white_noise_level"]
     level = dict(zip(noise["labels"], noise["values"], strict=True))
     assert 10 < level["white_noise_level_q50"] < 200
     read = site.read(RELOCKED)

@@ -7,6 +7,7 @@ waits for nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from smurfq.client import Run
 from smurfq.client.connection import Connection
 from smurfq.core.session import SessionRecord
 from smurfq.workflows import WorkflowRun
-from tests.integration.sim import radiosite
-from tests.integration.sim.radiosite import (
+from tests.integration.records import error_of
+from tests.site import radio
+from tests.site.radio import (
     BAND,
     DETECTORS,
     IMPATIENT,
@@ -33,14 +35,14 @@ from tests.integration.sim.radiosite import (
     stages,
     tune_of,
 )
-from tests.integration.sim.simsite import SLOTS, SimSite
+from tests.site.simulated import SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
 
 CHAIN, FAILING, ABORTED = SLOTS
 SETUP_STAGES = ["setup_amps", "estimate_attens", "setup_phase_delay", "setup_tune", "setup_tracking", "noise", "end"]
-SETUP = {"bands": [BAND], "kwargs": {"show_plots": False}}
-WITHOUT_DELAY = {"bands": [BAND], "kwargs": {"show_plots": False, "skip_phase_delay": True}}
+SETUP: dict[str, Any] = {"bands": [BAND], "kwargs": {"show_plots": False}}
+WITHOUT_DELAY: dict[str, Any] = {"bands": [BAND], "kwargs": {"show_plots": False, "skip_phase_delay": True}}
 COLD_START = {
     "bands": [BAND],
     "rfrac": 0.5,
@@ -60,27 +62,25 @@ class ColdSite(SimSite):
 
     def done(self, operation: str) -> SessionRecord:
         """The record of the cold start's operation, once it has succeeded."""
-        return radiosite.step_done(self, self.cold_start, operation, CHAIN)
+        return radio.step_done(self, self.cold_start, operation, CHAIN)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ColdSite]:
     """A cold site of three slots."""
     pytest.importorskip("caproto")
-    made = ColdSite(tmp_path_factory.mktemp("cold") / "site", SMURFQ_SIM_COLD="true", **DETECTORS)
-    try:
+    with (
+        ColdSite(tmp_path_factory.mktemp("cold") / "site", SMURFQ_SIM_COLD="true", **DETECTORS) as made,
+        ExitStack() as readers,
+    ):
         for slot in SLOTS:
-            radiosite.make_quick(made, slot)
-        made.live._start("workflows", "-m", "smurfq.workflow_boot", SMURFQ_WORKFLOWS_AT_ONCE="1")
-        made.live.start_worker(CHAIN, slots=SLOTS, **IMPATIENT)
-        made.readers = {slot: Reader(made, slot) for slot in (FAILING, ABORTED)}
+            radio.make_quick(made, slot)
+        made.start_workflows(wait=False, SMURFQ_WORKFLOWS_AT_ONCE="1")
+        made.start_worker(CHAIN, slots=SLOTS, wait=True, **IMPATIENT)
+        made.readers = {slot: readers.enter_context(closing(Reader(made, slot))) for slot in (FAILING, ABORTED)}
         at = Connection(made.settings)
         made.cold_start = workflows.submit("cold_start", COLD_START, slots=[CHAIN], connection=at)
         yield made
-    finally:
-        for reader in getattr(made, "readers", {}).values():
-            reader.close()
-        made.close()
 
 
 @pytest.fixture
@@ -93,10 +93,10 @@ def faulty(site: ColdSite) -> Iterator[ColdSite]:
 def failed(record: SessionRecord, stage: str, *words: str) -> dict[str, Any]:
     """The summary of a setup that must have failed in a stage, with these words in its error."""
     assert record.outcome == "failed", record.to_dict()
-    assert record.error["type"] == "OperationFailedError"
+    assert error_of(record)["type"] == "OperationFailedError"
     assert stages(record)[-1] == stage, record.stages
     for text in words:
-        assert text in record.error["message"]
+        assert text in error_of(record)["message"]
     summary: dict[str, Any] = record.data["summary"]
     assert summary["timestamps"][-1][0] == stage
     return summary
@@ -119,7 +119,7 @@ def test_a_slot_that_was_never_set_up_says_so(site: ColdSite) -> None:
     for operation in ("uxm_relock", "stream"):
         record = site.run(operation, ABORTED)
         assert record.outcome == "failed"
-        assert "crate1slot4 needs uxm_setup first: it has no tune" in record.error["message"]
+        assert "crate1slot4 needs uxm_setup first: it has no tune" in error_of(record)["message"]
 
 
 def test_an_amplifier_that_cannot_be_biased_fails_the_setup(faulty: ColdSite) -> None:
@@ -150,11 +150,11 @@ def test_a_band_without_resonators_fails_the_setup(faulty: ColdSite) -> None:
 
 
 def test_an_abort_while_gates_are_searched_turns_the_amplifiers_off(site: ColdSite) -> None:
-    radiosite.set_device(site, ABORTED, amp_step_wait_time=1.0)
+    radio.set_device(site, ABORTED, amp_step_wait_time=1.0)
     run = site.slot(ABORTED).submit("uxm_setup", **SETUP)
     says(run, "scanning for correct gate voltage")
     aborted(site, run, amplifiers=False)
-    radiosite.set_device(site, ABORTED, amp_step_wait_time=0.01)
+    radio.set_device(site, ABORTED, amp_step_wait_time=0.01)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_what_follows_a_setup_works_on_the_tune_that_it_left(site: ColdSite) -> 
 
 def test_a_cold_start_is_told_to_its_end(site: ColdSite) -> None:
     steps = ("uxm_setup", "take_bgmap", "take_iv", "bias_dets", "take_noise")
-    radiosite.assert_succeeded(site, site.cold_start, *steps, name="cold_start", slot=CHAIN)
+    radio.assert_succeeded(site, site.cold_start, *steps, name="cold_start", slot=CHAIN)
 
 
 def test_the_registers_of_the_setup_are_known_for_the_next_one(site: ColdSite) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,9 +16,11 @@ import psutil
 import pytest
 
 from smurfq.core.session import SessionRecord
-from tests.integration.live import ROOT, eventually
-from tests.integration.sim import radiosite
-from tests.integration.sim.simsite import SLOTS, SimSite
+from tests.site import radio
+from tests.site.commands import python
+from tests.site.eventually import eventually
+from tests.site.process_group import ROOT
+from tests.site.simulated import SLOTS, SimSite
 
 pytestmark = [pytest.mark.sorunlib, pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(1800)]
 if importlib.util.find_spec("sorunlib") is None:
@@ -63,22 +63,15 @@ class Schedules:
         """What a schedule told, by what it was."""
         config = self._folder / "sorunlib.yaml"
         config.write_text(json.dumps({"registry": "registry", "smurf_failure_threshold": threshold}))
-        done = subprocess.run(
-            [sys.executable, "-c", SCHEDULE + text],
-            cwd=self._folder,
-            env={
-                **self.site.live.environ,
-                "PYTHONPATH": str(ROOT),
-                "PATH": "/usr/bin:/bin",
-                "SORUNLIB_CONFIG": str(config),
-                "SMURFQ_OCS_PATIENCE_S": "10",
-                "OCS_CONFIG_DIR": str(self._folder),
-            },
-            capture_output=True,
-            text=True,
-            timeout=1500,
-            check=False,
-        )
+        environ = {
+            **self.site.environ,
+            "PYTHONPATH": str(ROOT),
+            "PATH": "/usr/bin:/bin",
+            "SORUNLIB_CONFIG": str(config),
+            "SMURFQ_OCS_PATIENCE_S": "10",
+            "OCS_CONFIG_DIR": str(self._folder),
+        }
+        done = python(environ, "-c", SCHEDULE + text, cwd=self._folder, within_s=1500)
         assert done.returncode == 0, done.stdout + done.stderr
         print(done.stdout)
         told = [json.loads(line.removeprefix("TOLD ")) for line in done.stdout.splitlines() if line.startswith("TOLD ")]
@@ -94,10 +87,10 @@ class Schedules:
 @pytest.fixture(scope="module")
 def schedules(sim_site: SimSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schedules]:
     """The simulated site, with workers of two slots."""
-    sim_site.live.start_worker(USED[1])
+    sim_site.start_worker(USED[1])
     yield Schedules(sim_site, tmp_path_factory.mktemp("schedules"))
-    if (process := sim_site.live.processes.pop(f"worker-{USED[1]}", None)) is not None:
-        sim_site.live.stop(process)
+    if (process := sim_site.processes.pop(f"worker-{USED[1]}", None)) is not None:
+        sim_site.stop(process)
 
 
 def both(told: dict[str, Any]) -> bool:
@@ -172,22 +165,22 @@ def test_a_worker_that_is_killed_does_not_hold_the_schedule_up(schedules: Schedu
         found = beside.submit(schedules.run, "run.smurf.take_noise()\ntell('noise')\n")
         slot = site.slot(USED[1])
         eventually(lambda: (run := slot.running()) is not None and run.header().op_name == "take_noise", 120)
-        process = site.live.processes.pop(f"worker-{USED[1]}")
+        process = site.processes.pop(f"worker-{USED[1]}")
         for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
             each.kill()
         process.wait()
         told = found.result()
-    site.live.start_worker(USED[1])
+    site.start_worker(USED[1])
     assert told["noise"]["clients"] == [f"pysmurf-controller-{USED[0]}"]
     assert schedules.newest("take_noise", USED[0]).success
     assert not schedules.newest("take_noise", USED[1]).success
 
 
 def test_sorunlib_sets_up_and_relocks_a_band(schedules: Schedules) -> None:
-    site, band = schedules.site, radiosite.BAND
+    site, band = schedules.site, radio.BAND
     for slot in USED:
-        radiosite.make_quick(site, slot)
-        radiosite.set_device(site, slot, active_bands=[band])
+        radio.make_quick(site, slot)
+        radio.set_device(site, slot, active_bands=[band])
     told = schedules.run("""
 run.smurf.uxm_setup()
 tell("set up")
@@ -201,6 +194,6 @@ tell("relocked")
         assert setup.success
         assert relock.success
         assert relock.tunefile == setup.tunefile
-        assert relock.data["all_det_num"][band] == len(radiosite.tune_of(setup, band)[0])
+        assert relock.data["all_det_num"][band] == len(radio.tune_of(setup, band)[0])
         assert relock.data["all_det_num"][band] >= relock.data["good_det_num"][band] > 0
         assert relock.data["all_det_num"].count(0) == 7

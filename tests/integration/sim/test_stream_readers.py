@@ -14,7 +14,8 @@ pytest.importorskip("so3g", reason="needs so3g (pip install smurfq[slot])")
 
 from smurfq.sim.detectors import population
 from smurfq.sim.downsampling import BITMASK, EXTERNAL, MODE
-from smurfq.sim.files import Folders, write_site, write_slot
+from smurfq.sim.files import write_site, write_slot
+from smurfq.sim.options import Folders
 from smurfq.sim.radio.band import BandModel
 from smurfq.sim.radio.resonators import resonators_of
 from smurfq.sim.registers import (
@@ -300,7 +301,7 @@ def test_detectors_have_names_by_the_tune_that_a_slot_starts_with(tmp_path: Path
     loaded = index.smurf.load_data(NOW, NOW + 10, stream_id=SLOT, show_pb=False)
     assert loaded.det_info.readout_id.tolist() == [
         f"sch_{SLOT}_{tune.name[:10]}_{band}_{channel:03d}"
-        for band, channel in (divmod(absolute, 512) for absolute in held[MASK].tolist())  # type: ignore[union-attr]
+        for band, channel in (divmod(absolute, 512) for absolute in held[MASK].tolist())
     ]
     assigned = {(channel.band, channel.channel): channel.frequency for channel in tuneset.channels}
     smurf = loaded.det_info.smurf

@@ -17,8 +17,10 @@ from smurfq.app import app
 from smurfq.client import Run
 from smurfq.client.connection import Connection
 from smurfq.workflows import SlotOutcome, Workflow, stream, streaming
-from tests.integration.live import ROOT, eventually
-from tests.integration.sim.simsite import DACS, SLOTS, SimSite
+from tests.integration.records import error_of
+from tests.site.eventually import eventually
+from tests.site.process_group import ROOT
+from tests.site.simulated import DACS, SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(600)]
 USED = SLOTS[:2]
@@ -36,9 +38,9 @@ with streaming([sys.argv[1]], tag="producer", deadline_s=200):
 @pytest.fixture(scope="module")
 def site(sim_site: SimSite) -> Iterator[SimSite]:
     """A worker of two simulated slots, and one seat for workflows."""
-    sim_site.live.start_worker(USED[1], wait=False)
-    sim_site.live._start("workflows", "-m", "smurfq.workflow_boot", SMURFQ_WORKFLOWS_AT_ONCE="1")
-    sim_site.live.await_worker(USED[1])
+    sim_site.start_worker(USED[1], wait=False)
+    sim_site.start_workflows(SMURFQ_WORKFLOWS_AT_ONCE="1")
+    sim_site.await_worker(USED[1])
     yield sim_site
     for slot in USED:
         assert sim_site.read(slot)["streaming"] == 0
@@ -61,8 +63,8 @@ def is_on(site: SimSite, slot: str) -> bool:
 def start_producer(site: SimSite, slot: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", PRODUCER, slot],
-        env={"PATH": os.environ["PATH"], **site.live.environ, "PYTHONPATH": str(ROOT)},
-        cwd=site.live.folder,
+        env={"PATH": os.environ["PATH"], **site.environ, "PYTHONPATH": str(ROOT)},
+        cwd=site.folder,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
     )
@@ -105,7 +107,7 @@ def test_a_producers_streams_end_with_it_by_a_signal_or_a_kill(site: SimSite) ->
     terminated, killed = (start_producer(site, slot) for slot in USED)
     try:
         for slot, process in zip(USED, (terminated, killed), strict=True):
-            eventually(lambda slot=slot: is_on(site, slot), LONG_S, f"{slot} streams")
+            eventually(lambda: is_on(site, slot), LONG_S, f"{slot} streams")
             assert process.poll() is None
         runs = [newest(site, slot) for slot in USED]
         terminated.send_signal(signal.SIGTERM)
@@ -122,7 +124,7 @@ def test_a_producers_streams_end_with_it_by_a_signal_or_a_kill(site: SimSite) ->
 
 
 def test_a_workflows_streams_end_when_its_process_is_killed(site: SimSite, at: Connection) -> None:
-    path = site.live.script(
+    path = site.script(
         "observe.py",
         "from smurfq.workflows import *\n@workflow\ndef observe():\n"
         f"    with streaming(tag='killed', deadline_s={LONG_S}) as streams:\n        streams.wait(3600)\n",
@@ -142,7 +144,7 @@ def test_a_workflows_streams_end_when_its_process_is_killed(site: SimSite, at: C
 
 def test_an_abort_closes_the_streams_before_the_workflow_is_over(site: SimSite, at: Connection) -> None:
     run = workflows.submit(
-        str(site.live.scripts / "observe.py"),
+        str(site.scripts / "observe.py"),
         slots=list(USED),
         connection=at,
     )
@@ -154,14 +156,14 @@ def test_an_abort_closes_the_streams_before_the_workflow_is_over(site: SimSite, 
     for slot in USED:
         ended = newest(site, slot).record()
         assert (ended.outcome, ended.data["stream_on"]) == ("succeeded", False)
-        assert ended.end_time <= record.end_time
+        assert ended.end_time <= record.end_time  # type: ignore[operator]
 
 
 def test_a_workflow_opens_no_slot_by_itself(site: SimSite, at: Connection) -> None:
     text = "from smurfq.workflows import *\n@workflow\ndef drive():\n    import epics\n"
-    path = site.live.script("drive.py", f"{text}    epics.caput('smurf_server_s{USED[0][-1]}:{DACS}', [1000] * 32)\n")
+    path = site.script("drive.py", f"{text}    epics.caput('smurf_server_s{USED[0][-1]}:{DACS}', [1000] * 32)\n")
     record = workflows.submit(path, slots=list(USED), connection=at).wait(LONG_S)
     assert site.read(USED[0])["biases"] == [0.0] * 12
     assert record.outcome == "failed"
-    assert record.error["type"] == "OtherSlotError"
-    assert "submit an operation or a script to that slot" in record.error["message"]
+    assert error_of(record)["type"] == "OtherSlotError"
+    assert "submit an operation or a script to that slot" in error_of(record)["message"]

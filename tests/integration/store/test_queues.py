@@ -31,7 +31,7 @@ def put(client: Client, task_id: str, queue: str = SLOT) -> str:
 
 def take(client: Client) -> Any:
     """Take the next message of the slot's emergency and control queue."""
-    return client.eval(lua_script("take_message"), 2, HIGH, SLOT, "7.5")  # type: ignore[no-untyped-call]
+    return client.eval(lua_script("take_message"), 2, HIGH, SLOT, "7.5")
 
 
 def test_the_oldest_message_of_the_first_list_is_taken_and_marked(valkey: Client) -> None:

@@ -9,7 +9,8 @@ import click
 import pytest
 
 from smurfq.cli.holding import TimeSpan
-from smurfq.cli.render import clean, final_lines, history_table, queue_table, show_record, terminal
+from smurfq.cli.render import final_lines, history_table, queue_table, show_record, terminal
+from smurfq.cli.terminal_text import clean
 from smurfq.core.session import SessionRecord
 from smurfq.store.queues import Waiting
 

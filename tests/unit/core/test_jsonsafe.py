@@ -19,7 +19,7 @@ values = st.recursive(
 )
 
 
-def without_nan(value):  # type: ignore[no-untyped-def]
+def without_nan(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, list):

@@ -41,7 +41,7 @@ def start() -> Iterator[Start]:
         process.wait()
 
 
-def test_marks_tell_cards_and_operations_apart(tmp_path, lock):
+def test_marks_tell_cards_and_operations_apart(tmp_path: Path, lock: Path) -> None:
     other = lock_path(tmp_path, "crate1slot3")
     assert same_card(mark_of(lock, "a"), mark_of(lock, "b"))
     assert mark_of(lock, "a") != mark_of(lock, "b")
@@ -50,7 +50,7 @@ def test_marks_tell_cards_and_operations_apart(tmp_path, lock):
     assert not same_card(mark_of(lock, "a"), 200_000)  # as sound servers and real-time kits set it
 
 
-def test_each_of_the_three_signs_is_enough(lock, start):
+def test_each_of_the_three_signs_is_enough(lock: Path, start: Start) -> None:
     lock.parent.mkdir()
     descriptor = acquire(lock, 0.0)
     pids = {
@@ -63,7 +63,7 @@ def test_each_of_the_three_signs_is_enough(lock, start):
     assert set(orphans_of("a", lock)) == pids
 
 
-def test_the_lock_is_known_by_any_path_to_it(tmp_path, start):
+def test_the_lock_is_known_by_any_path_to_it(tmp_path: Path, start: Start) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "linked").symlink_to("real")
     lock = lock_path(tmp_path / "linked", "crate1slot2")
@@ -74,7 +74,7 @@ def test_the_lock_is_known_by_any_path_to_it(tmp_path, start):
     assert mark_of(lock, "a") == mark_of(lock_path(tmp_path / "real", "crate1slot2"), "a")
 
 
-def test_what_is_ended_is_named_and_gone(lock, start):
+def test_what_is_ended_is_named_and_gone(lock: Path, start: Start) -> None:
     ours, others = start(mark_of(lock, "a"), env={}), start(mark_of(lock, "b"), env={})
     assert end_orphans("a", lock) == Ended([f"sleep ({ours})"])
     assert orphans_of("b", lock) == [others]
@@ -83,7 +83,7 @@ def test_what_is_ended_is_named_and_gone(lock, start):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_what_cannot_be_ended_is_found_and_named(lock, start):
+def test_what_cannot_be_ended_is_found_and_named(lock: Path, start: Start) -> None:
     """As a helper that was started by sudo: another user sees its mark, and may not end it."""
     pid = start(mark_of(lock, "a"), env={})
     assert mark_on(pid) == mark_of(lock, "a")
@@ -103,7 +103,7 @@ def test_what_cannot_be_ended_is_found_and_named(lock, start):
     os.waitpid(child, 0)
 
 
-def test_what_was_done_is_told_in_words():
+def test_what_was_done_is_told_in_words() -> None:
     assert Ended(["sleep (7)"]).describe("run") == "ended processes that run had left behind: sleep (7)"
     assert Ended([], ["sleep (7)"]).describe("run") == (
         "processes that run had left behind cannot be ended by this user: sleep (7)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ def config(**experiment: Any) -> Any:
     return SimpleNamespace(dev=SimpleNamespace(exp=experiment))
 
 
-def test_what_is_there_will_do(tmp_path):
+def test_what_is_there_will_do(tmp_path: Path) -> None:
     (tmp_path / "map.npy").touch()
     check_earlier("take_iv", SLOT, config(bgmap_file=str(tmp_path / "map.npy")), "take_bgmap")
 
@@ -30,7 +31,9 @@ def test_what_is_there_will_do(tmp_path):
         ({"iv_file": "/no/such.npy"}, "take_iv", "its IV file /no/such.npy is gone; run take_iv first"),
     ],
 )
-def test_a_missing_result_file_is_reported_with_the_operation_to_run(experiment, needed, said):
+def test_a_missing_result_file_is_reported_with_the_operation_to_run(
+    experiment: dict[str, Any], needed: str, said: str
+) -> None:
     with pytest.raises(OperationFailedError, match=said) as raised:
         check_earlier("an_operation", SLOT, config(**experiment), needed)
     assert raised.value.fields["needs"] == needed

@@ -26,7 +26,7 @@ def test_all_frames_of_a_session_are_accepted() -> None:
         params={},
     )
     session.data["x"] = np.arange(3)
-    session.data = {"timestamps": [["biasing", 12.5]], "y": float("nan")}  # type: ignore[assignment]
+    session.data = {"timestamps": [["biasing", 12.5]], "y": float("nan")}
     session.data.observe({"last_updated": 1.0, "z": 2}, clock="last_updated")
     del session.data["y"]
     session.data.clear()

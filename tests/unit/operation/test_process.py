@@ -250,7 +250,7 @@ def replace_streams() -> None:
 
 
 def replace_exit() -> None:
-    os._exit = lambda code: None  # type: ignore[assignment]
+    os._exit = lambda code: None  # type: ignore[assignment,return-value]
     replace_streams()
 
 

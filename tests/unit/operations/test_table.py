@@ -26,7 +26,7 @@ from smurfq.operations import (
 )
 
 QUANTILE_ENDS = ("q10", "q25", "q50", "q75", "q90", "total")
-REQUIRED_VALUES = {"run": {"script": "/scripts/a.py"}, "set_biases": {"bias": 1.5}}
+REQUIRED_VALUES: dict[str, dict[str, object]] = {"run": {"script": "/scripts/a.py"}, "set_biases": {"bias": 1.5}}
 
 
 def complete(name: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ def make_sensors() -> MakeSensors:
 
     def make(n: int = 40, **replaced: float) -> TesParameters:
         tes = population(3, n).tes
-        return replace(tes, **{name: np.full(n, value) for name, value in replaced.items()})
+        arrays: dict[str, Any] = {name: np.full(n, value) for name, value in replaced.items()}
+        return replace(tes, **arrays)
 
     return make
 

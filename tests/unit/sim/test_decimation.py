@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_rest_forgets_the_past() -> None:
 
 
 def test_without_a_filter_frames_are_kept_as_they_are() -> None:
-    trace = np.arange(12.0)[:, None]
+    trace = np.arange(12, dtype=np.float64)[:, None]
     index, out = Decimator(Processing(5, (3.0,), (1.5,)), np.zeros(1)).run(
         Currents(trace[-1], np.array([0]), trace, 12), np.array([0, 5, 10])
     )
@@ -81,6 +82,6 @@ def test_without_a_filter_frames_are_kept_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"factor": 0}, {"a": (0.0, 1.0)}, {"a": (1.0, -1.0)}, {"a": ()}, {"b": ()}])
-def test_a_filter_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+def test_a_filter_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="got"):
         Processing(**wrong)

@@ -16,7 +16,8 @@ from smurfq.sim.wiring import BIAS_LINE_OHM
 
 A_PER_COUNT = 9e-6 / 65536
 LOW, HIGH = np.zeros((12, 1), bool), np.ones((12, 1), bool)
-FILTERED = Processing(20, *(tuple(c.tolist()) for c in butter(4, 63 / 2000)))
+B, A = butter(4, 63 / 2000)
+FILTERED = Processing(20, tuple(B.tolist()), tuple(A.tolist()))
 EVERY_FRAME = Processing(1)
 
 
@@ -171,7 +172,7 @@ def test_an_iv_curve_gives_back_resistance_and_power(detectors: Detectors) -> No
     sampler = model.sampler(detectors.absolute_channel, FILTERED)
     steps = np.arange(16.0, 4.0, -0.1)
     current = []
-    for number, bias_v in enumerate(steps):
+    for number, bias_v in enumerate(steps.tolist()):
         _, counts = model.advance(8800 + 400 * number, volts(bias_v, 400), LOW, sampler)
         current.append(currents(detectors, counts[:, 8:]).mean(axis=1))
     wired = detectors.responsive

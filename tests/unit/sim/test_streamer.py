@@ -20,7 +20,10 @@ from smurfq.sim.stream_options import StreamOptions
 from smurfq.sim.streamer import STREAM_OPEN_KEY, Streamer
 
 NOW = 1_700_000_000.25
-STATUS = {"AMCc.SmurfProcessor.ChannelMapper.NumChannels": 3, "AMCc.SmurfProcessor.SOStream.stream_tag": "obs,stream"}
+STATUS: dict[str, int | float | str] = {
+    "AMCc.SmurfProcessor.ChannelMapper.NumChannels": 3,
+    "AMCc.SmurfProcessor.SOStream.stream_tag": "obs,stream",
+}
 FS = 200
 TICK_NS = 10
 

@@ -22,7 +22,7 @@ def test_each_time_shows_what_was_put_last_before_it(puts: list[tuple[int, int]]
         dacs.set_dac(dac, bits, float(number))
         expected[dac - 1] = bits
         seen.append((expected[0:24:2] - expected[1:24:2]) // 2)
-    times = np.arange(1, len(puts) + 1) + 0.5
+    times = np.arange(1, len(puts) + 1, dtype=np.float64) + 0.5
     found = biases_at(dacs.states(), times).bits
     assert np.array_equal(found.T, np.array(seen).reshape(-1, 12))
 
@@ -62,8 +62,9 @@ def test_tables_are_played_from_their_first_entries_over_and_over() -> None:
     period_s = TABLE_SIZE * 1000 * TICK_S
     quarters = 10.0 + np.array([0.25, 0.75, 1.25, 1.75]) * period_s
     assert biases_at(dacs.states(), quarters).bits[0].tolist() == [100, 200, 100, 200]
-    assert dacs.states()[-1].playback is not None
-    assert dacs.states()[-1].playback.period_s == period_s
+    playback = dacs.states()[-1].playback
+    assert playback is not None
+    assert playback.period_s == period_s
 
 
 def test_nothing_plays_before_it_is_continuous_and_a_stop_holds_the_last_value() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
 from smurfq.config import load
 from smurfq.site.doctor import epics, examine, files, orphans, publisher, store, variables
@@ -25,19 +28,19 @@ def examined(**environ: str) -> Examined:
     return Examined(load(environ), environ)
 
 
-def only(findings) -> Finding:
+def only(findings: Iterable[Finding]) -> Finding:
     found = list(findings)
     assert len(found) == 1, found
     return found[0]
 
 
-def test_wrong_settings_are_the_only_finding():
+def test_wrong_settings_are_the_only_finding() -> None:
     finding = only(examine({"SMURFQ_BRIDGE_PORT": "x"}))
     assert (finding.level, finding.name) == ("fail", "settings")
     assert "SMURFQ_BRIDGE_PORT" in finding.found
 
 
-def test_settings_tell_the_file_and_the_names_of_variables_and_no_value(tmp_path):
+def test_settings_tell_the_file_and_the_names_of_variables_and_no_value(tmp_path: Path) -> None:
     path = tmp_path / "site.toml"
     path.touch()
     environ = {"SMURFQ_CONFIG": str(path), "SMURFQ_REDIS_URL": "redis://:hush@h"}
@@ -60,10 +63,12 @@ def test_settings_tell_the_file_and_the_names_of_variables_and_no_value(tmp_path
         (store._policy, {"maxmemory": 100, "used_memory": 95}, "warn"),
         (lambda info: store._version("redis://h", info), {}, "ok"),
         (lambda info: store._version("redis://h", info), {"redis_version": "5.0.7"}, "fail"),
-        (lambda info: store._writable(None, info), {"role": "slave"}, "fail"),
+        (lambda info: store._writable(redis.Redis(), info), {"role": "slave"}, "fail"),
     ],
 )
-def test_redis_by_what_it_says_of_itself(check, change, level):
+def test_redis_by_what_it_says_of_itself(
+    check: Callable[[dict[str, Any]], Finding], change: dict[str, Any], level: str | None
+) -> None:
     assert check({**GOOD, **change}).level == level
 
 
@@ -71,7 +76,7 @@ def test_redis_by_what_it_says_of_itself(check, change, level):
     ("url", "level"),
     [("redis://far:6379", "warn"), ("redis://:pw@far", None), ("redis://127.0.0.1", None), ("redis://localhost", None)],
 )
-def test_a_redis_beyond_loopback_needs_a_password(url, level):
+def test_a_redis_beyond_loopback_needs_a_password(url: str, level: str | None) -> None:
     assert [finding.level for finding in store._password(url)] == ([level] if level else [])
 
 
@@ -87,13 +92,13 @@ def test_a_redis_beyond_loopback_needs_a_password(url, level):
         ({"SMURFQ_BRIDGE_HOST": "0.0.0.0", "SMURFPUB_UDP_HOST": "127.0.0.2"}, "ok", "127.0.0.2"),
     ],
 )
-def test_the_publisher_must_send_to_the_bridge(environ, level, said):
+def test_the_publisher_must_send_to_the_bridge(environ: dict[str, str], level: str | None, said: str) -> None:
     finding = only(publisher.check(examined(**environ)))
     assert finding.level == level
     assert said in finding.found
 
 
-def test_script_folders(tmp_path):
+def test_script_folders(tmp_path: Path) -> None:
     (tmp_path / "one.py").touch()
     found = list(files._scripts((tmp_path, tmp_path / "none")))
     assert [finding.level for finding in found] == ["ok", "fail"]
@@ -101,13 +106,13 @@ def test_script_folders(tmp_path):
     assert only(files._scripts(())).level == "warn"
 
 
-def test_the_state_folder_may_still_have_to_be_made(tmp_path):
+def test_the_state_folder_may_still_have_to_be_made(tmp_path: Path) -> None:
     assert files._state_dir(tmp_path / "a" / "b").level in ("ok", "warn")
     (tmp_path / "file").touch()
     assert files._state_dir(tmp_path / "file" / "state").level == "fail"
 
 
-def test_a_state_folder_that_other_users_may_read_is_named_beside_its_room(tmp_path):
+def test_a_state_folder_that_other_users_may_read_is_named_beside_its_room(tmp_path: Path) -> None:
     found = {}
     for mode in (0o700, 0o755):
         tmp_path.chmod(mode)
@@ -138,7 +143,7 @@ def write_sys_config(folder: Path, text: str) -> Path:
         ("", ["fail"]),
     ],
 )  # fmt: skip
-def test_sys_config_must_list_the_slots(tmp_path, text, levels):
+def test_sys_config_must_list_the_slots(tmp_path: Path, text: str, levels: list[str]) -> None:
     pytest.importorskip("yaml")
     folder = write_sys_config(tmp_path, text)
     found = list(files._config_dir(examined(SMURFQ_SMURF_CONFIG_DIR=str(folder))))
@@ -146,12 +151,12 @@ def test_sys_config_must_list_the_slots(tmp_path, text, levels):
     assert all(finding.todo for finding in found if finding.level != "ok")
 
 
-def test_no_folder_or_no_file(tmp_path):
+def test_no_folder_or_no_file(tmp_path: Path) -> None:
     assert only(files._config_dir(examined())).level == "warn"
     assert only(files._config_dir(examined(SMURF_CONFIG_DIR=str(tmp_path)))).level == "fail"
 
 
-def test_channel_access_is_not_asked_where_pysmurf_is_not_installed(monkeypatch):
+def test_channel_access_is_not_asked_where_pysmurf_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(epics, "_PACKAGES", ("no-such-package",))
     found = list(epics.check(examined(EPICS_CA_ADDR_LIST="10.0.1.255")))
     assert [finding.level for finding in found] == ["ok", "warn"]
@@ -159,12 +164,12 @@ def test_channel_access_is_not_asked_where_pysmurf_is_not_installed(monkeypatch)
     assert "no-such-package" in found[1].found
 
 
-def test_a_hidden_process_is_found_on_this_host(tmp_path):
+def test_a_hidden_process_is_found_on_this_host(tmp_path: Path) -> None:
     finding = only(orphans.check(examined(SMURFQ_STATE_DIR=str(tmp_path))))
     assert (finding.level, finding.name) == ("ok", "orphans"), finding
 
 
-def test_doctor_warns_of_a_host_that_allows_no_mark(tmp_path):
+def test_doctor_warns_of_a_host_that_allows_no_mark(tmp_path: Path) -> None:
     """As under a unit with LimitRTTIME=: tried in a process of its own, since a limit cannot be raised again."""
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_RTTIME, (10**6, 10**6));"

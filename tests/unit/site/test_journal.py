@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from smurfq.site import journal
 from smurfq.site.journal import Entry, Journal
 
 
-def test_it_is_read_as_it_was_written(tmp_path):
+def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     who = ProcessId.of(os.getpid())
     written = Journal("ready", who, [Entry("bridge", "udp", "bridge.log", "ready", who), Entry("x", "", "", "down")])
     journal.write(tmp_path, written)
@@ -25,7 +26,7 @@ def test_it_is_read_as_it_was_written(tmp_path):
     assert journal.read(tmp_path) is None
 
 
-def test_a_journal_of_an_earlier_version_names_no_process(tmp_path):
+def test_a_journal_of_an_earlier_version_names_no_process(tmp_path: Path) -> None:
     """It had the time of day of each start, which a step of the clock changes."""
     who = [os.getpid(), 1764200000.5]
     entry = {"name": "bridge", "where": "", "log": "", "state": "ready", "who": who}
@@ -36,14 +37,14 @@ def test_a_journal_of_an_earlier_version_names_no_process(tmp_path):
     assert found.left() == []
 
 
-def test_whether_a_site_is_up_is_known_without_a_journal(tmp_path):
+def test_whether_a_site_is_up_is_known_without_a_journal(tmp_path: Path) -> None:
     assert not journal.is_locked(tmp_path)
     with journal.only_one(tmp_path):
         assert journal.is_locked(tmp_path)
     assert not journal.is_locked(tmp_path)
 
 
-def test_only_one_at_a_time(tmp_path):
+def test_only_one_at_a_time(tmp_path: Path) -> None:
     with journal.only_one(tmp_path / "state"):
         journal.write(tmp_path / "state", Journal("ready", ProcessId(4711, "", 1)))
         with (
@@ -55,7 +56,7 @@ def test_only_one_at_a_time(tmp_path):
         pass
 
 
-def test_a_state_folder_is_for_its_owner_only_unless_it_was_there(tmp_path):
+def test_a_state_folder_is_for_its_owner_only_unless_it_was_there(tmp_path: Path) -> None:
     new, there = tmp_path / "a" / "state", tmp_path / "there"
     there.mkdir(mode=0o750)
     for folder in (new, there):

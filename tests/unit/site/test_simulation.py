@@ -17,11 +17,11 @@ pytest.importorskip("caproto")
 
 def note(folder: Path, pid: int | None) -> None:
     """Write the journal of a site with a simulator of this process id."""
-    entry = Entry(name=simulation.NAME, where="", log="", state="ready", who=ProcessId.of(pid))
+    entry = Entry(name=simulation.NAME, where="", log="", state="ready", who=ProcessId.of(pid) if pid else None)
     journal.write(folder, Journal(state="ready", who=ProcessId.of(os.getpid()), processes=[entry]))
 
 
-def test_it_sees_what_the_processes_of_the_site_see(tmp_path):
+def test_it_sees_what_the_processes_of_the_site_see(tmp_path: Path) -> None:
     environ = {"SMURFQ_STATE_DIR": str(tmp_path), "SMURFQ_SLOTS": "crate1slot2", "SMURFQ_SIM_PORT": "4711"}
     note(tmp_path, os.getpid())
     settings = load(simulation.beside_running(environ, load(environ)))
@@ -30,7 +30,7 @@ def test_it_sees_what_the_processes_of_the_site_see(tmp_path):
     assert settings.smurf.config_dir == tmp_path / "sim" / "config"
 
 
-def test_nothing_changes_where_none_runs(tmp_path):
+def test_nothing_changes_where_none_runs(tmp_path: Path) -> None:
     environ = {"SMURFQ_STATE_DIR": str(tmp_path), "SMURFQ_SLOTS": "crate1slot2"}
     assert simulation.beside_running(environ, load(environ)) == environ
     note(tmp_path, None)

@@ -10,11 +10,11 @@ from smurfq.site.valkey import require_data_dir
 
 
 @pytest.mark.parametrize("folder", ["/var/lib/smurfq", "/home/cryo/state-1_2.d"])
-def test_a_plain_folder_will_do(folder):
+def test_a_plain_folder_will_do(folder: str) -> None:
     require_data_dir(load({"SMURFQ_SLOTS": "crate1slot2", "SMURFQ_STATE_DIR": folder}))
 
 
 @pytest.mark.parametrize("folder", ["/tmp/with space", "/tmp/it's", '/tmp/"so"', "/tmp/back\\slash"])
-def test_one_that_its_configuration_cannot_name_is_told_before_anything_starts(folder):
+def test_one_that_its_configuration_cannot_name_is_told_before_anything_starts(folder: str) -> None:
     with pytest.raises(StartError, match="SMURFQ_STATE_DIR"):
         require_data_dir(load({"SMURFQ_SLOTS": "crate1slot2", "SMURFQ_STATE_DIR": folder}))

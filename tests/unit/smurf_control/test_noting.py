@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,11 +61,11 @@ def test_a_script_that_creates_no_channel_has_no_card_looked_at(channels: Any) -
 
 def test_a_look_that_an_abort_cuts_short_is_made_again(channels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A script that swallows the abort may go on and drive the card."""
-    looks = iter([SystemExit("aborted"), STATE])
+    looks: Iterator[CardState | SystemExit] = iter([SystemExit("aborted"), STATE])
 
     def look(slot: str) -> CardState:
         found = next(looks)
-        if isinstance(found, BaseException):
+        if isinstance(found, SystemExit):
             raise found
         return found
 

@@ -66,11 +66,11 @@ def test_a_closed_card_cannot_be_opened_and_other_devices_can(
     assert capsys.readouterr().err.count("smurfq: it was not made safe") == 1
 
 
-def in_python(text: str, *before: Path, flags: tuple[str, ...] = (), **variables: str) -> str:
+def in_python(text: str, *before: Path, flags: tuple[str, ...] = (), variables: dict[str, str] | None = None) -> str:
     """What a Python prints that is started as a child of an operation is."""
     done = subprocess.run(
         [sys.executable, *flags, "-c", text],
-        env={"PATH": "", "PYTHONPATH": os.pathsep.join(map(str, (CHILD_PYTHON, *before))), **variables},
+        env={"PATH": "", "PYTHONPATH": os.pathsep.join(map(str, (CHILD_PYTHON, *before))), **(variables or {})},
         capture_output=True,
         text=True,
         check=False,
@@ -81,7 +81,7 @@ def in_python(text: str, *before: Path, flags: tuple[str, ...] = (), **variables
 
 def test_a_childs_own_sitecustomize_is_run_too(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('of the site')")
-    assert in_python("import sitecustomize; print(sitecustomize.__file__)", tmp_path, **{VARIABLE: OWN}).split(
+    assert in_python("import sitecustomize; print(sitecustomize.__file__)", tmp_path, variables={VARIABLE: OWN}).split(
         "\n"
     ) == [
         "of the site",
@@ -91,7 +91,7 @@ def test_a_childs_own_sitecustomize_is_run_too(tmp_path: Path) -> None:
 
 def test_a_child_without_the_libraries_starts_with_few_modules_more() -> None:
     names = "import sys; print(*sys.modules)"
-    more = set(in_python(names, **{VARIABLE: OWN}).split()) - set(in_python(names, flags=("-E",)).split())
+    more = set(in_python(names, variables={VARIABLE: OWN}).split()) - set(in_python(names, flags=("-E",)).split())
     assert {name for name in more if not name.startswith("importlib")} <= {"sitecustomize", "__future__", "warnings"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from smurfq.config import Settings
+from smurfq.config.sections import Limits
 from smurfq.errors import OperationFailedError, OtherSlotError
 from smurfq.smurf_control.register_access import check_access
 from smurfq.smurf_control.registers import OPEN_G3STREAM, SESSION_ID
@@ -29,7 +30,7 @@ def checked(
     """An object whose access to registers is checked, and the messages of its run."""
     control = SimpleNamespace(_caget=get, _caput=put, C=SimpleNamespace(do_read=read))
     messages: list[str] = []
-    settings = Settings(limits={"close_stream_s": 1e-9})  # any time is too long
+    settings = Settings(limits=Limits(close_stream_s=1e-9))  # any time is too long
     session: Any = SimpleNamespace(settings=settings, slot=SLOT, add_message=messages.append)
     check_access(control, session)
     return control, messages

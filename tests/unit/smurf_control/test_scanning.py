@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from smurfq.config import Settings
+from smurfq.config.sections import Limits
 from smurfq.errors import OperationFailedError
 from smurfq.smurf_control.scanning import _SCANS, limit_scans
 
@@ -20,7 +21,7 @@ SLOT = "crate1slot2"
 def limited(scan: Any, limit_s: float) -> Any:
     """A control whose every scan is ``scan``, with a limit."""
     control = SimpleNamespace(**dict.fromkeys(_SCANS, scan))
-    session: Any = SimpleNamespace(settings=Settings(limits={"scan_s": limit_s}), slot=SLOT)
+    session: Any = SimpleNamespace(settings=Settings(limits=Limits(scan_s=limit_s)), slot=SLOT)
     limit_scans(control, session)
     return control
 

@@ -26,7 +26,7 @@ def test_relaxations_sum_to_one_over_f(frequency: float) -> None:
 
 def test_a_drift_has_the_spectrum_of_its_relaxations() -> None:
     drift = Drift(np.ones(64), np.random.default_rng(1))
-    times = np.arange(0, 1000, 0.1)
+    times = np.arange(0, 1000, 0.1, dtype=np.float64)
     knots, weights = drift.knots(times)
     found_at, found = welch(knots @ weights, 10.0, nperseg=2048, detrend="linear")
     times_s = RELAXATION_TIMES_S[:, None]
@@ -37,7 +37,7 @@ def test_a_drift_has_the_spectrum_of_its_relaxations() -> None:
 
 @pytest.mark.parametrize("edges", [(0.05, 0.31), (0.1, 0.2, 0.95), (0.5,)])
 def test_a_drift_does_not_depend_on_how_it_is_asked(edges: tuple[float, ...]) -> None:
-    times = np.arange(40) * 0.025 + 1e-6
+    times = np.arange(40, dtype=np.float64) * 0.025 + 1e-6
     whole, parts = (Drift(np.ones(3), np.random.default_rng(1)) for _ in range(2))
     knots, weights = whole.knots(times)
     pieces = np.split(times, np.searchsorted(times, edges))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from smurfq.config import load
@@ -11,7 +13,7 @@ pytest.importorskip("numpy")
 SLOT = "crate1slot2"
 
 
-def test_it_is_the_truth_that_the_simulator_writes(tmp_path):
+def test_it_is_the_truth_that_the_simulator_writes(tmp_path: Path) -> None:
     import numpy as np
 
     from smurfq.sim.detectors import population, write_truth
@@ -32,7 +34,7 @@ def test_it_is_the_truth_that_the_simulator_writes(tmp_path):
     assert found.biased == sum(found.per_bias_group)
 
 
-def test_no_detector_is_biased_where_all_are_normal():
+def test_no_detector_is_biased_where_all_are_normal() -> None:
     from smurfq.site.demo.expected import expected
 
     settings = load({"SMURFQ_SLOTS": SLOT, "SMURFQ_SIM_DETECTORS": "100"})
@@ -41,7 +43,7 @@ def test_no_detector_is_biased_where_all_are_normal():
     assert found.rfrac_median > 0.95
 
 
-def test_of_two_bands_only_what_a_setup_can_find_is_expected():
+def test_of_two_bands_only_what_a_setup_can_find_is_expected() -> None:
     from smurfq.site.demo.expected import expected, expected_tune
 
     settings = load({"SMURFQ_SLOTS": SLOT, "SMURFQ_SIM_DETECTORS": "800"})

@@ -56,7 +56,7 @@ def disagreeing(data: dict[str, dict[str, Any]]) -> set[str]:
     return {row.what for row in compare(data, EXPECTED) if not row.agrees}
 
 
-def test_what_is_true_agrees():
+def test_what_is_true_agrees() -> None:
     rows = compare(measured(), EXPECTED)
     assert all(row.agrees for row in rows)
     shown = {row.what: (row.found, row.held) for row in rows}
@@ -79,7 +79,7 @@ def test_what_is_true_agrees():
         (measured(rfrac=0.95), {"R/R_n, median", "biased (0.2 < R/R_n < 0.9)"}),
     ],
 )
-def test_what_is_beside_the_truth_does_not(data, wrong):
+def test_what_is_beside_the_truth_does_not(data: dict[str, dict[str, Any]], wrong: set[str]) -> None:
     assert disagreeing(data) == wrong
 
 
@@ -93,19 +93,19 @@ def test_what_is_beside_the_truth_does_not(data, wrong):
         ([4, 2, 0], set()),
     ],
 )
-def test_a_detector_in_the_wrong_place_is_found(counts, wrong):
+def test_a_detector_in_the_wrong_place_is_found(counts: list[int], wrong: set[str]) -> None:
     data = measured()
     data["take_bgmap"]["nchans_per_bg"] = counts
     assert disagreeing(data) == wrong
 
 
 @pytest.mark.parametrize("operation", ["take_bgmap", "take_iv", "take_bias_steps", "take_noise"])
-def test_an_operation_that_left_nothing_does_not_agree(operation):
+def test_an_operation_that_left_nothing_does_not_agree(operation: str) -> None:
     data = copy.deepcopy(measured())
     data[operation] = {}
     assert disagreeing(data)
 
 
-def test_a_problem_names_all_that_a_person_needs():
+def test_a_problem_names_all_that_a_person_needs() -> None:
     row = next(row for row in compare(measured(noise=0.9), EXPECTED) if not row.agrees)
     assert row.problem() == "white noise, median: 59.2 pA/√Hz was found, the model holds 65.2 pA/√Hz (within 5 %)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,19 +33,19 @@ def records(tmp_path: Path) -> dict[str, SessionRecord]:
     return found
 
 
-def test_all_that_should_be_there_is(records, tmp_path):
+def test_all_that_should_be_there_is(records: dict[str, SessionRecord], tmp_path: Path) -> None:
     assert missing(records, tmp_path / "timestreams") == []
     assert [path.name for path in pictures(records["take_iv"])] == ["1795357200_iv_rfracs.png", "1795357200_iv_rns.png"]
     assert [path.name for path in g3_files(records["stream"], tmp_path)] == [f"{SID}_000.g3", f"{SID}_001.g3"]
 
 
-def test_missing_pictures_are_reported(records, tmp_path):
+def test_missing_pictures_are_reported(records: dict[str, SessionRecord], tmp_path: Path) -> None:
     pictures(records["take_iv"])[1].unlink()
     (found,) = missing(records, tmp_path / "timestreams")
     assert found == "take_iv left no picture iv_rns.png"
 
 
-def test_a_stream_without_its_file_is_told(records, tmp_path):
+def test_a_stream_without_its_file_is_told(records: dict[str, SessionRecord], tmp_path: Path) -> None:
     records["stream"].data["sid"] = SID + 1
     (found,) = missing(records, tmp_path / "timestreams")
     assert f"the stream {SID + 1} left no g3 file" in found
@@ -58,7 +59,9 @@ def test_a_stream_without_its_file_is_told(records, tmp_path):
         ({"complete": False}, "complete=False"),
     ],
 )
-def test_a_record_that_is_not_as_it_should_be_is_told(records, tmp_path, change, said):
+def test_a_record_that_is_not_as_it_should_be_is_told(
+    records: dict[str, SessionRecord], tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
     for name, value in change.items():
         setattr(records["take_noise"], name, value)
     (found,) = missing(records, tmp_path / "timestreams")

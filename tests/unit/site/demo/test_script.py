@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def record(tmp_path: Path) -> SessionRecord:
     )
 
 
-def test_a_run_as_it_should_be_has_no_problems(record):
+def test_a_run_as_it_should_be_has_no_problems(record: SessionRecord) -> None:
     assert script.problems(record) == []
 
 
@@ -44,7 +45,7 @@ def test_a_run_as_it_should_be_has_no_problems(record):
         ({"complete": False}, "complete=False"),
     ],
 )
-def test_anything_else_is_told(record, change, said):
+def test_anything_else_is_told(record: SessionRecord, change: dict[str, Any], said: str) -> None:
     for name, value in change.items():
         setattr(record, name, value)
     assert any(said in problem for problem in script.problems(record))

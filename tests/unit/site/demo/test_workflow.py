@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from smurfq import operations
-from smurfq.site.demo.workflow import STEPS
+from smurfq.site.demo.workflow import STEPS, Step
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.operation)
-def test_a_step_would_be_accepted(step):
+def test_a_step_would_be_accepted(step: Step) -> None:
     checked = operations.check(step.operation, dict(step.params))
     assert checked.items() >= step.params.items()
     assert step.why
 
 
-def test_the_order_is_that_in_which_one_needs_the_other():
+def test_the_order_is_that_in_which_one_needs_the_other() -> None:
     assert [step.operation for step in STEPS] == [
         "take_bgmap",
         "take_iv",

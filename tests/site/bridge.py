@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -18,8 +17,9 @@ from smurfq.store import Records, connect
 from smurfq.store.bridge import BridgeBoard, Counters
 from smurfq.store.drain import DrainAnswer, drain
 from smurfq.store.fence import Fence, Running
-from tests.integration.live import READY_WITHIN_S, ROOT, WITHIN_S, eventually
-from tests.ports import free_port
+from tests.site.eventually import READY_WITHIN_S, eventually
+from tests.site.ports import free_port
+from tests.site.process_group import ProcessGroup, environ_without_site
 
 SLOT = "crate1slot2"
 HOST = socket.gethostname()
@@ -80,53 +80,41 @@ class Wire:
         self.socket.close()
 
 
-class BridgeSite:
+class BridgeSite(ProcessGroup):
     """A Valkey that is there, and bridges that a test starts and ends."""
 
     def __init__(self, url: str, folder: Path, **variables: str) -> None:
+        super().__init__(folder)
         self.client = connect(url)
         self.records = Records(self.client, 3600)
         self.board = BridgeBoard(self.client)
         self.address = ("127.0.0.1", free_port())
-        self.log_file = folder / "bridge.log"
         self.environ = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("SMURFQ_", "SMURFPUB_"))},
-            "PYTHONPATH": str(ROOT),
+            **environ_without_site(),
             "SMURFQ_REDIS_URL": url,
             "SMURFQ_STATE_DIR": str(folder / "state"),
             "SMURFQ_BRIDGE_PORT": str(self.address[1]),
             "SMURFQ_SLOTS": "crate1slot2,crate1slot3",
             **variables,
         }
-        self.processes: list[subprocess.Popen[bytes]] = []
         self.wires: list[Wire] = []
 
     def start(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
         """A bridge of this site, ready unless ``wait`` is false."""
         before = self.log().count("ready on")
-        with self.log_file.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "smurfq.udp_bridge"], cwd=ROOT, env=self.environ, stdout=log, stderr=log
-            )
-        self.processes.append(process)
+        process = self.launch("bridge", [sys.executable, "-m", "smurfq.udp_bridge"], self.environ)
         if wait:
             eventually(lambda: self.log().count("ready on") > before, READY_WITHIN_S, "the bridge is ready")
-            eventually(self.board.alive, WITHIN_S, "the bridge shows its health")
+            eventually(self.board.alive, what="the bridge shows its health")
         return process
 
-    def log(self) -> str:
+    def log(self, name: str = "bridge") -> str:
         """All that the bridges wrote."""
-        return self.log_file.read_text() if self.log_file.exists() else ""
+        return super().log(name)
 
     def log_lines(self, pattern: str) -> list[str]:
         """The lines of the log in which ``pattern`` is found."""
         return [line for line in self.log().splitlines() if re.search(pattern, line)]
-
-    def stop(self, process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
-        """End a bridge; its exit code."""
-        if process.poll() is None:
-            process.send_signal(number)
-        return process.wait(WITHIN_S)
 
     def begin(self, task_id: str, publisher: str = SLOT) -> None:
         """Let a task run under a publisher id, in place of what ran there."""
@@ -172,9 +160,10 @@ class BridgeSite:
 
     def close(self) -> None:
         """End all."""
-        codes = [self.stop(process) for process in self.processes]
+        super().close()
         for wire in self.wires:
             wire.close()
         self.client.close()
+        codes = [process.returncode for process in self.started]
         assert all(code in (0, 1, -signal.SIGKILL) for code in codes), self.log()
         assert "Traceback" not in self.log()

