@@ -370,6 +370,7 @@ class OperationTask(Task):  # type: ignore[misc]
             on_progress=functools.partial(self._show_progress, running, self.request.hostname),
             every_second=every_second,
             once={worker.stop_fd: worker_stops},
+            driving=worker.driving(),
             conclude=Reaper(self.app).conclude_forgotten,
         )
         self._make_safe_first(job)
