@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from smurfq.app import SmurfqApp
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps
+from smurfq.core.process_id import ProcessId
 from smurfq.core.slot import Lane, publisher_id, queue_name
 from smurfq.errors import SmurfqError
 from smurfq.host import lock
@@ -19,6 +23,7 @@ from smurfq.store.lua_scripts import lua_script
 from smurfq.store.site_identity import identity_of, identity_text
 
 _ALIVE_FOR_S = 5
+_PID_BYTES = 8
 
 
 class WorkerContext:
@@ -47,6 +52,7 @@ class WorkerContext:
         self.held = False  # whether its queue is
         self.loaded: float | None = None  # when pysmurf and sodetlib were (s since 1970)
         self.told_to_stop: list[int] = []  # signals that came before Celery listened to them
+        self._driver = mmap.mmap(-1, _PID_BYTES)  # shared with the pool child, which is forked later
         self.cancelled: dict[str, Callable[[], object]] = {}  # writes the end of a task killed by SIGQUIT, by id
         self.stop_fd = os.eventfd(0)  # readable from ``stop`` on, in the pool child too, whether Redis answers or not
 
@@ -58,6 +64,25 @@ class WorkerContext:
     def stop(self) -> None:
         """Have what runs end: the worker is being stopped."""
         os.eventfd_write(self.stop_fd, 1)
+
+    @contextmanager
+    def driving(self) -> Iterator[None]:
+        """Tell the worker's main process that this one runs an operation, whose outcome it has not kept yet.
+
+        Nothing within may wait for Redis: a worker that is told to stop waits for it.
+        """
+        self._driver[:] = os.getpid().to_bytes(_PID_BYTES, sys.byteorder)
+        try:
+            yield
+        finally:
+            self._driver[:] = bytes(_PID_BYTES)
+
+    @property
+    def is_driving(self) -> bool:
+        """Whether a pool child is alive that runs an operation and has not kept its outcome yet."""
+        pid = int.from_bytes(self._driver[:], sys.byteorder)
+        who = ProcessId.of(pid) if pid else None
+        return who is not None and who.alive
 
     def renew_lease(self) -> bool:
         """Renew the worker's lease; false if another worker has it."""

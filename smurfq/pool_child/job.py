@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ class Job:
     on_progress: Callable[[str], None] = field(default=lambda text: None)
     every_second: Callable[[Ask], None] = field(default=lambda ask: None)
     once: Mapping[int, Callable[[Ask], None]] = field(default_factory=dict)  # see ``Supervisor``
+    driving: AbstractContextManager[None] = field(default_factory=nullcontext)  # see ``WorkerContext``
     conclude: Callable[[Running], object] = field(default=lambda running: None)  # see ``RedisLoss``
 
     @property

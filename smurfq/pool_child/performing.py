@@ -71,6 +71,7 @@ def job_of(run: ClaimedRun, policy: RunPolicy) -> Job:
         on_progress=functools.partial(_show_progress, run, run.request.hostname),
         every_second=every_second,
         once={worker.stop_fd: worker_stops},
+        driving=worker.driving(),
         conclude=OutcomeWriter(app).conclude_forgotten,
     )
 

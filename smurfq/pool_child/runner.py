@@ -109,13 +109,14 @@ class Runner:
             listener.start()
             job.on_start(spare.pid)
             add(_begun(job, started, output.path))
-            ending = supervisor.run(job.to_wire(), [output.write_end, *job.locks])
-            self._after(job, ending, add, aftercare, writer.last_stage)
-            self._ends.keep(
-                job.task_id,
-                writer.unwritten(),
-                ended_event(job, ending, aftercare.text, time.time(), {"complete": False}),
-            )
+            with job.driving:
+                ending = supervisor.run(job.to_wire(), [output.write_end, *job.locks])
+                self._after(job, ending, add, aftercare, writer.last_stage)
+                self._ends.keep(
+                    job.task_id,
+                    writer.unwritten(),
+                    ended_event(job, ending, aftercare.text, time.time(), {"complete": False}),
+                )
         finally:
             listener.close()
             writer.close()

@@ -1,10 +1,12 @@
-"""Rejects remote commands that undo a worker's guarantees, and tasks that are not smurfq's.
+"""Rejects or replaces remote commands that undo a worker's guarantees, and rejects tasks that are not smurfq's.
 
 Anybody who reaches Redis can send a command to a worker or put a message into its queue.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,9 +35,13 @@ _SECRET = ("password", "secret", "token")
 
 
 def close() -> None:
-    """Make this worker reject the commands in ``CLOSED``, and report its configuration without passwords."""
+    """Make this worker reject the commands in ``CLOSED``, and report its configuration without passwords.
+
+    ``shutdown`` does what SIGTERM does. Celery's own would wait for the operation, for hours, and take no other.
+    """
     for name, why in CLOSED.items():
         replace_command(name, _rejecting(name, why))
+    replace_command("shutdown", _stop)
     told = command("conf")
     if not hasattr(told, "smurfq_hides"):
         replace_command("conf", _without_secrets(told))
@@ -69,6 +75,12 @@ def _rejecting(name: str, why: str) -> Command:
         return {"error": f"rejected by smurfq: {why}"}
 
     return reject
+
+
+def _stop(_state: Any, **_kwargs: Any) -> dict[str, str]:
+    logger.warning("remote command shutdown: this worker stops")
+    os.kill(os.getpid(), signal.SIGTERM)
+    return {"ok": "stopping"}
 
 
 def _without_secrets(told: Command) -> Command:

@@ -81,7 +81,12 @@ def _leave_in_time(app: SmurfqApp) -> None:
 
 
 def _operation_lives(app: SmurfqApp) -> bool:
-    """Whether the operation is still ending, by itself or in the stages of an abort, or its card is being made safe."""
+    """Whether the operation is still ending, by itself or in the stages of an abort, or its card is being made safe.
+
+    Between two of these steps none of its processes may exist; the pool child tells when it has kept the outcome.
+    """
+    if app.worker_context.is_driving:
+        return True
     pool = {child.pid for child in psutil.Process().children()}
     return any(pid not in pool for task_id in _active(app) for pid in orphans_of(task_id, app.worker_context.lock))
 

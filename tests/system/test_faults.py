@@ -17,7 +17,7 @@ from celery import chain
 
 from smurfq.app import app
 from smurfq.core.session import SessionRecord
-from smurfq.core.slot import publisher_id
+from smurfq.core.slot import publisher_id, worker_name
 from smurfq.errors import OperationAbortedError, OperationDiedError, OperationLostError
 from smurfq.host.lock import lock_path
 from smurfq.host.operation_mark import mark_of
@@ -129,6 +129,15 @@ def test_sigterm_ends_what_runs_in_good_order_and_leaves_the_queue(site: LiveSit
     again = site.start_worker(SLOT)
     assert queued.get(timeout=WITHIN_S)["success"]
     site.stop(again)
+
+
+def test_a_remote_command_to_stop_aborts_what_runs(site: LiveSite, worker: Any) -> None:
+    task, pids = started(site)
+    app.control.shutdown(destination=[worker_name(SLOT, "control")])
+    with pytest.raises(OperationAbortedError, match="being stopped"):
+        task.get(timeout=WITHIN_S)
+    all_gone(pids)
+    assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"], "the lane is started again"
 
 
 def test_sigquit_ends_what_runs_at_once_with_a_final_state(site: LiveSite) -> None:

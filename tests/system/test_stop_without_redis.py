@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 from typing import Any
 
 import psutil
@@ -10,10 +12,10 @@ import pytest
 
 from smurfq.app import app
 from smurfq.tasks import run
-from smurfq.worker.shutdown import WITHOUT_REDIS_EXIT
+from smurfq.worker.shutdown import PATIENCE_S, WITHOUT_REDIS_EXIT
 from tests.site.eventually import eventually
 from tests.site.live import LiveSite
-from tests.site.process_group import STOP_WITHIN_S
+from tests.site.process_group import STOP_WITHIN_S, pause
 
 SLOT = "crate1slot3"
 # The control lane's log: Celery calls ``emit`` in the main thread, with the lock of the log held.
@@ -56,6 +58,7 @@ def tell(**_kwargs):
 
 worker_boot.main()
 """
+PID = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(300)\n"
 HANDLED = "state.should_stop is None and state.should_terminate is None"
 
 
@@ -82,6 +85,28 @@ def test_a_worker_that_holds_the_lock_of_its_log_ends(
     eventually(lambda: app.records.read(task.id).log, what="it runs")
     ends(site, worker)
     assert (f"this worker ends without it: {task.id}" in site.log(f"worker-{SLOT}")) == is_logged
+
+
+def test_a_worker_waits_until_its_pool_child_has_kept_the_outcome(site: LiveSite) -> None:
+    """Also when the operation's processes are gone: its card is yet to be made safe."""
+    worker = site.start_worker(SLOT)
+    task = run.delay(slot=SLOT, script=site.script("pid.py", PID))
+    operation = int(eventually(lambda: app.records.read(task.id).log, what="it runs"))
+    pool_child = psutil.Process(operation).parent()
+    assert pool_child is not None
+    pause(pool_child.pid)
+    site.valkey.stop()
+    try:
+        os.kill(operation, signal.SIGKILL)
+        worker.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(2 * PATIENCE_S)
+        pool_child.resume()
+        assert worker.wait(STOP_WITHIN_S) == WITHOUT_REDIS_EXIT
+    finally:
+        worker.kill()
+        site.valkey.start()
+    assert f"this worker ends without it: {task.id} has ended" in site.log(f"worker-{SLOT}")
 
 
 def test_a_worker_that_is_stopped_before_celery_handles_signals_ends(site: LiveSite) -> None:
