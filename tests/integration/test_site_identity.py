@@ -96,7 +96,7 @@ def test_a_worker_writes_which_site_it_serves(
 ) -> None:
     monkeypatch.setenv("SMURFQ_CONFIG", str(tmp_path / "site.toml"))
     bind({"SMURFQ_REDIS_URL": valkey_url, "SMURFQ_SITE": "satp1", "SMURFQ_STATE_DIR": str(tmp_path)})
-    context = WorkerContext(app, SLOT, "control", "token")
+    context = WorkerContext(app, SLOT, "control", "token", {})
     for _ in range(2):
         context.say_alive()
         found = read_identity(valkey)

@@ -36,7 +36,7 @@ def context(tmp_path: Path) -> Iterator[WorkerContext]:
     app.site_store.__dict__["redis"] = redis.Redis.from_url(
         app.settings.redis_url, decode_responses=True, socket_timeout=1.0, retry=Retry(NoBackoff(), 1)
     )
-    made = WorkerContext(app, SLOT, "control", "token")
+    made = WorkerContext(app, SLOT, "control", "token", {})
     made.about = dict(ABOUT)
     try:
         yield made
