@@ -1,1 +1,1 @@
-"""Runs in several processes of a host, which must agree on it: locks, process marks, local files, disk space."""
+"""Runs in several processes of a host: file locks, marks of processes, local files, disk space."""

@@ -13,13 +13,13 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_low(folder: Path) -> bool:
-    """Whether the file system of a folder has less than 1 GB free for this user, or room for no more files."""
+    """Return whether the file system of a folder has less than 1 GB free for this user, or room for no more files."""
     found = os.statvfs(_there(folder))
     return found.f_bavail * found.f_frsize < LOW_BYTES or _has_no_files_left(found)
 
 
 def room(folder: Path) -> str:
-    """A folder and what is free there: ``/data/logs (3 MB free)``."""
+    """Return a folder with its free space, in words: ``/data/logs (3 MB free)``."""
     try:
         found = os.statvfs(_there(folder))
     except OSError as cause:
@@ -29,12 +29,12 @@ def room(folder: Path) -> str:
 
 
 def room_for(error: BaseException, folders: Iterable[Path]) -> str:
-    """Which of ``folders`` are nearly full, where an error, or what it came from, says that a disk is; else nothing."""
+    """Return those of ``folders`` that are nearly full, in words, if an error or its cause says that a disk is full."""
     if not _says_no_room(error):
         return ""
     low: dict[int, Path] = {}
     for folder in folders:
-        with contextlib.suppress(OSError):  # not ours to look at: the error is said without it
+        with contextlib.suppress(OSError):  # no permission: the error is reported without this folder
             if is_low(folder):
                 low[_there(folder).stat().st_dev] = folder
     return ", ".join(map(room, low.values()))
@@ -53,6 +53,6 @@ def _has_no_files_left(found: os.statvfs_result) -> bool:
 
 
 def _there(folder: Path) -> Path:
-    """The folder, or what there is of it."""
+    """Return the folder, or the nearest folder above it that exists."""
     folder = folder.absolute()
     return next(path for path in (folder, *folder.parents) if path.exists())

@@ -13,6 +13,6 @@ _FLAGS = 6  # the place of the flags in /proc/PID/stat, behind the name
 
 
 def is_still_fork(pid: int) -> bool | None:
-    """Whether a process, dead ones not yet waited for included, never called ``exec``; None if it is gone."""
+    """Return whether a process has never called ``exec``; None if it is gone. It may be dead and not yet waited for."""
     fields = stat_fields(pid)
     return None if fields is None else bool(int(fields[_FLAGS]) & _PF_FORKNOEXEC)

@@ -18,7 +18,7 @@ def drop_descriptors(kept: int) -> None:
     """Drop every inherited file descriptor but ``kept``, stdin, stdout and stderr.
 
     The worker's pipes, sockets and files are replaced by ``/dev/null``. They are not closed: their numbers would be
-    used again, and the objects of the worker that still hold such a number would close what is not theirs.
+    used again, and objects of the worker that still hold such a number would close files of the operation.
     """
     nothing = os.open(os.devnull, os.O_RDWR)
     for link in list(Path("/proc/self/fd").iterdir()):
@@ -30,7 +30,7 @@ def drop_descriptors(kept: int) -> None:
 
 
 def reset_signals() -> None:
-    """Handle signals as a new interpreter does."""
+    """Restore the signal handlers of a new interpreter."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,7 +39,7 @@ def reset_signals() -> None:
 
 
 def reset_logging() -> None:
-    """Logging as a new interpreter has it: the worker's handlers are not the operation's."""
+    """Restore the logging of a new interpreter: the operation must not use the worker's handlers."""
     for logger in (logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))):
         logger.handlers.clear()
     logging.getLogger().setLevel(logging.WARNING)
@@ -66,7 +66,7 @@ def _unbuffered(number: int) -> io.TextIOWrapper:
 
 
 def reseed() -> None:
-    """Random numbers of its own: a fork would otherwise repeat those of every fork before it."""
+    """Seed the random numbers anew: otherwise each fork would repeat those of the forks before it."""
     random.seed()
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed()

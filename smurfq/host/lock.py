@@ -14,17 +14,19 @@ _POLL_S = 0.05
 
 
 def lock_path(state_dir: Path, publisher: str) -> Path:
-    """Where the lock of a publisher id is."""
+    """Return the path of the lock of a publisher id."""
     return state_dir.absolute() / "locks" / f"{publisher}.lock"
 
 
 def acquire(path: Path, wait_s: float) -> int:
-    """An open file descriptor that holds the lock; closing it, and every copy of it, releases the lock.
+    """Take the lock, and return the file descriptor that holds it.
+
+    The lock is released when this descriptor and all copies of it are closed.
 
     Raises
     ------
     SlotBusyError
-        It was not free within ``wait_s`` seconds.
+        The lock was not free within ``wait_s`` seconds.
     """
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

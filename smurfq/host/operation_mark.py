@@ -1,7 +1,7 @@
 """Marks an operation's processes by a resource limit, which every process that they start inherits.
 
-The limit is the CPU time that a real-time process may use without a pause, as a number of microseconds that means
-centuries: it limits nothing. A new environment, closed files, a new session or a double fork do not take it away.
+The limit is the CPU time that a real-time process may use without a pause. The mark is so many microseconds that they
+are centuries, so it limits nothing. A new environment, closed files, a new session or a double fork do not remove it.
 See docs/decisions/0024-orphans.md.
 """
 
@@ -22,33 +22,33 @@ _TOP_BIT = 1 << (_CARD_BITS + _SESSION_BITS)
 
 
 def mark_of(lock: Path, session_id: str) -> int:
-    """The mark of an operation of the card that has this lock."""
+    """Return the mark of an operation of the card that has this lock."""
     card, session = _digest(str(lock.resolve()), _CARD_BITS), _digest(session_id, _SESSION_BITS)
     return _TOP_BIT | card << _SESSION_BITS | session
 
 
 def same_card(mark: int, other: int) -> bool:
-    """Whether two marks are of operations of one card."""
+    """Return whether two marks are of operations of one card."""
     return mark >> _SESSION_BITS == other >> _SESSION_BITS
 
 
 def can_mark() -> bool:
-    """Whether this process may mark itself: not where its hard limit was lowered."""
+    """Return whether this process can mark itself; it cannot if its hard limit was lowered."""
     hard = resource.getrlimit(_LIMIT)[1]
     return hard == resource.RLIM_INFINITY or hard >= 2 * _TOP_BIT
 
 
 def mark_this_process(mark: int) -> None:
-    """Mark this process and all that it starts from now on; nothing happens where that is not allowed.
+    """Mark this process and all that it starts from now on; does nothing if this process cannot mark itself.
 
-    The hard limit is set too, so that what raises all soft limits to their hard ones keeps the mark.
+    The hard limit is set too: a program that raises all soft limits to their hard limits keeps the mark.
     """
     if can_mark():
         resource.setrlimit(_LIMIT, (mark, mark))
 
 
 def mark_on(pid: int) -> int | None:
-    """The value of the limit of a process, which is its mark if it has one; None if it is gone or hidden."""
+    """Return the limit of a process, which is its mark if it has one; None if the process is gone or hidden."""
     try:
         return resource.prlimit(pid, _LIMIT)[1]
     except PermissionError:  # another user's, as that of a helper started by sudo

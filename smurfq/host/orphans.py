@@ -1,7 +1,7 @@
 """Finds and ends the orphans of operations: processes that an operation started and that outlived its worker.
 
-One rule finds them, wherever they are looked for: a process is an operation's if it has the operation's mark
-(``operation_mark``), has the operation's id in its environment, or has the card's lock open.
+One rule finds them everywhere: a process belongs to an operation if it has the operation's mark (``operation_mark``),
+has the operation's id in its environment, or has the card's lock open.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from smurfq.host.operation_mark import mark_of, mark_on, same_card
 
 SESSION_VARIABLE = "SMURF_SESSION_ID"  # in the environment of an operation and of all that it starts
 _POLL_S = 0.02
-_LOOKS = 2  # that must find nothing: /proc is not read in one moment, and what is overlooked drives the card on
+_LOOKS = 2  # that must find nothing: /proc is not read in one moment, and an overlooked process drives the card on
 _END_WITHIN_S = 5.0
 
 
@@ -34,7 +34,7 @@ class Ended:
         return bool(self.ended or self.remaining)
 
     def describe(self, whose: str) -> str:
-        """What was done, in words, for a record."""
+        """Return in words which processes were ended, for a record."""
         parts = [f"ended processes that {whose} had left behind: {', '.join(self.ended)}"] if self.ended else []
         if self.remaining:
             parts.append(
@@ -44,18 +44,18 @@ class Ended:
 
 
 def end_orphans(session_id: str, lock: Path, within_s: float = _END_WITHIN_S) -> Ended:
-    """End every process on this host that belongs to an operation that is over, or that has its card's lock open."""
+    """End every process on this host that belongs to an operation that is over, or has its card's lock open."""
     return _end(_of_operation(session_id, lock), within_s)
 
 
 def end_orphans_of_card(lock: Path, within_s: float = _END_WITHIN_S) -> Ended:
-    """End every process on this host that has the mark of any operation of a card; by who holds the card's lock."""
+    """End every process on this host with the mark of any operation of a card; the caller holds the card's lock."""
     mark = mark_of(lock, "")
     return _end(lambda pid: same_card(mark_on(pid) or 0, mark) and _lives(pid), within_s)
 
 
 def orphans_of(session_id: str, lock: Path) -> list[int]:
-    """The processes on this host, but for this one, that belong to an operation or have its card's lock open."""
+    """Return the other processes on this host that belong to an operation or have its card's lock open."""
     return _find(_of_operation(session_id, lock))
 
 

@@ -1,4 +1,4 @@
-"""Asks the Linux kernel, by ``prctl``, to end this process with its parent or to give it its orphans."""
+"""Asks the Linux kernel, by ``prctl``, to end this process with its parent, or to make it the parent of orphans."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def end_with_parent(parent: int, signal_number: int = signal.SIGKILL) -> None:
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of its orphaned descendants, so that none escapes it."""
+    """Make this process the parent of its orphaned descendants, so that it finds all of them."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

@@ -17,7 +17,7 @@ _GONE_WITHIN_S = 5.0
 
 
 def kill_groups(leaders: Iterable[ProcessId]) -> list[str]:
-    """Kill processes and the groups that they lead, and wait until they are gone; those killed, as "name (pid)"."""
+    """Kill processes and the groups that they lead, wait until they are gone, and return them as "name (pid)"."""
     alive = {who: _name(who.pid) for who in leaders if who.alive and who.pid != os.getpid()}
     for who in alive:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -31,10 +31,10 @@ def kill_groups(leaders: Iterable[ProcessId]) -> list[str]:
 
 
 def kill_group(leader: int) -> list[str]:
-    """Kill a process group, and whatever else this process has as children; the names of those left beside the leader.
+    """Kill a process group and all other children of this process; the names of those other than the leader.
 
-    A process that left the group becomes this one's child when its parent ends (``adopt_orphans``), so that it is
-    found too. Returns once they are gone, or after some seconds. The leader itself is left to be waited for.
+    A process that has left the group becomes this process's child when its parent ends (``adopt_orphans``), so it is
+    found too. Returns once they are gone, or after some seconds. The leader itself is not waited for.
     """
     killed: dict[int, str] = {}
     deadline = time.monotonic() + _GONE_WITHIN_S
@@ -51,7 +51,7 @@ def kill_group(leader: int) -> list[str]:
 
 
 def _children() -> list[int]:
-    """The children of this process, dead ones not yet waited for included."""
+    """Return the children of this process, with those that are dead and not yet waited for."""
     try:
         texts = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
     except OSError:
@@ -62,7 +62,7 @@ def _children() -> list[int]:
 
 
 def _group_lives(leader: int) -> bool:
-    """Whether a group has members other than its dead leader."""
+    """Return whether a group has members other than its dead leader."""
     try:
         os.killpg(leader, 0)
     except ProcessLookupError:
@@ -99,7 +99,7 @@ def _kill(pid: int, killed: dict[int, str]) -> None:
 
 
 def out_of_memory_kills() -> int:
-    """How many processes the kernel has killed for lack of memory, in this container and on this machine."""
+    """Return how many processes the kernel has killed for lack of memory, in this container and on this machine."""
     total = 0
     for path, key in (("/sys/fs/cgroup/memory.events", "oom_kill"), ("/proc/vmstat", "oom_kill")):
         with contextlib.suppress(OSError, ValueError):
@@ -111,7 +111,7 @@ def out_of_memory_kills() -> int:
 
 
 def exit_words(code: int, oom: bool) -> str:
-    """How a process ended, in words; ``code`` as in ``subprocess``, negative for a signal."""
+    """Return in words how a process ended; ``code`` is negative for a signal, as in ``subprocess``."""
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         if code == -signal.SIGKILL and oom:

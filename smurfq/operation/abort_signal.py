@@ -17,11 +17,11 @@ from smurfq.private_api.interpreter import forget_exit_functions
 
 ABORT_SIGNAL = signal.SIGTERM
 _SODETLIB_ABORT = "OCSAbortError"
-_AGAIN_S = 0.01  # until a signal is handled that came in the middle of a fork
+_AGAIN_S = 0.01  # until the handling of a signal that arrived during a fork
 
 
 class AbortSignal(BaseException):
-    """Raised in an operation that did not end when it was asked to; a BaseException, so that nothing swallows it."""
+    """Raised in an operation that did not end when asked; a BaseException, so that `except Exception` lets it pass."""
 
 
 class FrameSender:
@@ -50,7 +50,7 @@ class FrameSender:
         Raises
         ------
         MalformedFrameError
-            The record has no place for what is in it; nothing was sent.
+            The record has no place for a part of the frame; nothing was sent.
         """
         if os.getpid() != self._owner:
             self._warn()
@@ -70,12 +70,12 @@ class FrameSender:
 
     def raise_abort(self, _signum: int, _frame: Any) -> None:
         """Handle the abort signal."""
-        if self._forking:  # what is raised in a hook of ``os.fork`` is printed and lost
+        if self._forking:  # an exception in a hook of ``os.fork`` is printed and lost
             self._held_back = True
             return
         # A second one would interrupt the cleaning up that this one begins.
         signal.signal(ABORT_SIGNAL, signal.SIG_IGN)
-        if _is_ending():  # at a safe point: what cleans up now has until the kill
+        if _is_ending():  # at a safe point: the cleaning up has the time until the kill
             return
         if self._sending:
             self._abort_pending = True
@@ -96,10 +96,10 @@ class FrameSender:
         self._forking = False
 
     def _disown(self) -> None:
-        """In a child, drop what only the operation itself may have.
+        """In a child, drop the parts that only the operation itself may have.
 
-        That is the session socket, the handling of the abort signal, and the ``atexit`` functions, which may close
-        what the operation goes on using.
+        These are the session socket, the handler of the abort signal, and the ``atexit`` functions: they may close
+        resources that the operation still uses.
         """
         self._sock.close()
         forget_exit_functions()
@@ -109,7 +109,7 @@ class FrameSender:
         self._forking = self._held_back = False
 
     def _warn(self) -> None:
-        """Say once that a child's changes of the session are not recorded."""
+        """Print once that a child's changes of the session are not recorded."""
         if not self._warned:
             self._warned = True
             print(
@@ -120,12 +120,12 @@ class FrameSender:
 
 
 def is_abort(error: BaseException) -> bool:
-    """Whether an error is what ends an operation that was aborted."""
+    """Return whether an error is one of those that end an aborted operation."""
     return isinstance(error, AbortSignal | OperationAbortedError) or type(error).__name__ == _SODETLIB_ABORT
 
 
 def _is_ending() -> bool:
-    """Whether an abort is being handled here: `finally` blocks run, or what came of them is on its way."""
+    """Return whether an abort is being handled: `finally` blocks run, or an error that they raised is on its way."""
     error = sys.exc_info()[1]
     while error is not None and not is_abort(error):
         error = error.__context__

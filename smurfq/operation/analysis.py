@@ -1,6 +1,6 @@
 """Checks whether sodetlib's analysis succeeded.
 
-Some of its functions print an analysis's error and return as if all were well.
+Some functions of sodetlib print the error of an analysis and return as if it had succeeded.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from smurfq.operation.stream_gaps import check_gaps
 
 
 def is_analysed(session: Session, analysis: Any, result: str) -> bool:
-    """Whether ``analysis`` has its ``result`` and is saved; false where none was asked for.
+    """Return whether ``analysis`` has its ``result`` and is saved; false if no analysis was asked for.
 
     Raises
     ------
     OperationFailedError
-        One was asked for and is not there, or its stream has gaps.
+        The analysis was asked for and has failed, or its stream has gaps.
     OperationAbortedError
-        It is not there since an abort came in between.
+        An abort has interrupted the analysis.
     """
     check_gaps(session, getattr(analysis, "am", None))
     if getattr(analysis, result, None) is not None and getattr(analysis, "filepath", None):

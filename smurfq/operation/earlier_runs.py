@@ -1,4 +1,4 @@
-"""Finds the result file of an earlier operation, as sodetlib noted it in the slot's device configuration."""
+"""Checks that the result file of an earlier operation exists, which sodetlib notes in the device configuration."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _NOTED = {"take_iv": ("iv_file", "IV"), "take_bgmap": ("bgmap_file", "bias group
 
 
 def check_earlier(op_name: str, slot: str, config: Any, needed: str) -> None:
-    """Nothing, if the operation ``needed`` was run on the slot and its file is there.
+    """Return if the operation ``needed`` was run on the slot and its file exists.
 
     Raises
     ------
     OperationFailedError
-        It was not, or the file is gone.
+        The operation was not run, or its file is gone.
     """
     key, what = _NOTED[needed]
     path = config.dev.exp.get(key)

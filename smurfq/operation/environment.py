@@ -1,4 +1,4 @@
-"""The environment of an operation's process: variables for pysmurf, EPICS and OCS, set unless they exist."""
+"""The environment of an operation's process: variables for pysmurf, EPICS and OCS, which keep existing values."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 
 
 def environment(settings: Settings, slot: str, lane: Lane, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables to set in the process of an operation of ``slot``, beside those of ``environ``.
+    """Return the variables to set in the process of an operation of ``slot``, in addition to ``environ``.
 
-    ``SMURFPUB_ID`` and ``SLOT`` are always the slot's own: a process that inherits another's would publish
-    under its name, or drive its card. All others keep what ``environ`` says.
+    ``SMURFPUB_ID`` and ``SLOT`` are always those of the slot: a process that inherited another slot's would publish
+    under its name, or drive its card. All other variables keep their values in ``environ``.
     """
     absent = {name: value for name, value in _defaults(settings, environ).items() if name not in environ}
     return {
@@ -25,7 +25,7 @@ def environment(settings: Settings, slot: str, lane: Lane, environ: Mapping[str,
 
 
 def publisher_warning(environ: Mapping[str, str]) -> str | None:
-    """What is wrong with an operation's environment, if its Publisher would discard what it is given."""
+    """Return a warning if the pysmurf Publisher would discard all messages in this environment."""
     backend = environ.get("SMURFPUB_BACKEND", "null")
     if backend == "udp":
         return None
@@ -53,7 +53,7 @@ def _defaults(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _config_dir(settings: Settings, environ: Mapping[str, str]) -> str | None:
-    """The folder of sys_config.yml, by either name; sodetlib prefers the first, which may not overrule."""
+    """Return the folder of sys_config.yml: the first of the two variables that is set, or the setting."""
     for name in ("SMURF_CONFIG_DIR", "OCS_CONFIG_DIR"):
         if name in environ:
             return environ[name]

@@ -6,11 +6,11 @@ import sys
 
 from smurfq.errors import OperationFailedError
 
-DIED = 70  # of an operation's process that could not give its result
+DIED = 70  # the exit code of an operation's process that could not send its result
 
 
 def exit_code(end: SystemExit) -> int:
-    """The exit code that ``python`` gives to a process that ends with this exception."""
+    """Return the exit code that ``python`` gives to a process that ends with this exception."""
     code = end.code
     if code is None:
         return 0
@@ -20,12 +20,12 @@ def exit_code(end: SystemExit) -> int:
 
 
 def check_exit(what: str, end: SystemExit) -> None:
-    """Return where a script or workflow ended with ``sys.exit()``, ``sys.exit(None)`` or ``sys.exit(0)``.
+    """Return if a script or workflow ended with ``sys.exit()``, ``sys.exit(None)`` or ``sys.exit(0)``.
 
     Raises
     ------
     OperationFailedError
-        It ended with anything else; ``sys.exit`` takes a number or any object, which is printed.
+        It ended with another number, or with an object, which is printed.
     """
     code = end.code
     if code is None or (isinstance(code, int) and code == 0):

@@ -1,7 +1,7 @@
 """Ends the children that an operation forks before they can act as the operation itself.
 
-``if os.fork() == 0: sys.exit(0)`` returns from the script in two processes. Only the operation's own may go on from
-there: a child exits, with the exit code that ``python`` would give it.
+``if os.fork() == 0: sys.exit(0)`` returns from the script in two processes. Only the operation's own process may go on
+from there. A child exits with the exit code that ``python`` would give it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _exit = os._exit  # a script may replace that of the module
 
 @contextlib.contextmanager
 def children_end_here() -> Iterator[None]:
-    """A block that only the process which entered it leaves."""
+    """Within the block, each child that the process forks exits instead of leaving the block."""
     owner = os.getpid()
     try:
         yield
@@ -34,7 +34,7 @@ def children_end_here() -> Iterator[None]:
 
 
 def _end_child(error: BaseException | None) -> NoReturn:
-    """Exit as ``python`` does, whatever is raised meanwhile."""
+    """Exit as ``python`` does, even if the exit functions raise."""
     code = 1
     try:
         code = _code_and_report(error)
@@ -45,7 +45,7 @@ def _end_child(error: BaseException | None) -> NoReturn:
 
 
 def _code_and_report(error: BaseException | None) -> int:
-    """The exit code; prints what ``python`` prints."""
+    """Return the exit code, and print what ``python`` would print."""
     if error is None:
         return 0
     if not isinstance(error, SystemExit):
@@ -57,7 +57,7 @@ def _code_and_report(error: BaseException | None) -> int:
 
 
 def flush_output() -> None:
-    """Flush stdout and stderr, whatever a script has put in their place."""
+    """Flush stdout and stderr, even if a script has replaced them by broken objects."""
     for name in ("stdout", "stderr"):
         with contextlib.suppress(BaseException):
             getattr(sys, name).flush()

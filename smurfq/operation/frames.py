@@ -10,7 +10,7 @@ from smurfq.core.messages import MAX_DEPTH
 from smurfq.operation.session import CARD_AT_START
 from smurfq.operation.wire import MalformedFrameError
 
-_LATEST_S: Final = 2.5e11  # the year 9892: what is later is no date
+_LATEST_S: Final = 2.5e11  # the year 9892: a later time cannot be a date
 Check = Callable[[Any], bool]
 
 
@@ -47,7 +47,7 @@ def _is_header(value: Any) -> bool:
     return isinstance(value, Mapping) and all(name in _HEADER and _HEADER[name](one) for name, one in value.items())
 
 
-_HEADER: Final[Mapping[str, Check]] = {  # what an operation may say of itself; all else is the worker's to say
+_HEADER: Final[Mapping[str, Check]] = {  # the fields that an operation may set; all others are the worker's
     "degraded": _is(bool),
     "simulated": _is(bool),
     "software": _is_table,
@@ -70,12 +70,12 @@ _SHAPES: Final[Mapping[str, tuple[Mapping[str, Check], Mapping[str, Check]]]] = 
 
 
 def check(frame: Any) -> dict[str, Any]:
-    """The frame, if it is one that an operation sends.
+    """Return the frame if it is a valid frame of an operation.
 
     Raises
     ------
     MalformedFrameError
-        It is no JSON object, has an unknown kind, lacks a field, or has a field of a wrong type.
+        The frame is no JSON object, has an unknown kind, lacks a field, or has a field of a wrong type.
     """
     if not isinstance(frame, dict) or not isinstance(kind := frame.get("k"), str) or kind not in _SHAPES:
         raise MalformedFrameError(f"a frame of an unknown kind: {repr(frame)[:80]}")

@@ -1,7 +1,7 @@
 """Makes the keyword arguments of a sodetlib function from an operation's parameters.
 
-Some of sodetlib's functions find out only in the middle, with the biases up and a stream open, that they were given
-a name that nothing takes. Which names are taken, the installed sodetlib says.
+Some functions of sodetlib find an unknown keyword only in the middle, with the biases up and a stream open. So the
+keywords are checked before, against the signatures of the installed sodetlib.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from smurfq.core.suggestion import suggest
 from smurfq.errors import ParameterError
 from smurfq.smurf_control import sodetlib_function
 
-# What takes the keywords of an operation; where it passes on those that it does not know, what takes those too.
+# The functions that take the keywords of an operation, with those to which they pass on unknown keywords.
 _TAKEN_BY: Final = {
     "uxm_setup": ("operations.uxm_setup.uxm_setup",),
     "uxm_relock": ("operations.uxm_relock.uxm_relock",),
@@ -39,14 +39,14 @@ _GIVEN_BY_SODETLIB: Final = frozenset({"S", "cfg", "self", "iva", "am", "aman", 
 def keywords(
     op_name: str, kwargs: Mapping[str, Any] | None, *, g3_tag: str | None = None, **own: Any
 ) -> dict[str, Any]:
-    """``kwargs`` with the operation's own parameters on top, as far as those are given.
+    """Return ``kwargs``, with the operation's own parameters that are given.
 
-    The operations table has rejected ``kwargs`` that contradict a parameter; only ``tag`` may, and wins.
+    The operations table has rejected ``kwargs`` that contradict a parameter. Only ``tag`` may, and it wins.
 
     Raises
     ------
     ParameterError
-        Nothing in sodetlib takes one of the names in ``kwargs``, or in its ``analysis_kwargs``.
+        sodetlib takes no keyword of one of the names in ``kwargs``, or in its ``analysis_kwargs``.
     """
     asked = kwargs or {}
     _check_names(op_name, "kwargs", asked, map(sodetlib_function, _TAKEN_BY[op_name]))
@@ -65,7 +65,7 @@ def _check_names(
     functions: Iterable[Callable[..., Any]],
     without: Iterable[str] = (),
 ) -> None:
-    """Reject names that none of ``functions`` takes, or that sodetlib gives itself."""
+    """Reject names that none of ``functions`` takes, or that sodetlib itself passes."""
     taken = {name: None for function in functions for name in inspect.signature(function).parameters}
     known = [name for name in taken if name not in _GIVEN_BY_SODETLIB and name not in without]
     for name in given:

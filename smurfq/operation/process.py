@@ -1,8 +1,8 @@
-"""The operation's own process: forked ahead, it waits for its job, runs it and exits.
+"""The operation's own process: forked in advance, it waits for its job, runs it and exits.
 
-It is a fork of the preloaded pool child, so it starts with pysmurf and sodetlib imported and with nothing that an
-operation before it has left. It leads a session and process group of its own, so that it can be killed whole, and it
-dies with the pool child. It holds no descriptor of the worker's, and it exits whatever the operation does.
+It is a fork of the preloaded pool child. So it starts with pysmurf and sodetlib imported, and without any state of an
+earlier operation. It leads a session and a process group of its own, which can be killed as a whole, and it dies with
+the pool child. It has none of the worker's file descriptors, and it exits whatever the operation does.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from smurfq.operation.session import Session
 from smurfq.private_api.interpreter import allow_children, forget_exit_functions, run_exit_functions
 
 Body = Callable[..., Any]
-_TEXT_CHARS = 16_384  # of a traceback or an error's words in the record
+_TEXT_CHARS = 16_384  # of a traceback or of an error's message in the record
 
 
 @dataclass(frozen=True)
 class Spare:
-    """A process that waits for its job: the supervisor's end of it.
+    """The supervisor's side of a process that waits for its job.
 
-    ``is_marked_fork``: the kernel marks it as a fork, so that it can be told whether it calls ``exec`` later.
+    ``is_marked_fork`` says that the kernel marks the process as a fork. If so, a later call of ``exec`` is noticed.
     """
 
     pid: int
@@ -60,7 +60,7 @@ class Spare:
 
 
 def fork(bodies: Mapping[str, Body], settings: Settings, after_fork: Callable[[], None]) -> Spare:
-    """A new process that waits for a job of one of ``bodies``; ``after_fork`` drops what it must not share."""
+    """Return a new process that waits for a job of one of ``bodies``; ``after_fork`` drops the parent's connections."""
     here, there = socket.socketpair()
     flag = mmap.mmap(-1, 1)
     parent, leave = os.getpid(), os._exit
@@ -108,7 +108,7 @@ def _wait_and_run(
     settings: Settings,
     after_fork: Callable[[], None],
 ) -> int:
-    """Wait for the job and do it; the process's exit code."""
+    """Wait for the job and run it; the process's exit code."""
     job_and_files = wire.receive_with_files(sock)
     if job_and_files is None:
         return 0
@@ -116,7 +116,7 @@ def _wait_and_run(
     after_fork()
     isolation.take_stdio(files[0])
     for lock in files[1:]:
-        os.set_inheritable(lock, True)  # what the operation starts holds the card's lock too
+        os.set_inheritable(lock, True)  # processes that the operation starts hold the card's lock too
     isolation.reseed()
     return _run(job, sock, flag, bodies, settings)
 
@@ -158,7 +158,7 @@ def _run(
 
 
 def _result_of(act: Callable[[], None], settings: Settings) -> dict[str, Any]:
-    """What the supervisor is told of how ``act`` ended."""
+    """Call ``act``, and return the result frame for the supervisor."""
     try:
         act()
     except BaseException as error:  # noqa: BLE001 - a process's rim: whatever it was goes into the record
@@ -170,7 +170,7 @@ def _result_of(act: Callable[[], None], settings: Settings) -> dict[str, Any]:
 
 
 def _block_signals() -> None:
-    """Let no signal interrupt what is left to do: the handlers are the script's own."""
+    """Let no signal interrupt the end of the process: the handlers are the script's own."""
     while True:
         with contextlib.suppress(BaseException):  # of a handler whose signal had come before
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -178,7 +178,7 @@ def _block_signals() -> None:
 
 
 def _exit_code(result: Mapping[str, Any]) -> int:
-    """The process's exit code: the script's own, where it has one."""
+    """Return the process's exit code: the script's own, if it has one."""
     if result["ok"]:
         return 0
     code = result["fields"].get("exit_code")
@@ -198,5 +198,5 @@ def _describe(error: BaseException, settings: Settings) -> dict[str, Any]:
             "fields": fields if isinstance(fields, dict) and not nested_deeper(fields, MAX_DEPTH) else {},
             "traceback": "".join(traceback.format_exception(error))[-_TEXT_CHARS:],
         }
-    except BaseException as cause:  # noqa: BLE001 - what an exception of a script does when it is described
+    except BaseException as cause:  # noqa: BLE001 - a script's exception may raise in its own methods
         return {**described, "message": f"it cannot be described: {type(cause).__name__} was raised by its own methods"}

@@ -1,4 +1,4 @@
-"""The session of an operation: what sodetlib expects of ``S._ocs_session``, and additions of smurfq."""
+"""The session of an operation: the interface of ``S._ocs_session`` in sodetlib, and additions of smurfq."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _POLL_S = 0.05
 
 
 class SessionData(dict[str, Any]):
-    """The session data; setting and removing items flows out live.
+    """The session data; each item that is set or removed is sent at once.
 
-    A value that is changed in place (``data["x"].append(…)``) flows out at the operation's end.
+    A value that is changed in place (``data["x"].append(…)``) is sent at the operation's end.
     """
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
@@ -46,7 +46,7 @@ class SessionData(dict[str, Any]):
         self._send(values)
 
     def observe(self, values: Mapping[str, Any], *, clock: str) -> None:
-        """Set what is read again and again: only what has changed is told, and the time ``clock`` is only shown."""
+        """Set values that are read periodically: only changes are recorded. The time ``clock`` is shown only."""
         super().update(values)
         changed = {k: v for k, v in values.items() if k != clock and (k not in self._sent or self._sent[k] != plain(v))}
         self._send(changed)
@@ -58,13 +58,13 @@ class SessionData(dict[str, Any]):
         return self
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The item, set to ``default`` where there is none."""
+        """Return the item; set it to ``default`` if there is none."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def pop(self, key: str, *default: Any) -> Any:
-        """The item, removed."""
+        """Remove an item, and return it."""
         present = key in self
         value = super().pop(key, *default)
         if present:
@@ -72,7 +72,7 @@ class SessionData(dict[str, Any]):
         return value
 
     def popitem(self) -> tuple[str, Any]:
-        """The last item, removed."""
+        """Remove the last item, and return it."""
         key, value = super().popitem()
         self._send_removed([key])
         return key, value
@@ -93,7 +93,7 @@ class SessionData(dict[str, Any]):
         self._send(values)
 
     def send_changes(self) -> None:
-        """Send what was changed in place since it was last sent."""
+        """Send the items that were changed in place since they were last sent."""
         self._send({key: value for key, value in self.items() if self._sent.get(str(key)) != plain(value)})
 
     def _send(self, values: Mapping[Any, Any]) -> None:
@@ -113,7 +113,7 @@ class SessionData(dict[str, Any]):
 
 
 class Session:
-    """The session of a running operation, as the operation sees it."""
+    """The session of a running operation, in the operation's own process."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class Session:
 
     @property
     def stop_requested(self) -> str | None:
-        """``stop`` or ``abort`` once one of them was asked for."""
+        """``stop`` or ``abort`` once one of them was asked for, else None."""
         return {wire.STOP: "stop", wire.ABORT: "abort"}.get(self._flag[0])
 
     @property
@@ -158,7 +158,7 @@ class Session:
 
     @property
     def degraded(self) -> bool:
-        """Whether something is known to be wrong although the operation goes on."""
+        """True if something is known to be wrong although the operation goes on."""
         return self._degraded
 
     @degraded.setter
@@ -171,7 +171,7 @@ class Session:
         self._emit(events.message(str(text), time.time()))
 
     def stage(self, name: str) -> None:
-        """Say that a stage of the operation has begun."""
+        """Record that a stage of the operation begins."""
         self._emit(events.stage(str(name), time.time()))
 
     def feed(self, name: str, values: Mapping[str, Any]) -> None:
@@ -183,25 +183,25 @@ class Session:
         self._emit(events.header(time.time(), **{name: plain(value) for name, value in values.items()}))
 
     def note_card(self, state: Mapping[str, Any] | None) -> None:
-        """Have the card looked at when the operation has ended, and compared with its ``state`` at the start.
+        """Have the card checked when the operation has ended, and compared with its ``state`` at the start.
 
-        None says that the operation's children may have driven the card before, or that only they did.
+        None says that the operation's children may have driven the card before its state was read, or without that.
         """
         self._emit({"k": CARD_AT_START, "t": time.time(), "state": state})
 
     def stop_point(self) -> None:
-        """Return, or raise if an abort was asked for.
+        """Return if no abort was asked for.
 
         Raises
         ------
         OperationAbortedError
-            It was.
+            An abort was asked for.
         """
         if self.stop_requested == "abort":
             raise OperationAbortedError(f"{self.op_name} on {self.slot} was aborted at a safe point", slot=self.slot)
 
     def wait(self, seconds: float) -> bool:
-        """Whether a stop was asked for, after ``seconds`` or as soon as it was.
+        """Wait for ``seconds`` or until a stop is asked for, and return whether it was.
 
         Raises
         ------

@@ -9,16 +9,16 @@ from typing import Any
 from smurfq.errors import OperationFailedError
 from smurfq.operation.session import Session
 
-_TOLERATED = 0.01  # of the samples; fewer are only told
+_TOLERATED = 0.01  # of the samples; fewer are only reported
 
 
 def check_gaps(session: Session, stream: Any) -> None:
-    """Say how many samples are missing of a stream, an axis manager as sotodlib has loaded it, or None.
+    """Report how many samples of a stream are missing; ``stream`` is sotodlib's axis manager, or None.
 
     Raises
     ------
     OperationFailedError
-        More than a hundredth of them are.
+        More than a hundredth of the samples are missing.
     """
     if stream is None:
         return
@@ -41,9 +41,9 @@ def check_gaps(session: Session, stream: Any) -> None:
 
 
 def missing_samples(counters: list[int]) -> tuple[int, int]:
-    """How many samples are missing, and how many there should be, by the frame counters of those that are there.
+    """Return how many samples are missing and how many there should be, from the frame counters of the others.
 
-    Those missing before the first and after the last cannot be told.
+    Samples that are missing before the first or after the last are not counted.
     """
     steps = [after - before for before, after in pairwise(counters)]
     usual = median_low(steps) if steps else 0

@@ -1,7 +1,7 @@
 """JSON frames over the Unix socket between an operation's process and its supervisor.
 
-The kernel tells which process sent each byte. What the supervisor reads is the operation's own process's; bytes that
-its children write on the socket that they inherited are dropped.
+The kernel tells which process sent each byte. The supervisor reads the bytes of the operation's own process, and drops
+those that its children write to the inherited socket.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from smurfq.core.jsonsafe import dumps, loads
 
 _LENGTH = struct.Struct("!Q")
 _CHUNK = 1 << 20
-_CHUNKS_A_READ = 16  # a process that never stops to write must not keep its supervisor from everything else
+_CHUNKS_A_READ = 16  # a process that never stops writing must not block its supervisor
 _CREDENTIALS = struct.Struct("3i")  # pid, uid and gid of the sender
 MAX_FRAME_BYTES = 256 << 20
 
-RUNNING, STOP, ABORT = 0, 1, 2  # the byte of shared memory by which the supervisor asks
+RUNNING, STOP, ABORT = 0, 1, 2  # the byte of shared memory by which the supervisor asks for an end
 
 
 class MalformedFrameError(ValueError):
-    """What is to be sent, or has arrived, is no frame."""
+    """Raised for a frame that cannot be sent, and for received bytes that are not a frame."""
 
 
 def send(sock: socket.socket, value: Any) -> None:
@@ -32,7 +32,7 @@ def send(sock: socket.socket, value: Any) -> None:
     Raises
     ------
     MalformedFrameError
-        It is longer than a frame may be; nothing was sent.
+        The value is longer than a frame may be; nothing was sent.
     """
     body = dumps(value).encode()
     if len(body) > MAX_FRAME_BYTES:
@@ -44,13 +44,13 @@ def send(sock: socket.socket, value: Any) -> None:
 
 
 def send_with_files(sock: socket.socket, value: Any, files: list[int]) -> None:
-    """Send a value as one frame, and open file descriptors with it."""
+    """Send a value as one frame, together with open file descriptors."""
     socket.send_fds(sock, [b"\0"], files)
     send(sock, value)
 
 
 def receive_with_files(sock: socket.socket, most: int = 8) -> tuple[Any, list[int]] | None:
-    """The value and the file descriptors that ``send_with_files`` sent; None once the other side is closed."""
+    """Return the value and the descriptors that ``send_with_files`` sent; None once the other side is closed."""
     first, files, _, _ = socket.recv_fds(sock, 1, most)
     if not first:
         return None
@@ -69,7 +69,7 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 class FrameReader:
-    """The frames that the process ``sender`` sends, from now on, to a socket that does not block."""
+    """Reads the frames that the process ``sender`` sends from now on, from a socket that does not block."""
 
     def __init__(self, sock: socket.socket, sender: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # the kernel tells the sender of each piece
@@ -77,15 +77,15 @@ class FrameReader:
         self._sender = sender
         self._buffer = bytearray()
         self.closed = False
-        self.has_more = False  # the last ``read`` did not read all that was there
+        self.has_more = False  # whether the last ``read`` left something unread
 
     def read(self) -> Iterator[Any]:
-        """Whole frames that have arrived: some of them, if there are many.
+        """Yield whole frames that have arrived, or some of them if there are many.
 
         Raises
         ------
         MalformedFrameError
-            What has arrived is no frame. Nothing more can be read then.
+            The bytes that have arrived are not a frame. Nothing more can be read then.
         """
         self.has_more = True
         try:
@@ -103,7 +103,7 @@ class FrameReader:
         self.closed, self.has_more = True, False
 
     def _receive(self) -> bool:
-        """Whether something arrived."""
+        """Receive some bytes; false if there are none."""
         if self.closed:
             return False
         try:

@@ -1,4 +1,4 @@
-"""The stages in which an operation is ended: asked, signalled, killed. Pure: times in, actions out."""
+"""The stages in which an operation is aborted, and when each is due: asked, signalled, killed; pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 
 
 class Stage(IntEnum):
-    """How far the ending of an operation has come."""
+    """How far the abort of an operation has come."""
 
     NONE = 0
     ASKED = 1  # session.status is "stopping": sodetlib's stop_point and our session raise at the next safe point
@@ -16,7 +16,7 @@ class Stage(IntEnum):
 
 
 class Why(StrEnum):
-    """What an operation is ended for; a later, graver reason does not replace an earlier one."""
+    """The kind of reason for which an operation is ended; the first reason stays, whatever is asked later."""
 
     ABORT = "abort"
     TIME_LIMIT = "time limit"
@@ -24,7 +24,7 @@ class Why(StrEnum):
 
 @dataclass(frozen=True)
 class Plan:
-    """When to go to the next stage, in s on the caller's clock; ``stop`` only asks and never goes further."""
+    """The times at which each stage begins, in s on the caller's clock, and the reason."""
 
     why: Why
     by: str
@@ -34,7 +34,7 @@ class Plan:
     kill_at: float
 
     def due(self, stage: Stage, now: float) -> Stage:
-        """The stage that an ending which has come to ``stage`` should be in now."""
+        """Return the stage that is due, for an abort that has come to ``stage``."""
         if now >= self.kill_at:
             return Stage.KILLED
         if now >= self.signal_at:
@@ -44,11 +44,11 @@ class Plan:
         return stage
 
     def next_at(self, stage: Stage) -> float | None:
-        """When the stage after ``stage`` is due; None after the last."""
+        """Return when the stage after ``stage`` is due; None after the last."""
         return {Stage.NONE: self.ask_at, Stage.ASKED: self.signal_at, Stage.SIGNALLED: self.kill_at}.get(stage)
 
     def sooner(self, other: Plan) -> Plan:
-        """The plan with each stage at the earlier of the two plans' times, for this one's reason."""
+        """Return a plan with each stage at the earlier of the two plans' times, and with this plan's reason."""
         return Plan(
             self.why,
             self.by,
@@ -62,6 +62,6 @@ class Plan:
 def plan(
     why: Why, *, by: str, reason: str, now: float, abort_grace_s: float, kill_grace_s: float, delay_s: float = 0.0
 ) -> Plan:
-    """The plan to end an operation, beginning ``delay_s`` from ``now``."""
+    """Return the plan to end an operation, which begins ``delay_s`` from ``now``."""
     ask_at = now + delay_s
     return Plan(why, by, reason, ask_at, ask_at + abort_grace_s, ask_at + abort_grace_s + kill_grace_s)

@@ -1,7 +1,7 @@
 """A log on the host of the attempts that were started, which survives the loss of Redis.
 
-A claim in Redis is as durable as Redis is. One that writes its file each second, or hands over to a replica, may
-forget the last claims and have their messages in its queues again; the file system of the host does not forget.
+A claim is only as durable as Redis. A Redis that writes its file once a second, or hands over to a replica, may forget
+the last claims and have their messages in its queues again. The file system of the host does not forget.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PRUNE_EVERY_S = 3600.0
 
 
 class AttemptLog:
-    """The notes of one publisher id, an empty file for each try of a task."""
+    """The log of one slot's attempts: an empty file for each attempt of a task."""
 
     def __init__(self, folder: Path, kept_s: float) -> None:
         self._folder = folder
@@ -24,7 +24,7 @@ class AttemptLog:
         self._prune_at = 0.0
 
     def note(self, task_id: str, retries: int) -> bool:
-        """Write down that a try of a task begins; false if that was written down before.
+        """Note that an attempt of a task starts; false if it was noted before.
 
         Raises
         ------
@@ -40,7 +40,7 @@ class AttemptLog:
         return True
 
     def _prune(self) -> None:
-        """Remove, now and then, the notes of what has no result any more."""
+        """Remove the notes of tasks whose results have expired; once an hour."""
         now = time.time()
         if now < self._prune_at:
             return
@@ -51,6 +51,6 @@ class AttemptLog:
                     path.unlink()
 
 
-def attempt_log_folder(state_dir: Path, publisher: str) -> Path:
-    """Where the notes of a publisher id are."""
-    return state_dir.absolute() / "begun" / publisher
+def attempt_log_folder(state_dir: Path, slot: str) -> Path:
+    """Return the folder of a slot's attempt log."""
+    return state_dir.absolute() / "begun" / slot

@@ -65,7 +65,10 @@ def _end_orphans(run: ClaimedRun) -> None:
 
 
 def _note_attempt(run: ClaimedRun) -> bool:
-    """Whether this host had not started this attempt before; a full disk does not stop an emergency operation."""
+    """Note that this attempt starts; false if it was started on this host before.
+
+    A full disk does not keep an emergency operation from running.
+    """
     try:
         return run.worker.begun.note(run.task_id, run.request.retries)
     except OSError as cause:

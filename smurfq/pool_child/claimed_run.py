@@ -1,4 +1,4 @@
-"""A claimed run: what the pool child knows of the one run that it has claimed, until it lets go of it."""
+"""A claimed run: all that the pool child knows of the one run that it has claimed and not finished."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ logger = get_logger(__name__)
 class ClaimedRun:
     """A run that this pool child has claimed.
 
-    ``claiming`` makes it, and the task's last hook lets go of it. Between them ``card_lock`` sets ``lock`` and
+    ``claiming`` makes it, and the task's last hook finishes it. Between them ``card_lock`` sets ``lock`` and
     ``orphans``, and the check of the parameters replaces ``params``.
     """
 
@@ -77,6 +77,6 @@ class ClaimedRun:
 
 
 def process_ids(pid: int) -> list[ProcessId]:
-    """The identity of a process as a list; an empty one if the process is gone."""
+    """Return the identity of a process as a list, which is empty if the process is gone."""
     who = ProcessId.of(pid)
     return [who] if who else []

@@ -27,10 +27,10 @@ _PID_BYTES = 8
 
 
 class WorkerContext:
-    """What a worker's processes know of the worker: its slot, lane, lease and lock.
+    """The facts about a worker: its slot, lane, lease and lock.
 
     ``bodies`` are the functions of the operations that it can run, by name. ``seat`` is for the workers of workflows:
-    several take from one queue, each with a lease and a lock of its own.
+    they take from one queue, and each has a lease and a lock of its own.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class WorkerContext:
         self.lock = lock.lock_path(app.settings.state_dir, self.publisher)
         folder = attempt_log_folder(app.settings.state_dir, slot)
         self.begun = AttemptLog(folder, app.settings.redis.result_expires_s)
-        self.about: dict[str, Any] = {}  # what the worker says of itself
-        self._said: dict[str, str] = {}  # and has said
+        self.about: dict[str, Any] = {}  # its description for `smurfq status`
+        self._said: dict[str, str] = {}  # the description that was written last
         self.held = False  # whether its queue is
         self.loaded: float | None = None  # when pysmurf and sodetlib were (s since 1970)
         self.told_to_stop: list[int] = []  # signals that came before Celery listened to them
@@ -58,7 +58,7 @@ class WorkerContext:
 
     @property
     def serves_alone(self) -> bool:
-        """Whether nobody else takes from its queue while the lease is ours."""
+        """Whether only one worker at a time takes from its queue: the one that has the lease."""
         return self.leased == self.queue
 
     def stop(self) -> None:
@@ -89,10 +89,11 @@ class WorkerContext:
         return self._app.fence.take_lease(self.leased, self.token, self._app.settings.worker.lease_ttl_s)
 
     def say_alive(self) -> None:
-        """Write down what the worker says of itself; it vanishes soon after the last time.
+        """Write the worker's description, which expires soon after the last time.
 
-        Hundreds of workers say so each second, and all goes into Redis's file: said again is only what is new, or one
-        thing, which fails where Redis takes no writes. A reader finds the whole description or none.
+        Hundreds of workers do this each second, and each write goes into Redis's file. So only the fields that have
+        changed are written, but at least one, which fails if Redis takes no writes. A reader finds the whole
+        description or none.
         """
         key = keys.worker(self.publisher)
         about: dict[Any, Any] = {name: dumps(value) for name, value in {**self.about, "held": self.held}.items()}
@@ -109,13 +110,13 @@ class WorkerContext:
         self._said = about
 
     def keep_lease(self, ask: Ask) -> None:
-        """Renew the lease during an operation; without it the operation must not go on."""
+        """Renew the lease during an operation, and abort the operation if another worker has the lease."""
         if not self.renew_lease():
             ask(AbortRequest("smurfq", f"another worker has taken over {self.leased}", grace_s=1.0))
 
 
 def worker_of(application: SmurfqApp) -> WorkerContext:
-    """The worker that this process belongs to; ``worker_boot`` set it."""
+    """Return the worker that this process belongs to; ``worker_boot`` has set it."""
     context: WorkerContext | None = getattr(application, "worker_context", None)
     if context is None:
         raise SmurfqError(

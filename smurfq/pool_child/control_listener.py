@@ -19,9 +19,9 @@ _PAUSE_AFTER_A_FAULT_S = 3.0
 
 
 class ControlListener:
-    """One operation's ear.
+    """The listener of one operation.
 
-    ``every_second`` is called about once a second; it renews the lease and looks for emergencies.
+    ``every_second`` is called about once a second: it renews the lease and looks for emergency operations.
     """
 
     def __init__(
@@ -39,15 +39,15 @@ class ControlListener:
         self._is_process = is_process
         self._closing = threading.Event()
         self._next_second = 0.0
-        self._heard: set[tuple[str, float]] = set()
+        self._received: set[tuple[str, float]] = set()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening."""
+        """End the thread, and forget the requests to this operation."""
         if self._closing.is_set():
             return
         self._closing.set()
@@ -60,11 +60,11 @@ class ControlListener:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                with best_effort(f"nothing can be asked of {self._task_id}"):
+                with best_effort(f"{self._task_id} receives no requests"):
                     self._listen()
                 self._closing.wait(_PAUSE_S)
-            except Exception:  # without an ear the operation can be neither aborted nor keep its lease
-                logger.exception("listening to what is asked of %s failed; listening again", self._task_id)
+            except Exception:  # without a listener nobody can abort the operation, and its worker loses the lease
+                logger.exception("cannot receive the requests to %s; trying again", self._task_id)
                 self._closing.wait(_PAUSE_AFTER_A_FAULT_S)
 
     def _listen(self) -> None:
@@ -72,8 +72,8 @@ class ControlListener:
             if self._closing.is_set():
                 return
             self._tick()
-            if request is not None and (request.verb, request.time) not in self._heard:
-                self._heard.add((request.verb, request.time))
+            if request is not None and (request.verb, request.time) not in self._received:
+                self._received.add((request.verb, request.time))
                 if (end := end_request(request, is_process=self._is_process)) is not None:
                     self._ask(end)
 

@@ -1,4 +1,4 @@
-"""Translates the way in which an operation's process ended into the operation's error and outcome; pure."""
+"""Translates how an operation's process ended into the operation's error and outcome; pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AT_A_SAFE_POINT = "it ended at its next safe point"
 
 
 def ended_event(job: Job, ending: Ending, card: str, at: float, more: Mapping[str, Any]) -> Event:
-    """The event that ends the record: outcome and error at the time ``at``; ``more`` are further header fields."""
+    """Return the event that ends the record at the time ``at``; ``more`` are further header fields."""
     error = error_of(job, ending, card)
     outcome = Outcome.SUCCEEDED
     if error is not None:
@@ -51,9 +51,9 @@ def events_after(job: Job, ending: Ending, at: float) -> list[Event]:
 
 
 def error_of(job: Job, ending: Ending, card: str = "") -> OperationError | None:
-    """The reason why the operation did not succeed; None if it succeeded.
+    """Return the error of an operation; None if it succeeded.
 
-    ``card`` is the state in which the card was found and left, and becomes part of the message.
+    ``card`` describes the state in which the card was found and left, and becomes part of the message.
     """
     error = _error_of_process(job, ending)
     if error is None or not card:

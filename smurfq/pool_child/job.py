@@ -1,4 +1,4 @@
-"""The job of a pool child: one operation to run, and what the worker wants to be told meanwhile."""
+"""The job of a pool child: one operation to run, and the functions to call while it runs."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _POLL_S = 0.5
 
 
 class Leash:
-    """The leash of one operation, as the worker that runs it sees it."""
+    """The leash of one operation, which the pool child looks at while the operation runs."""
 
     def __init__(self, leash_id: str, leashes: Leashes, clock: Callable[[], float] = time.monotonic) -> None:
         self._id = leash_id
@@ -24,12 +24,12 @@ class Leash:
         self._told = False
 
     def require(self, what: str, pause: Callable[[float], None] = time.sleep) -> None:
-        """Return if the operation may start.
+        """Return if the operation may start; wait for a moment if the leash is missing.
 
         Raises
         ------
         OperationAbortedError
-            Whoever asked for it has ended.
+            The workflow that submitted it has ended.
         """
         while (why := patiently(self._why_end)) is None and self._missing_since is not None:
             pause(_POLL_S)
@@ -45,7 +45,7 @@ class Leash:
             ask(request)
 
     def _why_end(self) -> str | None:
-        """Why the operation must end; None if it need not, or not yet."""
+        """Return why the operation must end; None if it need not, or not yet."""
         state, word = self._leashes.look(self._id)
         if state is LeashState.OVER:
             return word

@@ -16,9 +16,9 @@ _A_DAY = re.compile(r"\d{8}")
 
 
 def remove_old_logs(folder: Path, before: float) -> list[Path]:
-    """The days' folders of a slot that were removed: all of the day was before ``before`` (s since 1970).
+    """Remove the folders of days that ended before ``before`` (s since 1970), and return those that are gone.
 
-    What has another name, or is a link, is not the runner's and stays. What cannot be removed is logged and stays.
+    A folder with another name and a link are not the runner's and stay. A folder that cannot be removed is logged.
     """
     last = time.strftime("%Y%m%d", time.gmtime(before - _DAY_S))
     found = folder.iterdir() if folder.is_dir() else ()

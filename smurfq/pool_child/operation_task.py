@@ -1,4 +1,4 @@
-"""The Celery task of an operation: its hooks claim the run, perform it and let go of it.
+"""The Celery task of an operation: its hooks claim the run, perform it and finish it.
 
 A family's module declares its operations with ``@operation``; the function beneath it runs in the operation's own
 process, never in the worker.
@@ -36,15 +36,15 @@ T = TypeVar("T", bound="OperationTask")
 
 
 def operation(body: Body) -> OperationTask:
-    """The Celery task ``smurfq.<name>`` of the operation whose function is ``body``.
+    """Return the Celery task ``smurfq.<name>`` of the operation whose function is ``body``.
 
-    The function's name stands in the operations table, and its parameters are those of the table.
+    The function has the name and the parameters that the operations table gives.
     """
     return operation_task(body, OperationTask)
 
 
 def operation_task(body: Body, base: type[T]) -> T:
-    """The Celery task, of the class ``base``, that is named and documented as ``body`` is."""
+    """Return a Celery task of the class ``base`` with the name and the documentation of ``body``."""
     name = body.__name__
     task: T = app.task(
         bind=True,
@@ -80,14 +80,14 @@ class OperationTask(CheckedSignature):
     claimed: ClaimedRun | None = None  # from ``before_start`` to ``after_return``; a pool child runs one task at a time
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
-        """Check, claim and lock: after this the task runs, here and nowhere else.
+        """Claim the run, check its parameters and lock its card: after this the task runs, here and nowhere else.
 
         Raises
         ------
         Ignore
-            It has ended already, or runs elsewhere: this message is a copy.
+            The run has ended or is running elsewhere: this message is a copy.
         SmurfqError
-            It may not run; the record says why.
+            The run is rejected; its record says why.
         """
         worker = worker_of(self.app)
         slot = self.policy.slot_of(self.app.settings, kwargs)
@@ -126,7 +126,7 @@ class OperationTask(CheckedSignature):
             patiently(lambda: self.app.write_end(task_id, _outcome_of(exc), exc))
 
     def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Let go of the run, and have a process ready for the next operation."""
+        """Finish the run, and have a process ready for the next operation."""
         run, self.claimed = self.claimed, None
         if run is not None:
             try:

@@ -1,4 +1,4 @@
-"""Takes an operation's output: all of it into a file, a bounded part into the record, lines into the worker's log."""
+"""Writes an operation's output into a file, its first part into the record, and its lines into the worker's log."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _CHUNK = 1 << 18
 class Output:
     """The read end of an operation's stdout and stderr.
 
-    ``log`` is as the operation ``run`` has it: True (file and worker's log), a path (that file), False (nothing kept).
-    A full disk ends the file, not the operation.
+    ``log`` is the parameter of the operation ``run``: True (a file and the worker's log), a path (that file) or False
+    (nothing is kept). If the disk is full, the file ends and the operation goes on.
 
     Raises
     ------
@@ -76,12 +76,12 @@ class Output:
         self._add(events.message(text, time.time()))
 
     def close_write_end(self) -> None:
-        """Close our copy of the write end, once the operation has its own."""
+        """Close this process's copy of the write end, once the operation has its own."""
         os.close(self.write_end)
         self.write_end = -1
 
     def read(self) -> bool:
-        """Take some of what is there; false at the end."""
+        """Take some of the output that has arrived; false at its end."""
         try:
             chunk = os.read(self.fileno, _CHUNK)
         except BlockingIOError:
@@ -90,7 +90,7 @@ class Output:
         return bool(chunk)
 
     def read_rest(self) -> None:
-        """Take all that is there now; processes left behind may still hold the other end."""
+        """Take all output that has arrived; processes that were left behind may still hold the other end."""
         with contextlib.suppress(BlockingIOError):
             while chunk := os.read(self.fileno, _CHUNK):
                 self._take(chunk)
@@ -98,11 +98,11 @@ class Output:
         self.flush(force=True)
 
     def due_s(self) -> float | None:
-        """In how many seconds ``flush`` has something to do."""
+        """Return in how many seconds ``flush`` is due; None if nothing waits for it."""
         return max(0.0, self._next_flush - time.monotonic()) if self._pending else None
 
     def flush(self, *, force: bool = False) -> None:
-        """Put what was printed since the last time into the record, when it is time to."""
+        """Write the output since the last time into the record, if it is due."""
         now = time.monotonic()
         if not self._pending or (now < self._next_flush and not force):
             return
@@ -125,7 +125,7 @@ class Output:
         self._show(self._decode(chunk), len(chunk))
 
     def _keep(self, chunk: bytes) -> None:
-        """Write to the file, for as long as that can be done."""
+        """Write to the file until that fails."""
         if self._file is None:
             return
         try:
@@ -153,7 +153,7 @@ class Output:
 
 
 def log_file(folder: Path, slot: str, op_name: str, session_id: str, at: float) -> Path:
-    """Where the output of a run is kept: ``<folder>/<slot>/<date>/<time>_<operation>_<id>.log``."""
+    """Return the path of a run's log: ``<folder>/<slot>/<date>/<time>_<operation>_<id>.log``."""
     moment = time.gmtime(at)
     name = re.sub(r"[^\w.-]", "_", f"{time.strftime('%H%M%S', moment)}_{op_name}_{session_id}.log")
     return folder / slot / time.strftime("%Y%m%d", moment) / name

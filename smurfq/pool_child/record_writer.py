@@ -28,7 +28,7 @@ class RecordWriter:
     """One operation's writer.
 
     ``records`` must not retry by themselves: a batch whose answer was lost is looked for before it is written again.
-    ``on_progress`` is called about once a second with a line that tells how far the operation is.
+    ``on_progress`` is called about once a second with a line that says how far the operation is.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class RecordWriter:
         self._thread = threading.Thread(target=self._run, name="record-writer", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the thread."""
         self._thread.start()
 
     def add(self, event: Event) -> None:
@@ -71,7 +71,7 @@ class RecordWriter:
         self._events.put(event)
 
     def unwritten(self) -> list[Batch]:
-        """What may not be in the record yet, in the batches in which it is being written; nothing is added any more."""
+        """Return the batches of events that may not be in the record yet; called when no event is added any more."""
         with self._events.mutex:
             waiting = [event for event in self._events.queue if event is not _CLOSE]
         writing = self._writing
@@ -85,7 +85,7 @@ class RecordWriter:
         ]
 
     def close(self, timeout_s: float | None = None) -> bool:
-        """Whether all that was added is written; waits for Redis for as long as ``timeout_s``."""
+        """Wait for Redis for at most ``timeout_s``, and return whether all events are written."""
         self._closing.set()
         self._events.put(_CLOSE)
         self._thread.join(timeout_s)
@@ -100,7 +100,7 @@ class RecordWriter:
             self._show(last=not open_)
 
     def _collect(self) -> tuple[list[Event], bool]:
-        """The events that wait, and whether more may come; waits for the first until a snapshot or progress is due."""
+        """Return the events that wait, and whether more may come; wait for one until a snapshot or progress is due."""
         batch: list[Event] = []
         try:
             item = self._events.get(timeout=self._patience_s())
@@ -155,7 +155,7 @@ class RecordWriter:
 
 
 def _progress_text(op_name: str, tail: list[Event]) -> str:
-    """How far an operation is, in one line: its newest stage and message."""
+    """Return one line that says how far an operation is: its newest stage and message."""
     stage, message = progress_of(tail)
     parts = [f"[{words(op_name, stage)}]" if stage else "", message or ""]
     return " ".join(part for part in parts if part)[:_PROGRESS_CHARS]

@@ -1,7 +1,8 @@
 """Writes the note and the header of a run again if Redis loses its data during the run.
 
 Redis may be emptied, or start again from an older file. The worker still runs the operation and holds the slot's lease
-and lock, so its note is true. What the record had before, and what arrived until the note was there again, is lost.
+and lock, so its note is true. The earlier contents of the record, and the messages that arrived before the note was
+written again, are lost.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ logger = get_logger(__name__)
 
 
 class RedisLoss:
-    """Notices that Redis has lost the data of a run, and writes again what the worker knows of it."""
+    """Notices that Redis has lost the data of a run, and writes its note and header again."""
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class RedisLoss:
         self._records = records
         self._running = running
         self._record = replace(record)
-        self._conclude = conclude  # gives a task its end which is over, though Redis says that it runs
+        self._conclude = conclude  # writes the outcome of a run that is over, although Redis says that it is running
         self.seen = False
 
     def heed(self, event: Event) -> None:
@@ -48,10 +49,10 @@ class RedisLoss:
                 setattr(self._record, name, value)
 
     def look(self) -> None:
-        """Write the note of what runs again if it is gone; the header too. Errors of ``redis-py`` come through.
+        """Write the note of the run and the header of its record again, if they are gone. Passes on redis-py's errors.
 
-        A Redis that has an older file again, or a replica that was behind, may name a task that has ended since. What
-        this one publishes would go into the record of that one.
+        A Redis that has an older file again, or a replica that was behind, may name a task that has ended since. The
+        messages of this run would then go into the record of that one.
         """
         publisher = self._running.publisher
         noted = self._fence.running(publisher)
@@ -64,14 +65,15 @@ class RedisLoss:
             self.restore()
 
     def restore(self) -> None:
-        """Write the header again if it is gone. Errors of ``redis-py`` come through."""
+        """Write the header of the record again if it is gone. Passes on redis-py's errors."""
         if self._records.restore(self._record, self._running.request):
             self._tell()
 
     def end(self, answer: DrainAnswer | None, *, published: bool) -> dict[str, Any]:
-        """Say in the record what it lacks; the fields of the header that tell whether it is whole.
+        """Say in the record what it lacks, and return the fields of its header that say whether it is complete.
 
-        ``answer`` is the bridge's; None if there was none. ``published``: the run may publish by the bridge.
+        ``answer`` is the bridge's, or None if it did not answer. ``published`` says that the run may have sent messages
+        to the bridge.
         """
         patiently(self.restore)
         if not published:

@@ -1,4 +1,4 @@
-"""How a kind of run is performed: its environment, its limits, and what is done for the card before it."""
+"""How a kind of run is performed: its environment, its limits, and making its card safe before it."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ class RunPolicy:
     card = True  # whether it has a card, whose publisher's messages come through the bridge
 
     def slot_of(self, settings: Settings, kwargs: Mapping[str, Any]) -> str:
-        """The slot that a message is for."""
+        """Return the slot that a message is for."""
         return settings.check_slot(kwargs.get("slot"))
 
     def environment(self, run: ClaimedRun) -> dict[str, str]:
-        """The variables that the operation's process gets."""
+        """Return the environment variables to set in the operation's process."""
         return environment(run.app.settings, run.worker.slot, run.worker.lane, os.environ)
 
     def graces_s(self, settings: Settings) -> tuple[float, float]:
-        """The seconds from an abort to the signal, and from there to the kill."""
+        """Return the seconds from an abort to the signal, and from there to the kill."""
         return settings.limits.abort_grace_s, settings.limits.kill_grace_s
 
     def shutdown_grace_s(self, settings: Settings) -> float:
-        """The seconds that it has to end by itself when its worker is stopped."""
+        """Return the seconds that a run has to end by itself when its worker is stopped."""
         return settings.limits.shutdown_grace_s
 
     def time_limit_s(self, run: ClaimedRun) -> float | None:
-        """The time limit: the shortest of the settings' and the request's."""
+        """Return the shortest of the settings' and the request's time limits."""
         default = operations.time_limit_for(run.operation.name, run.params)
         if default is None and not run.operation.process:
             default = run.app.settings.limits.operation_s
@@ -78,4 +78,4 @@ class RunPolicy:
             )
 
     def after_run(self, app: SmurfqApp, task_id: str) -> None:
-        """End what the run has started elsewhere; an operation of a slot starts nothing there."""
+        """End the runs that this run has started; an operation of a slot starts none."""

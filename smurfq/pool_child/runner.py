@@ -54,7 +54,7 @@ class Runner:
 
     @cached_property
     def _records(self) -> Records:
-        """The records, for a writer that must know whether a write may have been done already."""
+        """The records for ``RecordWriter``, which retries by itself."""
         return Records(connect(self._settings.redis_url, retries=0), self._app.records.expires_s)
 
     def prepare(self) -> None:
@@ -62,12 +62,12 @@ class Runner:
         self._spares.prepare()
 
     def run(self, job: Job) -> dict[str, Any]:
-        """The session record of the finished operation.
+        """Run an operation, and return its finished session record.
 
         Raises
         ------
         OperationError
-            It failed, died, was aborted or ran past its time limit; the record tells the rest.
+            It failed, died, was aborted or ran past its time limit; the record has the details.
         """
         started, settings = time.time(), self._settings.redis
         writer = RecordWriter(
@@ -134,9 +134,9 @@ class Runner:
     def _after(
         self, job: Job, ending: Ending, add: Callable[[Event], None], aftercare: Aftercare, last_stage: str | None
     ) -> None:
-        """Record what was left behind, and make the card safe.
+        """Record how the process ended, and make the card safe.
 
-        Nothing here waits for Redis: a card must not stay as it was left for as long as that is away.
+        Nothing here waits for Redis: a card must not stay unsafe for as long as Redis is away.
         """
         for event in events_after(job, ending, time.time()):
             add(event)
@@ -156,6 +156,7 @@ class Runner:
     def _finish(
         self, job: Job, ending: Ending, aftercare: Aftercare, loss: RedisLoss, started: float
     ) -> dict[str, Any]:
+        """Write the outcome into the record; the record of a success, the error of anything else."""
         if job.drives_card:
             aftercare.note(job.slot, self._app.store)
         error = error_of(job, ending, aftercare.text)
@@ -174,7 +175,7 @@ class Runner:
         return patiently(lambda: self._app.records.read(job.task_id).to_dict())
 
     def _drained(self, job: Job) -> DrainAnswer | None:
-        """What the bridge says of all that the operation published; None if it does not answer."""
+        """Ask the bridge whether it has written all messages of the operation; None if it does not answer."""
         if not job.card:
             return None
         return patiently(lambda: drain(self._app.store, self._bridge_address(), job.publisher))
@@ -184,7 +185,7 @@ class Runner:
 
 
 def runner_of(app: SmurfqApp) -> Runner:
-    """The runner of this pool child."""
+    """Return the runner of this pool child."""
     runner: Runner | None = getattr(app, "operation_runner", None)
     if runner is None:
         runner = app.operation_runner = Runner(app, worker_of(app).bodies)

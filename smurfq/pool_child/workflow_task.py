@@ -1,6 +1,7 @@
 """The Celery task of a workflow, which runs in a worker of its own.
 
-What a workflow's process runs is in ``smurfq.workflows``, which stands above this: the workflows' worker supplies it.
+The function that runs in a workflow's process is in ``smurfq.workflows``, a layer above. The workflows' worker supplies
+it.
 """
 
 from __future__ import annotations
@@ -27,23 +28,23 @@ class WorkflowPolicy(RunPolicy):
     card = False
 
     def slot_of(self, settings: Settings, kwargs: Mapping[str, Any]) -> str:
-        """The name of the workflows' worker, which stands for a slot."""
+        """Return the name of the workflows' worker, which is used in place of a slot."""
         return WORKFLOWS
 
     def environment(self, run: ClaimedRun) -> dict[str, str]:
-        """A backend of matplotlib that needs no screen, unless the worker's environment names one."""
+        """Return a backend of matplotlib that needs no screen, unless the worker's environment names a backend."""
         return {} if "MPLBACKEND" in os.environ else {"MPLBACKEND": "Agg"}
 
     def graces_s(self, settings: Settings) -> tuple[float, float]:
-        """The graces of a workflow: the runs that it has started may take long to end, as streams have to be closed."""
+        """Return graces that give the runs of a workflow the time to end: their streams have to be closed."""
         return settings.limits.abort_grace_s, settings.limits.clean_workflow_s
 
     def shutdown_grace_s(self, settings: Settings) -> float:
-        """None: it may have hours to go, and has to end what it started."""
+        """Return 0: a workflow may have hours to go, and has to end the runs that it has started."""
         return 0.0
 
     def time_limit_s(self, run: ClaimedRun) -> float | None:
-        """The shortest of the settings' and the request's limit; None if there is neither."""
+        """Return the shortest of the settings' and the request's time limits; None if there is neither."""
         return self._shortest_limit_s(run, None)
 
     def before_run(self, run: ClaimedRun, job: Job) -> Job:
@@ -52,7 +53,7 @@ class WorkflowPolicy(RunPolicy):
         return job
 
     def after_run(self, app: SmurfqApp, task_id: str) -> None:
-        """End what the workflow has started, if its process died before it could."""
+        """End the runs that the workflow has started, if its process died before it could."""
         patiently(lambda: Leashes(app.store).end(task_id, f"its workflow {task_id[:8]} has ended"))
 
 

@@ -14,7 +14,7 @@ _DAY_DIGITS = 5  # of a session id, which begins the name of the folder of some 
 
 
 def changes(registered: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The changes of each registered path: its true ``path``, or that it is ``missing`` on this host.
+    """Return the changes of each registered path: its true ``path``, or that it is ``missing`` on this host.
 
     A relative path is left as it is: its folder is not known.
     """
@@ -25,7 +25,7 @@ def changes(registered: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def g3_files(timestreams: Path, stream_id: str, since: float, until: float) -> Iterator[Path]:
-    """The files of the g3 sessions that a stream began between two times, in their order.
+    """Return the files of the g3 sessions that a stream began between two times, in their order.
 
     A session's id is the second in which it began. A file that was finished before ``since`` is of an earlier session
     of the same second.

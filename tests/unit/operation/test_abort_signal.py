@@ -41,7 +41,7 @@ def test_the_signal_interrupts_once(abort: None) -> None:
 
 
 @pytest.mark.parametrize("error", [OCSAbortError, OperationAbortedError])
-def test_what_cleans_up_after_a_safe_point_is_not_interrupted(abort: None, error: type[Exception]) -> None:
+def test_cleaning_up_after_a_safe_point_is_not_interrupted(abort: None, error: type[Exception]) -> None:
     cleaned = False
     with pytest.raises(error):
         try:
@@ -55,7 +55,7 @@ def test_what_cleans_up_after_a_safe_point_is_not_interrupted(abort: None, error
     assert cleaned
 
 
-def test_what_handles_any_other_error_is_interrupted(abort: None) -> None:
+def test_the_handling_of_any_other_error_is_interrupted(abort: None) -> None:
     with pytest.raises(AbortSignal):
         try:
             raise ValueError("the card said no")

@@ -18,7 +18,7 @@ def config(**experiment: Any) -> Any:
     return SimpleNamespace(dev=SimpleNamespace(exp=experiment))
 
 
-def test_what_is_there_will_do(tmp_path: Path) -> None:
+def test_an_existing_result_file_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "map.npy").touch()
     check_earlier("take_iv", SLOT, config(bgmap_file=str(tmp_path / "map.npy")), "take_bgmap")
 

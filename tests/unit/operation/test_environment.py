@@ -9,7 +9,7 @@ SLOT = "crate1slot2"
 SETTINGS = Settings(smurf={"config_dir": "/cfg"}, bridge={"port": 9000})  # type: ignore[arg-type]
 
 
-def test_what_is_absent_is_set_from_the_settings() -> None:
+def test_missing_variables_are_set_from_the_settings() -> None:
     assert environment(SETTINGS, SLOT, "control", {}) == {
         "SLOT": "2",
         "SMURFPUB_ID": "crate1slot2",
@@ -24,7 +24,7 @@ def test_what_is_absent_is_set_from_the_settings() -> None:
     }
 
 
-def test_what_is_present_keeps_its_meaning() -> None:
+def test_existing_variables_keep_their_values() -> None:
     present = {
         "SMURFPUB_BACKEND": "null",
         "SMURFPUB_UDP_HOST": "monitor",

@@ -132,7 +132,7 @@ def test_the_operation_that_waits_is_not_ended_by_the_end_of_its_child() -> None
     assert watched.texts == ["all done"]
 
 
-def test_what_a_child_adds_to_the_session_is_dropped_and_said() -> None:
+def test_session_data_of_a_child_are_dropped_with_a_warning() -> None:
     def body(session: Session) -> None:
         pid = os.fork()
         for number in range(200):
@@ -147,7 +147,7 @@ def test_what_a_child_adds_to_the_session_is_dropped_and_said() -> None:
     assert watched.log.count("are not recorded") == 1
 
 
-def test_what_a_child_writes_on_the_socket_itself_is_dropped() -> None:
+def test_bytes_that_a_child_writes_to_the_socket_are_dropped() -> None:
     """Before Python may close it, as a library's own fork has it."""
     frame = b'{"k":"result","ok":true}'
 

@@ -45,7 +45,7 @@ def seen() -> Iterator[Seen]:
     made.flag.close()
 
 
-def test_of_what_is_observed_again_only_changes_flow_out(seen: Seen) -> None:
+def test_only_changes_of_observed_values_are_sent(seen: Seen) -> None:
     data = seen.session.data
     for at, mask in ((1.0, np.array([1, 2])), (2.0, np.array([1, 2])), (3.0, np.array([1, 2, 3]))):
         data.observe({"mask": mask, "tag": None, "last_update": at}, clock="last_update")
@@ -58,7 +58,7 @@ def test_of_what_is_observed_again_only_changes_flow_out(seen: Seen) -> None:
     assert len(seen.events) == before
 
 
-def test_items_flow_out_as_they_are_set(seen: Seen) -> None:
+def test_items_are_sent_as_they_are_set(seen: Seen) -> None:
     data = seen.session.data
     data["Rn"] = np.array([1.0, np.nan])
     assert seen.record().data == {"Rn": [1.0, None]}
@@ -77,7 +77,7 @@ def test_items_flow_out_as_they_are_set(seen: Seen) -> None:
     assert seen.record().data == {}
 
 
-def test_what_is_changed_in_place_flows_out_at_the_end(seen: Seen) -> None:
+def test_items_changed_in_place_are_sent_at_the_end(seen: Seen) -> None:
     seen.session.data["list"] = [1]
     seen.session.data["list"].append(2)
     assert seen.record().data == {"list": [1]}

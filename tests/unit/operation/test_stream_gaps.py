@@ -45,7 +45,7 @@ def test_a_stream_with_many_gaps_fails_and_says_how_many(recorded: Any) -> None:
     assert session.record().data == {"missing_samples": 100}
 
 
-def test_few_gaps_are_told_only_and_none_not_at_all(recorded: Any) -> None:
+def test_few_gaps_are_only_reported(recorded: Any) -> None:
     session = recorded("take_noise")
     check_gaps(session.session, None)
     check_gaps(session.session, stream(list(range(400))))

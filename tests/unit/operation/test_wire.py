@@ -45,7 +45,7 @@ def test_frames_cut_anywhere_arrive_whole(pair: Pair) -> None:
     assert reader.closed
 
 
-def test_what_another_process_writes_is_dropped_also_in_the_middle_of_a_frame(pair: Pair) -> None:
+def test_bytes_of_another_process_are_dropped_even_inside_a_frame(pair: Pair) -> None:
     here, there = pair
     there.setblocking(False)
     reader = wire.FrameReader(there, sender=os.getpid())

@@ -24,7 +24,7 @@ def test_stages_come_in_order_and_never_go_back(
         stage = new
 
 
-def test_the_graces_are_heeded() -> None:
+def test_each_stage_begins_after_its_grace() -> None:
     ending = plan(Why.ABORT, by="x", reason="y", now=100.0, abort_grace_s=10, kill_grace_s=5, delay_s=2)
     looks = {101.9: Stage.NONE, 102: Stage.ASKED, 111.9: Stage.ASKED, 112: Stage.SIGNALLED, 117: Stage.KILLED}
     assert {now: ending.due(Stage.NONE, now) for now in looks} == looks

@@ -70,7 +70,7 @@ def test_a_full_disk_ends_the_file_and_not_the_operation() -> None:
     assert events[1]["text"] == "one\ntwo\n"
 
 
-def test_a_log_that_cannot_be_written_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_an_error_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OperationFailedError, match="nothing was run"):
         Output(str(tmp_path / "file" / "run.log"), Path(), print, print)
@@ -90,5 +90,5 @@ def test_a_log_files_name_cannot_leave_its_folder() -> None:
         (7, False, "exit code 7"),
     ],
 )
-def test_an_end_in_words(code: int, oom: bool, words: str) -> None:
+def test_an_exit_code_is_described_in_words(code: int, oom: bool, words: str) -> None:
     assert words in processes.exit_words(code, oom)
