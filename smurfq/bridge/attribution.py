@@ -70,7 +70,8 @@ class RunChange(NamedTuple):
 class Changes(NamedTuple):
     """What a batch changes."""
 
-    runs: dict[str, RunChange]  # by task id
+    runs: dict[str, RunChange]  # by task id; those to whose records something is added
+    empty: int  # messages that add nothing to a record, as session data without keys
     sequences: SequenceChanges
     lost: int  # messages found to be missing, less those that arrived late
     duplicates: int
@@ -119,8 +120,10 @@ def attribute(
         for running in snapshot.running.values():
             if (draft := _draft(drafts, snapshot, running.task_id)) is not None:
                 draft.events.append(session.message(notice, now))
-    runs = {task_id: draft.change(now) for task_id, draft in drafts.items()}
-    return Changes(runs, numbers, lost, duplicates, unowned, malformed)
+    changes = {task_id: draft.change(now) for task_id, draft in drafts.items()}
+    runs = {task_id: change for task_id, change in changes.items() if change.events}
+    empty = sum(change.messages for change in changes.values() if not change.events)
+    return Changes(runs, empty, numbers, lost, duplicates, unowned, malformed)
 
 
 def owner(message: Message, arrival: float, snapshot: Snapshot, now: float) -> str | None:

@@ -60,12 +60,12 @@ class Recorder:
                 snapshot = self._retry(lambda: self.runs.look_up(publishers))
             now = time.time()  # the look-up may have waited for Redis
             changes = attribute(batch, snapshot, self._sequences, now, notice)
-            events = [(task_id, change.events) for task_id, change in changes.runs.items() if change.events]
+            events = [(task_id, change.events) for task_id, change in changes.runs.items()]
             published = {task_id: change.messages for task_id, change in changes.runs.items()}
             rejected = self._writer.write(events, changes.sequences.positions(), snapshot.expected, published)
             if rejected is not None:
                 self._commit(changes, rejected)
-                return [task_id for task_id, _ in events]
+                return list(changes.runs)
             snapshot = None
 
     def _commit(self, changes: Changes, rejected: set[str]) -> None:
@@ -79,6 +79,7 @@ class Recorder:
             else:
                 counters.applied += change.messages
                 self.runs.commit(change.written())
+        counters.applied += changes.empty
         counters.lost += changes.lost
         counters.duplicate += changes.duplicates
         counters.idle += len(changes.unowned)

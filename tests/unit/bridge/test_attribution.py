@@ -140,6 +140,11 @@ def test_written_and_rejected_messages_are_counted_apart() -> None:
     assert (change.rejected().applied, change.rejected().refused) == (10, 22)
 
 
+def test_a_message_that_adds_nothing_is_not_expected_in_the_record() -> None:
+    changes = Bridge(RunState("runs")).attribute(0, payload={}, kind="session_data")
+    assert (changes.runs, changes.empty) == ({}, 1)
+
+
 def test_a_notice_comes_after_the_messages_and_is_none_of_them() -> None:
     change = Bridge(RunState("runs")).attribute(0, notice="dropped").runs["runs"]
     assert [event["text"] for event in change.events] == ["text", "dropped"]
