@@ -18,9 +18,13 @@ from smurfq.bridge import metrics
 from smurfq.bridge.applier import Applier
 from smurfq.bridge.buffer import Buffer
 from smurfq.bridge.complaints import Complaints
+from smurfq.bridge.drain_answers import DrainAnswers
+from smurfq.bridge.drops import DropNotices
 from smurfq.bridge.health import HealthSign
+from smurfq.bridge.known_runs import KnownRuns
 from smurfq.bridge.periodic import Periodic
 from smurfq.bridge.receiver import Receiver, open_socket, receive_buffer_bytes
+from smurfq.bridge.recorder import Recorder
 from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.bridge.relay import Relay, relay_address
 from smurfq.bridge.snapshots import SnapshotPace
@@ -74,13 +78,13 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     counters = Counters()
     complaints = Complaints(log)
     stopping = threading.Event()
-    patience = RedisRetry(log, stopping, FLUSH_S, settings.redis_url)
+    retry = RedisRetry(log, stopping, FLUSH_S, settings.redis_url)
     buffer = Buffer(bridge.buffer_messages, bridge.buffer_bytes)
     relay = _relay(bridge.relay, bound, counters, complaints)
     receiver = Receiver(bound, [buffer, relay.buffer] if relay else [buffer], counters)
-    applier = _applier(settings, buffer, counters, complaints, patience)
+    applier = _applier(settings, buffer, counters, complaints, retry)
     obtained = receive_buffer_bytes(bound)
-    health = HealthSign(settings, buffer, counters, patience, obtained)
+    health = HealthSign(settings, buffer, counters, retry, obtained)
     own = Periodic(complaints, log)
     own.every(_HEALTH_S, health.show)
     own.every(_COMPLAINTS_S, complaints.say_due)
@@ -149,17 +153,31 @@ def _relay(text: str | None, bound: socket.socket, counters: Counters, complaint
 
 
 def _applier(
-    settings: Settings, buffer: Buffer, counters: Counters, complaints: Complaints, patience: RedisRetry
+    settings: Settings, buffer: Buffer, counters: Counters, complaints: Complaints, retry: RedisRetry
 ) -> Applier:
     client = connect(settings.redis_url, retries=0)
     records = Records(client, settings.redis.result_expires_s)
-    snapshots = Snapshots(client, records)
+    snapshots = SnapshotPace(Snapshots(client, records).publish, complaints)
+    drops = DropNotices(buffer, counters, complaints)
+    publishers = frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in WORKER_LANES)
+    recorder = Recorder(
+        runs=KnownRuns(client),
+        writer=Writer(client, records, retry, complaints),
+        retry=retry,
+        publishers=publishers,
+        counters=counters,
+        complaints=complaints,
+    )
+    answers = DrainAnswers(
+        client=client, recorder=recorder, snapshots=snapshots, drops=drops, retry=retry, complaints=complaints
+    )
     return Applier(
-        client=client,
-        writer=Writer(client, records, patience, complaints),
-        snapshots=SnapshotPace(snapshots.publish, complaints),
-        patience=patience,
-        publishers=frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in WORKER_LANES),
+        recorder=recorder,
+        answers=answers,
+        drops=drops,
+        snapshots=snapshots,
+        retry=retry,
+        publishers=publishers,
         buffer=buffer,
         counters=counters,
         complaints=complaints,

@@ -1,60 +1,186 @@
-"""Assigns each message to the run that published it."""
+"""Assigns each message of a batch to the run that published it.
+
+``attribute`` is a pure function. It takes what is known of the runs and the numbering, and returns what the batch
+changes, which is committed once it is written. If it could not be written, the batch is attributed again, to other
+runs if others run by then. Nothing here asks Redis, and nothing has to be undone.
+"""
 
 from __future__ import annotations
 
-import socket
-import time
-from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from smurfq.core import keys, session, stages
-from smurfq.core.jsonsafe import loads
+from smurfq.core import session, stages
 from smurfq.core.messages import Message
 from smurfq.core.publication import publication
-from smurfq.core.sequence import Step
+from smurfq.core.sequence import SequenceChanges, Sequences
 from smurfq.core.session import Event
-from smurfq.store.connection import Client
-from smurfq.store.fence import Ran, Running, parse_ran, parse_running
-from smurfq.store.record_batches import WRITTEN
+from smurfq.core.strands import Arrival, Step
+from smurfq.store.fence import Ran, Running
 
-TASKS_KEPT = 500
-RECENT_S = 1.0  # a bridge on another host trusts its own eyes for so long after a message has reached it
+RECENT_S = 1.0  # for so long after a message arrived, a bridge on another host assigns it to the present run
 
 
-@dataclass
-class Task:
-    """What the bridge knows of a task whose messages it has seen."""
+class ArrivedMessage(NamedTuple):
+    """A message, the address that it came from as the kernel packs it, and its time of arrival."""
+
+    address: bytes
+    time: float  # when the kernel received it, s since 1970
+    message: Message
+
+
+class RunState(NamedTuple):
+    """What the bridge knows of a run whose messages it has written."""
 
     task_id: str
-    lost: int = 0
-    lost_written: int = 0
+    lost: int = 0  # messages known to be missing by their numbers
     applied: int = 0  # messages that this bridge wrote
     before: int = 0  # messages that earlier bridges wrote
-    refused: int = 0  # messages that Redis would not take
+    refused: int = 0  # messages that Redis rejected
     timestamps: Any = None  # the newest session data of the key from which stages are made
-    events: list[Event] = field(default_factory=list)  # not yet written
-    taken: int = 0  # messages not yet written
-    seen: float = field(default_factory=time.monotonic)  # when this bridge first heard that it runs
-    _mark: tuple[int, Any, list[Event], int] | None = None
+    seen: float = 0.0  # when this bridge first heard of the run, s of the monotonic clock
 
-    def mark(self) -> None:
-        """Remember how it stands, unless that was done since the last ``written`` or ``drop``."""
-        if self._mark is None:
-            self._mark = (self.lost, self.timestamps, list(self.events), self.taken)
 
-    def roll_back(self) -> None:
-        """Stand again as at the mark."""
-        if self._mark is not None:
-            self.lost, self.timestamps, self.events, self.taken = self._mark
-            self._mark = None
+class Snapshot(NamedTuple):
+    """What is known of the runs under some publisher ids."""
 
-    def take(self, message: Message, step: Step) -> bool:
-        """Add what a message says to the events to be written; false if its payload was of the wrong type."""
+    host: str  # where the bridge runs
+    running: Mapping[str, Running]  # by publisher id
+    recent: Mapping[str, Sequence[Ran]]  # earlier runs by publisher id, the newest first
+    states: Mapping[str, RunState]  # by task id
+    expected: Mapping[str, str]  # texts by key: ``running`` is up to date if Redis still has them
+
+
+class RunChange(NamedTuple):
+    """What a batch adds to the record of one run."""
+
+    events: list[Event]
+    messages: int  # how many messages of publishers the events were made of
+    state: RunState  # as it is once the events are written, but for the count of messages
+
+    def written(self) -> RunState:
+        """The state of the run if its events have been written."""
+        return self.state._replace(applied=self.state.applied + self.messages)
+
+    def rejected(self) -> RunState:
+        """The state of the run if Redis rejected its events."""
+        return self.state._replace(refused=self.state.refused + self.messages)
+
+
+class Changes(NamedTuple):
+    """What a batch changes."""
+
+    runs: dict[str, RunChange]  # by task id; those to whose records something is added
+    empty: int  # messages that add nothing to a record, as session data without keys
+    sequences: SequenceChanges
+    lost: int  # messages found to be missing, less those that arrived late
+    duplicates: int
+    unowned: list[tuple[str, float]]  # publisher id and time of arrival of each message that belongs to no run
+    malformed: list[str]  # one description for each payload of the wrong type
+
+
+def attribute(
+    batch: Iterable[ArrivedMessage], snapshot: Snapshot, sequences: Sequences, now: float, notice: str = ""
+) -> Changes:
+    """What ``batch`` changes.
+
+    Parameters
+    ----------
+    batch
+        Messages in the order of their arrival.
+    snapshot
+        What runs and ran under the publisher ids of the batch.
+    sequences
+        The numbering of all publishers before the batch.
+    now
+        The time, in s since 1970.
+    notice
+        A message of the bridge itself for each present run of the snapshot.
+    """
+    numbers = SequenceChanges(sequences)
+    drafts: dict[str, _Draft] = {}
+    unowned: list[tuple[str, float]] = []
+    malformed: list[str] = []
+    lost = duplicates = 0
+    for address, arrival, message in batch:
+        source = (address, message.host, message.script, message.id)
+        step = numbers.step(source, message.seq_no, message.time, start=message.type == "start")
+        if step.arrival is Arrival.DUPLICATE:
+            duplicates += 1
+            continue
+        lost += step.lost
+        task_id = owner(message, arrival, snapshot, now)
+        draft = _draft(drafts, snapshot, task_id)
+        if draft is None:
+            unowned.append((message.id, arrival))
+        elif not draft.add(message, step):
+            what = f"{message.type} of {message.id}, script {message.script}"
+            malformed.append(f"{what}; see the record {task_id}")
+    if notice:
+        for running in snapshot.running.values():
+            if (draft := _draft(drafts, snapshot, running.task_id)) is not None:
+                draft.events.append(session.message(notice, now))
+    changes = {task_id: draft.change(now) for task_id, draft in drafts.items()}
+    runs = {task_id: change for task_id, change in changes.items() if change.events}
+    empty = sum(change.messages for change in changes.values() if not change.events)
+    return Changes(runs, empty, numbers, lost, duplicates, unowned, malformed)
+
+
+def owner(message: Message, arrival: float, snapshot: Snapshot, now: float) -> str | None:
+    """The id of the run that published ``message``; None if no run did.
+
+    A message that waited, for Redis or behind many others, may be older than the present run. It belongs to the run
+    that ran when it was sent. ``arrival`` is when the kernel received it, ``now`` the time of the same clock.
+    """
+    running = snapshot.running.get(message.id)
+    if running is not None and _is_of(running, message, arrival, snapshot.host, now):
+        return running.task_id
+    for ran in snapshot.recent.get(message.id, ()):
+        sent = sent_at(message, arrival, ran.host, snapshot.host)
+        if sent is not None and ran.started <= sent <= ran.ended:
+            return ran.task_id
+    return None
+
+
+def sent_at(message: Message, arrival: float, host: str, bridge_host: str) -> float | None:
+    """When a message was sent, by the clock of ``host``; None if that is not known.
+
+    The clock of a publisher's process may be wrong. If the bridge runs on ``host``, the time of arrival is used.
+    """
+    if host == bridge_host:
+        return arrival
+    return message.time if message.host == host else None
+
+
+def _is_of(running: Running, message: Message, arrival: float, bridge_host: str, now: float) -> bool:
+    """Whether a message was sent since ``running`` began, as far as that can be known."""
+    sent = sent_at(message, arrival, running.host, bridge_host)
+    if sent is None or sent >= running.started or running.started > now:  # the last: its clock was set back
+        return True
+    return running.host != bridge_host and now - arrival < RECENT_S
+
+
+class _Draft:
+    """The change of one run while a batch is attributed."""
+
+    __slots__ = ("events", "lost", "messages", "state", "timestamps")
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+        self.events: list[Event] = []
+        self.messages = 0
+        self.lost, self.timestamps = state.lost, state.timestamps
+
+    def add(self, message: Message, step: Step) -> bool:
+        """Add what a message says; false if its payload is of the wrong type."""
+        if step.first:
+            text = (
+                f"publisher {message.script} was first heard at its message {message.seq_no}; those before are missing"
+            )
+            self.events.append(session.message(text, message.time))
         said = publication(message)
         self.events += said.events
-        self.taken += 1
+        self.messages += 1
         if message.type == "session_data" and not said.malformed and stages.KEY in message.payload:
             value = message.payload[stages.KEY]
             self.events += [session.stage(name, time) for name, time in stages.new_stages(value, self.timestamps)]
@@ -62,147 +188,18 @@ class Task:
         self.lost += step.lost
         return not said.malformed
 
-    def pending(self, now: float) -> list[Event]:
-        """All events not yet written."""
-        if self.lost == self.lost_written:
-            return self.events
-        return [*self.events, session.header(now, lost=max(0, self.lost))]
-
-    def written(self) -> int:
-        """How many messages have been written by this; they count as applied."""
-        count = self._clear()
-        self.applied += count
-        return count
-
-    def drop(self) -> int:
-        """How many messages could not be written; they count as refused."""
-        count = self._clear()
-        self.refused += count
-        return count
-
-    def _clear(self) -> int:
-        count, self.taken = self.taken, 0
-        self.events, self.lost_written, self._mark = [], self.lost, None
-        return count
+    def change(self, now: float) -> RunChange:
+        """What the batch adds to the run."""
+        if self.lost != self.state.lost:
+            self.events.append(session.header(now, lost=max(0, self.lost)))
+        return RunChange(self.events, self.messages, self.state._replace(lost=self.lost, timestamps=self.timestamps))
 
 
-class Tasks:
-    """The tasks seen lately, and what runs under each publisher id."""
-
-    def __init__(self, client: Client, host: str | None = None) -> None:
-        self._client = client
-        self._host = host or socket.gethostname()
-        self._tasks: OrderedDict[str, Task] = OrderedDict()
-        self._running: dict[str, Running] = {}
-        self._texts: dict[str, str] = {}  # as Redis had them when asked last; empty where nothing ran
-        self._ran: dict[str, list[Ran]] = {}  # lately, the newest first
-
-    def look_up(self, publishers: Iterable[str]) -> dict[str, Running]:
-        """What runs now under each of the publisher ids; three round trips at most, one when no task is new.
-
-        The answer may be out of date as soon as it is there: what is written by it is written on condition, see
-        ``expected``.
-        """
-        names = sorted(publishers)
-        if not names:
-            return {}
-        texts: list[str | None] = self._client.mget([keys.running(name) for name in names])  # type: ignore[assignment]
-        changed = [name for name, text in zip(names, texts, strict=True) if self._texts.get(name) != (text or "")]
-        self._read_ran(changed)
-        self._texts.update((name, text or "") for name, text in zip(names, texts, strict=True))
-        found = {name: running for name, text in zip(names, texts, strict=True) if (running := parse_running(text))}
-        ran = [ran.task_id for name in changed for ran in reversed(self._ran[name])]
-        self._keep([*ran, *(running.task_id for running in found.values())])
-        self._running.update(found)
-        return found
-
-    def _read_ran(self, publishers: list[str]) -> None:
-        if not publishers:
-            return
-        with self._client.pipeline(transaction=False) as pipe:
-            for name in publishers:
-                pipe.lrange(keys.recent_runs(name), 0, -1)
-            for name, texts in zip(publishers, pipe.execute(), strict=True):
-                self._ran[name] = [parse_ran(text) for text in texts]
-
-    def known(self, publishers: Iterable[str]) -> dict[str, Running] | None:
-        """What ran under each of the publisher ids when it was looked up last; None if one never was. No round trip."""
-        found = {}
-        for name in publishers:
-            text = self._texts.get(name)
-            if text is None:
-                return None
-            if text:
-                running = self._running[name]
-                if running.task_id not in self._tasks:
-                    return None
-                self._tasks.move_to_end(running.task_id)
-                found[name] = running
-        return found
-
-    def expected(self, publishers: Iterable[str]) -> dict[str, str]:
-        """The texts that Redis must still have, by key, for what was looked up or known to be true."""
-        return {keys.running(name): self._texts[name] for name in publishers}
-
-    def owner(self, message: Message, arrival: float, running: Running | None, now: float) -> Task | None:
-        """The task to which ``message`` belongs when ``running`` runs under its id; None if it belongs to none.
-
-        A message that waited, for Redis or behind many others, may be older than what runs now; it goes to the task
-        that ran when it was sent. ``arrival`` is when the kernel received it, ``now`` the time of the same clock.
-        """
-        if running is not None and self._is_of(running, message, arrival, now):
-            return self._tasks[running.task_id]
-        for ran in self._ran.get(message.id, ()):
-            sent = sent_at(message, arrival, ran.host, self._host)
-            if sent is not None and ran.started <= sent <= ran.ended:
-                return self._tasks.get(ran.task_id)
+def _draft(drafts: dict[str, _Draft], snapshot: Snapshot, task_id: str | None) -> _Draft | None:
+    """The draft of a run; None if nothing is known of it."""
+    if task_id is None:
         return None
-
-    def _is_of(self, running: Running, message: Message, arrival: float, now: float) -> bool:
-        """Whether a message was sent since ``running`` began, as far as that can be known."""
-        sent = sent_at(message, arrival, running.host, self._host)
-        if sent is None or sent >= running.started or running.started > now:  # a clock set back since says nothing
-            return True
-        return running.host != self._host and now - arrival < RECENT_S
-
-    def get(self, task_id: str) -> Task | None:
-        """What is known of a task; None if no message of it has been seen."""
-        return self._tasks.get(task_id)
-
-    def _keep(self, task_ids: list[str]) -> None:
-        """Know these tasks, however many, and of the others those that were asked for last."""
-        self._load([task_id for task_id in task_ids if task_id not in self._tasks])
-        for task_id in task_ids:
-            self._tasks.move_to_end(task_id)
-        while len(self._tasks) > max(TASKS_KEPT, len(task_ids)):
-            self._tasks.popitem(last=False)
-
-    def _load(self, task_ids: list[str]) -> None:
-        """Begin with what an earlier bridge may have written of these tasks."""
-        if not task_ids:
-            return
-        with self._client.pipeline(transaction=False) as pipe:
-            for task_id in task_ids:
-                pipe.hmget(keys.record(task_id), ["lost", WRITTEN])
-                pipe.hget(keys.data(task_id), stages.KEY)
-            answers = pipe.execute()
-        for index, task_id in enumerate(task_ids):
-            lost_text, written = answers[2 * index]
-            lost, known = int(loads(lost_text or "0")), answers[2 * index + 1]
-            stamps = loads(known) if known else None
-            self._tasks[task_id] = Task(task_id, lost, lost, before=int(written or 0), timestamps=stamps)
-
-    def vanished(self, task: Task) -> int:
-        """How many of a task's messages were written to Redis and are gone from there: it has lost data."""
-        written: Any = self._client.hget(keys.record(task.task_id), WRITTEN)
-        return max(0, task.before + task.applied - int(written or 0))
-
-
-def sent_at(message: Message, arrival: float, host: str, bridge_host: str) -> float | None:
-    """When a message was sent, by the clock of ``host``; None where that is not known.
-
-    The clock of a publisher's process may be wrong. Where the bridge runs on ``host``, its kernel tells the time.
-    """
-    if host == bridge_host:
-        return arrival
-    return message.time if message.host == host else None
+    draft = drafts.get(task_id)
+    if draft is None and (state := snapshot.states.get(task_id)) is not None:
+        draft = drafts[task_id] = _Draft(state)
+    return draft

@@ -18,12 +18,12 @@ class HealthSign:
     """Shows the bridge's health in Redis; a Redis that is away is said once and no failure."""
 
     def __init__(
-        self, settings: Settings, buffer: Buffer, counters: Counters, patience: RedisRetry, receive_buffer_bytes: int
+        self, settings: Settings, buffer: Buffer, counters: Counters, retry: RedisRetry, receive_buffer_bytes: int
     ) -> None:
         self._board = BridgeBoard(connect(settings.redis_url, retries=0))
         self._buffer = buffer
         self._counters = counters
-        self._patience = patience
+        self._retry = retry
         self._health = Health(
             pid=os.getpid(),
             host=socket.gethostname(),
@@ -40,13 +40,13 @@ class HealthSign:
         try:
             self._board.show(self._health)
         except AWAY as cause:
-            self._patience.away(cause)
+            self._retry.away(cause)
         else:
-            self._patience.back()
+            self._retry.back()
 
     def clear(self) -> None:
         """Take the sign of life down, so that nobody waits for this bridge."""
-        if self._patience.is_away:
+        if self._retry.is_away:
             return  # it expires by itself
         with best_effort("the bridge's report is not removed, and expires"):
             self._board.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 
 STEPS_KEPT = 1000
 MERGED_S = 0.1  # steps closer than this are one
@@ -31,27 +30,6 @@ class Steps:
                 return self._count - before
             before = count
         return 0
-
-
-class Drops:
-    """How many datagrams were dropped since a time, of a count that somebody else keeps."""
-
-    def __init__(self, count: Callable[[], int]) -> None:
-        self._count = count
-        self._steps = Steps()
-        self._last = 0
-
-    def grown(self, now: float) -> int:
-        """How much the count has grown since this was asked last."""
-        count = self._count()
-        grown, self._last = count - self._last, count
-        if grown:
-            self._steps.add(grown, now)
-        return grown
-
-    def since(self, start: float) -> int:
-        """How much the count has grown since ``start``."""
-        return self._steps.since(start)
 
 
 class Unowned:

@@ -11,8 +11,9 @@ from redis.exceptions import ResponseError
 from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.core import keys
-from smurfq.core.sequence import Position
+from smurfq.core.sequence import Source
 from smurfq.core.session import Event
+from smurfq.core.strands import Position
 from smurfq.store.bridge import Positions
 from smurfq.store.conditional import NOTHING, Conditional
 from smurfq.store.connection import Client
@@ -23,11 +24,11 @@ from smurfq.store.records import Records
 class Writer:
     """The bridge's only writer of records. ``client`` must not retry by itself."""
 
-    def __init__(self, client: Client, records: Records, patience: RedisRetry, complaints: Complaints) -> None:
+    def __init__(self, client: Client, records: Records, retry: RedisRetry, complaints: Complaints) -> None:
         self._client = client
         self._records = records
-        self._positions = Positions(client)
-        self._patience = patience
+        self.positions = Positions(client)
+        self._retry = retry
         self._complaints = complaints
         self._name = f"bridge-{os.getpid()}-{secrets.token_hex(4)}"
         self._number = 0
@@ -36,7 +37,7 @@ class Writer:
     def write(
         self,
         events: list[tuple[str, list[Event]]],
-        positions: Mapping[str, Position],
+        positions: Mapping[Source, Position],
         expected: Mapping[str, str] = NOTHING,
         published: Mapping[str, int] | None = None,
     ) -> set[str] | None:
@@ -64,7 +65,7 @@ class Writer:
         self._number += 1
         return Batch(task_id, self._name, self._number, events, published)
 
-    def _write_singly(self, batches: list[Batch], positions: Mapping[str, Position]) -> set[str]:
+    def _write_singly(self, batches: list[Batch], positions: Mapping[Source, Position]) -> set[str]:
         """Find out whose record it was that Redis refused; a transaction may have done all the others."""
         refused = set()
         for batch in batches:
@@ -82,7 +83,7 @@ class Writer:
     def _write_once(
         self,
         batches: list[Batch],
-        positions: Mapping[str, Position],
+        positions: Mapping[Source, Position],
         expected: Mapping[str, str] = NOTHING,
         *,
         tried: bool = False,
@@ -96,7 +97,7 @@ class Writer:
             with self._client.pipeline(transaction=True) as pipe:
                 for batch in left:
                     self._records.queue(pipe, batch)
-                self._positions.queue(pipe, positions)
+                self.positions.queue(pipe, positions)
                 return self._conditional(pipe, NOTHING if done else expected)
 
-        return self._patience(attempt)
+        return self._retry(attempt)

@@ -11,7 +11,8 @@ from redis.client import Pipeline
 
 from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
-from smurfq.core.sequence import SOURCES_KEPT, Position
+from smurfq.core.sequence import SOURCES_KEPT, Source
+from smurfq.core.strands import Position
 from smurfq.store.connection import Client
 
 ALIVE_S = 5  # without a sign of life for this long, the bridge counts as gone
@@ -101,18 +102,19 @@ class Positions:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def queue(self, pipe: Pipeline, positions: Mapping[str, Position]) -> None:
-        """Put the command that writes ``positions`` (by source) into a pipeline."""
+    def queue(self, pipe: Pipeline, positions: Mapping[Source, Position]) -> None:
+        """Put the command that writes ``positions`` into a pipeline."""
         if positions:
-            pipe.hset(keys.BRIDGE_POSITIONS, mapping={source: dumps(list(at)) for source, at in positions.items()})
+            texts: dict[Any, Any] = {_source_text(source): dumps(list(at)) for source, at in positions.items()}
+            pipe.hset(keys.BRIDGE_POSITIONS, mapping=texts)
 
     def prune(self) -> None:
         """Delete the positions that ``read`` would leave out, once there are many."""
         if int(self._client.hlen(keys.BRIDGE_POSITIONS)) > 2 * SOURCES_KEPT:
             self.read()
 
-    def read(self) -> dict[str, Position]:
-        """The newest positions by source, the oldest first; those of long-silent sources are deleted."""
+    def read(self) -> dict[Source, Position]:
+        """The newest positions, the oldest first; those of long-silent sources are deleted."""
         texts: Mapping[str, str] = self._client.hgetall(keys.BRIDGE_POSITIONS)  # type: ignore[assignment]
         found = {source: Position(*loads(text)) for source, text in texts.items()}
         newest_first = sorted(found, key=lambda source: found[source].time, reverse=True)
@@ -121,7 +123,17 @@ class Positions:
         stale = found.keys() - set(kept)
         if stale:
             self._client.hdel(keys.BRIDGE_POSITIONS, *stale)
-        return {source: found[source] for source in reversed(kept)}
+        return {_source_of(source): found[source] for source in reversed(kept)}
+
+
+def _source_text(source: Source) -> str:
+    address, *names = source
+    return dumps([address.hex(), *names])
+
+
+def _source_of(text: str) -> Source:
+    address, host, script, publisher = loads(text)
+    return (bytes.fromhex(address), host, script, publisher)
 
 
 def _named(values: Mapping[str, Any], record: type) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.bridge.writer import Writer
 from smurfq.core import keys, session
-from smurfq.core.sequence import Position
+from smurfq.core.strands import Position
 from smurfq.store import Records, connect
 from smurfq.store.connection import Client
 from tests.site.valkey import Valkey
 
 LOG = logging.getLogger("test")
+SOURCE = (b"\x01\x02", "host", "script", "crate1slot2")
 
 
 class CuttingProxy:
@@ -30,7 +31,7 @@ class CuttingProxy:
         self.port: int = self._listener.getsockname()[1]
         self.cut_next = False
         self.cuts = 0
-        self._threads = [threading.Thread(target=self._accept)]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
     def close(self) -> None:
@@ -45,7 +46,7 @@ class CuttingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=self._serve, args=(client,))
+            thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -78,7 +79,7 @@ def test_a_batch_whose_answer_was_lost_is_not_written_again(valkey: Client, prox
     writer.write([("t1", [session.message("before", 1.0)])], {})
     proxy.cut_next = True
     both = [("t1", [session.message("during", 2.0)]), ("t2", [session.message("during", 2.0)])]
-    assert writer.write(both, {"source": Position(3, 2.0)}) == set()
+    assert writer.write(both, {SOURCE: Position(3, 2.0)}) == set()
     writer.write([("t1", [session.message("after", 3.0)])], {})
     client.close()
     assert proxy.cuts == 1
@@ -86,7 +87,7 @@ def test_a_batch_whose_answer_was_lost_is_not_written_again(valkey: Client, prox
     assert [event["text"] for event in there.tail("t1")] == ["before", "during", "after"]
     assert [event["text"] for event in there.tail("t2")] == ["during"]
     assert there.header("t1").messages_total == 3
-    assert valkey.hget(keys.BRIDGE_POSITIONS, "source") == "[3,2.0]"
+    assert valkey.hgetall(keys.BRIDGE_POSITIONS) == {'["0102","host","script","crate1slot2"]': "[3,2.0]"}
 
 
 def test_a_full_redis_is_waited_for_and_loses_nothing(valkey: Client, caplog: pytest.LogCaptureFixture) -> None:
@@ -110,12 +111,12 @@ def test_nothing_is_written_where_something_else_runs_than_expected(valkey: Clie
     writer = Writer(valkey, records, RedisRetry(LOG, threading.Event(), 1.0), Complaints(LOG))
     events = [("t1", [session.message("text", 1.0)])]
     valkey.set("runs", "t1")
-    assert writer.write(events, {"source": Position(1, 1.0)}, {"runs": "t2"}) is None
-    assert writer.write(events, {"source": Position(1, 1.0)}, {"runs": ""}) is None
-    assert writer.write(events, {"source": Position(1, 1.0)}, {"runs": "t1", "nothing": "t1"}) is None
+    assert writer.write(events, {SOURCE: Position(1, 1.0)}, {"runs": "t2"}) is None
+    assert writer.write(events, {SOURCE: Position(1, 1.0)}, {"runs": ""}) is None
+    assert writer.write(events, {SOURCE: Position(1, 1.0)}, {"runs": "t1", "nothing": "t1"}) is None
     assert not records.exists("t1")
     assert not valkey.exists(keys.BRIDGE_POSITIONS)
-    assert writer.write(events, {"source": Position(1, 1.0)}, {"runs": "t1", "nothing": ""}) == set()
+    assert writer.write(events, {SOURCE: Position(1, 1.0)}, {"runs": "t1", "nothing": ""}) == set()
     assert [event["text"] for event in records.tail("t1")] == ["text"]
 
 

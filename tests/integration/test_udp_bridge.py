@@ -64,6 +64,12 @@ def test_messages_reach_a_subscriber_the_record_and_celerys_metadata(live: Bridg
     assert meta["result"]["data"] == record.data
 
 
+def test_session_data_without_keys_does_not_make_a_record_incomplete(live: BridgeSite) -> None:
+    live.wire().send("session_data", {})
+    assert live.drain().complete
+    eventually(lambda: live.counters().applied == 1)
+
+
 def test_timestamps_of_sodetlib_become_stages_once(live: BridgeSite) -> None:
     wire = live.wire()
     wire.send("session_data", {"timestamps": [["setup_amps", 1.0]]})

@@ -1,31 +1,44 @@
-"""The run to which a message belongs, by the known times of the runs."""
+"""Which run gets a message, and what a batch changes in the records and in what the bridge knows."""
 
 from __future__ import annotations
 
-from smurfq.bridge.attribution import RECENT_S, Task, Tasks, sent_at
-from smurfq.bridge.steps import MERGED_S, STEPS_KEPT, Steps, Unowned
+from collections.abc import Mapping
+from typing import Any
+
+from smurfq.bridge.attribution import (
+    RECENT_S,
+    ArrivedMessage,
+    Changes,
+    RunState,
+    Snapshot,
+    attribute,
+    owner,
+    sent_at,
+)
 from smurfq.core.messages import Message
-from smurfq.core.sequence import Arrival, Step
+from smurfq.core.sequence import Sequences
 from smurfq.store.fence import Ran, Running
 
 SLOT = "crate1slot2"
 HOUR_S = 3600.0
+EARLIER = Ran("earlier", "server", 1000.0, 1900.0)
 
 
 def message(time: float, host: str = "server") -> Message:
     return Message(host, SLOT, "a script", time, 1, "session_log", "hello")
 
 
+def snapshot(states: Mapping[str, RunState], *, bridge: str = "server", started: float = 2000.0) -> Snapshot:
+    """``earlier`` ran from 1000 to 1900 s, ``runs`` runs since ``started``."""
+    running = Running("runs", "run", SLOT, SLOT, "server", "lease", started)
+    return Snapshot(bridge, {SLOT: running}, {SLOT: [EARLIER]}, states, {})
+
+
 def owner_of(
     sent: Message, arrival: float, *, now: float | None = None, bridge: str = "server", started: float = 2000.0
 ) -> str | None:
-    """Who gets a message: ``earlier`` ran from 1000 to 1900 s, ``runs`` runs since ``started``."""
-    tasks = Tasks(None, bridge)  # type: ignore[arg-type]
-    running = Running("runs", "run", SLOT, SLOT, "server", "lease", started)
-    tasks._tasks.update(runs=Task("runs"), earlier=Task("earlier"))
-    tasks._ran[SLOT] = [Ran("earlier", "server", 1000.0, 1900.0)]
-    found = tasks.owner(sent, arrival, running, arrival if now is None else now)
-    return found.task_id if found is not None else None
+    known = snapshot({}, bridge=bridge, started=started)
+    return owner(sent, arrival, known, arrival if now is None else now)
 
 
 def test_the_kernels_time_counts_and_not_the_publishers_clock() -> None:
@@ -54,32 +67,93 @@ def test_when_a_message_was_sent_is_known_by_the_host_whose_clock_is_asked_for()
     assert sent_at(message(1.0, "a third"), 2.0, "server", "elsewhere") is None
 
 
-def test_messages_of_no_run_are_counted_by_publisher_since_a_time() -> None:
-    unowned = Unowned()
-    for at in (10.0, 20.0, 30.0):
-        unowned.add(SLOT, at)
-    unowned.add("crate1slot3", 30.0)
-    assert [unowned.since(SLOT, start) for start in (5.0, 15.0, 20.0, 31.0)] == [3, 2, 2, 0]
-    assert unowned.since("crate1slot4", 0.0) == 0
+class Bridge:
+    """The state that a bridge keeps between batches."""
+
+    def __init__(self, state: RunState) -> None:
+        self.states = {"runs": state}
+        self.sequences = Sequences()
+
+    def attribute(self, *numbers: int, payload: Any = "text", kind: str = "session_log", notice: str = "") -> Changes:
+        batch = [
+            ArrivedMessage(b"", 2001.0, Message("server", SLOT, "a script", float(number), number, kind, payload))
+            for number in numbers
+        ]
+        return attribute(batch, snapshot(self.states), self.sequences, 2002.0, notice)
+
+    def commit(self, changes: Changes) -> None:
+        self.sequences.commit(changes.sequences)
+        self.states.update((task_id, change.written()) for task_id, change in changes.runs.items())
 
 
-def test_steps_that_come_at_once_are_one_and_none_is_lost_from_the_count() -> None:
-    steps = Steps()
-    for number in range(3 * STEPS_KEPT):
-        steps.add(1, 100.0 + number * MERGED_S / 1000)
-    assert steps.since(100.0) == 3 * STEPS_KEPT
-    assert steps.since(100.0 + 3 * MERGED_S) == 0
+def kinds(changes: Changes) -> list[str]:
+    return [event["k"] for event in changes.runs["runs"].events]
 
 
-def test_a_task_writes_its_loss_only_when_it_changed() -> None:
-    task = Task("t")
-    message = Message("h", "crate1slot2", "s", 1.0, 0, "session_log", "text")
-    assert task.take(message, Step(Arrival.NEW, 3))
-    assert [event["k"] for event in task.pending(2.0)] == ["message", "header"]
-    assert task.written() == 1
-    task.take(message, Step(Arrival.NEW))
-    assert [event["k"] for event in task.pending(2.0)] == ["message"]
-    assert task.drop() == 1
-    assert task.applied == 1
-    task.take(message, Step(Arrival.LATE, -1))
-    assert task.pending(2.0)[-1]["set"] == {"lost": 2}
+def test_the_count_of_missing_messages_is_written_only_when_it_changed() -> None:
+    bridge = Bridge(RunState("runs"))
+    changes = bridge.attribute(0, 4)
+    assert kinds(changes) == ["message", "message", "header"]
+    assert changes.runs["runs"].events[-1]["set"] == {"lost": 3}
+    assert changes.lost == 3
+    bridge.commit(changes)
+    assert kinds(bridge.attribute(5)) == ["message"]
+    changes = bridge.attribute(2)
+    assert changes.runs["runs"].events[-1]["set"] == {"lost": 2}
+    assert changes.lost == -1
+
+
+def test_missing_messages_are_counted_on_from_what_an_earlier_bridge_wrote() -> None:
+    bridge = Bridge(RunState("runs", lost=5))
+    assert kinds(bridge.attribute(0)) == ["message"]
+    assert bridge.attribute(0, 2).runs["runs"].events[-1]["set"] == {"lost": 6}
+
+
+def test_a_publisher_first_heard_in_the_middle_is_said_before_its_message() -> None:
+    texts = [event.get("text") for event in Bridge(RunState("runs")).attribute(12).runs["runs"].events]
+    assert texts == [
+        "publisher a script was first heard at its message 12; those before are missing",
+        "text",
+        None,
+    ]
+
+
+def test_each_stage_is_written_once_though_its_list_grows() -> None:
+    bridge = Bridge(RunState("runs"))
+    first, second = ["setup_amps", 1.0], ["noise", 2.0]
+    changes = bridge.attribute(0, payload={"timestamps": [first]}, kind="session_data")
+    assert kinds(changes) == ["data", "stage"]
+    bridge.commit(changes)
+    changes = bridge.attribute(1, payload={"timestamps": [first, second]}, kind="session_data")
+    assert [event["name"] for event in changes.runs["runs"].events if event["k"] == "stage"] == ["noise"]
+
+
+def test_a_payload_of_the_wrong_type_is_described_and_counted_as_a_message() -> None:
+    changes = Bridge(RunState("runs")).attribute(0, payload=[1], kind="session_data")
+    assert changes.malformed == ["session_data of crate1slot2, script a script; see the record runs"]
+    assert changes.runs["runs"].messages == 1
+
+
+def test_written_and_rejected_messages_are_counted_apart() -> None:
+    change = Bridge(RunState("runs", applied=10, refused=20)).attribute(0, 1).runs["runs"]
+    assert (change.written().applied, change.written().refused) == (12, 20)
+    assert (change.rejected().applied, change.rejected().refused) == (10, 22)
+
+
+def test_a_message_that_adds_nothing_is_not_expected_in_the_record() -> None:
+    changes = Bridge(RunState("runs")).attribute(0, payload={}, kind="session_data")
+    assert (changes.runs, changes.empty) == ({}, 1)
+
+
+def test_a_notice_comes_after_the_messages_and_is_none_of_them() -> None:
+    change = Bridge(RunState("runs")).attribute(0, notice="dropped").runs["runs"]
+    assert [event["text"] for event in change.events] == ["text", "dropped"]
+    assert change.messages == 1
+
+
+def test_a_message_of_a_run_of_which_nothing_is_known_belongs_to_none() -> None:
+    bridge = Bridge(RunState("runs"))
+    bridge.states.clear()
+    changes = bridge.attribute(0, notice="dropped")
+    assert changes.unowned == [(SLOT, 2001.0)]
+    assert not changes.runs

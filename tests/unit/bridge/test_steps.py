@@ -1,17 +1,24 @@
-"""Counters with the times at which they grew."""
+"""Counts of how much came since a time."""
 
 from __future__ import annotations
 
-from smurfq.bridge.steps import Drops
+from smurfq.bridge.steps import MERGED_S, STEPS_KEPT, Steps, Unowned
+
+SLOT = "crate1slot2"
 
 
-def test_drops_are_told_as_they_grow_and_since_a_time() -> None:
-    count = 0
-    drops = Drops(lambda: count)
-    assert drops.grown(1.0) == 0
-    count = 5
-    assert drops.grown(2.0) == 5
-    count = 7
-    assert drops.grown(4.0) == 2
-    assert drops.grown(5.0) == 0
-    assert [drops.since(start) for start in (0.0, 2.0, 3.0, 4.0, 5.0)] == [7, 7, 2, 2, 0]
+def test_messages_of_no_run_are_counted_by_publisher_since_a_time() -> None:
+    unowned = Unowned()
+    for at in (10.0, 20.0, 30.0):
+        unowned.add(SLOT, at)
+    unowned.add("crate1slot3", 30.0)
+    assert [unowned.since(SLOT, start) for start in (5.0, 15.0, 20.0, 31.0)] == [3, 2, 2, 0]
+    assert unowned.since("crate1slot4", 0.0) == 0
+
+
+def test_steps_that_come_at_once_are_one_and_none_is_lost_from_the_count() -> None:
+    steps = Steps()
+    for number in range(3 * STEPS_KEPT):
+        steps.add(1, 100.0 + number * MERGED_S / 1000)
+    assert steps.since(100.0) == 3 * STEPS_KEPT
+    assert steps.since(100.0 + 3 * MERGED_S) == 0

@@ -4,29 +4,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smurfq.core.sequence import (
-    FARTHEST_JUMP,
-    MISSING_KEPT,
     MISSING_KEPT_IN_ALL,
     SOURCES_KEPT,
     STRANDS_KEPT_IN_ALL,
-    Arrival,
-    Position,
+    SequenceChanges,
     Sequences,
-    Step,
+    Source,
 )
+from smurfq.core.strands import FARTHEST_JUMP, MISSING_KEPT, Arrival, Position, Step
 
-SOURCE = "127.0.0.1:40000"
+SOURCE = (b"40000", "host", "script", "crate1slot2")
+BATCHES = st.integers(1, 10)
+
+
+def source_of(number: int) -> Source:
+    return (number.to_bytes(4, "big"), *SOURCE[1:])
+
+
+def step(sequences: Sequences, source: Source, seq_no: int, time: float, *, start: bool = False) -> Step:
+    """Step through a batch of one message, and commit it."""
+    changes = SequenceChanges(sequences)
+    taken = changes.step(source, seq_no, time, start=start)
+    sequences.commit(changes)
+    return taken
 
 
 class Counted:
-    """The steps of one source's messages, added up."""
+    """The steps of one source's messages, added up; they are committed in batches of ``batch``."""
 
-    def __init__(self, sequences: Sequences | None = None) -> None:
+    def __init__(self, sequences: Sequences | None = None, batch: int = 1) -> None:
         self.sequences = sequences or Sequences()
+        self.changes = SequenceChanges(self.sequences)
+        self.batch, self.steps = batch, 0
         self.lost = self.duplicates = self.late = 0
 
     def take(self, seq_no: int, time: float | None = None, *, start: bool = False) -> Step:
-        step = self.sequences.step(SOURCE, seq_no, float(seq_no if time is None else time), start=start)
+        step = self.changes.step(SOURCE, seq_no, float(seq_no if time is None else time), start=start)
+        self.steps += 1
+        if self.steps % self.batch == 0:
+            self.sequences.commit(self.changes)
+            self.changes = SequenceChanges(self.sequences)
         self.lost += step.lost
         self.duplicates += step.arrival is Arrival.DUPLICATE
         self.late += step.arrival is Arrival.LATE
@@ -107,9 +124,9 @@ def test_a_fork_of_which_one_runs_ahead_loses_nothing() -> None:
     assert (seen.lost, seen.duplicates) == (0, 0)
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=200))
-def test_publishers_interleaved_behind_one_address_lose_nothing(turns: list[int]) -> None:
-    seen = Counted()
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=200), BATCHES)
+def test_publishers_interleaved_behind_one_address_lose_nothing(turns: list[int], batch: int) -> None:
+    seen = Counted(batch=batch)
     numbers = [0, 0, 0, 0]
     for time, who in enumerate(turns):
         seen.take(numbers[who], time, start=numbers[who] == 0)
@@ -117,12 +134,12 @@ def test_publishers_interleaved_behind_one_address_lose_nothing(turns: list[int]
     assert (seen.lost, seen.duplicates) == (0, 0)
 
 
-@given(st.sets(st.integers(0, 300)), st.randoms(use_true_random=False), st.data())
-def test_any_order_and_any_copies_count_what_never_came(dropped: set[int], random: object, data: st.DataObject) -> None:
+@given(st.sets(st.integers(0, 300)), BATCHES, st.data())
+def test_any_order_and_any_copies_count_what_never_came(dropped: set[int], batch: int, data: st.DataObject) -> None:
     came = [number for number in range(301) if number not in dropped or number == 300]
     copies = data.draw(st.lists(st.sampled_from(came), max_size=30))
     order = data.draw(st.permutations([*came, *copies]))
-    seen = Counted()
+    seen = Counted(batch=batch)
     for number in order:
         seen.take(number)
     assert seen.lost == len([number for number in dropped if number != 300])
@@ -153,11 +170,25 @@ def test_a_long_gap_is_counted_whole_though_not_all_of_it_is_remembered() -> Non
     assert seen.take(10 * MISSING_KEPT - 5).arrival is Arrival.LATE
 
 
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), min_size=1, max_size=60), st.integers(0, 59))
+def test_steps_that_are_not_committed_change_nothing(numbers: list[tuple[int, int]], committed: int) -> None:
+    sequences = Sequences()
+    for seq_no, time in numbers[:committed]:
+        step(sequences, SOURCE, seq_no, float(time))
+    first, second = SequenceChanges(sequences), SequenceChanges(sequences)
+    for seq_no, time in numbers[committed:]:
+        first.step(SOURCE, seq_no, float(time))
+    again = SequenceChanges(sequences)
+    for seq_no, time in numbers[committed:]:
+        assert second.step(SOURCE, seq_no, float(time)) == again.step(SOURCE, seq_no, float(time))
+    assert first.positions() == again.positions()
+
+
 def test_a_restored_position_counts_only_what_was_missed_in_between() -> None:
-    first = Counted()
+    changes = SequenceChanges(Sequences())
     for number in range(20):
-        first.take(number)
-    position = first.sequences.position(SOURCE)
+        changes.step(SOURCE, number, float(number))
+    position = changes.positions()[SOURCE]
     assert position == Position(20, 19.0)
     second = Counted()
     second.sequences.restore(SOURCE, position)
@@ -165,32 +196,48 @@ def test_a_restored_position_counts_only_what_was_missed_in_between() -> None:
     assert second.lost == 3
 
 
+def test_duplicates_alone_move_no_position() -> None:
+    sequences = Sequences()
+    step(sequences, SOURCE, 0, 0.0)
+    changes = SequenceChanges(sequences)
+    assert changes.step(SOURCE, 0, 0.0).arrival is Arrival.DUPLICATE
+    assert not changes.positions()
+
+
 def test_sources_are_apart_and_the_longest_silent_is_forgotten() -> None:
     sequences = Sequences()
-    for source in range(SOURCES_KEPT):
-        sequences.step(source, 0, 0.0)
-    sequences.step(0, 1, 1.0)
-    sequences.step("one more", 0, 2.0)
-    assert sequences.knows(0)
-    assert not sequences.knows(1)
-    assert sequences.step(0, 2, 3.0).lost == 0
+    for number in range(SOURCES_KEPT):
+        step(sequences, source_of(number), 0, 0.0)
+    step(sequences, source_of(0), 1, 1.0)
+    step(sequences, source_of(SOURCES_KEPT), 0, 2.0)
+    assert sequences.strands(source_of(0)) is not None
+    assert sequences.strands(source_of(1)) is None
+    assert step(sequences, source_of(0), 2, 3.0).lost == 0
 
 
 def test_a_first_number_that_no_publisher_reaches_is_no_loss() -> None:
-    assert Sequences().step("source", FARTHEST_JUMP + 1, 1.0).lost == 0
-    assert Sequences().step("source", FARTHEST_JUMP, 1.0).lost == FARTHEST_JUMP
+    assert SequenceChanges(Sequences()).step(SOURCE, FARTHEST_JUMP + 1, 1.0).lost == 0
+    assert SequenceChanges(Sequences()).step(SOURCE, FARTHEST_JUMP, 1.0).lost == FARTHEST_JUMP
 
 
 def test_what_is_remembered_is_bounded_however_many_sources_and_strands_come() -> None:
     """Each source begins in the middle, leaves a gap in a strand of its own, and begins again."""
     sequences = Sequences()
-    for source in range(2 * SOURCES_KEPT):
-        sequences.step(source, 20_000 if source % 100 == 0 else 0, 1.0)
+    for number in range(2 * SOURCES_KEPT):
+        step(sequences, source_of(number), 20_000 if number % 100 == 0 else 0, 1.0)
         for start in range(3):
-            sequences.step(source, 0, 2.0 + start, start=True)
+            step(sequences, source_of(number), 0, 2.0 + start, start=True)
     strands = [strand for found in sequences._sources.values() for strand in found]
     assert len(strands) == sequences._strands <= STRANDS_KEPT_IN_ALL
     assert sum(len(strand.missing) for strand in strands) == sequences._missing <= MISSING_KEPT_IN_ALL
-    last = 2 * SOURCES_KEPT - 1
-    assert sequences.step(last, 1, 5.0).lost == 0, "the newest is remembered"
-    assert sequences.step(last, 3, 5.0).lost == 1
+    last = source_of(2 * SOURCES_KEPT - 1)
+    assert step(sequences, last, 1, 5.0).lost == 0, "the newest is remembered"
+    assert step(sequences, last, 3, 5.0).lost == 1
+
+
+def test_missing_numbers_are_bounded_within_a_batch() -> None:
+    changes = SequenceChanges(Sequences())
+    for number in range(3 * MISSING_KEPT_IN_ALL // MISSING_KEPT):
+        assert changes.step(source_of(number), MISSING_KEPT, 1.0).lost == MISSING_KEPT
+    assert sum(len(strand.missing) for found in changes.touched.values() for strand in found) <= MISSING_KEPT_IN_ALL
+    assert changes.step(source_of(number), 5, 1.0).arrival is Arrival.LATE, "the newest are remembered"
