@@ -11,7 +11,8 @@ from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.config import Settings
 from smurfq.store import best_effort
 from smurfq.store.bridge import BridgeBoard, Counters, Health
-from smurfq.store.connection import AWAY, connect
+from smurfq.store.connection import connect
+from smurfq.store.redis_errors import AWAY
 
 
 class HealthSign:

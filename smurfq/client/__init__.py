@@ -6,10 +6,10 @@
 ...     print(update)
 >>> run.record().data  # doctest: +SKIP
 
-``connection`` is the way to a site, ``run`` one run of an operation, ``slot`` and ``slots`` what can be asked
-of hardware. ``run_reader`` reads the events of runs, with what ``run_state`` keeps of each and ``redis_away`` for when
-Redis is away; ``following`` makes ``updates`` of them for who follows one run. ``waiting`` says why a run has not
-started yet, ``status`` what a slot is doing, ``final`` how a run ended; ``batch`` is several submissions in one step.
+``connection`` connects to a site. ``run`` is one run of an operation; ``slot`` and ``slots`` are the hardware.
+``run_reader`` reads the events of runs and keeps a ``run_state`` of each; ``following`` turns them into ``updates``
+for those who follow one run. ``waiting`` says why a run has not started yet, ``status`` what a slot is doing, ``final``
+how a run ended; ``batch`` submits several operations in one step.
 """
 
 from __future__ import annotations

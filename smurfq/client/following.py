@@ -11,8 +11,8 @@ from smurfq.client.updates import DoneUpdate, QueueUpdate, RecordUpdate, StoreUp
 from smurfq.client.waiting import plain_name, short, why_waiting
 from smurfq.core.progress import progress_of
 from smurfq.errors import WaitTimeoutError
-from smurfq.store.connection import AWAY
 from smurfq.store.records import BEGINNING
+from smurfq.store.redis_errors import AWAY
 
 
 class Follower:

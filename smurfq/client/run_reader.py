@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from smurfq.client.connection import Connection
 from smurfq.client.final import ended_by_meta
-from smurfq.client.redis_away import RedisAway
 from smurfq.client.run_state import RunState
 from smurfq.core.session import Event, SessionHeader, SessionRecord
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.final_metadata import final_metadata
+from smurfq.store.outage import RedisAway
 from smurfq.store.records import BEGINNING, Update
 
 LOOK_EVERY_S = 1.0  # how often the header is read although no event came: none tells what only Celery knows

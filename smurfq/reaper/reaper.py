@@ -18,9 +18,10 @@ from smurfq.host.orphans import Ended, end_orphans
 from smurfq.reaper.lost_errors import worker_gone
 from smurfq.reaper.lost_messages import LostMessages
 from smurfq.reaper.outcome_writer import OutcomeWriter
-from smurfq.store.connection import AWAY, require_writes
+from smurfq.store.connection import require_writes
 from smurfq.store.fence import Running
 from smurfq.store.leashes import Leashes
+from smurfq.store.redis_errors import AWAY
 
 logger = get_logger(__name__)
 

@@ -19,7 +19,7 @@ from smurfq.store.primary import PrimaryConnection
 from smurfq.store.redis_errors import AWAY, explain, name_refusals
 from smurfq.store.tls_failure import tls_failure
 
-__all__ = ["AWAY", "Client", "connect", "require_access", "require_writes"]
+__all__ = ["Client", "connect", "require_access", "require_writes"]
 
 Client = redis.Redis
 

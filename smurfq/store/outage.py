@@ -1,14 +1,16 @@
 """What smurfq does while Redis is away: it waits for it, with or without a deadline, or it leaves something out.
 
-``patiently`` repeats a call until Redis is back, or until a deadline. ``best_effort`` tries once. An ``Outage`` logs
-when Redis goes away and when it is back; a loop that has its own reason to go on, such as a timer, uses it alone.
+``patiently`` repeats a call until Redis is back, or until a deadline. ``best_effort`` tries once. ``RedisAway`` is for
+a caller that runs its block again by itself. An ``Outage`` logs when Redis goes away and when it is back; a loop that
+has its own reason to go on, such as a timer, uses it alone.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from redis.exceptions import ResponseError
@@ -105,6 +107,30 @@ def patiently(
             if waited:
                 outage.back()
             return answer
+
+
+class RedisAway:
+    """Says whether Redis is away for a caller: ``cause`` is the newest error, and None while Redis answers."""
+
+    def __init__(self, pause: Callable[[float], None] = time.sleep) -> None:
+        self.cause: Exception | None = None
+        self._pause = pause
+        self._pause_s = _FIRST_PAUSE_S
+
+    @contextmanager
+    def tolerated(self, left_s: float = float("inf")) -> Iterator[None]:
+        """Run the block; if Redis is away in it, keep the cause and pause, for ``left_s`` at most, instead of raising.
+
+        The caller runs the block again.
+        """
+        try:
+            yield
+        except AWAY as cause:
+            self.cause = cause
+            self._pause(max(0.0, min(self._pause_s, left_s)))
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        else:
+            self.cause, self._pause_s = None, _FIRST_PAUSE_S
 
 
 class best_effort:  # noqa: N801 used as contextlib.suppress is

@@ -1,4 +1,4 @@
-"""What a reader does while Redis is away."""
+"""While Redis is away, ``RedisAway`` keeps the cause and pauses; the caller runs its block again."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
 
-from smurfq.client.redis_away import RedisAway
 from smurfq.errors import RecordNotFoundError
+from smurfq.store.outage import RedisAway
 
 
 @pytest.fixture
