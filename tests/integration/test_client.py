@@ -42,6 +42,7 @@ from smurfq.errors import (
     UnknownSlotError,
     WaitTimeoutError,
 )
+from smurfq.store import records
 from smurfq.store.connection import Client
 from smurfq.store.control_requests import Request
 from smurfq.store.holds import Hold
@@ -172,6 +173,19 @@ def test_a_finished_run_is_told_whole_and_at_once(slot: Slot, connection: Connec
     assert _kinds(list(run.follow(timeout=WITHIN_S))) == ["status", "message", "done"]
     assert _kinds(list(run.follow(timeout=WITHIN_S, past=False))) == ["done"]  # without waiting for news
     assert run.wait(timeout=WITHIN_S).outcome == "failed"
+
+
+def test_a_finished_run_of_many_batches_is_told_to_its_end(
+    slot: Slot, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_READ_COUNT", 3)
+    run = slot.submit("test")
+    writer = Writer(connection, run.id)
+    writer.start()
+    for number in range(10):
+        writer.message(str(number))
+    writer.end(Outcome.SUCCEEDED)
+    assert _kinds(list(run.follow(timeout=WITHIN_S))) == ["status", *10 * ["message"], "done"]
 
 
 def test_a_waiting_run_tells_what_it_waits_for(slot: Slot, connection: Connection) -> None:
