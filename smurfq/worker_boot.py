@@ -47,8 +47,6 @@ from smurfq.worker.lease_step import LeaseStep
 logger = logging.getLogger("smurfq.worker")
 
 _STANDBY_POLL_S = 0.5
-_RESTART_AFTER_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-_STEADY_AFTER_S = 60.0
 
 
 @dataclass(frozen=True)
