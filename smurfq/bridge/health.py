@@ -15,7 +15,7 @@ from smurfq.store.connection import AWAY, connect
 
 
 class HealthSign:
-    """Shows the bridge's health in Redis; a Redis that is away is said once and no failure."""
+    """Writes the bridge's health to Redis. If Redis is away, this is logged once and nothing fails."""
 
     def __init__(
         self, settings: Settings, buffer: Buffer, counters: Counters, retry: RedisRetry, receive_buffer_bytes: int
@@ -35,7 +35,7 @@ class HealthSign:
         )
 
     def show(self) -> None:
-        """Write the health down."""
+        """Write the health."""
         self._counters.buffered = len(self._buffer)
         try:
             self._board.show(self._health)
@@ -45,7 +45,7 @@ class HealthSign:
             self._retry.back()
 
     def clear(self) -> None:
-        """Take the sign of life down, so that nobody waits for this bridge."""
+        """Delete the health, so that nobody waits for this bridge."""
         if self._retry.is_away:
             return  # it expires by itself
         with contextlib.suppress(*AWAY):

@@ -1,4 +1,4 @@
-"""Waits for Redis while it is away, and logs it once."""
+"""Waits for Redis while it is away, and logs this once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAUSE_WHEN_STOPPING_S = 0.1
 
 
 class RedisRetry:
-    """Calls Redis again until it answers; after ``stopping`` is set, for ``flush_s`` more."""
+    """Calls Redis again until it answers, or until ``flush_s`` after ``stopping`` was set."""
 
     def __init__(self, log: logging.Logger, stopping: threading.Event, flush_s: float, url: str = "") -> None:
         self._log = log
@@ -28,7 +28,7 @@ class RedisRetry:
         self._give_up_at: float | None = None
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """What ``call`` returns, called again for as long as Redis is away.
+        """What ``call`` returns; it is called again for as long as Redis is away.
 
         Raises
         ------
@@ -43,7 +43,7 @@ class RedisRetry:
             self.away(cause)
 
         answer = patiently(call, on_wait=wait, pause=self._pause)
-        if waited or not self._refuses:  # a Redis that takes no writes still answers to all that only reads
+        if waited or not self._refuses:  # a Redis that accepts no writes still answers to reads
             self.back()
         return answer
 
@@ -53,14 +53,14 @@ class RedisRetry:
         return self._away_since is not None
 
     def back(self) -> None:
-        """Note that Redis answered, and takes writes."""
+        """Note that Redis answered, and accepts writes."""
         since, self._away_since = self._away_since, None
         self._refuses = False
         if since is not None:
             self._log.warning("Redis is back after %.1f s", time.monotonic() - since)
 
     def away(self, cause: BaseException) -> None:
-        """Note that Redis did not answer, or takes no writes; said once an outage."""
+        """Note that Redis did not answer, or accepts no writes; this is logged once an outage."""
         self._refuses = takes_no_writes(cause)
         if self._away_since is None:
             self._away_since = time.monotonic()
