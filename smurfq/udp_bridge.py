@@ -1,4 +1,4 @@
-"""Starts the bridge, which turns the datagrams of pysmurf Publishers into events of session records.
+"""Starts the bridge, which writes the messages of pysmurf Publishers to session records.
 
 ``python -m smurfq.udp_bridge`` or ``smurfq bridge``. Its parts are in ``smurfq.bridge``.
 """
@@ -40,8 +40,8 @@ from smurfq.store.records import Records
 from smurfq.store.site_identity import reject_guess
 from smurfq.store.snapshot import Snapshots
 
-FLUSH_S = 5.0  # how long a stopping bridge waits for a Redis that is away
-SWITCH_INTERVAL_S = 0.0005  # the receiver's longest wait for the interpreter; small receive buffers fill in ms
+FLUSH_S = 5.0  # how long a bridge that is being stopped waits for Redis
+SWITCH_INTERVAL_S = 0.0005  # the receiver's longest wait for the interpreter lock; small receive buffers fill within ms
 REAP_S = 5.0
 _HEALTH_S = 1.0
 _COMPLAINTS_S = 1.0
@@ -54,9 +54,9 @@ log = logging.getLogger("smurfq.bridge")
 
 
 def run(settings: Settings, stop: threading.Event | None = None, jobs: Sequence[Job] = ()) -> int:
-    """The exit code of the bridge, which ran until ``stop`` was set.
+    """Run the bridge until ``stop`` is set, and return its exit code.
 
-    ``jobs`` are ``(seconds, callable)``: what else is to be done every so often, in the bridge's periodic thread.
+    ``jobs`` are ``(seconds, callable)``: other work that a thread of the bridge does at intervals.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     own = Periodic(complaints, log)
     own.every(_HEALTH_S, health.show)
     own.every(_COMPLAINTS_S, complaints.say_due)
-    others = Periodic(complaints, log)  # a thread of their own: a slow one must not make the bridge look dead
+    others = Periodic(complaints, log)  # in another thread: a slow job must not delay the report of the bridge's health
     others.every(_PRUNE_S, Positions(connect(settings.redis_url)).prune)
     for seconds, job in jobs:
         others.every(seconds, job)
@@ -120,7 +120,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
 
 
 def _watch(stop: threading.Event, *vital: Part) -> bool:
-    """Whether all ``vital`` threads lived until ``stop``; without one of them it is better to be started anew."""
+    """Whether all ``vital`` threads lived until ``stop``. If one dies, the bridge ends so that it is started again."""
     while not stop.wait(_WATCH_S):
         dead = [thread.name for thread in vital if not thread.is_alive()]
         if dead:

@@ -76,7 +76,7 @@ class Applier(threading.Thread):
                         time.sleep(self._coalescing.pause_s(count, more=len(self._buffer) > 0))
                 except StoreUnavailableError:
                     raise
-                except Exception:  # noqa: BLE001 the thread's rim: whatever came must not end the bridge
+                except Exception:  # noqa: BLE001 the thread's rim: no message may end the bridge
                     self._counters.failed += sum(len(chunk.datagrams) for chunk in taken)
                     self._log.exception("the bridge failed on a datagram; this is a defect, please report it")
         except StoreUnavailableError as cause:

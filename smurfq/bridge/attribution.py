@@ -54,17 +54,21 @@ class Snapshot(NamedTuple):
 class RunChange(NamedTuple):
     """What a batch adds to the record of one run."""
 
+    before: RunState
     events: list[Event]
     messages: int  # how many messages of publishers the events were made of
-    state: RunState  # as it is once the events are written, but for the count of messages
+    lost: int  # of the run, after the batch
+    timestamps: Any
 
     def written(self) -> RunState:
         """The state of the run if its events have been written."""
-        return self.state._replace(applied=self.state.applied + self.messages)
+        applied = self.before.applied + self.messages
+        return self.before._replace(lost=self.lost, timestamps=self.timestamps, applied=applied)
 
     def rejected(self) -> RunState:
         """The state of the run if Redis rejected its events."""
-        return self.state._replace(refused=self.state.refused + self.messages)
+        refused = self.before.refused + self.messages
+        return self.before._replace(lost=self.lost, timestamps=self.timestamps, refused=refused)
 
 
 class Changes(NamedTuple):
@@ -120,9 +124,12 @@ def attribute(
         for running in snapshot.running.values():
             if (draft := _draft(drafts, snapshot, running.task_id)) is not None:
                 draft.events.append(session.message(notice, now))
-    changes = {task_id: draft.change(now) for task_id, draft in drafts.items()}
-    runs = {task_id: change for task_id, change in changes.items() if change.events}
-    empty = sum(change.messages for change in changes.values() if not change.events)
+    runs, empty = {}, 0
+    for task_id, draft in drafts.items():
+        if (change := draft.change(now)).events:
+            runs[task_id] = change
+        else:
+            empty += change.messages
     return Changes(runs, empty, numbers, lost, duplicates, unowned, malformed)
 
 
@@ -192,7 +199,7 @@ class _Draft:
         """What the batch adds to the run."""
         if self.lost != self.state.lost:
             self.events.append(session.header(now, lost=max(0, self.lost)))
-        return RunChange(self.events, self.messages, self.state._replace(lost=self.lost, timestamps=self.timestamps))
+        return RunChange(self.state, self.events, self.messages, self.lost, self.timestamps)
 
 
 def _draft(drafts: dict[str, _Draft], snapshot: Snapshot, task_id: str | None) -> _Draft | None:

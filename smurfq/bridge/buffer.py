@@ -6,11 +6,11 @@ import threading
 from collections import deque
 from typing import NamedTuple
 
-OVERHEAD_BYTES = 152  # what Python needs for a datagram, its address and time beside the datagram's own bytes
+OVERHEAD_BYTES = 152  # memory that Python needs for each datagram, its address and its time, without the bytes sent
 
 
 class Chunk(NamedTuple):
-    """Datagrams received together: the address that each came from, packed as the kernel gave it, and its time."""
+    """Datagrams received together: the address of each as the kernel packs it, and its time of arrival."""
 
     datagrams: list[bytes]
     sources: list[bytes]
@@ -19,10 +19,10 @@ class Chunk(NamedTuple):
 
 
 class Buffer:
-    """Chunks of datagrams waiting to be applied, in order.
+    """Chunks of datagrams that wait to be applied, in order.
 
-    It holds at most ``messages`` datagrams in ``size`` bytes of memory. When it is full the oldest chunk goes: what is
-    missing then shows in the numbers of the messages that follow.
+    It holds at most ``messages`` datagrams in ``size`` bytes of memory. When it is full, the oldest chunk is dropped.
+    The numbers of the messages that follow then show what is missing.
     """
 
     def __init__(self, messages: int, size: int) -> None:
@@ -36,7 +36,7 @@ class Buffer:
         return self._messages
 
     def put(self, chunk: Chunk) -> None:
-        """Append a chunk, for which the oldest ones may have to go."""
+        """Append a chunk, and drop the oldest ones if there is no room for all."""
         with self._changed:
             self._chunks.append(chunk)
             self._messages += len(chunk.datagrams)
@@ -46,7 +46,7 @@ class Buffer:
             self._changed.notify()
 
     def take(self, messages: int, size: int, wait_s: float) -> list[Chunk]:
-        """The oldest chunks, until they hold ``messages`` or ``size`` bytes; none if none came in ``wait_s``."""
+        """The oldest chunks, until they hold ``messages`` or ``size`` bytes; none if none came within ``wait_s``."""
         with self._changed:
             if not self._chunks:
                 self._changed.wait(wait_s)

@@ -1,21 +1,21 @@
-"""Decides when to wait for more messages before writing: a write costs as much as dozens of messages."""
+"""Decides how long to collect messages before a write, because a write costs as much as dozens of messages."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-WRITES_PER_S = 200.0  # that many writes a second are done at once
+WRITES_PER_S = 200.0  # so many writes a second are done without a pause
 BURST = 100.0
 PAUSE_S = 0.004
 PROBE_AFTER = 50
 
 
 class Coalescing:
-    """Says how long to pause after a write: not at all while there are few, and not where pausing gathers nothing.
+    """Says how long to pause after a write: not at all if there are few writes, or if a pause collects nothing.
 
-    Somebody who publishes the next message only when the last one has been seen is not slowed down: a pause that
-    gathered no more than one message is tried again only ``PROBE_AFTER`` writes later.
+    A publisher that waits for each message to be seen before it sends the next is not slowed down: after a pause that
+    collected no more than one message, the next pause comes ``PROBE_AFTER`` writes later.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,7 +26,7 @@ class Coalescing:
         self._fruitless = 0  # writes left until pausing is tried again
 
     def pause_s(self, taken: int, more: bool) -> float:
-        """How long to pause now, after ``taken`` messages were written; ``more``: others wait already."""
+        """How long to pause after ``taken`` messages were written. ``more``: other messages wait already."""
         now = self._clock()
         self._credit = min(BURST, self._credit + (now - self._at) * WRITES_PER_S) - 1
         self._at = now

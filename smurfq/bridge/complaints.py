@@ -1,4 +1,4 @@
-"""Logs bad input at most once in ten seconds for each kind, with its count."""
+"""Logs each kind of bad input at most once in ten seconds, with its count."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ INTERVAL_S = 10.0
 
 
 class Complaints:
-    """Complaints of one process, each kind said at once and then at most once in ``INTERVAL_S``."""
+    """Warnings of one process. The first of a kind is logged at once, the others together every ``INTERVAL_S``."""
 
     def __init__(self, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -19,21 +19,21 @@ class Complaints:
         self._unsaid: dict[str, tuple[int, str]] = {}
 
     def add(self, kind: str, hint: str, count: int = 1) -> None:
-        """Complain, now or with the next line that is due. ``hint``: what came, and what to do."""
+        """Log a warning, now or with the next one that is due. ``hint`` says what came, and what to do."""
         before, _ = self._unsaid.get(kind, (0, ""))
         self._unsaid[kind] = (before + count, hint)
         if self._clock() >= self._due.get(kind, 0.0):
             self._say(kind)
 
     def say_due(self) -> None:
-        """Say what is left unsaid and due."""
+        """Log the warnings that are due."""
         now = self._clock()
         for kind in list(self._unsaid):
             if now >= self._due.get(kind, 0.0):
                 self._say(kind)
 
     def _say(self, kind: str) -> None:
-        # None: another thread has just said it.
+        # It is gone if another thread has just logged it.
         count, hint = self._unsaid.pop(kind, (0, ""))
         if count:
             self._due[kind] = self._clock() + INTERVAL_S

@@ -14,7 +14,7 @@ _NOTICE_EVERY_S = 1.0
 
 
 class Drops:
-    """How many datagrams were dropped since a time, of a count that somebody else keeps."""
+    """Follows a count of dropped datagrams that is kept elsewhere, to tell how much it has grown since a time."""
 
     def __init__(self, count: Callable[[], int]) -> None:
         self._count = count
@@ -35,7 +35,7 @@ class Drops:
 
 
 class DropNotices:
-    """Words for the records about datagrams of all publishers that were dropped, once a second at most."""
+    """Notices in the records that datagrams were dropped, at most one a second."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class DropNotices:
         self._next_at = 0.0
 
     def text(self, *, at_once: bool = False) -> str:
-        """What is to be written now; empty if nothing is. ``at_once``: however short ago something was written."""
+        """The notice that is to be written now; empty if none is. ``at_once``: even if one was written just before."""
         now = self._clock()
         self._counters.buffered_dropped = self._buffer.dropped
         kernel, buffered = self._unwritten

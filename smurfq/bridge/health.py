@@ -16,7 +16,7 @@ from smurfq.store.redis_errors import AWAY
 
 
 class HealthSign:
-    """Shows the bridge's health in Redis; a Redis that is away is said once and no failure."""
+    """Writes the bridge's health to Redis. If Redis is away, this is logged once and nothing fails."""
 
     def __init__(
         self, settings: Settings, buffer: Buffer, counters: Counters, retry: RedisRetry, receive_buffer_bytes: int
@@ -36,7 +36,7 @@ class HealthSign:
         )
 
     def show(self) -> None:
-        """Write the health down."""
+        """Write the health."""
         self._counters.buffered = len(self._buffer)
         try:
             self._board.show(self._health)
@@ -46,7 +46,7 @@ class HealthSign:
             self._retry.back()
 
     def clear(self) -> None:
-        """Take the sign of life down, so that nobody waits for this bridge."""
+        """Delete the health, so that nobody waits for this bridge."""
         if self._retry.is_away:
             return  # it expires by itself
         with best_effort("the bridge's report is not removed, and expires"):

@@ -1,4 +1,4 @@
-"""The bridge's counters and the last block of every feed, for Prometheus."""
+"""Exports the bridge's counters and the last block of every feed to Prometheus."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CountersCollector(Collector):
         self._counters = counters
 
     def collect(self) -> Iterator[Metric]:
-        """All counters as they stand."""
+        """All counters with their present values."""
         for name, value in asdict(self._counters).items():
             family = GaugeMetricFamily if name in _GAUGES else CounterMetricFamily
             yield family(f"smurfq_bridge_{name}", f"Datagrams {name.replace('_', ' ')}.", value=value)

@@ -1,7 +1,7 @@
 """Receives many datagrams with one system call.
 
-Python gives the interpreter lock away around every ``recv``, and while the applier computes it gets the lock back
-only after a switch interval: one datagram each. ``recvmmsg`` brings all that wait, for one turn of the lock.
+Python releases the interpreter lock around every ``recv``. While the applier computes, the receiver gets the lock back
+only after a switch interval, so it would receive one datagram in each. ``recvmmsg`` receives all that wait at once.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class _MMsgHdr(ctypes.Structure):
 
 
 class Received(NamedTuple):
-    """Datagrams, the address of each (port and host as the kernel packs them), and when the kernel received each."""
+    """Datagrams, the address of each (port and host as the kernel packs them), and its time of arrival."""
 
     datagrams: list[bytes]
     sources: list[bytes]
-    times: list[float]  # s since 1970
+    times: list[float]  # when the kernel received each, s since 1970
 
 
 NOTHING = Received([], [], [])
@@ -60,7 +60,7 @@ class ManyReceiver:
         self._count = count
         self._recvmmsg = ctypes.CDLL(None, use_errno=True).recvmmsg
         self._recvmmsg.argtypes = (c_int, c_void_p, c_uint, c_int, c_void_p)
-        # Pages of these that no datagram reaches are never touched, so they cost no memory.
+        # The kernel gives memory only to the pages into which datagrams are written.
         self._room = ctypes.create_string_buffer(count * _ROOM_BYTES)
         self._names = ctypes.create_string_buffer(count * _NAME_BYTES)
         self._stamps = (ctypes.c_int64 * (count * _STAMP_WORDS))()
@@ -74,7 +74,7 @@ class ManyReceiver:
             header.iov, header.iovlen = ctypes.pointer(self._iovecs[index]), 1
             header.control = stamps + 8 * index * _STAMP_WORDS
             header.controllen = 8 * _STAMP_WORDS
-        self._fresh = bytes(self._headers)  # the kernel writes lengths over those that it was given
+        self._fresh = bytes(self._headers)  # the kernel overwrites the lengths
         words = ctypes.sizeof(_MMsgHdr) // 4
         self._lengths = memoryview(self._headers).cast("B").cast("I")[_MMsgHdr.len.offset // 4 :: words]
         self._room_view = memoryview(self._room).cast("B")
@@ -83,7 +83,7 @@ class ManyReceiver:
         self._source_bytes = 8 if bound.family == socket.AF_INET else 24  # family, port, host
 
     def receive(self) -> Received:
-        """What waits in the socket, waited for as long as the socket's SO_RCVTIMEO says if there is nothing.
+        """The datagrams that wait in the socket; if there are none, the first to come within its SO_RCVTIMEO.
 
         Raises
         ------

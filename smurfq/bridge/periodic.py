@@ -1,4 +1,4 @@
-"""The periodic work of the bridge, independent of what arrives."""
+"""Runs the bridge's periodic jobs, whatever arrives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_WAIT_S = 1.0
 
 
 class Periodic(threading.Thread):
-    """Runs jobs one after the other, each when it is due; one that fails is run again at its next time."""
+    """Runs each job when it is due, one after the other. A job that fails is run again at its next time."""
 
     def __init__(self, complaints: Complaints, log: logging.Logger) -> None:
         super().__init__(name="periodic", daemon=True)
@@ -30,7 +30,7 @@ class Periodic(threading.Thread):
         self._due.append(0.0)
 
     def finish(self) -> None:
-        """End after the job that runs."""
+        """End after the present job."""
         self._finishing.set()
 
     def run(self) -> None:

@@ -18,12 +18,12 @@ from smurfq.errors import StartError
 from smurfq.store.bridge import Counters
 
 CHUNK_DATAGRAMS = 256
-_WAKE_S = 0.2  # how often a silent socket is left to look whether to stop
-_EMPTY_WITHIN_S = 1.0  # while messages keep coming, the socket never falls silent
+_WAKE_S = 0.2  # how often the receiver checks whether to stop while nothing arrives
+_EMPTY_WITHIN_S = 1.0  # after the stop, the socket is emptied for so long at most
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
 _TIMEVAL = struct.Struct("@ll")
-_MEMINFO = struct.Struct("9I")  # its last: datagrams dropped by this socket
+_MEMINFO = struct.Struct("9I")  # the last is the count of datagrams that this socket dropped
 
 
 class Sink(Protocol):
@@ -34,12 +34,12 @@ class Sink(Protocol):
 
 
 def open_socket(host: str, port: int, receive_buffer_bytes: int) -> socket.socket:
-    """A bound UDP socket with the largest receive buffer, up to the one asked for, that the kernel gives.
+    """A bound UDP socket whose receive buffer is as large as the kernel allows, up to ``receive_buffer_bytes``.
 
     Raises
     ------
     StartError
-        The port is taken, by whom is said where it can be known, or ``host`` is no address of this machine.
+        Another process has the port, which the message names if it can, or this machine has no address ``host``.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
@@ -61,12 +61,12 @@ def open_socket(host: str, port: int, receive_buffer_bytes: int) -> socket.socke
 
 
 def receive_buffer_bytes(bound: socket.socket) -> int:
-    """The size of the receive buffer obtained; the kernel counts its own overhead in and reports twice the size."""
+    """The size of the receive buffer that was obtained. The kernel reports twice the size, for its own overhead."""
     return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
 
 
 def kernel_dropped(bound: socket.socket) -> int:
-    """The count of datagrams that the kernel dropped since the socket was bound (modulo 2**32)."""
+    """How many datagrams the kernel dropped since the socket was bound (modulo 2**32)."""
     return int(_MEMINFO.unpack(bound.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[8])
 
 
@@ -85,7 +85,7 @@ class Receiver(threading.Thread):
         self._finishing.set()
 
     def run(self) -> None:
-        """Receive until told to stop, and then what the kernel still holds."""
+        """Receive until told to stop, and then receive the datagrams that the kernel still has."""
         receiver = ManyReceiver(self._socket, CHUNK_DATAGRAMS)
         while not self._finishing.is_set():
             self._receive(receiver)

@@ -1,4 +1,4 @@
-"""Has the bridge wait for Redis while it is away, for a short time only once the bridge is told to stop."""
+"""Waits for Redis while it is away, and only for a short time once the bridge is told to stop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAUSE_WHEN_STOPPING_S = 0.1
 
 
 class RedisRetry(Outage):
-    """Calls Redis again until it answers; after ``stopping`` is set, for ``flush_s`` more."""
+    """Calls Redis again until it answers, or until ``flush_s`` after ``stopping`` was set."""
 
     def __init__(self, log: logging.Logger, stopping: threading.Event, flush_s: float, url: str = "") -> None:
         super().__init__(url, "messages are kept until it is back", log)

@@ -23,7 +23,7 @@ def relay_address(text: str) -> tuple[str, int]:
     Raises
     ------
     ConfigError
-        It is not of the form ``host:port``.
+        ``text`` is not of the form ``host:port``.
     """
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
@@ -32,7 +32,7 @@ def relay_address(text: str) -> tuple[str, int]:
 
 
 class Relay(threading.Thread):
-    """Sends on what the receiver puts into its ``buffer``; what the network does not take at once is dropped."""
+    """Forwards what the receiver puts into its ``buffer``. A datagram that cannot be sent at once is dropped."""
 
     def __init__(self, host: str, port: int, counters: Counters, complaints: Complaints) -> None:
         super().__init__(name="relay", daemon=True)
@@ -45,12 +45,12 @@ class Relay(threading.Thread):
         self._finishing = threading.Event()
 
     def refuse(self, own: tuple[object, ...]) -> None:
-        """Refuse to forward to the bridge's ``own`` address.
+        """Reject the bridge's ``own`` address as the target.
 
         Raises
         ------
         ConfigError
-            It would, and every datagram would come back for ever.
+            The target is that address: every datagram would come back for ever.
         """
         if self._address[:2] == own[:2]:
             raise ConfigError(
@@ -59,11 +59,11 @@ class Relay(threading.Thread):
             )
 
     def finish(self) -> None:
-        """Send on what is left and end."""
+        """Forward what is left in the buffer, and end."""
         self._finishing.set()
 
     def run(self) -> None:
-        """Send datagrams on until told to end."""
+        """Forward datagrams until told to end."""
         with self._socket:
             while True:
                 finishing = self._finishing.is_set()

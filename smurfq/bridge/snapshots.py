@@ -1,4 +1,4 @@
-"""Limits snapshots to five a second for each task; the first comes at once, and the last one always."""
+"""Limits the snapshots of each run to five a second. The first is published at once, and the last one always."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from redis.exceptions import ResponseError
 from smurfq.bridge.complaints import Complaints
 
 INTERVAL_S = 0.2
-REST = 10  # times as long as a snapshot took, the next one waits at least: large records must not hold up the messages
+REST = 10  # the next snapshot waits at least so many times as long as this one took: messages must not wait for it
 
 
 class SnapshotPace:
-    """Calls ``publish`` for the tasks that were written to, when it is due."""
+    """Calls ``publish`` with the task ids of the runs whose records have changed, when it is due."""
 
     def __init__(
         self,
@@ -25,18 +25,18 @@ class SnapshotPace:
         self._publish = publish
         self._complaints = complaints
         self._clock = clock
-        self._earliest: dict[str, float] = {}  # when the next snapshot of a task may be made
+        self._earliest: dict[str, float] = {}  # when the next snapshot of a run may be published
         self._due: dict[str, float] = {}
 
     def touched(self, task_ids: Iterable[str]) -> None:
-        """Note that these tasks' records have changed."""
+        """Note that the records of these runs have changed."""
         now = self._clock()
         for task_id in task_ids:
             if task_id not in self._due:
                 self._due[task_id] = max(now, self._earliest.get(task_id, now))
 
     def wait_s(self, longest_s: float) -> float:
-        """How long nothing is due, ``longest_s`` at most."""
+        """How long it is until a snapshot is due, ``longest_s`` at most."""
         if not self._due:
             return longest_s
         return min(longest_s, max(0.0, min(self._due.values()) - self._clock()))
@@ -52,7 +52,7 @@ class SnapshotPace:
             del self._earliest[task_id]
 
     def publish_now(self, task_id: str) -> None:
-        """Publish a task's snapshot if its record has changed since the last one."""
+        """Publish the snapshot of a run if its record has changed since the last one."""
         if task_id not in self._due:
             return
         started = self._clock()

@@ -1,22 +1,22 @@
-"""Counters with the times at which they grew, to tell how much has come since a run began."""
+"""Counters that know when they grew, so that they can tell how much came since a run began."""
 
 from __future__ import annotations
 
 from collections import deque
 
 STEPS_KEPT = 1000
-MERGED_S = 0.1  # steps closer than this are one
+MERGED_S = 0.1  # steps that follow each other faster are merged
 
 
 class Steps:
-    """A count and the times (of one clock, in s) at which it grew."""
+    """A count, and the times at which it grew, in s of one clock."""
 
     def __init__(self) -> None:
         self._steps: deque[tuple[float, int]] = deque(maxlen=STEPS_KEPT)  # time, count from then on
         self._count = 0
 
     def add(self, grown: int, at: float) -> None:
-        """Count ``grown`` more, which came at ``at``."""
+        """Add ``grown``, which came at ``at``."""
         self._count += grown
         if self._steps and at - self._steps[-1][0] < MERGED_S:
             at, _ = self._steps.pop()
@@ -39,7 +39,7 @@ class Unowned:
         self._steps: dict[str, Steps] = {}
 
     def add(self, publisher: str, at: float) -> None:
-        """Count one that arrived at ``at``."""
+        """Count a message that arrived at ``at``."""
         self._steps.setdefault(publisher, Steps()).add(1, at)
 
     def since(self, publisher: str, start: float) -> int:

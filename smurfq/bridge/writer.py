@@ -41,11 +41,24 @@ class Writer:
         expected: Mapping[str, str] = NOTHING,
         published: Mapping[str, int] | None = None,
     ) -> set[str] | None:
-        """The ids of the tasks whose records Redis refused; all else is written when this returns.
+        """Write events to the records of runs, and return the task ids of the runs whose records Redis rejected.
 
-        ``published`` counts the messages of publishers by task.
+        Parameters
+        ----------
+        events
+            The events of each run, by task id.
+        positions
+            Where the numbering of each source stands.
+        expected
+            The text that each key must have; empty if it must not exist.
+        published
+            How many messages of publishers the events were made of, by task id.
 
-        None, and nothing is written, where a key has another text than ``expected`` (empty: none).
+        Returns
+        -------
+        set of str, or None
+            The runs whose events are not written; all else is. None if a key did not have the text that was expected,
+            in which case nothing is written.
 
         Raises
         ------
@@ -66,7 +79,7 @@ class Writer:
         return Batch(task_id, self._name, self._number, events, published)
 
     def _write_singly(self, batches: list[Batch], positions: Mapping[Source, Position]) -> set[str]:
-        """Find out whose record it was that Redis refused; a transaction may have done all the others."""
+        """Write each batch by itself, to find the one that Redis rejected; the others may be written already."""
         refused = set()
         for batch in batches:
             try:
@@ -90,7 +103,7 @@ class Writer:
     ) -> bool:
         def attempt() -> bool:
             nonlocal tried
-            # A lost connection does not tell whether it was done.
+            # After a lost connection, nobody knows whether the write was done.
             left = [batch for batch in batches if not (tried and self._records.is_written(batch))]
             done = tried and bool(batches) and not left
             tried = True

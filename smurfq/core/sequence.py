@@ -39,20 +39,19 @@ class Sequences:
 
     def restore(self, source: Source, position: Position) -> None:
         """Continue from where an earlier process stood."""
-        self._set(source, [Strand(position)])
+        self._forget(self._sources.pop(source, []))
+        self._sources[source] = [Strand(position)]
+        self._strands += 1
         self._limit()
 
     def commit(self, changes: SequenceChanges) -> None:
         """Take over ``changes``, which were made to these sequences as they stand."""
         for source, strands in changes.touched.items():
-            self._set(source, strands)
+            self._sources[source] = strands
+            self._sources.move_to_end(source)
+        self._strands += changes.strands_added
+        self._missing += changes.missing_added
         self._limit()
-
-    def _set(self, source: Source, strands: list[Strand]) -> None:
-        self._forget(self._sources.pop(source, []))
-        self._sources[source] = strands
-        self._strands += len(strands)
-        self._missing += missing_count(strands)
 
     def _limit(self) -> None:
         """Forget what there is no room for, of the sources longest silent first."""
@@ -75,7 +74,7 @@ class SequenceChanges:
     def __init__(self, before: Sequences) -> None:
         self._before = before
         self.touched: dict[Source, list[Strand]] = {}  # the strands of the batch's sources, after the batch
-        self._missing = 0  # how many missing numbers were added
+        self.strands_added = self.missing_added = 0  # negative if more are gone than were added
 
     def step(self, source: Source, seq_no: int, time: float, *, start: bool = False) -> Step:
         """What a message's number says. ``start``: it is the message with which a Publisher begins."""
@@ -85,7 +84,7 @@ class SequenceChanges:
             if known is None:
                 strand, step = first_strand(seq_no, time)
                 self.touched[source] = [strand]
-                self._add_missing(len(strand.missing))
+                self._add(1, len(strand.missing))
                 return step
             if seq_no != known[-1].next and is_duplicate(known, seq_no, time):
                 return DUPLICATE
@@ -94,21 +93,22 @@ class SequenceChanges:
         if seq_no == newest.next:
             newest.go_on(seq_no, time)
             return IN_ORDER
-        missing = missing_count(strands)
+        count, missing = len(strands), missing_count(strands)
         step = step_out_of_order(strands, seq_no, time, begins=start and seq_no == 0)
-        self._add_missing(missing_count(strands) - missing)
+        self._add(len(strands) - count, missing_count(strands) - missing)
         return step
 
     def positions(self) -> dict[Source, Position]:
         """Where the newest strand of each source of the batch stands."""
         return {source: Position(strands[-1].next, strands[-1].time) for source, strands in self.touched.items()}
 
-    def _add_missing(self, count: int) -> None:
-        self._missing += count
-        if self._missing > MISSING_KEPT_IN_ALL:
-            for strands in self.touched.values():
-                self._missing -= forget_missing(strands)
-                if self._missing <= MISSING_KEPT_IN_ALL // 2:
+    def _add(self, strands: int, missing: int) -> None:
+        self.strands_added += strands
+        self.missing_added += missing
+        if self.missing_added > MISSING_KEPT_IN_ALL:
+            for touched in self.touched.values():
+                self.missing_added -= forget_missing(touched)
+                if self.missing_added <= MISSING_KEPT_IN_ALL // 2:
                     break
 
 

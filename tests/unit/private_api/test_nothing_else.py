@@ -21,7 +21,7 @@ import smurfq
 ROOT = Path(smurfq.__file__).parent
 FOREIGN = ("celery", "kombu", "billiard", "redis", "vine")
 EXEMPT = ("private_api", "smurf_control", "sim")  # the last two have other private parts, of pysmurf and caproto
-PUBLIC = {"_exit", "_ocs_session", "__dict__"}  # documented in spite of their underscore
+PUBLIC = {"_exit", "_ocs_session", "__dict__", "_replace"}  # documented in spite of their underscore
 INTERNAL = {
     "Panel",
     "on_chord_part_return",
