@@ -214,20 +214,21 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
     "slots",
     required=True,
     multiple=True,
-    help="The slot to serve, as in crate1slot2; again for each of several, which then share memory.",
+    help="The slot to serve, such as crate1slot2. Repeat it to serve several slots with one set of loaded libraries.",
 )
 @click.option(
     "--lane",
     type=click.Choice(WORKER_LANES),
     multiple=True,
-    help="Serve this lane only (control: all that drives the card; state: check_state). Both unless given.",
+    help="Serve only this lane: control (every operation that drives the card) or state (check_state). [default: both]",
 )
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 def main(slots: tuple[str, ...], lane: tuple[Lane, ...], log_level: str) -> None:
     """Serve a slot, or several: run the operations of each, one at a time.
 
-    A second worker for the same slot stands by, and takes over when the first is gone. SIGTERM (or Ctrl-C) lets what
-    runs end, or aborts it after limits.shutdown_grace_s; asked twice, it is killed.
+    A second worker for the same slot stands by, and takes over if the first dies. After SIGTERM or Ctrl-C, the worker
+    waits for the running operation, aborts it after limits.shutdown_grace_s, and exits. A second signal kills the
+    operation.
     """
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -96,7 +96,7 @@ def test_a_worker_writes_which_site_it_serves(
 ) -> None:
     monkeypatch.setenv("SMURFQ_CONFIG", str(tmp_path / "site.toml"))
     bind({"SMURFQ_REDIS_URL": valkey_url, "SMURFQ_SITE": "satp1", "SMURFQ_STATE_DIR": str(tmp_path)})
-    context = WorkerContext(app, SLOT, "control", "token")
+    context = WorkerContext(app, SLOT, "control", "token", {})
     for _ in range(2):
         context.say_alive()
         found = read_identity(valkey)
@@ -155,7 +155,7 @@ def test_no_process_joins_a_site_by_a_guess(valkey: Client, valkey_url: str, pro
     assert valkey.keys("*") == [keys.SITE], "nothing was written"
 
 
-@pytest.mark.parametrize(("made", "told"), [(False, "no site is known here"), (True, "nothing is up in")])
+@pytest.mark.parametrize(("made", "told"), [(False, "no site was found"), (True, "no site is up in")])
 def test_down_fails_where_no_site_is_up(cli: Cli, tmp_path: Path, made: bool, told: str) -> None:
     if made:
         (tmp_path / ".smurfq").mkdir()
