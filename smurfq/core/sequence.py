@@ -1,9 +1,9 @@
 """Counts the missing messages of publishers by their ``seq_no``.
 
-A Publisher numbers its messages from 0 and has a socket of its own, so (source address, host, script, id) tells most
-Publishers apart. Not all: a forked process goes on with the socket and the numbers of its parent, and a relay hides
-the addresses. So one source may carry several *strands*, each a run of numbers; a message belongs to the strand it
-continues. Counting is exact for one strand a source, and never counts a number missing because strands interleave.
+A Publisher numbers its messages from 0 and has its own socket, so (source address, host, script, id) identifies most
+Publishers. There are exceptions: a forked process continues with its parent's socket and numbers, and a relay hides
+the addresses. One source may therefore carry several *strands*, each a sequence of numbers. A message belongs to the
+strand that it continues. The count is exact for a source with one strand. Interleaved strands never count as missing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Hashable
 from enum import Enum
 from typing import NamedTuple
 
-REMEMBERED = 1024  # newest numbers of a strand of which a second copy is recognised
+REMEMBERED = 1024  # newest numbers of a strand for which a duplicate message is recognized
 MISSING_KEPT = 10_000  # missing numbers of a strand that may still arrive late
 MISSING_KEPT_IN_ALL = 200_000
-FARTHEST_JUMP = 10_000_000  # a step over more than this is another Publisher, not a loss
+FARTHEST_JUMP = 10_000_000  # a larger jump means another Publisher, not a loss
 STRANDS_KEPT = 8
 SOURCES_KEPT = 4096
 STRANDS_KEPT_IN_ALL = 8192
@@ -26,14 +26,14 @@ _ALL_UNSEEN = array("d", [_UNSEEN]) * REMEMBERED
 
 
 class Position(NamedTuple):
-    """Where a strand stands: the number that comes next, and the time of the newest message."""
+    """The position of a strand: its next number, and the time of its newest message."""
 
     next: int
     time: float
 
 
 class Arrival(Enum):
-    """What a message is to the ones before it."""
+    """The relation of a message to the messages before it."""
 
     NEW = "new"
     LATE = "late"  # fills a gap
@@ -41,7 +41,7 @@ class Arrival(Enum):
 
 
 class Step(NamedTuple):
-    """What one message changes: ``lost`` is added to what is known to be missing, negative where a gap was filled."""
+    """The effect of one message: the change of the number of missing messages, negative if the message filled a gap."""
 
     arrival: Arrival
     lost: int = 0
@@ -53,7 +53,7 @@ _AGAIN = Step(Arrival.DUPLICATE)
 
 
 class _Strand:
-    """One run of numbers."""
+    """One sequence of numbers."""
 
     __slots__ = ("missing", "next", "seen", "time")
 
@@ -68,7 +68,7 @@ class _Strand:
         self.seen[seq_no % REMEMBERED] = time
 
     def jump(self, seq_no: int, time: float) -> int:
-        """The count of numbers passed over; these are missing now."""
+        """Skip to a number, and return how many numbers are now missing."""
         first, gap = self.next, seq_no - self.next
         for number in range(max(first, seq_no - REMEMBERED), seq_no):
             self.seen[number % REMEMBERED] = _UNSEEN
@@ -78,7 +78,7 @@ class _Strand:
         return gap
 
     def fill(self, seq_no: int, time: float) -> bool:
-        """Take in a missing number; false if it is not missing here, or was sent later than what followed it."""
+        """Fill a gap. Return false if the number is not missing, or was sent later than its successor."""
         if seq_no not in self.missing or time > self.time:
             return False
         self.missing.remove(seq_no)
@@ -91,14 +91,14 @@ class _Strand:
 
 
 class Sequences:
-    """The strands of all sources; the sources longest silent are forgotten. However they come, memory is bounded."""
+    """The strands of all sources. Memory is bounded: the sources that have been silent longest are forgotten."""
 
     def __init__(self) -> None:
         self._sources: OrderedDict[Hashable, list[_Strand]] = OrderedDict()
-        self._strands = self._missing = 0  # of all sources
+        self._strands = self._missing = 0  # totals of all sources
 
     def step(self, source: Hashable, seq_no: int, time: float, *, start: bool = False) -> Step:
-        """Take in a message's number. ``start``: it is the message that a Publisher begins with."""
+        """Count a message's number. ``start`` is true for the first message of a Publisher."""
         strands = self._sources.get(source)
         if strands is None:
             return self._first(source, seq_no, time)
@@ -113,22 +113,22 @@ class Sequences:
         return step
 
     def knows(self, source: Hashable) -> bool:
-        """Whether a message of the source has been taken in, or its position restored."""
+        """Return whether a message of the source has been counted, or its position restored."""
         return source in self._sources
 
     def position(self, source: Hashable) -> Position | None:
-        """Where the newest strand of a source stands."""
+        """Return the position of the newest strand of a source."""
         strands = self._sources.get(source)
         return Position(strands[-1].next, strands[-1].time) if strands else None
 
     def restore(self, source: Hashable, position: Position) -> None:
-        """Go on from where an earlier process stood."""
+        """Continue from the position of an earlier process."""
         self._forget(self._sources.pop(source, []))
         self._sources[source] = [_Strand(position)]
         self._add(1, 0)
 
     def _first(self, source: Hashable, seq_no: int, time: float) -> Step:
-        """Whatever the source sent before its first message here was missed, unless it cannot have sent so many."""
+        """Count all earlier numbers of a new source as missing, unless they are too many to be plausible."""
         strand = _Strand(Position(0 if seq_no <= FARTHEST_JUMP else seq_no, time))
         lost = strand.jump(seq_no, time)
         self._sources[source] = [strand]
@@ -136,7 +136,7 @@ class Sequences:
         return Step(Arrival.NEW, lost) if lost else _IN_ORDER
 
     def _add(self, strands: int, missing: int) -> None:
-        """Count what has come, and forget what there is no room for: first of all the longest silent."""
+        """Update the totals, and forget the sources that have been silent longest if the limits are exceeded."""
         self._strands += strands
         self._missing += missing
         while len(self._sources) > SOURCES_KEPT or self._strands > STRANDS_KEPT_IN_ALL:
@@ -174,7 +174,7 @@ def _out_of_order(strands: list[_Strand], seq_no: int, time: float, *, begins: b
             strand = max(behind, key=lambda strand: strand.next)
             _use(strands, strand)
             return Step(Arrival.NEW, strand.jump(seq_no, time))
-    # A restart, or a fork that goes on with numbers its parent also uses: either way nothing is missing by it.
+    # A restart, or a fork that continues with its parent's numbers: in both cases no message is missing.
     fresh = _Strand(Position(seq_no, time))
     fresh.go_on(seq_no, time)
     strands.append(fresh)
@@ -183,6 +183,6 @@ def _out_of_order(strands: list[_Strand], seq_no: int, time: float, *, begins: b
 
 
 def _use(strands: list[_Strand], strand: _Strand) -> None:
-    """Put a strand last, where the next message is expected."""
+    """Move a strand to the end, where the next message is looked up first."""
     strands.remove(strand)
     strands.append(strand)
