@@ -24,7 +24,7 @@ from smurfq.client.waiting import short
 from smurfq.errors import RequestError
 
 _SAID = {
-    "removed": "had not started; it was taken out of its queue",
+    "removed": "had not started; it was removed from its queue",
     "over": "had already ended",
 }
 _wait_option = click.option("--wait", "-w", is_flag=True, help="Return only once the run is over.")

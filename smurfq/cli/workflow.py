@@ -203,7 +203,7 @@ def abort(*, run_id: str, by: str | None, reason: str, wait: bool, as_json: bool
     if as_json:
         echo_json({"session_id": run.id, "answer": answer, "status": record.status, "outcome": record.outcome})
         return
-    said = {"removed": "had not started; it was taken out of its queue", "over": "had already ended"}
+    said = {"removed": "had not started; it was removed from its queue", "over": "had already ended"}
     ended = f"; it ended as {record.outcome}" if record.done else ""
     tell(f"{name} {short(run.id)} {said.get(answer, 'asked to abort')}{ended}")
 

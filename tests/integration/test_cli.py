@@ -293,7 +293,7 @@ def test_stop_and_abort(cli: Cli, slot: Slot, connection: Connection) -> None:
     assert nothing.exit_code == 2
     assert "no operation is running on crate1slot2" in nothing.stderr
     waiting, run = slot.submit("test"), slot.submit("test")
-    assert "taken out of its queue" in cli("stop", waiting.id[:8], "--by", "ann").stdout
+    assert "removed from its queue" in cli("stop", waiting.id[:8], "--by", "ann").stdout
     writer = Writer(connection, run.id)
     writer.start()
     told = json.loads(cli("stop", "--slot", "2", "--json").stdout)

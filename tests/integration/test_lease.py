@@ -26,7 +26,7 @@ class StandBy(threading.Thread):
         self.told_to_stop: list[int] = []
         self.has_it = False
         self.looks = 0
-        self._context = WorkerContext(app, SLOT, "control", "second")
+        self._context = WorkerContext(app, SLOT, "control", "second", {})
         left_s = app.fence.lease_left_s
 
         def counted(queue: str) -> float:
@@ -49,7 +49,7 @@ class StandBy(threading.Thread):
 def first(valkey: Client, valkey_url: str, tmp_path: Path) -> WorkerContext:
     """The worker that has the lease."""
     bind({"SMURFQ_REDIS_URL": valkey_url, "SMURFQ_STATE_DIR": str(tmp_path), "SMURFQ_WORKER_LEASE_TTL_S": str(TTL_S)})
-    context = WorkerContext(app, SLOT, "control", "first")
+    context = WorkerContext(app, SLOT, "control", "first", {})
     assert context.renew_lease()
     return context
 

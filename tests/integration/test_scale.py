@@ -121,7 +121,7 @@ def test_a_sweep_takes_a_few_round_trips_and_reads_only_the_lists_of_what_is_lat
 
 
 def test_a_worker_says_again_only_what_is_new(connection: Connection, valkey: Client) -> None:
-    context = WorkerContext(app, SLOTS[0], "control", "token")
+    context = WorkerContext(app, SLOTS[0], "control", "token", {})
     context.about = {"host": "smurf-srv", "pid": 12, "versions": {"pysmurf": "x" * 1000}}
     key = keys.worker(SLOTS[0])
     full = {"host": '"smurf-srv"', "pid": "12", "versions": dumps(context.about["versions"]), "held": "false"}
