@@ -1,9 +1,9 @@
 """Rejects or checks requests to Flower. Imports Flower, so import this module only to start Flower.
 
-Celery's remote control can undo what keeps a card safe: a second pool process, another slot's queue, a pause
-that a restart forgets, a state written over a running operation's. Those doors are closed, and say what to
-use. The doors that submit go through the checks of ``SmurfqApp.send_task``; what they reject is told as 400
-(the slot is locked, or has the same already: 409) and not as 500.
+Celery's remote control can break the protection of a card: with a second pool process, another slot's queue, a pause
+that a restart forgets, or a state that overwrites a running operation's. Such requests are rejected, with a hint about
+the right command. Requests that submit a task go through the checks of ``SmurfqApp.send_task``. If these reject it, the
+answer is 400 (409 if the slot is locked or has a duplicate), not 500.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from smurfq import operations
 from smurfq.errors import RequestError, SlotError, UnknownOperationError
 
 _UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
-_POOL = "a slot's worker has one process and keeps it: two would drive one card at once"
+_POOL = "a slot's worker has exactly one process: two would drive one card at the same time"
 CLOSED = {
     r"/api/task/abort/.+": "it would write ABORTED over a running operation's state; use `smurfq abort`",
     r"/api/worker/pool/(?:grow|shrink|autoscale|restart)/.+": _POOL,
-    r"/api/worker/queue/add-consumer/.+": "a worker serves its own slot's queues and no other's",
+    r"/api/worker/queue/add-consumer/.+": "a worker serves only its own slot's queues",
     r"/api/worker/queue/cancel-consumer/.+": "Celery forgets it at a restart; use `smurfq hold`",
-    r"/api/task/rate-limit/.+": "it would keep an operation waiting unseen; use `smurfq hold`",
-    r"/api/task/timeout/.+": "Celery's time limits leave the card as it is; set limits.operations instead",
+    r"/api/task/rate-limit/.+": "it would delay an operation without a notice; use `smurfq hold`",
+    r"/api/task/timeout/.+": "Celery's time limits do not make the card safe; set limits.operations instead",
 }
 
 
@@ -43,7 +43,7 @@ class Closed(BaseApiHandler):  # type: ignore[misc]
 
 
 def _guarded(handler: type[Any]) -> type[Any]:
-    """``handler``, a door that submits, telling what smurfq rejected and why."""
+    """Return ``handler``, which submits tasks, with answers that say what smurfq rejected and why."""
 
     class Guarded(handler):  # type: ignore[misc]
         @web.authenticated
@@ -68,7 +68,7 @@ def _guarded(handler: type[Any]) -> type[Any]:
 
 
 def _unusable(error: BaseException) -> web.HTTPError:
-    told = f"the body cannot be used: {type(error).__name__}: {error}"
+    told = f"the body is invalid: {type(error).__name__}: {error}"
     return web.HTTPError(400, told.replace("%", "%%"))
 
 

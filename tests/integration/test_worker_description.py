@@ -36,7 +36,7 @@ def context(tmp_path: Path) -> Iterator[WorkerContext]:
     app.site_store.__dict__["redis"] = redis.Redis.from_url(
         app.settings.redis_url, decode_responses=True, socket_timeout=1.0, retry=Retry(NoBackoff(), 1)
     )
-    made = WorkerContext(app, SLOT, "control", "token")
+    made = WorkerContext(app, SLOT, "control", "token", {})
     made.about = dict(ABOUT)
     try:
         yield made
@@ -88,7 +88,7 @@ def test_doctor_warns_of_a_worker_whose_description_is_not_whole(context: Worker
     examined = Examined(app.settings, {}, redis_answers=True)
     found = {finding.name: finding for finding in workers.check(examined)}
     assert found[f"worker {SLOT}"].level == "warn"
-    assert "has not described itself" in found[f"worker {SLOT}"].found
+    assert "has not reported" in found[f"worker {SLOT}"].found
 
 
 def test_doctor_names_the_host_of_a_worker(context: WorkerContext) -> None:
