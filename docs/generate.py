@@ -50,7 +50,7 @@ _EXIT_CODES: Mapping[ExitCode, str] = {
     ExitCode.TIMED_OUT: "The time of `--timeout` is over. The run continues.",
     ExitCode.UNAVAILABLE: "Redis or the bridge does not answer.",
     ExitCode.REJECTED: "The slot is held by somebody else, or busy.",
-    ExitCode.NOT_FOUND: "No record is known by this id, or `smurfq down` found no site to stop.",
+    ExitCode.NOT_FOUND: "No record has this id, or `smurfq down` found no site to stop.",
     ExitCode.INTERRUPTED: "Ctrl-C. A run that was followed continues.",
 }
 
@@ -157,7 +157,7 @@ def workflows_page() -> str:
     """Return the page of the shipped workflows and of the functions with which workflows are written."""
     parts = [
         "# Workflows",
-        "This page lists the workflows that come with smurfq, and the functions with which schedules are written. "
+        "This page lists the workflows that smurfq provides, and the functions with which schedules are written. "
         "[Run a night](../how-to/run-a-night.md) shows how to use them, and "
         "[decision 17](../decisions/0017-workflows.md) gives the reasons for their design.",
         "## Shipped",

@@ -1,7 +1,7 @@
 """The Celery application: ``smurfq.app:app``.
 
-Every submission, by ``.delay()``, a canvas, Flower or a bare ``send_task``, passes through ``SmurfqApp.send_task``,
-which checks it, derives the queue from its slot, and writes its record before it is queued.
+Every submission (``.delay()``, a canvas, Flower, ``send_task``) passes through ``SmurfqApp.send_task``, which checks
+it, derives the queue from its slot, and writes its record before it queues the message.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from smurfq.submission.outbox import Message, Outbox
 logger = get_logger(__name__)
 
 _batch: ContextVar[list[_Formed] | None] = ContextVar("_batch", default=None)
-_OWN_MEANS = ("producer", "publisher", "connection")  # Celery's ways to bring along what sends a message
+_OWN_MEANS = ("producer", "publisher", "connection")  # Celery's options for the object that sends a message
 
 
 class SmurfqApp(SiteApp):
-    """The application of a site: what is submitted passes through it."""
+    """The application of a site, through which all submissions pass."""
 
     def submit(
         self,
@@ -62,12 +62,12 @@ class SmurfqApp(SiteApp):
         owner: str | None = None,
         **options: Any,
     ) -> AsyncResult:
-        """The result handle of an operation now queued for ``slot``.
+        """Queue an operation for ``slot``, and return its result handle.
 
-        ``priority`` is ``urgent``, ``normal`` or ``background``. ``emergency`` puts it into the slot's emergency lane:
-        it passes by a hold and a lock, and what runs on the slot is aborted for it. ``unique`` rejects it where the
-        same, with the same parameters, waits already; ``"running"``: waits or runs. ``owner`` is in whose name it is
-        submitted, which a locked slot looks at.
+        ``priority`` is ``urgent``, ``normal`` or ``background``. ``emergency`` puts the operation into the emergency
+        lane: holds and locks do not apply to it, and the running operation is aborted. ``unique`` rejects a duplicate
+        of a waiting run; ``"running"`` rejects a duplicate of a waiting or running one. ``owner`` is the name of the
+        submitter, which a locked slot compares with the lock's owner.
 
         Raises
         ------
@@ -99,10 +99,10 @@ class SmurfqApp(SiteApp):
         link_error: Any = None,
         **options: Any,
     ) -> AsyncResult:
-        """Check, route and write down a task, and queue it; see ``celery.Celery.send_task``.
+        """Check a task, write its record and queue it; see ``celery.Celery.send_task``.
 
-        Within ``batch``, it is queued when that ends. Beside Celery's options it takes ``unique`` and ``owner``; see
-        ``submit``.
+        Within ``batch``, the task is queued when the batch ends. In addition to Celery's options, there are ``unique``
+        and ``owner``; see ``submit``.
         """
         task_id = task_id or uuid()
         if not is_task_id(task_id):
@@ -138,18 +138,18 @@ class SmurfqApp(SiteApp):
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Queue all that is submitted in the block when it ends, in one step: all of it or nothing.
+        """Queue all submissions of the block in one step, when the block ends: either all of them or none.
 
-        Nothing is queued where the block raises, or where one of its submissions is rejected. ``.delay()``, canvases
-        and ``submit`` alike are kept; the handles that they return are good before and after.
+        Nothing is queued if the block raises, or if one of its submissions is rejected. This holds for ``.delay()``,
+        canvases and ``submit``. The handles that they return are valid before and after.
 
         Raises
         ------
         SlotLockedError, DuplicateError
-            One of them is rejected.
+            One of the submissions is rejected.
         """
         if _batch.get() is not None:
-            yield  # part of the one around it
+            yield  # part of the surrounding batch
             return
         kept: list[_Formed] = []
         token = _batch.set(kept)
@@ -162,16 +162,16 @@ class SmurfqApp(SiteApp):
 
     @contextmanager
     def producer_or_acquire(self, producer: Any = None) -> Iterator[Any]:
-        """Celery's own. A group sends its tasks within it: they are queued when it ends, in one step."""
+        """Return Celery's producer. A group sends its tasks within this context; all are queued when it ends."""
         if producer is not None:
             yield producer
             return
-        self.store.ping()  # a Redis that is away is told here; a group would subscribe to its results, and wait for it
+        self.store.ping()  # raises if Redis is away; a group would otherwise wait to subscribe to its results
         with super().producer_or_acquire() as acquired, self.batch():
             yield acquired
 
     def _formed(self, name: str, checked: Checked, **options: Any) -> tuple[AsyncResult, Outbox]:
-        """The handle of a task, and the message that Celery would have sent for it."""
+        """Return the handle of a task, and the message that Celery would have sent for it."""
         for means in _OWN_MEANS:
             options.pop(means, None)
         headers = {**(options.pop("headers", None) or {}), message_headers.OWNER: checked.owner}
@@ -189,7 +189,7 @@ class SmurfqApp(SiteApp):
 
     @cached_property
     def _unused_connection(self) -> Any:
-        """What a producer must have; nothing is sent through it."""
+        """Return a connection, which a producer must have. Nothing is sent through it."""
         return self.connection_for_write()
 
     def _item(self, task_id: str, checked: Checked, outbox: Outbox, options: Mapping[str, Any]) -> Item:
@@ -223,8 +223,8 @@ class SmurfqApp(SiteApp):
         if same and formed.item.unique:
             record = formed.item.record
             raise DuplicateError(
-                f"{record.op_name} on {record.slot}: the same, with the same parameters, stands in this batch already; "
-                "leave one out",
+                f"{record.op_name} on {record.slot}: the batch has this operation with the same parameters already; "
+                "remove one of them",
                 slot=record.slot,
                 operation=record.op_name,
                 session_id=same[0].item.record.session_id,
@@ -248,18 +248,18 @@ class SmurfqApp(SiteApp):
             self._tell(one.events)
 
     def _tell(self, events: Sequence[tuple[Any, dict[str, Any]]]) -> None:
-        """Send the events of what has been queued; it is queued, whether or not they can be."""
+        """Send the events of messages that have been queued. If this fails, the messages stay queued."""
         with best_effort("no event of a submission", OperationalError), super().producer_or_acquire() as producer:
             for body, options in events:
                 producer.publish(body, **options)
 
     def resend(self, task_id: str, message: Mapping[str, Any]) -> None:
-        """Send a kept message again; should the first have survived after all, the claim drops one of the two."""
+        """Send a kept message again. If the first one still exists, the claim drops one of the two."""
         again = Message.from_kept(message)
         self.waiting.send_again(task_id, list_key(again.queue, again.priority), again.text())
 
     def fail_kept(self, message: Mapping[str, Any], error: Exception, outcome: Outcome) -> None:
-        """Give a task whose message is in no queue a final state, and the rest of its chain; ``message``: as kept."""
+        """Give a task whose message was lost, and the rest of its chain, a final state. ``message`` is its copy."""
         kept = Message.from_kept(message)
         key = list_key(kept.queue, kept.priority)
         self.fail_waiting(parse(kept.text(), key, kept.priority, kept.queue), error, outcome)

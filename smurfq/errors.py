@@ -1,8 +1,8 @@
 """Defines every error that smurfq raises.
 
-There is one base class and two levels below it. An error has its fields in ``fields`` and as attributes. Celery's
-JSON results rebuild it from ``args`` with all its fields. A message says what was expected, what came, for which slot
-and task, and what to do.
+There is one base class and two levels below it. An error has its fields in ``fields`` and as attributes. Celery
+rebuilds it from the ``args`` in its JSON results, with all its fields. A message says what was expected, what was
+received, for which slot and task, and what to do.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class UnknownSlotError(RequestError, LookupError):
 
 
 class UnknownWorkflowError(RequestError, LookupError):
-    """The requested workflow is neither one that comes with smurfq nor a file that may be run."""
+    """The requested workflow is neither one that smurfq provides nor a file in a script folder."""
 
 
 class BatchError(RequestError, ValueError):
@@ -78,7 +78,7 @@ class OperationFailedError(OperationError):
 
 
 class OtherSlotError(OperationFailedError, PermissionError):
-    """The operation tried to open a slot that is not its own; no register of that slot was touched."""
+    """The operation tried to open a slot other than its own; no register of that slot was touched."""
 
 
 class OperationAbortedError(OperationError):
@@ -102,7 +102,7 @@ class OperationLostError(OperationError):
 
 
 class SlotError(SmurfqError):
-    """A slot cannot do now what was requested."""
+    """A slot cannot fulfil the request now."""
 
 
 class SlotBusyError(SlotError, BlockingIOError):
@@ -118,7 +118,7 @@ class SlotLockedError(RequestError, SlotError):
 
 
 class DuplicateError(RequestError, SlotError):
-    """A submission for the same is already waiting or running on the slot, or the id is already in use."""
+    """A duplicate of the submission is already waiting or running on the slot, or its id is already in use."""
 
 
 class ForkSafetyError(SlotError):
@@ -146,7 +146,7 @@ class StartError(ServiceError):
 
 
 class RecordNotFoundError(ServiceError, LookupError):
-    """No session record is known by this id."""
+    """No session record has this id."""
 
 
 class WaitTimeoutError(ServiceError, TimeoutError):

@@ -40,8 +40,8 @@ from smurfq.store.records import Records
 from smurfq.store.site_identity import reject_guess
 from smurfq.store.snapshot import Snapshots
 
-FLUSH_S = 5.0  # how long a bridge that is being stopped waits for Redis
-SWITCH_INTERVAL_S = 0.0005  # the receiver's longest wait for the interpreter lock; small receive buffers fill within ms
+FLUSH_S = 5.0  # a stopping bridge waits so long for Redis to come back
+SWITCH_INTERVAL_S = 0.0005  # the receiver's longest wait for the interpreter; small receive buffers fill within ms
 REAP_S = 5.0
 _HEALTH_S = 1.0
 _COMPLAINTS_S = 1.0
@@ -56,12 +56,12 @@ log = logging.getLogger("smurfq.bridge")
 def run(settings: Settings, stop: threading.Event | None = None, jobs: Sequence[Job] = ()) -> int:
     """Run the bridge until ``stop`` is set, and return its exit code.
 
-    ``jobs`` are ``(seconds, callable)``: other work that a thread of the bridge does at intervals.
+    ``jobs`` are ``(interval in seconds, callable)``, which run in the bridge's periodic thread.
 
     Raises
     ------
     StartError
-        A port is taken.
+        A port is already in use.
     """
     bridge = settings.bridge
     switch_interval_s = sys.getswitchinterval()
@@ -88,7 +88,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     own = Periodic(complaints, log)
     own.every(_HEALTH_S, health.show)
     own.every(_COMPLAINTS_S, complaints.say_due)
-    others = Periodic(complaints, log)  # in another thread: a slow job must not delay the report of the bridge's health
+    others = Periodic(complaints, log)  # in a separate thread: a slow job must not make the bridge look dead
     others.every(_PRUNE_S, Positions(connect(settings.redis_url)).prune)
     for seconds, job in jobs:
         others.every(seconds, job)
@@ -120,17 +120,17 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
 
 
 def _watch(stop: threading.Event, *vital: Part) -> bool:
-    """Whether all ``vital`` threads lived until ``stop``. If one dies, the bridge ends so that it is started again."""
+    """Wait for ``stop``, and return true; return false as soon as one of the ``vital`` threads has died."""
     while not stop.wait(_WATCH_S):
         dead = [thread.name for thread in vital if not thread.is_alive()]
         if dead:
-            log.critical("the %s has died, see above; the bridge ends so that it can be started anew", dead[0])
+            log.critical("the %s has died, see above; the bridge exits so that it can be restarted", dead[0])
             return False
     return True
 
 
 def main() -> int:
-    """The exit code of ``python -m smurfq.udp_bridge``: 0 after SIGTERM or SIGINT, 1 if it could not start."""
+    """Run ``python -m smurfq.udp_bridge``. Return 0 after SIGTERM or SIGINT, 1 if it could not start."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

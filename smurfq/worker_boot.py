@@ -1,8 +1,8 @@
 """Starts a slot's worker: checks, imports, lease, Celery. ``python -m smurfq.worker_boot --slot crate1slot2``.
 
-pysmurf and sodetlib are imported once. The control lane and the state lane are forked from this process; each is a
-Celery worker, and they share the memory of what was imported. This process stays as their parent: it passes signals
-on, and restarts a lane that ended by itself. It can serve several slots, which then share that memory too.
+pysmurf and sodetlib are imported once. The control lane and the state lane are forked from this process. Each is a
+Celery worker, and both share the memory of the imported modules. This process stays as their parent: it passes signals
+to them, and restarts a lane that ended unexpectedly. It can serve several slots, which then share that memory too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import gc
 import importlib.util
 import logging
 import os
-import signal
 import socket
 import sys
 import time
@@ -51,26 +50,26 @@ _STANDBY_POLL_S = 0.5
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was loaded ahead: versions by name, and when (s since 1970; None: pysmurf and sodetlib were not)."""
+    """The preloaded libraries: versions by name, and the time (s since 1970; None if they were not loaded)."""
 
     versions: Mapping[str, str]
     at: float | None
 
 
 def serve(slot: str, lane: Lane, loaded: Loaded, told_to_stop: list[int]) -> int:
-    """The exit code of a lane's Celery worker, once it has ended; ``told_to_stop`` fills when it shall stop."""
+    """Run a lane's Celery worker until a signal is added to ``told_to_stop``, and return its exit code."""
     return serve_as(
         WorkerContext(app, slot, lane, new_token(), tasks.bodies()), worker_name(slot, lane), loaded, told_to_stop
     )
 
 
 def new_token() -> str:
-    """What names this process's lease, and no other's."""
+    """Return a unique token for this process's lease."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: list[int]) -> int:
-    """As ``serve``, for any context; ``node`` is the Celery worker's name."""
+    """Run a Celery worker, like ``serve``, for any context; ``node`` is the worker's name."""
     context.about = {
         "node": node,
         "host": socket.gethostname(),
@@ -86,15 +85,17 @@ def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: li
         return 0
     lost = patiently(lambda: Reaper(app).reap(context.publisher, by=context.token), pause=_pause_unless(told_to_stop))
     if lost is not None:
-        logger.warning("%s[%s], which a worker before this one ran, is over", lost.op_name, lost.task_id)
+        logger.warning(
+            "%s[%s] was lost with an earlier worker; its record now has a final state", lost.op_name, lost.task_id
+        )
     return _celery(app, context)
 
 
 def _take_lease(context: WorkerContext, told_to_stop: list[int]) -> bool:
-    """Whether the lease is ours; stands by while another worker has it, false if told to stop meanwhile.
+    """Wait until this worker has the lease, and return true; return false if it is told to stop before.
 
-    A lease that vanishes before it expires was lost by Redis, which was emptied. Its worker may drive the card, and
-    takes the lease again within a second or two; so it counts until it would have expired.
+    If a lease vanishes before it expires, Redis has lost its data. The lease's worker may still drive the card, and
+    takes the lease again within a second or two. The lease therefore counts until it would have expired.
     """
     said = False
     expires = 0.0
@@ -145,15 +146,14 @@ def _celery(application: SmurfqApp, context: WorkerContext) -> int:
     worker.start()
     for finalize in context.cancelled.values():
         finalize()
-    with best_effort(f"the lease of {context.leased} is not given back but expires", level=logging.WARNING):
+    with best_effort(f"the lease of {context.leased} could not be released and will expire", level=logging.WARNING):
         application.fence.release_lease(context.leased, context.token)
         application.store.delete(keys.worker(context.publisher))
     return int(worker.exitcode or 0)
 
 
 def _prepare_pool_child(**_kwargs: Any) -> None:
-    """Make the pool child fit to fork operations."""
-    signal.set_wakeup_fd(-1)  # its signals are not the worker's
+    """Prepare the pool child for forking operations."""
     smurf_control.assert_no_channel_access()
     adopt_orphans()
     gc.collect()
@@ -162,7 +162,7 @@ def _prepare_pool_child(**_kwargs: Any) -> None:
 
 
 def _preload(settings: Settings) -> Loaded:
-    """Import pysmurf and sodetlib, where that is wanted and they are installed."""
+    """Import pysmurf and sodetlib if they are installed and ``worker.preload`` is set."""
     nothing = Loaded({"smurfq": __version__}, None)
     if not settings.worker.preload:
         return nothing
@@ -177,7 +177,7 @@ def _preload(settings: Settings) -> Loaded:
 
 
 def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
-    """The exit code of the workers of one or more slots, once they have been stopped."""
+    """Run the workers of one or more slots until they are stopped, and return the exit code."""
     settings = app.settings
     slots = [settings.check_slot(slot) for slot in dict.fromkeys(slots)]
     require_access(settings.redis_url)
@@ -192,7 +192,8 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
         logger.warning("%s", CANNOT_MARK)
     make_folder(settings.state_dir.absolute())
     loaded = _preload(settings)
-    # A collection writes to all that it looks at, and in a fork that means a copy. It passes by what is frozen.
+    # The garbage collector writes to every object that it visits, and so copies its memory page in a forked process.
+    # It skips frozen objects.
     gc.collect()
     gc.freeze()
     logger.info("worker of %s starts: %s", ", ".join(slots), " and ".join(lanes))
@@ -209,20 +210,21 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
     "slots",
     required=True,
     multiple=True,
-    help="The slot to serve, as in crate1slot2; again for each of several, which then share memory.",
+    help="The slot to serve, such as crate1slot2. Repeat it to serve several slots with one set of loaded libraries.",
 )
 @click.option(
     "--lane",
     type=click.Choice(WORKER_LANES),
     multiple=True,
-    help="Serve this lane only (control: all that drives the card; state: check_state). Both unless given.",
+    help="Serve only this lane: control (every operation that drives the card) or state (check_state). [default: both]",
 )
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 def main(slots: tuple[str, ...], lane: tuple[Lane, ...], log_level: str) -> None:
     """Serve a slot, or several: run the operations of each, one at a time.
 
-    A second worker for the same slot stands by, and takes over when the first is gone. SIGTERM (or Ctrl-C) lets what
-    runs end, or aborts it after limits.shutdown_grace_s; asked twice, it is killed.
+    A second worker for the same slot stands by, and takes over if the first dies. After SIGTERM or Ctrl-C, the worker
+    waits for the running operation, aborts it after limits.shutdown_grace_s, and exits. A second signal kills the
+    operation.
     """
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -1,7 +1,7 @@
 """Starts the workflows' workers: ``python -m smurfq.workflow_boot``. They need no pysmurf and drive no card.
 
-One parent forks ``workflows.at_once`` of them, and all take workflows from one queue. Each has a *seat*: a lease and a
-lock of its own, so that a worker on a second host can stand by for it.
+One parent forks ``workflows.at_once`` workers, which share one queue. Each has a *seat*, with its own lease and lock,
+so that a worker on a second host can stand by for it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ logger = logging.getLogger("smurfq.worker")
 
 
 def serve_seat(loaded: Loaded, seat: str, lane: Lane, told_to_stop: list[int]) -> int:
-    """The exit code of a seat's Celery worker, once it has ended; ``told_to_stop`` fills when it shall stop."""
+    """Run a seat's Celery worker until a signal is added to ``told_to_stop``, and return its exit code."""
     context = WorkerContext(app, WORKFLOWS, lane, new_token(), {WORKFLOW.name: run_workflow}, seat)
     return serve_as(context, workflow_node(seat), loaded, told_to_stop)
 
 
 def run() -> int:
-    """The exit code of the workflows' workers, once they have been stopped."""
+    """Run the workflows' workers until they are stopped, and return the exit code."""
     settings = app.settings
-    # Workflows are few and long: none waits for the fork of its process, which else would stand by for each seat.
+    # Workflows are few and long, so a spare process for each seat would not pay.
     app.settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"spare": False})})
     require_access(settings.redis_url)
     reject_guess(settings, os.environ)
@@ -56,7 +56,7 @@ def run() -> int:
 @click.command(name="workflows")
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 def main(log_level: str) -> None:
-    """Serve workflows, workflows.at_once of them at once. SIGTERM or Ctrl-C ends them and what they have started."""
+    """Serve workflows, workflows.at_once at a time. SIGTERM or Ctrl-C ends them and the operations they started."""
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

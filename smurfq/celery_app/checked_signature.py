@@ -17,12 +17,12 @@ class CheckedSignature(Task):  # type: ignore[misc]
     app: SiteApp
 
     def signature(self, args: Any = None, *starargs: Any, **starkwargs: Any) -> Any:
-        """A signature of the operation; the parameters that are known by now are checked at once.
+        """Return a signature of the operation, after a check of the parameters that are known already.
 
         Raises
         ------
         RequestError
-            A parameter is unknown or ill-typed, or the slot is.
+            A parameter or the slot is unknown or has the wrong type.
         """
         kwargs = starkwargs.get("kwargs") or (starargs[0] if starargs else None) or {}
         params = {name: value for name, value in kwargs.items() if name != "slot"}
@@ -32,9 +32,9 @@ class CheckedSignature(Task):  # type: ignore[misc]
         return super().signature(args, *starargs, **starkwargs)
 
     def s(self, *args: Any, **kwargs: Any) -> Any:
-        """``.signature(args, kwargs)``; see ``signature``."""
+        """Return ``.signature(args, kwargs)``."""
         return self.signature(args, kwargs)
 
     def si(self, *args: Any, **kwargs: Any) -> Any:
-        """``.signature(args, kwargs, immutable=True)``; see ``signature``."""
+        """Return ``.signature(args, kwargs, immutable=True)``."""
         return self.signature(args, kwargs, immutable=True)

@@ -32,7 +32,7 @@ _EXCHANGE = Exchange("smurfq", type="direct")
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
-    """The configuration of the Celery application."""
+    """Return the configuration of the Celery application."""
     name_refusals()
     SentinelChannel.connection_class = PrimaryConnection  # kombu has no setting for it
     return {
@@ -41,7 +41,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         **_results(settings),
         **_worker(),
         "task_queues": queues(settings),
-        "task_create_missing_queues": False,  # a typo in a slot's name is an error, not a queue nobody serves
+        "task_create_missing_queues": False,  # a typo in a slot's name must not create a queue
         "task_default_queue": "smurfq.nowhere",
         "accept_content": ["json"],
         "task_serializer": "json",
@@ -51,13 +51,13 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 
 
 def queues(settings: Settings) -> list[Queue]:
-    """The queues of all slots, emergency, control and state lane of each, and that of the workflows."""
+    """Return the queues of all slots (emergency, control and state lanes) and the queue of workflows."""
     names = [queue_name(slot, lane) for slot in settings.slots for lane in LANES]
     return [Queue(name, exchange=_EXCHANGE, routing_key=name) for name in (*names, WORKFLOWS)]
 
 
 def _url(settings: Settings) -> str:
-    """Where Redis is, as Celery and kombu read it."""
+    """Return the URL of Redis in Celery's and kombu's form."""
     url = settings.redis_url
     if is_sentinel(url):
         return parse_sentinel(url).for_kombu()
@@ -65,7 +65,7 @@ def _url(settings: Settings) -> str:
 
 
 def _tls(settings: Settings) -> dict[str, Any] | None:
-    """How Celery, kombu and Flower connect over TLS; without it they would not verify the certificate."""
+    """Return the TLS options for Celery, kombu and Flower, which otherwise do not verify the certificate."""
     url = settings.redis_url
     if not is_tls(url):
         return None
@@ -73,7 +73,7 @@ def _tls(settings: Settings) -> dict[str, Any] | None:
 
 
 def _sentinels(settings: Settings) -> dict[str, Any]:
-    """What Celery and kombu want to know of the sentinels beside their addresses."""
+    """Return the options for Celery and kombu about the sentinels, other than their addresses."""
     if not is_sentinel(settings.redis_url):
         return {}
     address = parse_sentinel(settings.redis_url)
@@ -86,15 +86,15 @@ def _transport(settings: Settings) -> dict[str, Any]:
         "broker_use_ssl": _tls(settings) or False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # 100 by default; then the worker would exit
-        "broker_channel_error_retry": True,  # else a Redis that takes no writes for a while ends the worker
+        "broker_channel_error_retry": True,  # otherwise the worker exits if Redis temporarily rejects writes
         "broker_transport_options": {
             "visibility_timeout": 60,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
             "priority_steps": list(PRIORITY_STEPS),
-            "queue_order_strategy": "priority",  # the emergency queue, named first, is served first
+            "queue_order_strategy": "priority",  # the emergency queue comes first in the list, and is served first
             "socket_keepalive": True,
-            "socket_timeout": SOCKET_TIMEOUT_S,  # a host that vanished without a word must not hold a publisher up
+            "socket_timeout": SOCKET_TIMEOUT_S,  # a host that vanished must not block a publisher
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             "health_check_interval": 25,
             "max_connections": 20,
@@ -114,7 +114,7 @@ def _at_most_once() -> dict[str, Any]:
         "worker_enable_prefetch_count_reduction": False,
         "task_publish_retry": True,
         "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
-        "task_track_started": False,  # the claim writes STARTED; Celery would before it, over a final state
+        "task_track_started": False,  # the claim writes STARTED; Celery's write could overwrite a final state
         "task_ignore_result": False,
         "task_store_errors_even_if_ignored": True,
     }
@@ -126,11 +126,11 @@ def _results(settings: Settings) -> dict[str, Any]:
         "redis_backend_use_ssl": _tls(settings),
         "result_expires": int(settings.redis.result_expires_s),
         "result_extended": True,
-        "result_backend_always_retry": True,  # else a result that meets a Redis restart is lost
+        "result_backend_always_retry": True,  # otherwise a result is lost if Redis restarts at that moment
         "result_backend_max_sleep_between_retries_ms": 1000,
         "result_backend_transport_options": {
             "retry_policy": {"max_retries": None, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 1},
-            "additional_connection_errors": REFUSES,  # a result waits until Redis takes it
+            "additional_connection_errors": REFUSES,  # a result waits until Redis accepts it
             **_sentinels(settings),
         },
         "result_chord_join_timeout": 30.0,
@@ -145,7 +145,7 @@ def _worker() -> dict[str, Any]:
     return {
         "worker_pool": "prefork",
         "worker_consumer": "smurfq.worker.consumer:SlotConsumer",
-        "worker_max_tasks_per_child": None,  # operations have processes of their own; 1 costs up to 5 s a task
+        "worker_max_tasks_per_child": None,  # operations have their own processes; 1 costs up to 5 s for each task
         "worker_proc_alive_timeout": 30,
         "worker_soft_shutdown_timeout": 0.0,
         "worker_enable_soft_shutdown_on_idle": False,

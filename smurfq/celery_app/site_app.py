@@ -1,4 +1,4 @@
-"""The Celery application of a site: its settings, its data in Redis, and the end of tasks that never ran."""
+"""The Celery application of a site: settings, access to Redis, and final states of tasks that never ran."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from smurfq.store.snapshot import Snapshots
 class SiteApp(StoreAccess, HookedCelery):
     """A Celery application of a site."""
 
-    _environments: config.Settings | None = None  # the settings of this process's environment, once they were read
+    _environments: config.Settings | None = None  # the settings of this process's environment, after they were read
 
     @cached_property
     def settings(self) -> config.Settings:
-        """The settings of this process: read from its environment when first asked for."""
+        """Return the settings of this process. They are read from its environment at the first use."""
         self._environments = config.load(os.environ)
         return self._environments
 
     @cached_property
     def site_store(self) -> SiteStore:
-        """The site's store.
+        """Return the site's store.
 
         Raises
         ------
         ConfigError
-            Nothing in the environment names a site, and Redis serves one that has a name or a site file.
+            The environment names no site, but Redis serves a site that has a name or a site file.
         """
         settings = self.settings
         if settings is self._environments:
@@ -53,22 +53,22 @@ class SiteApp(StoreAccess, HookedCelery):
 
     @property
     def store(self) -> Client:
-        """The client of the site's Redis."""
+        """Return the client of the site's Redis."""
         return self.site_store.redis
 
     @property
     def snapshots(self) -> Snapshots:
-        """The copies of live records in Celery's metadata."""
+        """Return the access to the copies of live records in Celery's metadata."""
         return self.site_store.snapshots
 
     @property
     def waiting(self) -> Queues:
-        """The waiting messages."""
+        """Return the access to the waiting messages."""
         return self.site_store.queues
 
     @property
     def owner(self) -> str:
-        """In whose name this process submits, unless a submission says otherwise."""
+        """Return the owner under whose name this process submits, unless a submission gives another."""
         return identity.owner(os.environ, self.settings.owner)
 
     def adapt_backend(self, backend: Any) -> Any:
@@ -78,27 +78,27 @@ class SiteApp(StoreAccess, HookedCelery):
         return backend
 
     def end_unrun(self, request: Any, error: Exception, outcome: Outcome) -> None:
-        """Give a task that never ran a final state, and with it the rest of its chain, its chord and errbacks."""
+        """Give a task that never ran, and the rest of its chain, a final state; inform its chord and errbacks."""
         self.end_records(request.id, getattr(request, "chain", None), outcome, error)
         self.backend.mark_as_failure(request.id, error, request=_whole(request))
 
     def end_records(self, task_id: str, chain: Any, outcome: Outcome, error: Exception) -> None:
-        """Write the end of a task that never ran, and of the rest of its chain, into the records there are."""
+        """Write the end of a task that never ran, and of the rest of its chain, into the existing records."""
         for each in (task_id, *_chain_ids(chain)):
             if self.records.exists(each):
                 self.write_end(each, outcome, error)
 
     def write_end(self, task_id: str, outcome: Outcome, error: BaseException | None = None, **more: Any) -> bool:
-        """Write how a run ended into its record; false where that was written before."""
+        """Write the outcome of a run into its record. Return false if the record has an outcome already."""
         event = session.ended(time.time(), outcome, describe_error(error) if error else None, **more)
         return self.records.end(task_id, f"end-{uuid()}", event)
 
     def fail_waiting(
         self, waiting: Waiting, error: Exception | None = None, outcome: Outcome = Outcome.ABORTED
     ) -> None:
-        """Give a task that was taken out of its queue a final state, and the rest of its chain too."""
+        """Give a task that was removed from its queue, and the rest of its chain, a final state."""
         error = error or OperationAbortedError(
-            f"{waiting.op_name} was taken out of the queue {waiting.queue} before it started", slot=waiting.queue
+            f"{waiting.op_name} was removed from the queue {waiting.queue} before it started", slot=waiting.queue
         )
         request = Context(
             {
@@ -112,9 +112,9 @@ class SiteApp(StoreAccess, HookedCelery):
         self.end_unrun(request, error, outcome)
 
     def control_worker(self, slot: str, command: str, lane: Lane = "control", timeout_s: float = 5.0) -> Any:
-        """The answer of a slot's worker to a remote control command; None if none came in time."""
+        """Return the answer of a slot's worker to a remote-control command, or None if it did not answer in time."""
         node = worker_name(slot, lane)
-        with self.connection_for_write() as fresh:  # a pooled one may be from before a restart of Redis
+        with self.connection_for_write() as fresh:  # a pooled connection may be older than a restart of Redis
             answers = self.control.broadcast(
                 command, destination=[node], reply=True, timeout=timeout_s, limit=1, connection=fresh
             )
@@ -122,7 +122,7 @@ class SiteApp(StoreAccess, HookedCelery):
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """What tells of a try while Redis is away, without its traceback: the last line of that is enough."""
+    """Remove the traceback from a log record about an attempt while Redis is away; its last line is enough."""
     if record.exc_info and record.exc_info[1] is not None:
         record.msg, record.args = f"{record.getMessage()} ({record.exc_info[1]})", ()
         record.exc_info = record.exc_text = None
@@ -134,13 +134,13 @@ for _name in ("celery.backends.base", "kombu.transport.redis"):
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """An error as the record holds it."""
+    """Return an error in the form of the record."""
     fields = getattr(error, "fields", {})
     return {"type": type(error).__name__, "message": str(error), **{k: v for k, v in fields.items() if k != "message"}}
 
 
 def _whole(request: Any) -> Any:
-    """``request`` with what Celery's backend looks for in it."""
+    """Return ``request`` with the attributes that Celery's backend reads."""
     if getattr(request, "delivery_info", None) is None:
         request.delivery_info = {}
     return request

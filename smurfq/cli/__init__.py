@@ -1,7 +1,7 @@
 """The command line: `smurfq`.
 
-``group`` finds the commands, ``exit_codes`` names what they end with, ``options`` what they have in common;
-``view`` is the live display of a run, ``render`` shows records and slots. Each other module is a family of
+``group`` finds the commands, ``exit_codes`` lists the exit codes, and ``options`` holds the options that commands
+share. ``view`` is the live display of a run; ``render`` shows records and slots. Each other module is a family of
 commands.
 """
 
@@ -22,8 +22,8 @@ Examples:
   smurfq abort --slot crate1slot2 --reason "wrong bias"
 
 \b
---slot may be left out where the site has one slot, or where SLOT, as pysmurf reads it, is the number of just
-one. An id may be cut to its first characters.
+--slot may be omitted if the site has only one slot, or if the environment variable SLOT, which pysmurf also reads,
+is the number of exactly one. The first characters of an id are enough.
 
 \b
 Exit codes: 0 succeeded, 1 other error, 2 usage, 3 operation failed, 4 aborted, 5 lost, 6 timed out waiting,

@@ -28,19 +28,19 @@ Examples:
 A line's keys are operation (required), slot, params, priority and unique (true, "waiting" or "running")."""
 )
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
-@click.option("--owner", metavar="NAME", help="In whose name. [default: SMURFQ_OWNER, else user@host]")
+@click.option("--owner", metavar="NAME", help="Submit under this name. [default: SMURFQ_OWNER, else user@host]")
 @json_option
 def batch(file: str, owner: str | None, as_json: bool) -> None:
-    """Queue all the operations of a file of JSON lines, or none of them.
+    """Queue either all or none of the operations in a file of JSON lines.
 
-    All are checked before anything is queued, and they are queued in one step, over one or several slots. Those for
-    one slot are served in the order of the file, within their priority. FILE may be - for the standard input.
+    smurfq checks all operations before it queues any, and queues them in one step, on one or several slots. A slot
+    runs its operations of equal priority in the order of the file. If FILE is -, smurfq reads the standard input.
     """
     site = connection()
     with click.open_file(file) as lines:
         submissions = list(_lines(lines))
     if not submissions:
-        raise click.UsageError(f"{file} has no line; each is an object such as {{'operation': 'take_iv'}}")
+        raise click.UsageError(f"{file} is empty; each line must be an object such as {{'operation': 'take_iv'}}")
     runs = submit_all(submissions, owner=owner, connection=site)
     with site.reached():
         records = site.records.headers([run.id for run in runs])

@@ -1,4 +1,4 @@
-"""The command that shows it all, on a simulated slot: a control script, then an observing workflow and its verdict."""
+"""The `demo` command: a control script and an observing workflow on a simulated slot, with a check of the results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STEP_WITHIN_S = 240.0
 _TUNING_WITHIN_S = 3600.0
 _FOLDER = Path(".smurfq/demo")
 _FULL_FOLDER = Path(".smurfq/demo-full")
-_FULL_BANDS = 2  # a band is two minutes to set up and one and a half to relock; each more adds to the setup most
+_FULL_BANDS = 2  # each band takes two minutes to set up and one and a half to relock
 _TUNING = ("uxm_setup", "uxm_relock")
 
 
@@ -40,29 +40,32 @@ _TUNING = ("uxm_setup", "uxm_relock")
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="Where the demo's site is kept; nothing is left outside it.  "
+    help="The folder for the demo's site; the demo writes no files elsewhere.  "
     f"[default: {_FOLDER}, with --full {_FULL_FOLDER}]",
 )
-@click.option("--keep", is_flag=True, help="Leave the site up, to go on trying.")
-@click.option("--full", is_flag=True, help="Begin with a card that was never set up: uxm_setup and uxm_relock first.")
+@click.option("--keep", is_flag=True, help="Leave the site up afterwards.")
+@click.option(
+    "--full", is_flag=True, help="Begin with a card that was never set up, and run uxm_setup and uxm_relock first."
+)
 @click.option(
     "--bands",
     type=click.IntRange(1, NUM_BANDS),
     default=None,
-    help=f"With --full, set up the first so many bands.  [default: {_FULL_BANDS}]",
+    help=f"With --full, the number of bands to set up.  [default: {_FULL_BANDS}]",
 )
 def demo(folder: Path | None, keep: bool, full: bool, bands: int | None) -> None:
-    """Show it all on a simulated slot: a control script, then an observing workflow, live, and what it found.
+    """Run a control script and an observing workflow on a simulated slot, and check the results.
 
-    Brings up a site of its own (Valkey, bridge, a simulated slot, its worker, Flower) on free ports. There it runs a
-    script that publishes with the real pysmurf Publisher, and then take_bgmap, take_iv, bias_dets, take_bias_steps,
-    take_noise and stream of the real sodetlib as one Celery chain. It compares what they found with what the
-    simulated detectors are, and stops all. The exit code is not 0 if anything is not as it should be.
+    The demo brings up a site of its own (Valkey, bridge, a simulated slot, its worker, Flower) on free ports. It runs
+    a script that publishes with the real pysmurf Publisher. Then it runs take_bgmap, take_iv, bias_dets,
+    take_bias_steps, take_noise and stream of the real sodetlib as one Celery chain. It compares the results with the
+    parameters of the simulated detectors, and stops the site. If a result is wrong, the exit code is not 0.
 
-    With --full the card starts as just powered, and the chain with uxm_setup and uxm_relock.
+    With --full, the card starts in the state it has just after power-on, and the chain starts with uxm_setup and
+    uxm_relock.
     """
     if bands is not None and not full:
-        raise click.UsageError("--bands goes with --full: without it all bands are tuned already")
+        raise click.UsageError("--bands needs --full: without it, all bands are tuned already")
     folder = folder or (_FULL_FOLDER if full else _FOLDER)
     chosen = list(range(bands or _FULL_BANDS)) if full else []
     place.require_packages()
@@ -71,7 +74,9 @@ def demo(folder: Path | None, keep: bool, full: bool, bands: int | None) -> None
     settings = place.settings_of(environ)
     was_up = place.is_up(settings)
     if full and not settings.sim.cold:
-        raise click.UsageError(f"a demo without --full is up in {folder}: end it by `smurfq down`, or give --folder")
+        raise click.UsageError(
+            f"a demo without --full is up in {folder}: stop it with `smurfq down`, or give another --folder"
+        )
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that `finally` ends the site
     click.secho(f"SIMULATED: {place.SLOT} of this demo is not hardware", bold=True, fg="yellow")
     try:
@@ -94,14 +99,14 @@ def demo(folder: Path | None, keep: bool, full: bool, bands: int | None) -> None
 
 
 def _show_script(settings: Settings) -> list[str]:
-    """Run the script and show it; what is not as it must be."""
+    """Run the script and show it. Return a list of the problems."""
     path = script.script_path()
     arguments = ["--duration", f"{script.DURATION_S:g}", "--data-dir", str(settings.smurf.smurf_data_dir)]
     click.echo(f"\n1. A control script, {path}, on {place.SLOT}, with Celery, from a client:\n")
     click.echo(f'    >>> run = Slot("{place.SLOT}").submit("run", script="{path}", args={arguments})\n')
     run = Slot(place.SLOT, settings).submit("run", script=str(path), args=arguments)
     record = watch(run, terminal(), output=True, timeout_s=_STEP_WITHIN_S)
-    click.echo("\nWhat the script passed back:\n")
+    click.echo("\nThe values that the script returned:\n")
     click.echo("    >>> sess = run.wait().to_dict()")
     click.echo("    >>> print(sess['data'])")
     click.echo("\n".join(f"    {line}" for line in pprint.pformat(record.to_dict()["data"]).splitlines()) + "\n")
@@ -109,7 +114,7 @@ def _show_script(settings: Settings) -> list[str]:
 
 
 def _show_workflow(settings: Settings, bands: Sequence[int]) -> list[str]:
-    """Run the workflow, from nothing on ``bands`` if any are given, and show it; what is not as it must be."""
+    """Run the workflow and show it. If ``bands`` are given, set them up first. Return a list of the problems."""
     steps = workflow.full_steps(bands) if bands else workflow.STEPS
     names = ", ".join(f"{step.operation}.si(…)" for step in steps)
     click.echo(f"2. An observing workflow on {place.SLOT}, by pysmurf and sodetlib, as one Celery chain:\n")
@@ -121,8 +126,8 @@ def _show_workflow(settings: Settings, bands: Sequence[int]) -> list[str]:
         within_s = _TUNING_WITHIN_S if step.operation in _TUNING else _STEP_WITHIN_S
         record = watch(workflow.sent(connection, run_id), console, data=False, timeout_s=within_s)
         if record.outcome != "succeeded":
-            why = (record.error or {}).get("message", "no error is told")
-            return [f"{step.operation} {record.outcome}, and with it the chain: {why}; its log: {record.log_file}"]
+            why = (record.error or {}).get("message", "the record has no error message")
+            return [f"{step.operation} {record.outcome}, so the chain ended: {why}; the log is {record.log_file}"]
         records[step.operation] = record
     return _show_findings(settings, records, bands)
 
@@ -140,7 +145,7 @@ def _show_findings(settings: Settings, records: dict[str, SessionRecord], bands:
     if bands:
         tune = expected_tune(settings, place.SLOT, bands)
         rows = [*tuned.compare_tune(data["uxm_setup"], data["uxm_relock"], tune), *rows]
-    table = Table("", "found", "the model holds", "within", "", title="SIMULATED SLOT: found, and true", box=None)
+    table = Table("", "measured", "true", "tolerance", "", title="SIMULATED SLOT: measured and true values", box=None)
     for column in table.columns[1:4]:
         column.justify = "right"
     for row in rows:
@@ -154,7 +159,7 @@ def _show_findings(settings: Settings, records: dict[str, SessionRecord], bands:
         ("The stream's g3 files", pictures.g3_files(records["stream"], timestreams)),
     ):
         click.echo(f"\n{title}:\n" + "\n".join(f"  {path}" for path in paths))
-    click.echo(f"\nThose of the other operations are below {timestreams}\n")
+    click.echo(f"\nThe other operations wrote their g3 files below {timestreams}\n")
     return [row.problem() for row in rows if not row.agrees] + pictures.missing(records, timestreams)
 
 

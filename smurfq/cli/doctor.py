@@ -1,4 +1,4 @@
-"""The command that finds what is wrong."""
+"""The command that diagnoses a site."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ _STYLE = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Check settings, Redis, bridge, publisher, workers, files and Channel Access; say what to do.
+    """Check settings, Redis, bridge, publisher, workers, files and Channel Access, and say how to fix problems.
 
-    It looks from this machine, with this environment, and changes nothing. The exit code is 1 if anything
-    failed.
+    The checks run on this machine, with this environment, and change nothing. The exit code is 1 if a check failed.
     """
     findings = []
     for finding in examine(os.environ):

@@ -23,8 +23,8 @@ from smurfq.client import Answer, Run, Slots
 from smurfq.client.waiting import short
 
 _SAID = {
-    "removed": "had not started; it was taken out of its queue",
-    "over": "was over before",
+    "removed": "had not started; it was removed from its queue",
+    "over": "had already ended",
 }
 _wait_option = click.option("--wait", "-w", is_flag=True, help="Return only once the run is over.")
 
@@ -37,9 +37,9 @@ _wait_option = click.option("--wait", "-w", is_flag=True, help="Return only once
 @_wait_option
 @json_option
 def stop(*, run_id: str | None, slot: str | None, by: str | None, reason: str, wait: bool, as_json: bool) -> None:
-    """Ask a run to end in good order: `stream` and `check_state` end with success.
+    """Ask a run to stop cleanly. `stream` and `check_state` then succeed; other operations end as aborted.
 
-    Without an ID: what runs on the slot now. One that has not started is taken out of its queue.
+    Without an ID, the run that the slot is executing is stopped. A run that has not started is removed from its queue.
 
     \b
     Examples:
@@ -60,7 +60,7 @@ def stop(*, run_id: str | None, slot: str | None, by: str | None, reason: str, w
     "grace_s",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    help="Instead of the site's: how long each stage of the abort may take before the next, rougher one.",
+    help="The longest time for each stage of the abort before the next, harder one. [default: the site's setting]",
 )
 @_wait_option
 @json_option
@@ -74,9 +74,9 @@ def abort(
     wait: bool,
     as_json: bool,
 ) -> None:
-    """End a run now, in stages: asked, then interrupted, then killed. What is chained to it fails too.
+    """End a run now, in stages: ask it, then interrupt it, then kill it. Runs that are chained to it fail too.
 
-    Without an ID: what runs on the slot now. One that has not started is taken out of its queue.
+    Without an ID, the run that the slot is executing is aborted. A run that has not started is removed from its queue.
 
     \b
     Examples:
@@ -89,16 +89,16 @@ def abort(
 
 @click.command("emergency-off")
 @slot_option
-@click.option("--all", "every", is_flag=True, help="All slots of the site, at once.")
+@click.option("--all", "every", is_flag=True, help="Switch off all slots of the site at once.")
 @by_option
 @reason_option
 @click.option("--detach", "-d", is_flag=True, help="Do not wait until the cards are off.")
 @json_option
 def emergency_off(*, slot: str | None, every: bool, by: str | None, reason: str, detach: bool, as_json: bool) -> None:
-    """Switch a slot's card off next: hold the slot, abort what runs, run `all_off`.
+    """Switch off a slot's card now: hold the slot, abort the operation that is running, and run `all_off`.
 
-    The slot stays held until `smurfq release`. It works on a held slot too. There is no question asked. The exit
-    code is that of `all_off`, with --all of the first that did not succeed.
+    This works on a held slot too, and does not ask for confirmation. The slot stays held until `smurfq release`. The
+    exit code is that of `all_off`; with --all, it is that of the first `all_off` that did not succeed.
 
     \b
     Examples:
@@ -113,7 +113,7 @@ def emergency_off(*, slot: str | None, every: bool, by: str | None, reason: str,
     codes = []
     for name, run in runs.items():
         if detach:
-            _tell(run, "asked", "queued before all else", as_json=as_json, wait=False)
+            _tell(run, "asked", "queued ahead of everything else", as_json=as_json, wait=False)
         else:
             codes.append(follow_to_end(run, as_json=as_json))
         tell(f"{name} stays held; `smurfq release --slot {name}` releases it", err=True)

@@ -20,19 +20,19 @@ from smurfq.errors import (
 
 
 class ExitCode(IntEnum):
-    """The exit codes; 2 is also click's own for a command line it does not understand."""
+    """The exit codes. click itself also uses 2, for a command line that it cannot parse."""
 
     SUCCEEDED = 0
-    ERROR = 1  # anything that has no code of its own
+    ERROR = 1  # any error without a code of its own
     USAGE = 2  # the command line, a parameter, the settings or the request is wrong; nothing was done
     FAILED = 3  # the operation failed
     ABORTED = 4  # the operation was aborted
     LOST = 5  # the worker that ran the operation is gone
-    TIMED_OUT = 6  # the time to wait is over; the operation goes on
+    TIMED_OUT = 6  # the command stopped waiting; the operation continues
     UNAVAILABLE = 7  # Redis or the bridge does not answer
     REJECTED = 8  # the slot is held by somebody else, or busy
-    NOT_FOUND = 9  # no record is known by this id, or no site is up here
-    INTERRUPTED = 130  # Ctrl-C; a run that was followed goes on
+    NOT_FOUND = 9  # no record has this id, or no site is up here
+    INTERRUPTED = 130  # Ctrl-C; a run that was followed continues
 
 
 _BY_OUTCOME = {
@@ -56,10 +56,10 @@ _BY_ERROR: tuple[tuple[type[Exception], ExitCode], ...] = (
 
 
 def of_record(record: SessionRecord) -> ExitCode:
-    """The exit code for a run that is over."""
+    """Return the exit code for a run that has ended."""
     return _BY_OUTCOME.get(Outcome(record.outcome), ExitCode.ERROR) if record.outcome else ExitCode.ERROR
 
 
 def of_error(error: Exception) -> ExitCode:
-    """The exit code for a command that ended with an error of smurfq."""
+    """Return the exit code for a command that ended with an error of smurfq."""
     return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), ExitCode.ERROR)

@@ -1,4 +1,4 @@
-"""The command that reads feeds: what operations leave for monitoring."""
+"""The command that reads feeds, the data that operations publish for monitoring."""
 
 from __future__ import annotations
 
@@ -18,15 +18,24 @@ NAMES = tuple(dict.fromkeys(operation.feed for operation in OPERATIONS.values() 
 
 @click.command()
 @click.argument("name", metavar="[NAME]", type=click.Choice(NAMES), required=False)
-@click.option("--slot", "-s", metavar="SLOT", help="Blocks of this slot only.")
-@click.option("--count", "-n", default=10, show_default=True, type=click.IntRange(min=1), help="How many, the newest.")
-@click.option("--follow", "-f", "follow_on", is_flag=True, help="Go on with each block as it comes; Ctrl-C ends it.")
+@click.option("--slot", "-s", metavar="SLOT", help="Show blocks of this slot only.")
+@click.option(
+    "--count",
+    "-n",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Show this many of the newest blocks.",
+)
+@click.option(
+    "--follow", "-f", "follow_on", is_flag=True, help="Continue with new blocks as they arrive, until Ctrl-C."
+)
 @json_option
 def feed(name: str | None, slot: str | None, count: int, follow_on: bool, as_json: bool) -> None:
-    """Read a feed: the blocks that operations publish for monitoring, oldest first.
+    """Show a feed: the blocks of data that operations publish for monitoring, oldest first.
 
-    Without a NAME: which feeds there are, and the last block of each slot in them. With --json a block is a line. The
-    last block of each slot is also a set of Prometheus gauges, served by the bridge (bridge.metrics_port).
+    Without a NAME, list the feeds with the last block of each slot. With --json, each block is one line of JSON. The
+    bridge also serves the last block of each slot as Prometheus gauges (setting bridge.metrics_port).
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The `smurfq` command itself: which module has which command, and what becomes of errors."""
+"""The `smurfq` command itself: loads the module of a command, and reports errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smurfq.cli.terminal_text import tell
 from smurfq.core.suggestion import did_you_mean
 from smurfq.errors import SmurfqError
 
-# A module is imported only when one of its commands is asked for; each lists its commands in ``COMMANDS``.
+# A module is imported only when one of its commands is needed. Each module lists its commands in ``COMMANDS``.
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "smurfq.cli.site": ("up", "down", "demo", "flower"),
     "smurfq.cli.doctor": ("doctor",),
@@ -40,14 +40,14 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
 
 
 class SmurfqGroup(click.Group):
-    """A group that loads its commands when they are asked for and tells smurfq's errors in a line or two."""
+    """A group that loads a command when it is needed, and reports smurfq's errors in a line or two."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands, in the order of the help text."""
+        """Return the names of all commands, in the order of the help text."""
         return [name for names in _HEADINGS.values() for name in names]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name."""
+        """Return the command of this name."""
         module = next((module for module, names in FAMILIES.items() if cmd_name in names), None)
         if module is None:
             return None
@@ -57,13 +57,13 @@ class SmurfqGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the arguments begin with; of one that is misspelt, the nearest is told."""
+        """Return the command that the first argument names. If there is none, suggest the nearest name."""
         if self.get_command(ctx, args[0]) is None:
             ctx.fail(f"there is no command {args[0]!r}{did_you_mean(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands into the help text, by what they are for."""
+        """Write the commands into the help text, grouped by purpose."""
         for heading, names in _HEADINGS.items():
             found = [(name, self.get_command(ctx, name)) for name in names]
             rows = [(name, command.get_short_help_str(90)) for name, command in found if command is not None]
@@ -71,7 +71,7 @@ class SmurfqGroup(click.Group):
                 formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; an error of smurfq ends it with its message on stderr and its exit code."""
+        """Run the command. If it raises an error of smurfq, write the message to stderr and exit with its code."""
         try:
             return super().invoke(ctx)
         except SmurfqError as error:
@@ -92,7 +92,7 @@ class SmurfqGroup(click.Group):
             name = type(error).__name__
             tell(
                 f"smurfq: {name}: {error}\n"
-                f"This is a defect of smurfq; `smurfq --debug {' '.join(sys.argv[1:])}` tells where.",
+                f"This is a bug in smurfq; `smurfq --debug {' '.join(sys.argv[1:])}` shows the traceback.",
                 err=True,
             )
             raise click.exceptions.Exit(ExitCode.ERROR) from error

@@ -1,4 +1,4 @@
-"""Commands that hold slots and release them."""
+"""Commands that hold and release slots."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ from smurfq.cli.terminal_text import tell
 _UNITS_S = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?")
 
-_owner_option = click.option("--owner", metavar="NAME", help="Who holds it. [default: user@host]")
-_force_option = click.option("--force", is_flag=True, help="Even if somebody else holds it.")
+_owner_option = click.option("--owner", metavar="NAME", help="Your name as owner of the hold. [default: user@host]")
+_force_option = click.option("--force", is_flag=True, help="Do it even if somebody else holds the slot.")
 
 
 class TimeSpan(click.ParamType[float]):
-    """A time span in seconds, as ``90``, ``90s``, ``30min`` or ``2h``."""
+    """A time span in seconds, written as ``90``, ``90s``, ``30min`` or ``2h``."""
 
     name = "TIME"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The span in seconds."""
+        """Return the span in seconds."""
         match = _SPAN.fullmatch(str(value).strip())
         if match is None or float(match[1]) <= 0:
-            self.fail(f"{value!r} is no time span; write 90, 90s, 30min, 2h or 1d", param, ctx)
+            self.fail(f"{value!r} is not a time span; write 90, 90s, 30min, 2h or 1d", param, ctx)
         return float(match[1]) * _UNITS_S[match[2] or ""]
 
 
 @click.command()
 @slot_option
-@click.option("--note", "-m", metavar="TEXT", default="", help="Why, for those who find it held.")
-@click.option("--for", "for_s", type=TimeSpan(), help="Until so long from now, as 30min; else until released.")
+@click.option("--note", "-m", metavar="TEXT", default="", help="The reason, which `smurfq status` shows.")
+@click.option(
+    "--for", "for_s", type=TimeSpan(), help="Release the hold after this time, for example 30min. [default: never]"
+)
 @_owner_option
 @_force_option
 @json_option
 def hold(*, slot: str | None, note: str, for_s: float | None, owner: str | None, force: bool, as_json: bool) -> None:
-    """Hold a slot: nothing new starts on it until it is released. What runs goes on.
+    """Hold a slot: it starts no new operation until it is released. A running operation continues.
 
-    It returns once the worker takes nothing more. A hold survives restarts; emergencies pass it by.
+    The command returns when the worker has stopped starting operations. A hold survives restarts. Emergency operations
+    run in spite of it.
 
     \b
     Examples:
@@ -53,7 +56,7 @@ def hold(*, slot: str | None, note: str, for_s: float | None, owner: str | None,
     tell(str(held.hold))
     if not held.confirmed:
         tell(
-            "smurfq: the worker did not confirm in time; one more operation may start. "
+            "smurfq: the worker did not confirm the hold in time; one more operation may start. "
             f"`smurfq status --slot {held.hold.slot}` shows it",
             err=True,
         )
@@ -65,7 +68,7 @@ def hold(*, slot: str | None, note: str, for_s: float | None, owner: str | None,
 @_force_option
 @json_option
 def release(slot: str | None, owner: str | None, force: bool, as_json: bool) -> None:
-    """Release a slot that is held; what waits starts.
+    """Release a held slot. Its waiting runs can then start.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Commands that lock slots and unlock them."""
+"""Commands that lock and unlock slots."""
 
 from __future__ import annotations
 
@@ -11,22 +11,29 @@ from smurfq.cli.options import connection, echo_json, json_option, slot_of, slot
 from smurfq.cli.terminal_text import tell
 from smurfq.core.message_headers import OWNER
 
-_owner_option = click.option("--owner", metavar="NAME", help="Whose it is. [default: SMURFQ_OWNER, else user@host]")
-_force_option = click.option("--force", is_flag=True, help="Even if somebody else has locked it.")
+_owner_option = click.option(
+    "--owner", metavar="NAME", help="Your name as owner of the lock. [default: SMURFQ_OWNER, else user@host]"
+)
+_force_option = click.option("--force", is_flag=True, help="Do it even if somebody else has locked the slot.")
 
 
 @click.command()
 @slot_option
-@click.option("--note", "-m", metavar="TEXT", default="", help="Why, for those whose submissions are rejected.")
-@click.option("--for", "for_s", type=TimeSpan(), help="Until so long from now, as 2h; else until it is unlocked.")
+@click.option(
+    "--note", "-m", metavar="TEXT", default="", help="The reason, which others see when their submissions are rejected."
+)
+@click.option(
+    "--for", "for_s", type=TimeSpan(), help="Unlock the slot after this time, for example 2h. [default: never]"
+)
 @_owner_option
 @_force_option
 @json_option
 def lock(*, slot: str | None, note: str, for_s: float | None, owner: str | None, force: bool, as_json: bool) -> None:
-    """Lock a slot: it takes its owner's submissions only, until it is unlocked.
+    """Lock a slot: it accepts only the owner's submissions until it is unlocked.
 
-    What was accepted before goes on; `smurfq hold` stops that too. Emergencies and `check_state` pass. The owner
-    submits as ever, or from elsewhere with --owner NAME or SMURFQ_OWNER=NAME.
+    Runs that were queued before still start; `smurfq hold` stops those too. Everybody can still submit emergency
+    operations and `check_state`. To submit as the owner from another account or machine, give --owner NAME or set
+    SMURFQ_OWNER=NAME.
 
     \b
     Examples:
@@ -42,8 +49,8 @@ def lock(*, slot: str | None, note: str, for_s: float | None, owner: str | None,
     tell(str(put))
     if others:
         tell(
-            f"smurfq: {len(others)} of others wait there already and will still run; `smurfq queue list --slot "
-            f"{put.slot}` shows them, `smurfq hold` stops them",
+            f"smurfq: runs of other owners that wait there and will still start: {len(others)}; "
+            f"`smurfq queue list --slot {put.slot}` shows them, and `smurfq hold` stops them",
             err=True,
         )
 
@@ -54,7 +61,7 @@ def lock(*, slot: str | None, note: str, for_s: float | None, owner: str | None,
 @_force_option
 @json_option
 def unlock(slot: str | None, owner: str | None, force: bool, as_json: bool) -> None:
-    """Unlock a slot: it takes anybody's submissions again.
+    """Unlock a slot: it accepts everybody's submissions again.
 
     \b
     Examples:
@@ -66,7 +73,7 @@ def unlock(slot: str | None, owner: str | None, force: bool, as_json: bool) -> N
     if as_json:
         echo_json({"slot": chosen.slot, "unlocked": unlocked})
     elif unlocked and before is not None and force:
-        tell(f"{chosen.slot} is unlocked; it was {before.owner}'s")
+        tell(f"{chosen.slot} is unlocked; {before.owner} had locked it")
     else:
         tell(f"{chosen.slot} is unlocked" if unlocked else f"{chosen.slot} was not locked")
 

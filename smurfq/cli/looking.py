@@ -1,4 +1,4 @@
-"""Commands that look and change nothing."""
+"""Commands that only read: `status`, `show` and `history`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from smurfq.store.bridge import Health
 @slot_option
 @json_option
 def status(slot: str | None, as_json: bool) -> None:
-    """Show what slots do: who serves and holds them, what runs, what waits; and the bridge.
+    """Show the slots with their workers, holds, running and waiting operations, and show the bridge.
 
-    All slots of the site, or the one given.
+    Without --slot, all slots of the site are shown.
 
     \b
     Examples:
@@ -51,7 +51,7 @@ def status(slot: str | None, as_json: bool) -> None:
 @click.argument("run_id", metavar="ID")
 @json_option
 def show(run_id: str, as_json: bool) -> None:
-    """Show the record of a run, past or present, also of one that failed.
+    """Show the record of a run, whether it is waiting, running or over.
 
     \b
     Examples:
@@ -67,17 +67,17 @@ def show(run_id: str, as_json: bool) -> None:
 
 @click.command()
 @slot_option
-@click.option("--operation", "-o", metavar="NAME", help="Only runs of this operation.")
+@click.option("--operation", "-o", metavar="NAME", help="List only runs of this operation.")
 @click.option(
     "--before",
     metavar="TIME",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"]),
-    help="Only runs submitted before it, in this machine's time: 2026-11-23 or '2026-11-23 20:15'.",
+    help="List only runs submitted before this time (local time): 2026-11-23 or '2026-11-23 20:15'.",
 )
 @click.option("--count", "-n", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
 @json_option
 def history(*, slot: str | None, operation: str | None, before: datetime | None, count: int, as_json: bool) -> None:
-    """List the newest runs, of all slots or of one, newest first.
+    """List the newest runs, newest first, of all slots or of one.
 
     \b
     Examples:
@@ -100,7 +100,7 @@ def history(*, slot: str | None, operation: str | None, before: datetime | None,
 
 def _bridge_text(bridge: Health | None) -> Text:
     if bridge is None:
-        return Text("bridge  not alive: messages of publishers are lost; `smurfq bridge` starts it", "bold red")
+        return Text("bridge  not running: publishers' messages are being lost; `smurfq bridge` starts it", "bold red")
     counts = bridge.counters
     text = Text(clean(f"bridge  alive at {bridge.address} since {moment(bridge.started)}, "))
     text.append(f"{counts.received} received, {counts.applied} applied")

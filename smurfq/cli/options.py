@@ -23,21 +23,21 @@ _BARE_WORD = re.compile(r"[A-Za-z_/.~][\w/.:,@%+~-]*")
 _PYTHON_WORDS = {"None": "null", "True": "true", "False": "false"}
 
 slot_option = click.option(
-    "--slot", "-s", metavar="SLOT", help="Slot id, as crate1slot2, or its number where only one crate has it."
+    "--slot", "-s", metavar="SLOT", help="Slot id, such as crate1slot2, or the slot number if only one crate has it."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for scripts.")
-by_option = click.option("--by", metavar="NAME", help="Who asks. [default: user@host]")
-reason_option = click.option("--reason", "-m", metavar="TEXT", default="", help="Why; goes into the record.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON instead of text.")
+by_option = click.option("--by", metavar="NAME", help="Your name, for the record. [default: user@host]")
+reason_option = click.option("--reason", "-m", metavar="TEXT", default="", help="The reason, for the record.")
 timeout_option = click.option(
     "--timeout",
     metavar="SECONDS",
     type=click.FloatRange(min=0, min_open=True),
-    help="Follow for so long at most; then exit code 6, and the run goes on.",
+    help="Stop following after this time, with exit code 6. The run continues.",
 )
 
 
 def connection() -> Connection:
-    """The connection to the site that this process's environment describes; one a command."""
+    """Return the connection to the site that this process's environment describes. A command makes only one."""
     meta = click.get_current_context().meta
     if _CONNECTION not in meta:
         meta[_CONNECTION] = made = Connection(load(os.environ), named_by=os.environ)
@@ -48,7 +48,7 @@ def connection() -> Connection:
 
 
 def _say_which_site(made: Connection) -> None:
-    """Say on stderr which site answers at the default address, since nothing here names one."""
+    """Write to stderr which site answers at the default address, because no site file was given."""
     with made.reached():
         found = made.site_store and made.site
     if found is not None:
@@ -57,27 +57,27 @@ def _say_which_site(made: Connection) -> None:
 
 
 def slot_of(given: str | None) -> Slot:
-    """The slot that a command is for."""
+    """Return the slot that a command is for."""
     site = connection()
     return Slot(choose_slot(given, os.environ, site.settings), connection=site)
 
 
 def run_of(given: str) -> Run:
-    """The run whose id begins with ``given``."""
+    """Return the run whose id begins with ``given``."""
     site = connection()
     with site.reached():
         return Run(site.records.index.find(given), connection=site)
 
 
 def choose_slot(given: str | None, environ: Mapping[str, str], settings: Settings) -> str:
-    """The slot id that ``--slot``, else ``SLOT``, else a site of one slot says.
+    """Return the slot id from ``--slot``, else from ``SLOT``, else the only slot of the site.
 
     Raises
     ------
     UnknownSlotError
-        ``given`` is no slot of the site.
+        ``given`` is not a slot of the site.
     click.UsageError
-        Nothing says which slot, or ``SLOT`` names none or several.
+        No slot was given, or ``SLOT`` names none or several.
     """
     if given is not None:
         numbered = _with_number(given, settings)
@@ -87,25 +87,25 @@ def choose_slot(given: str | None, environ: Mapping[str, str], settings: Setting
         numbered = _with_number(number, settings)
         if len(numbered) == 1:
             return numbered[0]
-        raise click.UsageError(f"SLOT={number} names {len(numbered)} of the site's slots ({known}); give --slot")
+        raise click.UsageError(f"SLOT={number} matches {len(numbered)} of the site's slots ({known}); give --slot")
     if len(settings.slots) == 1:
         return settings.slots[0]
     raise click.UsageError(f"which slot? Give --slot with one of {known}")
 
 
 def parse_params(texts: Iterable[str]) -> dict[str, Any]:
-    """The parameters of ``key=JSON`` texts; a value that is a bare word is a string.
+    """Parse parameters given as ``key=JSON``. A value that is a bare word is a string.
 
     Raises
     ------
     click.BadParameter
-        A text has no ``=``, a key comes twice, or a value is neither JSON nor a bare word.
+        A text has no ``=``, a key is given twice, or a value is neither JSON nor a bare word.
     """
     params: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise click.BadParameter(f"expected key=JSON, as duration=30; got {text!r}", param_hint="--param")
+            raise click.BadParameter(f"expected key=JSON, such as duration=30; got {text!r}", param_hint="--param")
         if key in params:
             raise click.BadParameter(f"{key} is given twice", param_hint="--param")
         params[key] = _parse_value(key, value)
@@ -119,7 +119,7 @@ def echo_json(value: Any) -> None:
 
 def _parse_value(key: str, text: str) -> Any:
     if text in _PYTHON_WORDS:
-        raise click.BadParameter(f"{key}={text}: in JSON it is {_PYTHON_WORDS[text]}", param_hint="--param")
+        raise click.BadParameter(f"{key}={text}: write {_PYTHON_WORDS[text]}, as in JSON", param_hint="--param")
     try:
         return json.loads(text, parse_constant=_reject_constant)
     except ValueError as cause:
@@ -127,13 +127,13 @@ def _parse_value(key: str, text: str) -> Any:
             return text
         raise click.BadParameter(
             f"{key}={text}: the value is neither JSON ({cause}) nor a bare word; "
-            f"a string is written '{key}=\"...\"', a list '{key}=[0, 1]'",
+            f"write a string as '{key}=\"...\"', a list as '{key}=[0, 1]'",
             param_hint="--param",
         ) from cause
 
 
 def _reject_constant(token: str) -> Any:
-    raise ValueError(f"{token} is no number that can be sent")
+    raise ValueError(f"{token} is not a JSON number")
 
 
 def _with_number(text: str, settings: Settings) -> list[str]:

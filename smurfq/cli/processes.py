@@ -1,4 +1,4 @@
-"""Commands that become a process of the site: a slot's worker, the bridge."""
+"""Commands that run a process of the site: a slot's worker or the bridge."""
 
 from __future__ import annotations
 
@@ -25,31 +25,34 @@ Examples:
     "slots",
     metavar="SLOT",
     multiple=True,
-    help="Slot id, as crate1slot2, or its number where only one crate has it; again for each of several, which then "
-    "share the memory of what they load. May be left out where the site has one slot.",
+    help="Slot id, such as crate1slot2, or the slot number if only one crate has it. Repeat it to serve several slots "
+    "with one set of loaded libraries. It may be omitted if the site has only one slot.",
 )
 @click.option(
     "--lane",
     type=click.Choice(WORKER_LANES),
     multiple=True,
-    help="Serve this lane only (control: all that drives the card; state: check_state). Both unless given.",
+    help="Serve only this lane: control (every operation that drives the card) or state (check_state). [default: both]",
 )
-@click.option("--workflows", is_flag=True, help="Serve workflows instead, workflows.at_once of them at once.")
+@click.option(
+    "--workflows", is_flag=True, help="Serve workflows instead of a slot, as many at once as workflows.at_once allows."
+)
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 def worker(slots: tuple[str, ...], lane: tuple[str, ...], workflows: bool, log_level: str) -> None:
-    """Serve a slot: run its operations, one at a time. It stays in the foreground.
+    """Serve a slot in the foreground: run its operations, one at a time.
 
-    A second worker for the same slot stands by, and takes over when the first is gone. SIGTERM or Ctrl-C lets
-    what runs end, or aborts it after limits.shutdown_grace_s; asked twice, it is killed.
+    A second worker for the same slot stands by, and takes over if the first dies. After SIGTERM or Ctrl-C, the worker
+    waits for the running operation, aborts it after limits.shutdown_grace_s, and exits. A second signal kills the
+    operation.
     """
     if workflows:
         if slots or lane:
-            raise click.UsageError("--workflows serves no slot: leave --slot and --lane out")
+            raise click.UsageError("--workflows serves no slot: omit --slot and --lane")
         from smurfq import workflow_boot  # noqa: PLC0415 - as below
 
         workflow_boot.main(["--log-level", log_level], prog_name="smurfq worker --workflows")
     chosen = [slot_of(slot).slot for slot in slots or (None,)]
-    # Celery and, with smurfq[slot], what preloading needs: a second that `smurfq --help` does not have.
+    # This imports Celery and, with smurfq[slot], the libraries to preload: too slow (1 s) for `smurfq --help`.
     from smurfq import worker_boot  # noqa: PLC0415
 
     named = [word for slot in chosen for word in ("--slot", slot)]
@@ -63,9 +66,9 @@ Examples:
   smurfq bridge"""
 )
 def bridge() -> None:
-    """Take in the datagrams of all publishers. It stays in the foreground; SIGTERM or Ctrl-C ends it.
+    """Receive the datagrams of all publishers, in the foreground, until SIGTERM or Ctrl-C.
 
-    It listens on bridge.host and bridge.port of the site file (SMURFQ_BRIDGE_HOST, SMURFQ_BRIDGE_PORT).
+    The bridge listens on bridge.host and bridge.port of the site file (SMURFQ_BRIDGE_HOST, SMURFQ_BRIDGE_PORT).
     """
     from smurfq import udp_bridge  # noqa: PLC0415 - not needed by any other command
 

@@ -1,4 +1,4 @@
-"""Commands on what waits."""
+"""Commands for waiting runs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from smurfq.client.waiting import short
 
 @click.group()
 def queue() -> None:
-    """List what waits, take it out or move it to the front."""
+    """List waiting runs, remove one, or move one to the front."""
 
 
 @queue.command("list")
 @slot_option
 @json_option
 def list_waiting(slot: str | None, as_json: bool) -> None:
-    """List what waits, of all slots or of one, in the order in which it will be served.
+    """List the waiting runs of all slots or of one, in the order in which they will start.
 
     \b
     Examples:
@@ -57,7 +57,7 @@ def list_waiting(slot: str | None, as_json: bool) -> None:
 @reason_option
 @json_option
 def remove(run_id: str, by: str | None, reason: str, as_json: bool) -> None:
-    """Take a waiting run out of its queue; it ends as aborted, and what is chained to it fails too."""
+    """Remove a waiting run from its queue. It ends as aborted, and runs that are chained to it fail too."""
     run = run_of(run_id)
     run.remove(by, reason)
     _tell(run.id, "removed", as_json=as_json)
@@ -67,7 +67,7 @@ def remove(run_id: str, by: str | None, reason: str, as_json: bool) -> None:
 @click.argument("run_id", metavar="ID")
 @json_option
 def move(run_id: str, as_json: bool) -> None:
-    """Make a waiting run the next of its queue to be served."""
+    """Move a waiting run to the front of its queue."""
     run = run_of(run_id)
     run.move_to_front()
     _tell(run.id, "moved to the front", as_json=as_json)

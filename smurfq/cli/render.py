@@ -1,4 +1,4 @@
-"""Records and slots for people to read."""
+"""Formats records, slots and queues for people to read."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from smurfq.core.session import SessionHeader, SessionRecord
 from smurfq.store.queues import Waiting
 
 _DATA_CHARS = 4_000
-_CARD = "make_safe"  # the session data with what was found on the card after the run
+_CARD = "make_safe"  # the session data that describes the card after the run
 _LOG_LINES = 10
 _MESSAGES_SHOWN = 50
-_WIDE = 10_000  # characters a line, where no terminal sets a limit
+_WIDE = 10_000  # characters in a line if the output is not a terminal
 _STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
 
 
 def terminal(file: TextIO | None = None) -> Console:
-    """Where people read: lines are never broken, and tables only where a terminal is too narrow for them."""
+    """Return a console that never wraps lines of text, and wraps tables only if the terminal is too narrow."""
     seen = (file or sys.stdout).isatty()
     return Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if seen else _WIDE)
 
 
 def moment(at: float | None) -> str:
-    """A time as people read it, in the time zone of this machine; with the date unless it is today's."""
+    """Format a time in the time zone of this machine. The date is omitted if it is today's."""
     if at is None:
         return "-"
     shown, today = time.localtime(at), time.localtime()
@@ -46,26 +46,26 @@ def moment(at: float | None) -> str:
 
 
 def outcome(record: SessionHeader) -> Text:
-    """How a run ended, or its status while it has not."""
+    """Return the outcome of a run, or its status if it has not ended."""
     return Text(record.outcome, _STYLE.get(record.outcome, "")) if record.outcome else Text(record.status, "cyan")
 
 
 def took(record: SessionHeader) -> str:
-    """How long a run took, or has taken so far."""
+    """Return the duration of a run, until now if it has not ended."""
     if record.start_time is None:
         return "-"
     return duration((record.end_time or time.time()) - record.start_time)
 
 
 def error_text(record: SessionHeader) -> str:
-    """What went wrong, in a line or two; empty where nothing did."""
+    """Return the error of a run, or an empty string if it has none."""
     if not record.error:
         return ""
     return clean(f"{record.error.get('type', 'error')}: {record.error.get('message', '')}")
 
 
 def final_lines(record: SessionRecord, *, data: bool = True) -> Iterator[Text]:
-    """What is told of a run once it is over: its outcome, what went wrong, and its data unless that is not wanted."""
+    """Yield the lines that summarize a run which has ended: its outcome, its error, and its data if ``data`` is set."""
     text = Text.assemble(outcome(record), f" in {took(record)}" if record.start_time else "")
     if record.lost:
         text.append(f", {record.lost} messages of the publisher were lost", "red")
@@ -75,7 +75,7 @@ def final_lines(record: SessionRecord, *, data: bool = True) -> Iterator[Text]:
     if record.error:
         yield Text(error_text(record), "red")
         cut = short(record.session_id)
-        yield Text(f"`smurfq show {cut}` tells more, `smurfq logs {cut}` its output", "dim")
+        yield Text(f"`smurfq show {cut}` shows the record, `smurfq logs {cut}` the output", "dim")
     elif data and record.data:
         yield Text(f"data = {data_text(record)}")
     if not record.error and (found := record.data.get(_CARD)) and not found.get("safe", True):
@@ -85,7 +85,7 @@ def final_lines(record: SessionRecord, *, data: bool = True) -> Iterator[Text]:
 
 
 def data_text(record: SessionRecord) -> str:
-    """The session data as JSON, cut where it is long; of the look at the card after the run only the result."""
+    """Return the session data as JSON, truncated if it is long, with only the result of the check of the card."""
     data = dict(record.data)
     if isinstance(card := data.get(_CARD), dict):
         data[_CARD] = {name: card[name] for name in ("safe", "text") if name in card} or card
@@ -110,7 +110,7 @@ def show_record(console: Console, record: SessionRecord) -> None:
     _print_lines(console, "files", (str(file.get("path", file)) for file in record.files))
     if record.data:
         _print_lines(console, "data", data_text(record).splitlines())
-    _print_lines(console, "log (its end)", record.log.splitlines()[-_LOG_LINES:])
+    _print_lines(console, "log (last lines)", record.log.splitlines()[-_LOG_LINES:])
 
 
 def show_status(console: Console, status: SlotStatus) -> None:
@@ -128,7 +128,7 @@ def show_status(console: Console, status: SlotStatus) -> None:
     for run in status.running:
         console.print(_running_text(run))
     if not status.running:
-        console.print(Text("  nothing runs", "dim"))
+        console.print(Text("  no operation is running", "dim"))
     if status.waiting:
         first = ", ".join(map(_waiting_text, status.waiting[:3]))
         more = f" and {len(status.waiting) - 3} more" if len(status.waiting) > 3 else ""
@@ -145,7 +145,7 @@ def show_status(console: Console, status: SlotStatus) -> None:
 
 
 def history_table(records: Iterable[SessionHeader]) -> Table:
-    """Records as a table, a row each; a long error is wrapped where the terminal is too narrow."""
+    """Return a table with one row for each record. If the terminal is too narrow, long errors are wrapped."""
     table = Table("id", "submitted", "slot", "operation", "outcome", "took", "error", box=None, pad_edge=False)
     for record in records:
         table.add_row(
@@ -161,7 +161,7 @@ def history_table(records: Iterable[SessionHeader]) -> Table:
 
 
 def queue_table(waiting: Iterable[Waiting]) -> Table:
-    """What waits, as a table, the next to be served first."""
+    """Return a table of the waiting runs, in the order in which they will start."""
     table = Table("", "id", "queue", "operation", "priority", "by", "parameters", box=None, pad_edge=False)
     for place, item in enumerate(waiting, 1):
         given = {name: value for name, value in item.kwargs.items() if name != "slot" and value is not None}
@@ -207,7 +207,7 @@ def _facts(record: SessionRecord) -> Iterator[tuple[str, str]]:
     if record.degraded:
         yield "degraded", "yes"
     if record.simulated:
-        yield "simulated", "yes: no real card"
+        yield "simulated", "yes: not a real card"
     if record.tunefile:
         yield "tune file", record.tunefile
     if record.log_file:

@@ -1,4 +1,4 @@
-"""The simulated slots: serving them, and giving them faults."""
+"""The commands that serve simulated slots and inject faults into them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _IN_FORCE_WITHIN_S = 5.0
 _folder_option = click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where the simulator keeps its files.  [default: sim in the state folder]",
+    help="The folder for the simulator's files.  [default: sim in the state folder]",
 )
 
 
@@ -33,14 +33,14 @@ Examples:
   smurfq sim fault locked_up --slot crate1slot2
   smurfq sim fault --clear""",
 )
-@click.option("--slot", "-s", "slots", multiple=True, metavar="SLOT", help="Serve this slot only; repeatable.")
+@click.option("--slot", "-s", "slots", multiple=True, metavar="SLOT", help="Serve only this slot. Repeatable.")
 @_folder_option
 @click.pass_context
 def sim(context: click.Context, slots: tuple[str, ...], folder: Path | None) -> None:
-    """Serve simulated slots over Channel Access, for plain pysmurf or any EPICS client. It stays in the foreground.
+    """Serve simulated slots over Channel Access, for plain pysmurf or any EPICS client, in the foreground.
 
-    The slots are those of the site unless named. It tells the variables that a client needs; with `smurfq up --sim`
-    the site's own processes have them. SIGTERM or Ctrl-C ends it, with its g3 files complete.
+    Without --slot, it serves all slots of the site. It prints the environment variables that a client needs; with
+    `smurfq up --sim`, the site's own processes have them. After SIGTERM or Ctrl-C, it completes its g3 files and exits.
     """
     if context.invoked_subcommand is not None:
         return
@@ -51,10 +51,14 @@ def sim(context: click.Context, slots: tuple[str, ...], folder: Path | None) -> 
 
 @sim.command()
 @click.argument("name", required=False)
-@click.option("--slot", "-s", "slot", metavar="SLOT", help="Which slot; may be left out where the site has one.")
-@click.option("--value", metavar="JSON", help='Its argument: `0.3` for gaps, `["AggTime"]` for dead_registers.')
-@click.option("--off", is_flag=True, help="Take this fault away again.")
-@click.option("--clear", is_flag=True, help="Take all faults of all slots away.")
+@click.option("--slot", "-s", "slot", metavar="SLOT", help="The slot. It may be omitted if the site has only one.")
+@click.option(
+    "--value",
+    metavar="JSON",
+    help='The value of the fault, for example `0.3` for gaps or `["AggTime"]` for dead_registers.',
+)
+@click.option("--off", is_flag=True, help="Clear this fault.")
+@click.option("--clear", is_flag=True, help="Clear all faults of all slots.")
 @_folder_option
 @json_option
 def fault(
@@ -66,9 +70,10 @@ def fault(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Give a simulated slot a fault, or tell which faults there are and which are in force.
+    """Inject a fault into a simulated slot. Without a NAME, list the known faults and those in force.
 
-    Returns once the simulator has it; one that is not running begins with it.
+    The command returns when the simulator has applied the fault. If no simulator is running, the next one starts with
+    the fault.
     """
     faults = _simulator("smurfq.sim.faults")
     settings = load(os.environ)
@@ -93,7 +98,7 @@ def fault(
 
 
 def _present(folder: Path) -> dict[str, Any]:
-    """The faults in force, or those that the next simulator of a folder begins with."""
+    """Return the faults in force, or those with which the next simulator of a folder will start."""
     faults = _simulator("smurfq.sim.faults")
     status = _simulator("smurfq.sim.presence").read(folder)
     if status is None:
@@ -103,7 +108,7 @@ def _present(folder: Path) -> dict[str, Any]:
 
 
 def _simulator(module: str) -> Any:
-    import importlib  # noqa: PLC0415 - the simulator needs numpy, caproto and so3g, which the other commands do not
+    import importlib  # noqa: PLC0415 - the other commands do not need the simulator's numpy, caproto and so3g
 
     try:
         return importlib.import_module(module)
@@ -119,7 +124,7 @@ def _parsed(name: str, value: str | None) -> Any:
     try:
         return json.loads(value)
     except ValueError as cause:
-        raise click.BadParameter(f"{name}: {value!r} is no JSON ({cause})", param_hint="--value") from cause
+        raise click.BadParameter(f"{name}: {value!r} is not JSON ({cause})", param_hint="--value") from cause
 
 
 def _only(slots: tuple[str, ...]) -> str:
@@ -129,20 +134,24 @@ def _only(slots: tuple[str, ...]) -> str:
 
 
 def _await(folder: Path, asked: dict[str, Any]) -> None:
-    """Return once the simulator of a folder has the faults, or if none runs there."""
+    """Wait until the simulator of a folder has applied the faults. Return at once if none is running there."""
     read_status = _simulator("smurfq.sim.presence").read
     deadline = time.monotonic() + _IN_FORCE_WITHIN_S
     while True:
         status = read_status(folder)
         if status is None:
-            click.echo(f"no simulator runs in {folder}; one that is started there begins with this", err=True)
+            click.echo(
+                f"no simulator is running in {folder}; the next one there will start with these faults", err=True
+            )
             return
         if all(asked[slot].to_dict() == told["faults"] for slot, told in status["slots"].items() if slot in asked) and (
             not any(told["faults"] for slot, told in status["slots"].items() if slot not in asked)
         ):
             return
         if time.monotonic() > deadline:
-            raise WaitTimeoutError(f"the simulator in {folder} did not take the faults within {_IN_FORCE_WITHIN_S:g} s")
+            raise WaitTimeoutError(
+                f"the simulator in {folder} did not apply the faults within {_IN_FORCE_WITHIN_S:g} s"
+            )
         time.sleep(0.05)
 
 

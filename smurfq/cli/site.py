@@ -1,4 +1,4 @@
-"""The commands that bring a site up on this machine, and down again."""
+"""The commands that start and stop a site on this machine."""
 
 from __future__ import annotations
 
@@ -23,30 +23,34 @@ _MORE_A_SLOT_S = 15.0
 
 
 @click.command()
-@click.option("--detach", is_flag=True, help="Go to the background once all is ready; `smurfq down` ends it.")
-@click.option("--no-flower", is_flag=True, help="Without the monitoring page.")
-@click.option("--sim", is_flag=True, help="With simulated slots in place of the cards; every record says so.")
-@click.option("--slot", "-s", "slots", multiple=True, metavar="SLOT", help="Only this slot's worker; repeatable.")
+@click.option(
+    "--detach",
+    is_flag=True,
+    help="Return when the site is ready, and leave it running in the background; `smurfq down` stops it.",
+)
+@click.option("--no-flower", is_flag=True, help="Do not start Flower, the monitoring page.")
+@click.option("--sim", is_flag=True, help="Use simulated slots instead of the cards; every record says so.")
+@click.option("--slot", "-s", "slots", multiple=True, metavar="SLOT", help="Start only this slot's worker. Repeatable.")
 @click.option(
     "--timeout",
     metavar="SECONDS",
     type=click.FloatRange(min=1),
-    help="How long to wait until all is ready.  [default: 120, and 15 more a slot]",
+    help="The longest time to wait until the site is ready.  [default: 120, plus 15 for each slot]",
 )
-@click.option("--brief", is_flag=True, help="Without the table of what runs where.")
+@click.option("--brief", is_flag=True, help="Do not print the table of processes.")
 def up(detach: bool, no_flower: bool, sim: bool, slots: tuple[str, ...], timeout: float | None, brief: bool) -> None:
-    """Bring the site up on this machine: Valkey, the bridge, a worker a slot, Flower.
+    """Start the site on this machine: Valkey, the bridge, a worker for each slot, and Flower.
 
-    Valkey is the embedded one, with its data in the state folder; it is not started where SMURFQ_REDIS_URL
-    names a Redis. A process that dies is started again, after a pause of 1 s that doubles up to 30 s. Ctrl-C
-    stops all in good order, a second one at once. The log of each is in <state_dir>/logs.
+    smurfq starts its embedded Valkey, with the data in the state folder, unless SMURFQ_REDIS_URL names another server.
+    If a process dies, smurfq starts it again after a pause of 1 s, which doubles each time up to 30 s. Ctrl-C stops all
+    processes cleanly; a second Ctrl-C kills them. Their logs are in <state_dir>/logs.
     """
     settings = load(os.environ)
     chosen = tuple(settings.check_slot(slot) for slot in slots) or settings.slots
     if sim:
-        os.environ.update(simulation.simulated(os.environ, settings, chosen))  # the processes of the site inherit it
+        os.environ.update(simulation.simulated(os.environ, settings, chosen))  # the site's processes inherit these
         settings = load(os.environ)
-        if not detach:  # else the one in the background says it
+        if not detach:  # else the process in the background writes it
             click.echo(f"SIMULATED: {', '.join(chosen)} {'is' if len(chosen) == 1 else 'are'} not hardware")
     within_s = timeout or _READY_WITHIN_S + _MORE_A_SLOT_S * len(chosen)
     if detach:
@@ -68,27 +72,30 @@ def up(detach: bool, no_flower: bool, sim: bool, slots: tuple[str, ...], timeout
 
 @click.command()
 def down() -> None:
-    """End the site that is up on this machine: its own processes, and no others."""
+    """Stop the site that is up on this machine. No other processes are touched."""
     settings = load(os.environ)
     if detached.end(settings, click.echo):
-        click.echo("all is stopped")
+        click.echo("the site is stopped")
         return
     folder = settings.state_dir.absolute()
     if names_no_site(os.environ) and not folder.exists():
-        text = f"no site is known here: {FILE_VARIABLE} is not set, and {folder} is not there. Nothing was stopped"
+        text = f"no site was found: {FILE_VARIABLE} is not set, and {folder} does not exist. Nothing was stopped"
     else:
-        text = f"nothing is up in {folder}. Nothing was stopped"
-    tell(f"smurfq: {text}; run this where the site was started, or set {FILE_VARIABLE} or SMURFQ_STATE_DIR", err=True)
+        text = f"no site is up in {folder}. Nothing was stopped"
+    tell(
+        f"smurfq: {text}; run this in the folder of the site, or set {FILE_VARIABLE} or SMURFQ_STATE_DIR",
+        err=True,
+    )
     raise click.exceptions.Exit(ExitCode.NOT_FOUND)
 
 
 @click.command()
-@click.option("--persistent", is_flag=True, help="Keep what it knows over a restart, in <state_dir>/flower.db.")
+@click.option("--persistent", is_flag=True, help="Keep Flower's data across restarts, in <state_dir>/flower.db.")
 def flower(persistent: bool) -> None:
     """Serve Flower, the monitoring page, behind a login.
 
-    The password is flower.password of the settings, or one that is made at the first start and kept in the
-    state folder. Flower's own FLOWER_* variables hold: FLOWER_READ_ONLY=1 for a page that only looks,
+    The password is the setting flower.password. If it is not set, smurfq generates a password at the first start and
+    keeps it in the state folder. Flower's own FLOWER_* variables apply: FLOWER_READ_ONLY=1 for a read-only page,
     FLOWER_CERTFILE and FLOWER_KEYFILE for TLS, FLOWER_URL_PREFIX behind a proxy.
     """
     from smurfq.site.flower import run  # noqa: PLC0415 - the other commands start without it
@@ -97,9 +104,9 @@ def flower(persistent: bool) -> None:
 
 
 def show_site(settings: Settings, state: State, entries: Sequence[Entry], slots: Sequence[str]) -> None:
-    """Write what runs where, and what to try next."""
+    """Write the table of processes, and commands to try next."""
     console = Console(highlight=False, markup=False)
-    title = "smurfq is up" if state == "ready" else "smurfq is up, but not all of it is ready"
+    title = "smurfq is up" if state == "ready" else "smurfq is up, but some processes are not ready"
     table = Table(title=title, title_justify="left", title_style="bold")
     for heading in ("what", "state", "process", "where"):
         table.add_column(heading, overflow="fold")
@@ -107,7 +114,7 @@ def show_site(settings: Settings, state: State, entries: Sequence[Entry], slots:
         pid = str(entry.who.pid) if entry.who else ""
         table.add_row(entry.name, entry.state, pid, entry.where)
     console.print(table)
-    console.print(f"The log of each is in {settings.log_dir}")
+    console.print(f"The logs are in {settings.log_dir}")
     if settings.simulated:
         console.print("The slots are SIMULATED: every record says so.")
     slot = slots[0]

@@ -14,12 +14,12 @@ from smurfq.core.session import Outcome, SessionHeader
 from smurfq.errors import RecordNotFoundError, RequestError
 from smurfq.workflows import WorkflowRun, WorkflowStatus
 
-_EARLIER = 20  # runs of an operation on a slot that are looked through for one that succeeded
+_EARLIER = 20  # number of earlier runs of an operation on a slot that are searched for a successful one
 
 
 @dataclass(frozen=True)
 class Row:
-    """A slot at one moment. ``left_s`` is a guess: what an earlier run took, or the duration asked for."""
+    """A slot at one moment. ``left_s`` is estimated from an earlier run's duration, or from the ``duration`` given."""
 
     slot: str
     alive: bool
@@ -42,16 +42,16 @@ class Row:
     last_outcome: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as a JSON object."""
+        """Return the row as a JSON object."""
         return asdict(self)
 
     def gist(self) -> Mapping[str, Any]:
-        """All of the row but what changes by itself."""
+        """Return the row without the fields that change with time alone."""
         return {name: value for name, value in asdict(self).items() if name not in ("elapsed_s", "left_s")}
 
 
 class Rows:
-    """Makes the rows of some slots, anew whenever asked; what does not change meanwhile is read once."""
+    """Reads the rows of some slots. Facts that cannot change are read only once."""
 
     def __init__(self, connection: Connection, slots: Iterable[str]) -> None:
         self._connection = connection
@@ -59,7 +59,7 @@ class Rows:
         self._expected: dict[str, float | None] = {}
 
     def read(self) -> list[Row]:
-        """The rows as things stand."""
+        """Return the current rows."""
         found = self._slots.status()
         workflows: dict[str, WorkflowStatus | None] = {}
         return [self._row(status, workflows) for status in found.values()]
@@ -98,7 +98,7 @@ class Rows:
         }
 
     def _expected_s(self, record: SessionHeader) -> float | None:
-        """What the run may take: as long as the newest one of its kind there that succeeded; at least its duration."""
+        """Return the duration of the newest successful run of this operation there, or ``duration`` if it is longer."""
         if record.session_id not in self._expected:
             self._expected[record.session_id] = self._earlier_s(record)
         return self._expected[record.session_id]
@@ -123,7 +123,7 @@ class Rows:
         if parent not in known:
             try:
                 known[parent] = WorkflowRun(parent, connection=self._connection).status()
-            except (RequestError, RecordNotFoundError):  # a chain's step: its parent is the step before
+            except (RequestError, RecordNotFoundError):  # a step of a chain: its parent is the step before it
                 known[parent] = None
         found = known[parent]
         if found is None:

@@ -1,4 +1,4 @@
-"""The live table of slots as text: one line a slot, and under it what else there is to know."""
+"""Formats the live table of slots: a line for each slot, with details of the run, the hold and the lock below it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IDLE_STYLE = {"failed": "red", "aborted": "yellow", "lost": "magenta"}
 
 
 def table(rows: Iterable[Row], width: int, title: str = "") -> Group:
-    """The rows as lines of at most ``width`` characters."""
+    """Return the rows as lines of at most ``width`` characters."""
     width = max(width, MIN_WIDTH)
     rest = width - _SLOT - _OPERATION - _FOR - _LEFT - _WAIT
     head = _columns(rest, "SLOT", "OPERATION", "STAGE", "FOR", "LEFT", "WAIT")
@@ -32,7 +32,7 @@ def table(rows: Iterable[Row], width: int, title: str = "") -> Group:
 
 
 def plain_line(row: Row) -> str:
-    """A row in one line, for a log."""
+    """Return a row as one line, for a log."""
     said = [row.slot, _now(row)]
     if _stage(row):
         said.append(_stage(row))
@@ -47,7 +47,7 @@ def _line(row: Row, rest: int) -> Text:
     waiting = str(row.waiting or "")
     if row.operation:
         text = _columns(rest, row.slot, _now(row), _stage(row), elapsed, left, waiting)
-    else:  # the columns of times are free for how the last one ended
+    else:  # no times to show: the outcome of the last run may use their columns
         cells = [(row.slot, _SLOT), (_now(row), _OPERATION), (_stage(row), rest + _FOR + _LEFT)]
         text = ("".join(_fit(cell, width) for cell, width in cells) + waiting).rstrip()
     if not row.alive:
@@ -61,7 +61,7 @@ def _columns(rest: int, slot: str, operation: str, stage: str, elapsed: str, lef
 
 
 def _fit(text: str, width: int) -> str:
-    """``text`` in a cell of ``width`` characters, the last of which stays free."""
+    """Fit ``text`` into a cell of ``width`` characters, the last of which is a space."""
     text = " ".join(clean(text).split())
     return (text if len(text) < width else f"{text[: width - 2]}…").ljust(width)
 

@@ -1,4 +1,4 @@
-"""One line on where a run stands."""
+"""Describes the state of a run in one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from smurfq.core.session import SessionHeader
 
 
 def why_queued(connection: Connection, record: SessionHeader) -> str:
-    """What a run that was just queued waits for, or where it stands by now."""
+    """Return the reason why a run that was just queued is waiting, or its state if it no longer waits."""
     if record.done:
         return f"ended as {record.outcome}"
     if record.status != "queued":

@@ -1,4 +1,4 @@
-"""Commands that queue operations, and the list of what there is."""
+"""Commands that queue operations, and the command that lists them."""
 
 from __future__ import annotations
 
@@ -34,17 +34,19 @@ _priority_option = click.option(
     type=click.Choice(("urgent", "normal", "background")),
     default="normal",
     show_default=True,
-    help="Urgent ones are served before normal ones, background ones last. None interrupts what runs.",
+    help="Urgent runs start before normal runs, background runs last. No priority interrupts a running operation.",
 )
 _unique_option = click.option(
     "--unique",
     type=click.Choice(("waiting", "running")),
-    help="Reject it if the same, with the same parameters, waits already; running: waits or runs.",
+    help="Reject the submission if the same operation with the same parameters is already waiting (waiting), or "
+    "waiting or running (running).",
 )
 _owner_option = click.option(
     "--owner",
     metavar="NAME",
-    help="In whose name, which a locked slot looks at. [default: SMURFQ_OWNER, else user@host]",
+    help="Submit under this name. A locked slot accepts only its owner's submissions. "
+    "[default: SMURFQ_OWNER, else user@host]",
 )
 
 
@@ -66,12 +68,12 @@ Examples:
     "texts",
     metavar="KEY=JSON",
     multiple=True,
-    help="A parameter; again for each. The value is JSON; a bare word, as tag=cal, is taken as a string.",
+    help="A parameter. Repeatable. The value is JSON; a bare word, as in tag=cal, is a string.",
 )
 @_priority_option
 @_unique_option
 @_owner_option
-@click.option("--follow", "-f", is_flag=True, help="Show the run until it is over; its outcome is the exit code.")
+@click.option("--follow", "-f", is_flag=True, help="Show the run until it ends; the exit code tells its outcome.")
 @timeout_option
 @json_option
 def submit(
@@ -88,11 +90,11 @@ def submit(
 ) -> None:
     """Queue an operation on a slot.
 
-    The parameters are checked before anything is queued. Without --follow it returns at once and writes the
-    id; with --follow --json each update is a line of JSON.
+    The parameters are checked before the run is queued. Without --follow, the command prints the id and returns at
+    once. With --follow --json, each update is a line of JSON.
     """
     if timeout is not None and not follow:
-        raise click.UsageError("--timeout is for --follow")
+        raise click.UsageError("--timeout needs --follow")
     chosen, params = slot_of(slot), _apart(parse_params(texts))
     run = chosen.submit(operation, cast(Priority, priority), unique=unique or False, owner=owner, **params)
     if follow:
@@ -117,12 +119,12 @@ The script must lie below one of the site's script folders (scripts.folders), on
     metavar="yes|no|FILE",
     default="yes",
     show_default=True,
-    help="Where the script's output goes: the worker's log, nowhere, or a file on the worker's machine.",
+    help="Where to write the script's output: the worker's log (yes), nowhere (no), or a FILE on the worker's machine.",
 )
 @_priority_option
 @_unique_option
 @_owner_option
-@click.option("--detach", "-d", is_flag=True, help="Only queue it; write the id and return.")
+@click.option("--detach", "-d", is_flag=True, help="Queue the run, print its id, and return.")
 @timeout_option
 @json_option
 def run(
@@ -138,13 +140,13 @@ def run(
     timeout: float | None,
     as_json: bool,
 ) -> None:
-    """Run a control script on a slot, and show it until it is over.
+    """Run a control script on a slot, and show the run until it ends.
 
-    What stands after -- goes to the script. A relative path is looked up from here. With --json each update
+    Arguments after -- are passed to the script. A relative path starts at the current folder. With --json, each update
     is a line of JSON.
     """
     if timeout is not None and detach:
-        raise click.UsageError("--timeout is for a run that is followed, not for --detach")
+        raise click.UsageError("--timeout cannot be combined with --detach")
     params: dict[str, Any] = {"script": str(script.absolute()), "args": list(args), "log": _log_value(log)}
     started = slot_of(slot).submit("run", cast(Priority, priority), unique=unique or False, owner=owner, **params)
     if not detach:
@@ -181,10 +183,10 @@ def _log_value(text: str) -> bool | str:
 
 
 def _apart(params: dict[str, Any]) -> dict[str, Any]:
-    """``params``, if they do not name what has an option of its own."""
+    """Return ``params``, or raise if one of them is an option of the command."""
     for name in ("slot", "priority", "operation", "unique", "owner"):
         if name in params:
-            raise click.BadParameter(f"{name} is no parameter; give it as --{name}", param_hint="--param")
+            raise click.BadParameter(f"{name} is not a parameter; give it as --{name}", param_hint="--param")
     return params
 
 
@@ -206,7 +208,7 @@ def _show_operation(item: dict[str, Any]) -> None:
     if item["parameters"]:
         terminal().print(table)
     if item["keywords"]:
-        tell("\nin kwargs, beside sodetlib's others:")
+        tell("\nkeywords of sodetlib that kwargs may contain, and that smurfq checks:")
         table = Table("keyword", "allowed", "meaning", box=None, pad_edge=False)
         for keyword in item["keywords"]:
             table.add_row(keyword["name"], Text(keyword["allowed"]), Text(keyword["doc"]))

@@ -1,4 +1,4 @@
-"""Text for people: whatever it holds, it does nothing to a terminal, and can be written."""
+"""Removes control sequences from text before it is printed."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 
 import click
 
-# Control sequences and characters, and those that turn the direction in which text is read.
+# Control sequences, control characters, and characters that change the reading direction.
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_HALF = re.compile("[\ud800-\udfff]")  # a character that no terminal, file or pipe takes
+_HALF = re.compile("[\ud800-\udfff]")  # surrogates, which cannot be encoded as UTF-8
 
 
 def clean(text: object) -> str:
-    """``text`` that does nothing to a terminal: what others wrote may hold any control sequence."""
+    """Return ``text`` without control sequences. Text from other programs and people may contain them."""
     return _HALF.sub("\ufffd", _CONTROL.sub("", str(text).replace("\r\n", "\n")))
 
 
 def tell(text: object = "", *, err: bool = False, nl: bool = True) -> None:
-    """Write ``text``, cleaned, to stdout or stderr."""
+    """Write ``text`` to stdout or stderr, without control sequences."""
     click.echo(clean(text), err=err, nl=nl)

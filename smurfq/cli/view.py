@@ -1,4 +1,4 @@
-"""The live view of a run: its lines as they come, and at a terminal a last one that tells where it stands."""
+"""The live view of a run: its updates line by line and, in a terminal, a last line with its current state."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ def follow_to_end(
     timeout_s: float | None = None,
     stream: TextIO | None = None,
 ) -> ExitCode:
-    """Show a run until it is over; the exit code that its outcome has.
+    """Show a run until it has ended, and return the exit code of its outcome.
 
-    With ``as_json`` every update is a line of JSON; with ``output`` the operation's stdout and stderr are
-    shown too; its session data at the end unless ``data`` is false. Ctrl-C ends the view and not the run, and says so.
+    With ``as_json``, each update is a line of JSON. With ``output``, the operation's stdout and stderr are shown too.
+    If ``data`` is true, the session data follows at the end. Ctrl-C ends the view, not the run, and says so.
 
     Raises
     ------
     WaitTimeoutError
-        It was not over within ``timeout_s``.
+        The run did not end within ``timeout_s``.
     """
     try:
         if as_json:
@@ -66,7 +66,7 @@ def follow_to_end(
     except KeyboardInterrupt:
         cut = short(run.id)
         tell(
-            f"\nNo longer following; {cut} goes on. `smurfq follow {cut}` shows it again, "
+            f"\nNo longer following; {cut} continues. `smurfq follow {cut}` shows it again, "
             f"`smurfq abort {cut}` ends it.",
             err=True,
         )
@@ -76,7 +76,7 @@ def follow_to_end(
 def watch(
     run: Run, console: Console, *, output: bool = False, data: bool = True, timeout_s: float | None = None
 ) -> SessionRecord:
-    """The final record of a run, which is shown on ``console`` until then; its session data too unless told not to."""
+    """Show a run on ``console`` until it has ended, its session data too if ``data`` is true. Return its record."""
     view = View(run.header(), output=output)
     final: SessionRecord | None = None
     console.print(view.title())
@@ -98,10 +98,10 @@ def watch(
 
 
 class View:
-    """What is shown of a run: lines from updates, and where it stands."""
+    """Turns the updates of a run into lines of text, and describes its current state."""
 
     def __init__(self, record: SessionHeader, *, output: bool) -> None:
-        # What happened before is told again, from the beginning: the status then was the first one.
+        # The updates are replayed from the start of the run, so the view starts with the first status.
         self.record = replace(record, status="queued", degraded=False)
         self._output = output
         self._stage: str | None = None
@@ -111,7 +111,7 @@ class View:
         self._spinner = Spinner("dots")
 
     def title(self) -> Text:
-        """The first line: what runs where."""
+        """Return the first line: the operation, its slot and the id."""
         record = self.record
         if record.op_name == WORKFLOW.name:
             what = Text.assemble("workflow ", (clean(str(record.params.get("workflow"))), "bold"))
@@ -123,7 +123,7 @@ class View:
         return text
 
     def take(self, update: RecordUpdate) -> Iterator[Text]:
-        """The lines that an update is worth."""
+        """Yield the lines to print for an update."""
         match update:
             case QueueUpdate():
                 self._waits_for = update.text
@@ -149,7 +149,7 @@ class View:
                 self.record = update.record
 
     def last_line(self) -> RenderableType:
-        """Where the run stands, as the terminal's last line."""
+        """Return the current state of the run, as the terminal's last line."""
         record = self.record
         parts = [(record.op_name, "bold"), (f" {record.slot}", ""), (f"  {record.status}", "cyan")]
         if self._stage:
@@ -177,7 +177,7 @@ class View:
         if self.record.simulated and not was_simulated:
             yield _line(update.time, "SIMULATED SLOT", "bold yellow")
         if self.record.degraded and not was_degraded:
-            yield _line(update.time, "degraded: something is wrong although the run goes on", "red")
+            yield _line(update.time, "degraded: something is wrong, but the run continues", "red")
 
     def _take_data(self, update: DataUpdate) -> Iterator[Text]:
         if update.replaced:
@@ -186,7 +186,7 @@ class View:
         self._keys.update(dict.fromkeys(update.values))
         for key in update.removed:
             self._keys.pop(key, None)
-        if new and self.record.op_name != WORKFLOW.name:  # whose data are its steps, told as stages
+        if new and self.record.op_name != WORKFLOW.name:  # a workflow's data are its steps, which are shown as stages
             yield _line(update.time, f"data {_listed(dict.fromkeys(new))}", "blue")
 
     def _take_output(self, text: str) -> Iterator[Text]:

@@ -23,8 +23,8 @@ _SIMULATED = "SIMULATED SITE: no real card is touched"
 
 
 @click.command()
-@click.option("--slot", "-s", "slots", metavar="SLOT", multiple=True, help="Only this slot; again for each.")
-@click.option("--once", is_flag=True, help="Show it once and return.")
+@click.option("--slot", "-s", "slots", metavar="SLOT", multiple=True, help="Show only this slot. Repeatable.")
+@click.option("--once", is_flag=True, help="Show the table once and return.")
 @click.option(
     "--every",
     "every_s",
@@ -32,15 +32,15 @@ _SIMULATED = "SIMULATED SITE: no real card is touched"
     type=click.FloatRange(min=0.1),
     default=1.0,
     show_default=True,
-    help="How often it is read.",
+    help="Time between updates.",
 )
 @json_option
 def watch(*, slots: tuple[str, ...], once: bool, every_s: float, as_json: bool) -> None:
-    """Show what all slots do in one live table, until Ctrl-C.
+    """Show all slots in one live table, until Ctrl-C.
 
-    Operation, stage, time so far and left (as the newest run of its kind took), what waits, holds, locks, and the
-    workflow that a run belongs to. Where the output is no terminal: a line whenever something changes, with
-    --json as JSON.
+    The table has the operation, its stage, the elapsed and the remaining time (estimated from the newest successful run
+    of the operation), waiting runs, holds, locks, and the workflow of the run. If the output is not a terminal, each
+    change is one line; with --json, one line of JSON.
 
     \b
     Examples:
@@ -69,7 +69,7 @@ def watch(*, slots: tuple[str, ...], once: bool, every_s: float, as_json: bool) 
 
 
 def _width(console: Console) -> int:
-    """The terminal's width; 80 where there is none."""
+    """Return the width of the terminal, or 80 if the output is not a terminal."""
     return console.width if console.is_terminal else 80
 
 
@@ -81,7 +81,9 @@ def _live(console: Console, read: Callable[[], Sequence[Row]], every_s: float, t
                 shown = read()
                 live.update(table(shown, console.width, title), refresh=True)
             except StoreUnavailableError as error:
-                live.update(Text(f"{error}\ntrying again; before that, {len(shown)} slots", "red"), refresh=True)
+                live.update(
+                    Text(f"{error}\ntrying again; the last update showed {len(shown)} slots", "red"), refresh=True
+                )
             time.sleep(every_s)
 
 

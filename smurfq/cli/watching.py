@@ -18,14 +18,14 @@ from smurfq.client.waiting import short
 
 @click.command()
 @click.argument("run_id", metavar="ID")
-@click.option("--output", "-o", is_flag=True, help="Show the operation's stdout and stderr too.")
+@click.option("--output", "-o", is_flag=True, help="Also show the operation's stdout and stderr.")
 @timeout_option
 @json_option
 def follow(run_id: str, output: bool, timeout: float | None, as_json: bool) -> None:
-    """Show a run, from its beginning, until it is over; its outcome is the exit code.
+    """Show a run from its start until it ends. The exit code tells its outcome.
 
-    Ctrl-C ends the view, not the run. With --json each update is a line of JSON, with `kind` queue, status,
-    message, data, metadata, stage, log, file, store or done; the last has the whole record.
+    Ctrl-C ends the view, not the run. With --json, each update is a line of JSON with the `kind` queue, status,
+    message, data, metadata, stage, log, file, store or done; `done` contains the whole record.
 
     \b
     Examples:
@@ -37,12 +37,15 @@ def follow(run_id: str, output: bool, timeout: float | None, as_json: bool) -> N
 
 @click.command()
 @click.argument("run_id", metavar="ID")
-@click.option("--follow", "-f", "follow_on", is_flag=True, help="Write it as it comes, until the run is over.")
+@click.option(
+    "--follow", "-f", "follow_on", is_flag=True, help="Continue with new output as it arrives, until the run ends."
+)
 @json_option
 def logs(run_id: str, follow_on: bool, as_json: bool) -> None:
-    """Write what a run printed to stdout and stderr.
+    """Write the output of a run: its stdout and stderr.
 
-    The whole log file, if it is on this machine; else the end that the record keeps, and stderr says so.
+    If the log file is on this machine, the whole log is written. Otherwise, the last part, which the record keeps, is
+    written, with a note on stderr.
 
     \b
     Examples:
@@ -60,12 +63,12 @@ def logs(run_id: str, follow_on: bool, as_json: bool) -> None:
         echo_json({"session_id": run.id, "log_file": record.log_file, "whole": here, "log": text})
     elif here and file:
         with file.open(errors="replace") as source:
-            for line in source:  # into a file or a pipe as it is
+            for line in source:  # a file or a pipe receives it unchanged
                 sys.stdout.write(clean(line) if sys.stdout.isatty() else line)
     else:
         tell(record.log, nl=False)
         where = f"the whole log is in {file}, which cannot be read here" if file else "there is no log file"
-        tell(f"smurfq: the end of the log as the record keeps it; {where}", err=True)
+        tell(f"smurfq: this is only the last part of the log, from the record; {where}", err=True)
 
 
 def _follow_log(run: Run, *, as_json: bool) -> ExitCode:
@@ -77,7 +80,7 @@ def _follow_log(run: Run, *, as_json: bool) -> ExitCode:
                 else:
                     tell(update.text, nl=False)
     except KeyboardInterrupt:
-        tell(f"\nNo longer following; {short(run.id)} goes on.", err=True)
+        tell(f"\nNo longer following; {short(run.id)} continues.", err=True)
         return ExitCode.INTERRUPTED
     return ExitCode.SUCCEEDED
 

@@ -1,4 +1,4 @@
-"""Commands on workflows: which there are, submitting one, and seeing, holding and ending those there are."""
+"""Commands that list, submit, show, hold and abort workflows."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from smurfq.workflows import Definition, StepStatus, WorkflowRun, WorkflowStatus
 from smurfq.workflows import submit as submit_workflow
 
 _STATE_STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
-_owner_option = click.option("--owner", metavar="NAME", help="Who holds it. [default: user@host]")
-_force_option = click.option("--force", is_flag=True, help="Even if somebody else holds it.")
+_owner_option = click.option("--owner", metavar="NAME", help="Your name as owner of the hold. [default: user@host]")
+_force_option = click.option("--force", is_flag=True, help="Do it even if somebody else holds the workflow.")
 
 
 @click.group()
 def workflow() -> None:
-    """Run observing workflows over slots, on the workers' side; see, hold and end them."""
+    """Submit, show, hold and abort observing workflows, which the workflows' worker runs."""
 
 
 @workflow.command("list")
-@click.option("--count", "-n", type=click.IntRange(min=1), default=10, show_default=True, help="How many runs.")
+@click.option("--count", "-n", type=click.IntRange(min=1), default=10, show_default=True, help="List this many runs.")
 @json_option
 def list_workflows(count: int, as_json: bool) -> None:
-    """List the workflows that come with smurfq, and the newest runs.
+    """List the workflows that smurfq provides, and the newest runs of workflows.
 
     \b
     Examples:
@@ -85,22 +85,28 @@ Examples:
   smurfq workflow submit observe.py --min-survivors 5
 
 \b
-`smurfq workflow list` lists the shipped ones. A file must lie below one of the site's script folders, on the
-workers' machine."""
+`smurfq workflow list` lists the workflows that smurfq provides. A file must lie below one of the site's script
+folders (scripts.folders), on the machine of the workflows' worker."""
 )
 @click.argument("name")
-@click.option("--param", "-p", "texts", metavar="KEY=JSON", multiple=True, help="A parameter of it; again for each.")
-@click.option("--slot", "-s", "slots", metavar="SLOT", multiple=True, help="Only on this slot; again for each.")
-@click.option("--min-survivors", metavar="N", type=click.IntRange(min=0), help="End it once fewer slots are left.")
-@click.option("--max-failures", metavar="N", type=click.IntRange(min=0), help="End it once more slots were dropped.")
+@click.option(
+    "--param", "-p", "texts", metavar="KEY=JSON", multiple=True, help="A parameter of the workflow. Repeatable."
+)
+@click.option("--slot", "-s", "slots", metavar="SLOT", multiple=True, help="Run only on this slot. Repeatable.")
+@click.option(
+    "--min-survivors", metavar="N", type=click.IntRange(min=0), help="End the workflow if fewer slots are left."
+)
+@click.option(
+    "--max-failures", metavar="N", type=click.IntRange(min=0), help="End the workflow if more slots were dropped."
+)
 @click.option(
     "--priority",
     type=click.Choice(("urgent", "normal", "background")),
     default="normal",
     show_default=True,
-    help="Among the workflows that wait.",
+    help="Priority among the waiting workflows.",
 )
-@click.option("--follow", "-f", is_flag=True, help="Show it until it is over; its outcome is the exit code.")
+@click.option("--follow", "-f", is_flag=True, help="Show the workflow until it ends; the exit code tells its outcome.")
 @timeout_option
 @json_option
 def submit(
@@ -115,9 +121,9 @@ def submit(
     timeout: float | None,
     as_json: bool,
 ) -> None:
-    """Queue a workflow, by its name or as a file; it goes on when this command has ended."""
+    """Queue a workflow, given by its name or as a file. It continues after this command has ended."""
     if timeout is not None and not follow:
-        raise click.UsageError("--timeout is for --follow")
+        raise click.UsageError("--timeout needs --follow")
     site = connection()
     run = submit_workflow(
         name,
@@ -141,7 +147,7 @@ def submit(
 @click.argument("run_id", metavar="ID")
 @json_option
 def show(run_id: str, as_json: bool) -> None:
-    """Show how far a workflow is: its steps, and what became of each slot.
+    """Show the progress of a workflow: its steps, and the outcome on each slot.
 
     \b
     Examples:
@@ -169,9 +175,9 @@ def show(run_id: str, as_json: bool) -> None:
 @timeout_option
 @json_option
 def follow(run_id: str, timeout: float | None, as_json: bool) -> None:
-    """Show a workflow until it is over; its outcome is the exit code. Ctrl-C ends the view, not the workflow."""
+    """Show a workflow until it ends. The exit code tells its outcome. Ctrl-C ends the view, not the workflow."""
     run = _run(run_id)
-    run.status()  # rejects what is no workflow
+    run.status()  # raises if the run is not a workflow
     sys.exit(_follow(run, as_json=as_json, timeout_s=timeout))
 
 
@@ -179,10 +185,12 @@ def follow(run_id: str, timeout: float | None, as_json: bool) -> None:
 @click.argument("run_id", metavar="ID")
 @by_option
 @reason_option
-@click.option("--wait", "-w", is_flag=True, help="Return only once it is over, and all that it started.")
+@click.option(
+    "--wait", "-w", is_flag=True, help="Return only when the workflow and all runs that it started have ended."
+)
 @json_option
 def abort(*, run_id: str, by: str | None, reason: str, wait: bool, as_json: bool) -> None:
-    """End a workflow as a whole: what runs for it stops in good order, what waits never starts.
+    """End a workflow and its runs: running operations are stopped cleanly, waiting ones never start.
 
     \b
     Examples:
@@ -195,20 +203,22 @@ def abort(*, run_id: str, by: str | None, reason: str, wait: bool, as_json: bool
     if as_json:
         echo_json({"session_id": run.id, "answer": answer, "status": record.status, "outcome": record.outcome})
         return
-    said = {"removed": "had not started; it was taken out of its queue", "over": "was over before"}
+    said = {"removed": "had not started; it was removed from its queue", "over": "had already ended"}
     ended = f"; it ended as {record.outcome}" if record.done else ""
     tell(f"{name} {short(run.id)} {said.get(answer, 'asked to abort')}{ended}")
 
 
 @workflow.command()
 @click.argument("run_id", metavar="ID")
-@click.option("--note", "-m", metavar="TEXT", default="", help="Why, for those who find it held.")
-@click.option("--for", "for_s", type=TimeSpan(), help="Until so long from now, as 30min; else until released.")
+@click.option("--note", "-m", metavar="TEXT", default="", help="The reason, which `smurfq workflow show` displays.")
+@click.option(
+    "--for", "for_s", type=TimeSpan(), help="Release the hold after this time, for example 30min. [default: never]"
+)
 @_owner_option
 @_force_option
 @json_option
 def hold(*, run_id: str, note: str, for_s: float | None, owner: str | None, force: bool, as_json: bool) -> None:
-    """Hold a workflow before its next step; what runs goes on."""
+    """Hold a workflow before its next step. Running operations continue."""
     run = _run(run_id)
     name = run.status().name
     put = run.hold(owner, note, for_s, force=force)
@@ -224,14 +234,14 @@ def hold(*, run_id: str, note: str, for_s: float | None, owner: str | None, forc
 @_force_option
 @json_option
 def release(run_id: str, owner: str | None, force: bool, as_json: bool) -> None:
-    """Let a workflow go on that is held."""
+    """Release a held workflow. It then continues."""
     run = _run(run_id)
     name = run.status().name
     released = run.release(owner, force=force)
     if as_json:
         echo_json({"session_id": run.id, "released": released})
     else:
-        tell(f"{name} {short(run.id)} {'goes on' if released else 'was not held'}")
+        tell(f"{name} {short(run.id)} {'continues' if released else 'was not held'}")
 
 
 def _run(given: str) -> WorkflowRun:
@@ -253,7 +263,7 @@ def _took(start: float | None, end: float | None) -> str:
 
 
 def _follow(run: WorkflowRun, *, as_json: bool, timeout_s: float | None) -> ExitCode:
-    """Show a run until it is over, and then its steps; its exit code."""
+    """Show a run until it has ended, and then its steps. Return the exit code."""
     code = follow_to_end(run, as_json=as_json, data=False, timeout_s=timeout_s)
     if not as_json and code != ExitCode.INTERRUPTED:
         _show_steps(run.status())

@@ -105,7 +105,7 @@ class Slot:
         """
         run = self.running()
         if run is None:
-            raise RequestError(f"nothing runs on {self.slot} now; `smurfq queue list` shows what waits")
+            raise RequestError(f"no operation is running on {self.slot}; `smurfq queue list` shows the waiting runs")
         return run
 
     def stop(self, *, by: str | None = None, reason: str = "") -> Answer:

@@ -10,7 +10,7 @@ Schema = dict[str, Any]
 
 
 def allowed(model: type[BaseModel], key: str) -> str:
-    """Return which values ``key`` of ``model`` allows, for example "a whole number from 1 to 65535"."""
+    """Return a description of the values that ``key`` of ``model`` allows, such as "a whole number from 1 to 65535"."""
     schema = model.model_json_schema()
     return _words(schema["properties"][key], schema.get("$defs", {}))
 

@@ -24,7 +24,7 @@ PREFIX = "SMURFQ_"
 FILE_VARIABLE = "SMURFQ_CONFIG"
 _SLOTS_VARIABLE = "SMURFQ_SLOTS"
 _NAMES_A_SITE = (FILE_VARIABLE, "SMURFQ_REDIS_URL", "SMURFQ_REDIS_EMBEDDED_PORT", "SMURFQ_SITE")
-_SYNONYMS = {"name": "site"}  # keys that people write, and what smurfq calls them
+_SYNONYMS = {"name": "site"}  # wrong keys that people are likely to write, with the right ones
 Values = dict[str, Any]
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
     """Return the settings from the site file (``SMURFQ_CONFIG`` unless given) and the ``SMURFQ_*`` of ``environ``.
 
-    An empty variable counts as not set, as `docker compose` hands on those that are not.
+    An empty variable counts as not set, since `docker compose` passes unset variables as empty ones.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
 
 
 def names_no_site(environ: Mapping[str, str]) -> bool:
-    """Return whether ``environ`` does not say which Redis to use, so that the default address is a guess."""
+    """Return whether ``environ`` names no Redis, so that smurfq uses the default address."""
     return not any(environ.get(name) for name in _NAMES_A_SITE)
 
 
@@ -90,15 +90,15 @@ def _read_toml(path: Path) -> Values:
         return tomllib.loads(path.read_text())
     except OSError as cause:
         raise ConfigError(
-            f"cannot read the site file {path}: {cause.strerror}; set SMURFQ_CONFIG to one that exists, or unset it",
+            f"cannot read the site file {path}: {cause.strerror}; set SMURFQ_CONFIG to an existing file, or unset it",
             key=FILE_VARIABLE,
         ) from cause
     except RecursionError as cause:
         raise ConfigError(
-            f"the site file {path} is nested deeper than can be read; examples/site.toml shows the form",
+            f"the site file {path} is nested too deep; examples/site.toml shows the form",
             key=FILE_VARIABLE,
         ) from cause
-    except ValueError as cause:  # not TOML, not UTF-8, or an integer with thousands of digits
+    except ValueError as cause:  # not TOML or UTF-8, or an integer with thousands of digits
         raise ConfigError(
             f"the site file {path} is not TOML: {cause}; examples/site.toml shows the form",
             key=FILE_VARIABLE,
@@ -171,7 +171,7 @@ def _crates(text: str) -> list[Values]:
 
 
 def _checked(origin: str, validate: Callable[[], T]) -> T:
-    """Return what ``validate`` returns; turn pydantic's error into one that names key, rule and value."""
+    """Call ``validate`` and return its result. Convert pydantic's error to one that names key, rule and value."""
     try:
         return validate()
     except ValidationError as cause:
@@ -223,7 +223,7 @@ def _model_at(title: str, location: Sequence[str | int]) -> tuple[type[BaseModel
 
 def _came(value: Any, secret: bool) -> str:
     if secret:
-        return "; what came is not shown, since it may be a password"
+        return "; the value is not shown, since it may be a password"
     text = repr(value)
     return f"; got {text if len(text) <= 100 else text[:100] + '…'}"
 
@@ -231,20 +231,24 @@ def _came(value: Any, secret: bool) -> str:
 def _reject_contradictions(settings: Settings, origin: str) -> None:
     repeated = [slot for slot in settings.slots if settings.slots.count(slot) > 1]
     if repeated:
-        raise ConfigError(f"slot {repeated[0]} stands twice in {origin}; name each once", key="crates")
+        raise ConfigError(f"slot {repeated[0]} is listed twice in {origin}; list each slot once", key="crates")
     for name in settings.limits.operations:
         if name not in OPERATIONS:
             near = suggest(name, OPERATIONS)
-            raise ConfigError(f"limits.operations names {name!r}, which is no operation{near}", key="limits.operations")
+            raise ConfigError(
+                f"limits.operations names {name!r}, which is not an operation{near}", key="limits.operations"
+            )
     for instance, slot in settings.ocs.instances.items():
         if slot not in settings.slots:
             near = suggest(slot, settings.slots)
-            raise ConfigError(f"ocs.instances.{instance} is {slot!r}, which is no slot here{near}", key="ocs.instances")
+            raise ConfigError(
+                f"ocs.instances.{instance} is {slot!r}, which is not a slot of the site{near}", key="ocs.instances"
+            )
     check_tls(settings, origin)
     if settings.bridge.relay == f"{settings.bridge.host}:{settings.bridge.port}":
         raise ConfigError(
             f"bridge.relay is the bridge's own address {settings.bridge.relay}: every datagram would come "
-            "back for ever; name the other receiver's address",
+            "back endlessly; set it to the other receiver's address",
             key="bridge.relay",
         )
     ports = {"flower.port": settings.flower.port}
@@ -255,4 +259,4 @@ def _reject_contradictions(settings: Settings, origin: str) -> None:
     for key, port in ports.items():
         others = [other for other, its_port in ports.items() if its_port == port and other != key]
         if others:
-            raise ConfigError(f"{key} and {others[0]} are both {port}; give each a TCP port of its own", key=key)
+            raise ConfigError(f"{key} and {others[0]} are both {port}; give each its own TCP port", key=key)

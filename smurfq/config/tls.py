@@ -15,12 +15,12 @@ _FILES = ("ca_file", "cert_file", "key_file")
 def check_tls(settings: Settings, origin: str) -> None:
     """Check that the certificate files of ``redis`` can be read and belong to a ``rediss://`` URL.
 
-    ``origin`` says where the settings come from.
+    ``origin`` names the source of the settings, for messages.
 
     Raises
     ------
     ConfigError
-        They cannot, or do not; the message names the key.
+        A file cannot be read, or the URL is not a ``rediss://`` URL. The message names the key.
     """
     redis = settings.redis
     given = [name for name in _FILES if getattr(redis, name)]
@@ -28,8 +28,8 @@ def check_tls(settings: Settings, origin: str) -> None:
         return
     if not is_tls(redis.url or ""):
         raise ConfigError(
-            f"redis.{given[0]} is set in {origin}, but redis.url does not start with rediss://: nothing would be "
-            "encrypted; change the URL, or remove the file (TLS with sentinels is not supported)",
+            f"redis.{given[0]} is set in {origin}, but redis.url does not start with rediss://: the connection would "
+            "not be encrypted; change the URL, or remove the file (TLS with sentinels is not supported)",
             key=f"redis.{given[0]}",
         )
     if bool(redis.cert_file) != bool(redis.key_file):

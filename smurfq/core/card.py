@@ -1,4 +1,4 @@
-"""The numbers of a readout card that are the same for every one."""
+"""Constants that are the same for every readout card."""
 
 from __future__ import annotations
 

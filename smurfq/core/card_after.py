@@ -6,23 +6,23 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-MAKE_SAFE = "make_safe"  # the internal operation; nobody can ask for it, so it is not in the operations table
-NOTHING_LEFT_ON = "nothing is on that was off at the start"  # the text where a run switched nothing on
+MAKE_SAFE = "make_safe"  # the internal operation; it cannot be submitted, so it is not in the operations table
+NOTHING_LEFT_ON = "nothing is on that was off at the start"  # the text if a run switched nothing on
 
 
 class CardAfter(StrEnum):
-    """What is done for the card after a run."""
+    """The policy for the card after a run."""
 
-    LOOK = "look"  # after a success: what the run left on is named in the record
-    RESTORE = "restore"  # after a failure or abort: what the run switched on is switched off
-    OFF = "off"  # after a kill or a death: the stream, waveforms and biases are off, whoever switched them on
+    LOOK = "look"  # after a success: the record lists what the run left on
+    RESTORE = "restore"  # after a failure or abort: smurfq switches off what the run switched on
+    OFF = "off"  # after a kill or a crash: smurfq switches off the stream, waveforms and biases, whoever started them
 
 
 @dataclass(frozen=True)
 class LeftOn:
-    """What a run left on: in words, with the state that was expected and the bias DACs after the run.
+    """A note of what a run left on: a text, the expected state, and the bias DACs after the run.
 
-    Without an ``expected`` state, all must be off. ``session_id`` is empty if nobody knows which run it was.
+    Without an ``expected`` state, all must be off. ``session_id`` is empty if the run is not known.
     """
 
     text: str
@@ -34,7 +34,7 @@ class LeftOn:
     is_unsafe: bool = False  # it must be off: the next run first tries again to switch it off
 
     def to_dict(self) -> dict[str, Any]:
-        """The note as a JSON object."""
+        """Return the note as a JSON object."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class LeftOn:
 
 
 def turn_off_hint(slot: str, left_on: str) -> str:
-    """How a person turns off what a run left on: the commands for streams, waveforms and biases; empty for the rest."""
+    """Return the commands that turn off the streams, waveforms and biases in ``left_on``, or an empty string."""
     hints = []
     if any(word in left_on for word in ("streaming", "g3 file", "waveform")):
         hints.append(f"{close_stream_command(slot)} closes streams and stops waveforms")
@@ -53,5 +53,5 @@ def turn_off_hint(slot: str, left_on: str) -> str:
 
 
 def close_stream_command(slot: str) -> str:
-    """The command that closes a slot's streams, and leaves tones, biases and amplifiers as they are."""
+    """Return the command that closes a slot's streams and does not change tones, biases and amplifiers."""
     return f"`smurfq submit all_off -s {slot} -p disable_amps=false -p disable_tones=false`"

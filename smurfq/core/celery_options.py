@@ -1,4 +1,4 @@
-"""Checks the Celery options of a submission, since a worker would reject them only when it has the message."""
+"""Checks the Celery options of a submission in the producer, before a worker receives the message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STEPS: Final[Mapping[str, tuple[str, ...]]] = {"chain": ("tasks",), "group": ("
 
 
 def is_signature(value: Any) -> bool:
-    """Whether ``value`` is a Celery signature, as an object or as JSON has it; of a canvas, with all its steps."""
+    """Return whether ``value`` is a Celery signature or canvas, as an object or in its JSON form."""
     return (
         isinstance(value, Mapping)
         and isinstance(value.get("task"), str)
@@ -28,12 +28,12 @@ def is_signature(value: Any) -> bool:
 
 
 def are_signatures(value: Any) -> bool:
-    """Whether ``value`` is a list of signatures."""
+    """Return whether ``value`` is a list of signatures."""
     return isinstance(value, list | tuple) and all(map(is_signature, value))
 
 
 def _are_steps(value: Any) -> bool:
-    """Whether ``value`` is a step of a canvas, or several."""
+    """Return whether ``value`` is one step of a canvas, or a list of steps."""
     return is_signature(value) or are_signatures(value)
 
 
@@ -53,12 +53,12 @@ _TEXTS: Final = ("shadow", "group_id", "parent_id", "root_id", "reply_to")
 
 
 def check_options(name: str, kwargs: Any, options: Mapping[str, Any]) -> None:
-    """Return if the keywords of the task ``name`` are a table, and its options can be used.
+    """Check the Celery options of the task ``name``, and that its keywords are a table.
 
     Raises
     ------
     ParameterError
-        One of them is not what it must be.
+        An option has a value that Celery or smurfq does not accept.
     """
     if kwargs is not None and not isinstance(kwargs, Mapping):
         raise _error(name, "kwargs", "a table of keywords", kwargs)
@@ -72,12 +72,12 @@ def check_options(name: str, kwargs: Any, options: Mapping[str, Any]) -> None:
 
 
 def check_headers(headers: Mapping[str, Any]) -> None:
-    """Return if what a message says of its task beside name, id and parameters is what Celery takes it for.
+    """Check the headers of a message, other than the task's name, id and parameters.
 
     Raises
     ------
     ParameterError
-        It is not, or the message is to be kept until its time has come.
+        A header has a value that Celery does not accept, or the message has an ``eta``.
     """
     name = str(headers.get("task"))
     limits = headers.get("timelimit")

@@ -1,10 +1,10 @@
-"""Durations in words."""
+"""Formats durations as text."""
 
 from __future__ import annotations
 
 
 def duration(seconds: float) -> str:
-    """A duration for people: ``0.4 s``, ``42 s``, ``3 min 05 s``, ``2 h 10 min``; a negative one is ``0.0 s``."""
+    """Format a duration as ``0.4 s``, ``42 s``, ``3 min 05 s`` or ``2 h 10 min``; if negative, as ``0.0 s``."""
     seconds = max(0.0, seconds)
     if seconds < 10:
         return f"{seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""The owner in whose name this process submits; records show it, and locks compare it."""
+"""The owner under whose name this process submits. Records show it, and locks compare it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ VARIABLE = "SMURFQ_OWNER"
 
 
 def whoami() -> str:
-    """``user@host``, for those who read a record later."""
+    """Return ``user@host``, which records show."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's numeric user has no name
+    except (KeyError, OSError):  # the numeric user of a container may have no name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
 
 
 def owner(environ: Mapping[str, str], configured: str | None) -> str:
-    """In whose name to submit: ``SMURFQ_OWNER``, else what the site file says, else ``user@host``.
+    """Return the owner of submissions: ``SMURFQ_OWNER``, else the site file's ``owner``, else ``user@host``.
 
-    The variable is looked at each time: the process of an operation is a fork whose settings were read long before,
-    and what it submits is submitted in the name of who submitted the operation.
+    The variable is read at each call. An operation's process is a fork whose settings were read earlier, and smurfq
+    sets the variable there to the owner of the run.
     """
     return environ.get(VARIABLE) or configured or whoami()

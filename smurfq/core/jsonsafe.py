@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-_SURROGATE = "\\ud"  # how JSON text spells each of them, a pair's too
+_SURROGATE = "\\ud"  # the prefix of every escaped surrogate in JSON text, also of valid pairs
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 
 def dumps(value: Any) -> str:
-    """``value`` as JSON text, without white space; never fails for want of a type: the last resort is ``repr``.
+    """Return ``value`` as JSON text without white space. Values of unknown types become their ``repr``.
 
-    Half a surrogate pair is no character, and what Redis's Lua and most other readers refuse; it becomes U+FFFD.
+    A lone surrogate becomes U+FFFD, since Redis's Lua and most other JSON readers reject it.
     """
     try:
         text = json.dumps(value, separators=(",", ":"), allow_nan=False)
@@ -30,12 +30,12 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """The value of JSON ``text``; ``NaN`` and ``±Infinity`` are ``None``."""
+    """Parse JSON ``text``; ``NaN`` and ``±Infinity`` become ``None``."""
     return json.loads(text, parse_constant=_no_number, parse_float=_finite)
 
 
 def plain(value: Any) -> JSON:
-    """``value`` made of JSON's own types: NaN and infinity ``None``, arrays lists, keys strings."""
+    """Convert ``value`` to JSON's types: NaN and infinity become ``None``, arrays lists, keys strings."""
     if isinstance(value, str):
         return _characters(value)
     if value is None or isinstance(value, bool):
@@ -64,7 +64,7 @@ def plain(value: Any) -> JSON:
 
 
 def nested_deeper(value: Any, levels: int) -> bool:
-    """Whether there are more than so many lists and tables around what is innermost in ``value``."""
+    """Return whether lists and tables in ``value`` are nested more than ``levels`` deep."""
     layer = [value]
     for _ in range(levels + 1):
         containers = [item for item in layer if isinstance(item, Mapping | list | tuple)]
@@ -75,7 +75,7 @@ def nested_deeper(value: Any, levels: int) -> bool:
 
 
 def _characters(text: str) -> str:
-    """``text`` without what is half a character."""
+    """Return ``text`` with lone surrogates replaced."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

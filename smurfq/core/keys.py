@@ -79,12 +79,12 @@ def lock(slot: str) -> str:
 
 
 def duplicates(slot: str, fingerprint: str) -> str:
-    """Set: ids of submissions that ask for the same; ids that neither wait nor run are removed later."""
+    """Set: ids of submissions that are duplicates of each other; ids that have ended are removed later."""
     return f"smurfq:duplicates:{slot}:{fingerprint}"
 
 
 def control(task_id: str) -> str:
-    """Stream: the requests to a running operation (``stop``, ``abort``), each with who asked and when."""
+    """Stream: the requests to a running operation (``stop``, ``abort``), each with the requester and the time."""
     return f"smurfq:control:{task_id}"
 
 

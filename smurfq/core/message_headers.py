@@ -1,7 +1,7 @@
-"""The headers of a submission's message, and how the later steps of a canvas inherit them.
+"""The headers that smurfq adds to a task's message, and their inheritance by the later steps of a canvas.
 
-It stands in the headers of the task's message. Celery itself hands on neither headers nor priority from one step of a
-chain to the next, so they are written into the later steps when the first is submitted.
+Celery does not pass headers or the priority from one step of a chain to the next. smurfq therefore writes them into
+the later steps when the first step is submitted.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-LANE = "smurfq_lane"  # "emergency": passes by holds and locks
-PRIORITY = "smurfq_priority"  # of a later step of a canvas
-OWNER = "smurfq_owner"  # in whose name it is submitted; a locked slot takes its owner's only
-ACCEPTED = "smurfq_accepted"  # when the canvas was accepted (s since 1970): a later lock does not refuse its steps
+LANE = "smurfq_lane"  # "emergency": holds and locks do not apply
+PRIORITY = "smurfq_priority"  # the priority of a later step of a canvas
+OWNER = "smurfq_owner"  # the name of the submitter, which a locked slot compares with the lock's owner
+ACCEPTED = "smurfq_accepted"  # time at which the canvas was accepted (s since 1970); later locks accept its steps
 
 _CANVAS = ("chain", "group", "chord")
 _INNER = ("tasks", "header", "body")
@@ -24,15 +24,15 @@ Step = Mapping[str, Any]
 
 
 def fingerprint(operation: str, slot: str, params: Mapping[str, Any]) -> str:
-    """A text that is the same for submissions that ask for the same, with the same parameters, of the same slot."""
+    """Return a text that is the same for all submissions with the same operation, slot and parameters."""
     asked = json.dumps([operation, slot, params], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(asked.encode()).hexdigest()[:32]
 
 
 def handed_on(step: Any, headers: Mapping[str, Any]) -> Any:
-    """``step`` of a canvas, or a list of steps, with ``headers`` on each operation in it that does not have its own.
+    """Return a copy of ``step`` (of a canvas, or a list of steps) in which each operation has ``headers``.
 
-    A step's own priority wins over the one handed on. ``step`` itself is left as it is.
+    Headers and the priority that an operation already has are kept.
     """
     if not isinstance(step, Mapping):
         return [handed_on(item, headers) for item in step] if isinstance(step, list | tuple) else step
@@ -52,7 +52,7 @@ def handed_on(step: Any, headers: Mapping[str, Any]) -> Any:
 
 
 def operations_in(step: Any) -> Iterator[Step]:
-    """The operations in a step of a canvas, or in a list of steps; errbacks are left out."""
+    """Yield the operations in a step of a canvas, or in a list of steps, without errbacks."""
     if isinstance(step, list | tuple):
         for item in step:
             yield from operations_in(item)
@@ -68,5 +68,5 @@ def operations_in(step: Any) -> Iterator[Step]:
 
 
 def _listed(value: Any) -> Any:
-    """``value`` as a list, where it holds steps in one of Celery's own sequences."""
+    """Return ``value`` as a list if it is one of Celery's own sequences of steps."""
     return value if isinstance(value, Mapping | list | tuple) else list(value)

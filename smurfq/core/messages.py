@@ -1,7 +1,7 @@
 """Parses a datagram of the pysmurf Publisher.
 
-Any bytes are either a ``Message`` or raise ``MessageError``. What the messages mean for a session record is said in
-``publication.py``; which are missing, in ``sequence.py``.
+Bytes that are not a valid message raise ``MessageError``. ``publication`` maps messages to changes of a record, and
+``sequence`` finds missing messages.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from smurfq.core.jsonsafe import dumps, nested_deeper, plain
 from smurfq.errors import MessageError
 
-DATAGRAM_BYTES = 65_507  # the most that UDP over IPv4 carries
+DATAGRAM_BYTES = 65_507  # the largest UDP payload over IPv4
 DRAIN_TYPE = "smurfq.drain"
 _DRAIN_START = b'{"type":"smurfq.drain",'
-MAX_DEPTH = 64  # of nested arrays and objects; every reader of a record must be able to follow
+MAX_DEPTH = 64  # levels of nested arrays and objects that every reader of a record can parse
 MAX_SEQ_NO = 2**53
 MAX_NAME_CHARS = 256
 _LATEST_TIME = 1e11  # s since 1970
@@ -24,7 +24,7 @@ _SHOWN_BYTES = 80
 
 
 class Message(NamedTuple):
-    """What one call of ``Publisher.publish`` sent. ``payload`` is JSON without NaN and infinity."""
+    """The message of one call of ``Publisher.publish``. ``payload`` is JSON without NaN and infinity."""
 
     host: str
     id: str  # the publisher id (SMURFPUB_ID)
@@ -36,10 +36,10 @@ class Message(NamedTuple):
 
 
 class Drain(NamedTuple):
-    """A worker's question whether all that came before it has been taken in."""
+    """A drain marker: a worker asks the bridge whether it has written all earlier messages."""
 
     id: str  # the publisher id
-    token: str  # names the answer
+    token: str  # identifies the answer
 
 
 def _null(_token: str) -> None:
@@ -55,14 +55,14 @@ _DECODER = JSONDecoder(parse_constant=_null, parse_float=_finite)
 
 
 def parse(datagram: bytes) -> Message | Drain:
-    """The message that ``datagram`` is, or the drain marker.
+    """Parse a datagram as a message or a drain marker.
 
-    Of a key that stands twice, the last counts; lone surrogates become U+FFFD, so that all text can be encoded.
+    If a key occurs twice, the last value is used. Lone surrogates become U+FFFD, so that all text can be encoded.
 
     Raises
     ------
     MessageError
-        It is neither; the message says what was expected and shows the beginning of what came.
+        The datagram is neither. The error says what was expected and shows the start of the datagram.
     """
     value = _decode(datagram)
     if type(value) is not dict:
@@ -96,9 +96,9 @@ def _decode(datagram: bytes) -> Any:
         raise _error("expected UTF-8", datagram) from cause
     except RecursionError as cause:
         raise _error(f"expected JSON nested at most {MAX_DEPTH} deep, got far deeper", datagram) from cause
-    except ValueError as cause:  # not JSON, or a whole number of thousands of digits
+    except ValueError as cause:  # not JSON, or an integer with thousands of digits
         raise _error(f"expected JSON ({cause})", datagram) from cause
-    # Fewer brackets than that cannot be too deep, which spares nearly every message the walk.
+    # Text with fewer brackets cannot be nested too deep, so nearly all messages skip the slower check.
     if datagram.count(b"[") + datagram.count(b"{") > MAX_DEPTH and nested_deeper(value, MAX_DEPTH):
         raise _error(f"expected JSON nested at most {MAX_DEPTH} deep, got deeper", datagram)
     return plain(value) if b"\\ud" in datagram or b"\\uD" in datagram else value
@@ -119,7 +119,7 @@ def _error(problem: str, datagram: bytes) -> MessageError:
     more = "…" if len(datagram) > _SHOWN_BYTES else ""
     return MessageError(
         f"{problem}; a message of the pysmurf Publisher is JSON {{host, id, script, time, seq_no, type, payload}}; "
-        f"came {len(datagram)} bytes: {beginning!r}{more}",
+        f"got {len(datagram)} bytes: {beginning!r}{more}",
         bytes=len(datagram),
     )
 
@@ -134,10 +134,10 @@ def _brief(value: Any) -> str:
 
 
 def is_drain(datagram: bytes) -> bool:
-    """Whether ``datagram`` is a drain marker, seen without parsing it."""
+    """Return whether ``datagram`` is a drain marker, without parsing it."""
     return datagram.startswith(_DRAIN_START)
 
 
 def drain_marker(publisher: str, token: str) -> bytes:
-    """The datagram that asks the bridge whether all that came before it has been taken in."""
+    """Return the datagram that asks the bridge whether it has written all earlier messages."""
     return _DRAIN_START + dumps({"id": publisher, "token": token})[1:].encode()

@@ -1,4 +1,4 @@
-"""Turns values into plain Python types, and tells which of them fit on the wire."""
+"""Converts values to plain Python types, and checks numbers and text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _native(value: Any, levels: int) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether ``value`` is a finite number of at most 64 bits; a bool is none."""
+    """Return whether ``value`` is a finite number of at most 64 bits. A bool is not a number."""
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) < 2**63
     return isinstance(value, float) and math.isfinite(value)
@@ -53,9 +53,9 @@ def is_text(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Return ``value`` as an error message shows it, in at most 200 characters."""
+    """Format ``value`` for an error message, in at most 200 characters."""
     try:
         text = repr(value)
-    except (RecursionError, ValueError):  # nested too deep, or an integer of thousands of digits
+    except (RecursionError, ValueError):  # nested too deep, or an integer with thousands of digits
         text = f"<{type(value).__name__}, too large to be shown>"
     return text if len(text) <= 200 else f"{text[:197]}..."

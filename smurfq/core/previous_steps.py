@@ -1,4 +1,4 @@
-"""Checks what a step of a canvas receives from the steps before it: references to their records only."""
+"""Reduces the results that a canvas passes to its next step to references to their records."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ _TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def previous_steps(operation: str, args: Any) -> list[Any]:
-    """The positional arguments of an operation, cut to references.
+    """Return the positional arguments of an operation, with records replaced by references.
 
-    The only one there may be is what Celery puts there itself: the record of the step before in a chain, the records
-    of a chord's members, or the id of the task whose failure an operation answers. They are cut so that a chain does
-    not carry its records about.
+    Only Celery may pass a positional argument: the record of the previous step of a chain, the records of a chord's
+    members, or, to an errback, the id of the task that failed. References keep the messages of a chain small.
 
     Raises
     ------
     ParameterError
-        There is another: parameters go by keyword.
+        There is any other positional argument.
     """
     args = [value for value in args or () if value is not None]
     if len(args) > 1 or (args and not _is_record(args[0])):

@@ -1,4 +1,4 @@
-"""The three priorities of a queue, by name and by Celery's number."""
+"""The three priorities of a queue, with their names and Celery's numbers."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from smurfq.errors import ParameterError
 Priority = Literal["urgent", "normal", "background"]
 
 PRIORITIES: Final[Mapping[str, int]] = {"urgent": 0, "normal": 5, "background": 9}
-"""The lowest number is served first, as kombu's Redis transport has it."""
+"""The lowest number is served first, as in kombu's Redis transport."""
 
 NORMAL: Final = PRIORITIES["normal"]
 _NAMES: Final = {number: name for name, number in PRIORITIES.items()}
 
 
 def priority_number(value: Any, operation: str) -> int:
-    """Celery's number for a priority that is given by its name or by that number; None is ``normal``.
+    """Return Celery's number for a priority, given by its name or by that number; None means ``normal``.
 
     Raises
     ------
     ParameterError
-        There is no such priority.
+        The priority does not exist.
     """
     if value is None:
         return NORMAL
@@ -41,5 +41,5 @@ def priority_number(value: Any, operation: str) -> int:
 
 
 def priority_name(number: int) -> str:
-    """The name of a priority; of a number that is none's, the number."""
+    """Return the name of a priority, or the number as text if it has no name."""
     return _NAMES.get(number, str(number))

@@ -1,6 +1,6 @@
-"""Makes folders and log files that only their owner can read: the state folder, and what is below it.
+"""Makes the state folder, and the folders and logs below it, readable by their owner only.
 
-Parameters, records and the output of scripts are in there.
+They contain parameters, records and the output of scripts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _FILE_MODE = 0o600
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, each for its owner only; one that exists stays as it is."""
+    """Make a folder and its missing parents, each for its owner only. Folders that exist are not changed."""
     if folder.is_dir():
         return
     if folder.parent != folder:
@@ -25,12 +25,12 @@ def make_folder(folder: Path) -> None:
 
 
 def open_log(path: Path) -> Any:
-    """A binary file to append to, unbuffered, which is made for its owner only."""
+    """Open a file for appending, in binary and without a buffer. A new file is readable by its owner only."""
     return open(path, "ab", buffering=0, opener=_private)
 
 
 def is_open_to_others(folder: Path) -> bool:
-    """Whether somebody who is neither its owner nor in its group may list, enter or change a folder."""
+    """Return whether users other than the owner and the group may list, enter or change a folder."""
     return bool(folder.stat().st_mode & 0o007)
 
 

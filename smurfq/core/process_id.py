@@ -13,9 +13,9 @@ _DEAD = ("Z", "X")
 
 
 class ProcessId(NamedTuple):
-    """A process: its number, the boot in which it was started, and when, in clock ticks since that boot.
+    """A process: its PID, the id of the boot, and its start time in clock ticks since that boot.
 
-    In JSON it is the list of the three.
+    In JSON it is a list of these three.
     """
 
     pid: int
@@ -24,13 +24,13 @@ class ProcessId(NamedTuple):
 
     @classmethod
     def of(cls, pid: int) -> ProcessId | None:
-        """The process that has this number now; None if there is none."""
+        """Return the process that has this PID now, or None."""
         found = _state_and_start(pid)
         return None if found is None else cls(pid, _boot(), found[1])
 
     @classmethod
     def parse(cls, value: Any) -> ProcessId | None:
-        """The process that JSON names; None for what does not name one, as an earlier version's time of day."""
+        """Return the process that a JSON value identifies, or None if it identifies none."""
         match value:
             case [int(pid), str(boot), int(start_ticks)]:
                 return cls(pid, boot, start_ticks)
@@ -38,12 +38,12 @@ class ProcessId(NamedTuple):
 
     @property
     def alive(self) -> bool:
-        """Whether this process is there, and is not a zombie."""
+        """Return whether this process exists and is not a zombie."""
         found = _state_and_start(self.pid)
         return found is not None and found[0] not in _DEAD and (_boot(), found[1]) == (self.boot, self.start_ticks)
 
     def send(self, number: signal.Signals) -> bool:
-        """Send a signal to this process; false if it is gone, even if another process has its number by now."""
+        """Send a signal to this process. Return false if it has ended, even if another process has its PID now."""
         with contextlib.suppress(ProcessLookupError), opened(self.pid) as descriptor:
             if self.alive:
                 signal.pidfd_send_signal(descriptor, number)
@@ -53,12 +53,14 @@ class ProcessId(NamedTuple):
 
 @contextlib.contextmanager
 def opened(pid: int) -> Iterator[int]:
-    """A pidfd of the process that has this number now: what is checked within stays true of the process signalled.
+    """Open a pidfd of the process that has this PID now.
+
+    A signal through it reaches the process that was checked while it was open, even if the PID is used again.
 
     Raises
     ------
     ProcessLookupError
-        No process has this number.
+        No process has this PID.
     """
     descriptor = os.pidfd_open(pid)
     try:
@@ -68,12 +70,12 @@ def opened(pid: int) -> Iterator[int]:
 
 
 def stat_fields(pid: int) -> list[str] | None:
-    """The fields of ``/proc/PID/stat`` after the process's name, the state first; None if there is no such process."""
+    """Return the fields of ``/proc/PID/stat`` after the name, from the state on; None if the process does not exist."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return None
-    return text.rpartition(")")[2].split()  # the name, in parentheses, may itself have spaces and parentheses
+    return text.rpartition(")")[2].split()  # the name, in parentheses, may contain spaces and parentheses
 
 
 def _state_and_start(pid: int) -> tuple[str, int] | None:
@@ -84,5 +86,5 @@ def _state_and_start(pid: int) -> tuple[str, int] | None:
 def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:  # a sandbox without it: the ticks alone then tell processes apart
+    except OSError:  # a sandbox without this file: the start time alone then identifies a process
         return ""

@@ -9,14 +9,14 @@ from smurfq.core.session import Event
 
 
 class Progress(NamedTuple):
-    """The newest stage and message of a run; None where there was none."""
+    """The newest stage and message of a run, or None."""
 
     stage: str | None
     message: str | None
 
 
 def progress_of(events: Iterable[Event]) -> Progress:
-    """The newest stage and message among ``events``, which are in order, oldest first."""
+    """Return the newest stage and message among ``events``, which are ordered, oldest first."""
     stage = message = None
     for event in events:
         if event["k"] == "stage":

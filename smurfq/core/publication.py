@@ -4,16 +4,16 @@
 ``session_data``          session data, key by key; ``timestamps`` also makes stages (``stages.py``)
 ``session_log(s)``        messages
 ``log``                   a message: its ``message``
-``general``               a message: a short rendering of what was published
-``data_file, g3_file``    the record's files, with ``kind`` saying which
-``metadata``              the record's ``metadata``: the latest ``{value, type, time}`` of each path. They come by the
-                          hundred and are no result of the operation, so they stay out of its session data
+``general``               a message: a short form of the payload
+``data_file, g3_file``    the record's files, with the type as ``kind``
+``metadata``              the record's ``metadata``: the latest ``{value, type, time}`` of each path. There are hundreds
+                          and they are not results of the operation, so they are not part of its session data
 ``start, stop``           a message that the publisher of that script started or stopped
 ``backend_error``         a message, and the record is degraded: the Publisher could not send something
-any other                 a message beginning with the type, as scripts may publish types of their own
+any other                 a message that starts with the type, since scripts may publish types of their own
 ========================  =============================================================================
 
-A payload of the wrong type is said in a message rather than dropped; see ``Publication.malformed``.
+A payload of the wrong type is not dropped: it becomes a message that shows it; see ``Publication.malformed``.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _RENDERED_CHARS = 500
 
 
 class Publication(NamedTuple):
-    """The events that a message makes, and whether its payload was of the wrong type."""
+    """The events of a message, and whether its payload was of the wrong type."""
 
     events: list[Event]
     malformed: bool = False
 
 
 def publication(message: Message) -> Publication:
-    """What ``message`` adds to the record of the task that runs under its publisher id."""
+    """Return the events that ``message`` adds to the record of its run."""
     kind = _KINDS.get(message.type)
     if kind is None:
         return Publication([session.message(f"{message.type}: {render(message.payload)}", message.time)])
@@ -49,7 +49,7 @@ def publication(message: Message) -> Publication:
 
 
 def render(value: Any) -> str:
-    """``value`` as a line for people: text as it is, all else as JSON, cut where it is long."""
+    """Format ``value`` as one line: text unchanged, other values as JSON. Long lines are truncated."""
     if isinstance(value, str):
         return value
     text = dumps(value)

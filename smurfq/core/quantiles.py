@@ -1,4 +1,4 @@
-"""Quantiles of the finite values of a measurement, without numpy, which a client does not need."""
+"""Computes quantiles of the finite values of a measurement, without numpy, which clients do not need."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ QUANTILES: Final = (10, 25, 50, 75, 90)
 
 @dataclass(frozen=True)
 class Quantiles:
-    """The 10, 25, 50, 75 and 90 % quantiles of ``total`` finite values, in their unit.
-
-    Of no values they are None.
-    """
+    """The 10, 25, 50, 75 and 90 % quantiles of ``total`` finite values, in their unit; None if there are no values."""
 
     name: str
     values: tuple[float | None, ...]
@@ -23,27 +20,27 @@ class Quantiles:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names of ``values``, as in ``Rn_q10``."""
+        """Return the names of ``values``, for example ``Rn_q10``."""
         return tuple(f"{self.name}_q{percent}" for percent in QUANTILES)
 
     def to_dict(self) -> dict[str, Any]:
-        """The quantiles in the shape that the PysmurfController leaves in its session data."""
+        """Return the quantiles in the format of the PysmurfController's session data."""
         return {"values": list(self.values), "labels": list(self.labels), "count": self.total}
 
     def to_block(self) -> dict[str, float | int | None]:
-        """The quantiles as fields of a feed's block."""
+        """Return the quantiles as fields of a feed's block."""
         return {**dict(zip(self.labels, self.values, strict=True)), f"{self.name}_total": self.total}
 
 
 def fields(*names: str) -> tuple[str, ...]:
-    """Return the fields of a feed's block that the quantiles of these names make."""
+    """Return the names of the fields that quantiles of these names have in a feed's block."""
     return tuple(f"{name}_{end}" for name in names for end in (*(f"q{percent}" for percent in QUANTILES), "total"))
 
 
 def quantiles(name: str, values: Iterable[Any]) -> Quantiles:
-    """The quantiles of the finite ones among ``values``.
+    """Return the quantiles of the finite ``values``.
 
-    Between two order statistics the quantile is interpolated linearly, as numpy's default method does
+    The quantiles are interpolated linearly between order statistics, as by numpy's default method
     (type 7 of Hyndman and Fan, The American Statistician 50, 361 (1996)).
     """
     finite = sorted(number for value in values if (number := _number(value)) is not None)

@@ -1,4 +1,4 @@
-"""The address of Redis: one server over TCP, TLS or a Unix socket, or sentinels."""
+"""Parses the URL of Redis: one server over TCP, TLS or a Unix socket, or sentinels."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _UNIX = "unix://"
 _OPTIONS = ("master_name", "sentinel_password")
 _PASSWORD = re.compile(
     r"((?:^|;)(?:\w+://)?[^/@;:]*):[^;]*(?=@)"
-)  # whatever it holds: rather a host too many is hidden
+)  # greedy: it is better to hide a host than to show a password
 _TLS_FILES = re.compile(r"[?&]ssl_(?:ca_certs|certfile|keyfile)=[^&]*")
 _PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:sentinel_)?password)=[^&;]*")
 
 
 @dataclass(frozen=True, repr=False)
 class SentinelUrl:
-    """The sentinels, the name by which they know the primary, and how to log in.
+    """The sentinels, the name that they use for the primary, and the logins.
 
-    ``username`` and ``password`` are those of the Redis servers, ``sentinel_password`` that of the sentinels.
+    ``username`` and ``password`` are for the Redis servers, ``sentinel_password`` for the sentinels.
     """
 
     sentinels: tuple[tuple[str, int], ...]
@@ -34,33 +34,33 @@ class SentinelUrl:
     sentinel_password: str | None = None
 
     def for_kombu(self) -> str:
-        """The address in the form of kombu and Celery, which read each part by itself."""
+        """Return the address in the form of kombu and Celery, which parse each part separately."""
         login = f"{quote(self.username or '', safe='')}:{quote(self.password, safe='')}@" if self.password else ""
         return ";".join(f"{_SENTINEL}{login}{_host(host)}:{port}/{self.db}" for host, port in self.sentinels)
 
 
 def is_sentinel(url: str) -> bool:
-    """Whether a URL names sentinels."""
+    """Return whether a URL names sentinels."""
     return url.startswith(_SENTINEL)
 
 
 def is_tls(url: str) -> bool:
-    """Whether a URL names a server that is reached over TLS."""
+    """Return whether a URL names a server that is reached over TLS."""
     return url.startswith(_TLS)
 
 
 def is_unix(url: str) -> bool:
-    """Whether a URL names a Unix socket."""
+    """Return whether a URL names a Unix socket."""
     return url.startswith(_UNIX)
 
 
 def check_options(url: str) -> None:
-    """Reject a URL of a server with options that smurfq does not pass on to all of its connections.
+    """Check that a server's URL has only options that smurfq passes to all of its connections.
 
     Raises
     ------
     ValueError
-        It has such an option, or names no socket. The message shows no password.
+        The URL has another option, or does not name a socket. The message does not show the password.
     """
     parts = urlsplit(url)
     names = {name for name, _ in parse_qsl(parts.query)}
@@ -75,24 +75,24 @@ def check_options(url: str) -> None:
 
 
 def with_tls_files(url: str, *, ca_file: str | None, cert_file: str | None, key_file: str | None) -> str:
-    """A ``rediss://`` URL with the files of its TLS connections as options, as redis-py reads them."""
+    """Add the certificate files to a ``rediss://`` URL, as options that redis-py reads."""
     files = {"ssl_ca_certs": ca_file, "ssl_certfile": cert_file, "ssl_keyfile": key_file}
     given = {name: path for name, path in files.items() if path}
     return f"{url}{'&' if '?' in url else '?'}{urlencode(given)}" if given else url
 
 
 def tls_files(url: str) -> dict[str, str]:
-    """The files that ``with_tls_files`` has put into a URL, by redis-py's names."""
+    """Return the files that ``with_tls_files`` added to a URL, by redis-py's names."""
     return {name: path for name, path in parse_qsl(urlsplit(url).query) if name.startswith("ssl_")}
 
 
 def without_tls_files(url: str) -> str:
-    """``url`` as it was before ``with_tls_files``."""
+    """Return ``url`` without the options that ``with_tls_files`` added."""
     return _TLS_FILES.sub("", url)
 
 
 def unix_for_kombu(url: str) -> str:
-    """The address of a Unix socket in the form of kombu, Celery and Flower."""
+    """Return the URL of a Unix socket in the form of kombu, Celery and Flower."""
     parts = urlsplit(url)
     db = dict(parse_qsl(parts.query)).get("db", "0")
     login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
@@ -100,14 +100,14 @@ def unix_for_kombu(url: str) -> str:
 
 
 def parse_sentinel(url: str) -> SentinelUrl:
-    """The sentinels that ``sentinel://[user:password@]host[:port];…[/db]?master_name=NAME`` names.
+    """Parse ``sentinel://[user:password@]host[:port];…[/db]?master_name=NAME``.
 
-    The scheme may be left out from the second sentinel on; login, database and options may stand at any one of them.
+    Only the first sentinel needs the scheme. Any one of the sentinels may carry the login, database and options.
 
     Raises
     ------
     ValueError
-        It is not of that form, or two parts contradict each other. The message shows no password.
+        The URL does not have this form, or two parts contradict each other. The message does not show the password.
     """
     parts = [_split(part) for part in re.split("[;,]", url) if part.strip()]
     options: dict[str, str] = {}
@@ -137,7 +137,7 @@ def parse_sentinel(url: str) -> SentinelUrl:
 
 
 def without_password(url: str) -> str:
-    """``url`` fit to be shown: each password in it is ``***``, and the files of TLS are left out."""
+    """Return ``url`` with each password replaced by ``***``, and without the certificate files."""
     return _PASSWORD_OPTION.sub(r"\1=***", _PASSWORD.sub(r"\1:***", without_tls_files(url)))
 
 

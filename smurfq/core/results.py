@@ -1,7 +1,7 @@
-"""Results of the analyses as session data and as a feed's block.
+"""Converts the results of analyses to session data and to a feed's block.
 
-Pure: arrays come in as any sequence, one item a channel, and what goes out is made of plain numbers. A
-channel whose value is not finite does not count.
+Inputs are sequences with one item for each channel; outputs contain plain numbers. Channels with a value that is not
+finite are ignored.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Values = Sequence[Any]
 
 @dataclass(frozen=True)
 class Results:
-    """The session data that an operation leaves, and the block of its feed, if it has one."""
+    """The session data of an operation, and the block of its feed, if it has one."""
 
     data: dict[str, Any]
     feed: dict[str, float | int | None] = field(default_factory=dict)
 
 
 def noise_results(white_noise_level: Values) -> Results:
-    """Of ``take_noise``: the white noise level of each channel, pA/√Hz."""
+    """Return the results of ``take_noise`` from the white noise level of each channel, in pA/√Hz."""
     return _of_quantiles({}, {}, quantiles("white_noise_level", white_noise_level))
 
 
 def iv_results(filepath: str, normal_resistance: Values, saturation_power: Values) -> Results:
-    """Of ``take_iv``: R_n in Ω and p_sat in W (at 90 % of R_n) of each channel."""
+    """Return the results of ``take_iv`` from R_n in Ω and p_sat in W (at 90 % of R_n) of each channel."""
     return _of_quantiles(
         {"filepath": filepath}, {}, quantiles("Rn", normal_resistance), quantiles("p_sat", saturation_power)
     )
@@ -49,10 +49,10 @@ def bias_results(
     resistance: Values,
     rfrac_range: Sequence[float],
 ) -> Results:
-    """Of ``take_bias_steps`` and ``take_bias_waves``: R/R_n, S_i in 1/V and R in Ω of each channel.
+    """Return the results of ``take_bias_steps`` and ``take_bias_waves``.
 
-    A channel is biased where its R/R_n lies within ``rfrac_range``, limits excluded; ``biased_per_bg`` leaves
-    out the channels of no bias group, ``biased_total`` counts them too.
+    The inputs are R/R_n, S_i in 1/V and R in Ω of each channel. A channel is biased if its R/R_n lies within
+    ``rfrac_range``, limits excluded. Only ``biased_total`` includes channels without a bias group.
     """
     low, high = rfrac_range
     biased = [math.isfinite(value) and low < value < high for value in map(float, rfrac)]
@@ -68,15 +68,15 @@ def bias_results(
 
 
 def bgmap_results(filepath: str, bias_group: Values) -> Results:
-    """Of ``take_bgmap``: how many channels each bias group has, and at the end how many have none."""
+    """Return the results of ``take_bgmap``: the number of channels of each bias group and, last, of none."""
     unassigned = sum(int(group) == _UNASSIGNED for group in bias_group)
     return Results({"nchans_per_bg": [*_count(bias_group), unassigned], "filepath": filepath})
 
 
 def tracking_results(filepath: str, band: Values, is_good: Values, good_threshold: float = GOOD_THRESHOLD) -> Results:
-    """Of ``uxm_relock``: how many channels of each band there are and how many of them track well.
+    """Return the results of ``uxm_relock``: for each band, the number of channels, and of those that track well.
 
-    A band's alarm is 1 where it has no channel, or the part that tracks well is below ``good_threshold``.
+    A band's alarm is 1 if it has no channel, or if the fraction that tracks well is below ``good_threshold``.
     """
     found = _count(band, NUM_BANDS)
     good = _count([number for number, tracks in zip(band, is_good, strict=True) if tracks], NUM_BANDS)
@@ -96,7 +96,7 @@ def _of_quantiles(data: dict[str, Any], feed: dict[str, Any], *found: Quantiles)
 
 
 def _count(numbers: Values, limit: int = NUM_BIAS_GROUPS) -> list[int]:
-    """How often each of 0 … ``limit`` - 1 stands among ``numbers``."""
+    """Count how often each of 0 … ``limit`` - 1 occurs in ``numbers``."""
     counts = [0] * limit
     for number in numbers:
         if 0 <= int(number) < limit:

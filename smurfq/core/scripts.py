@@ -1,4 +1,4 @@
-"""Checks which scripts `run` may run, with which arguments, and where it may log."""
+"""Checks the script, the arguments and the log file of `run`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SLOT = re.compile(r"(?:crate0*(\d+)slot)?0*(\d+)", re.ASCII)
 
 
 def check_absolute(script: Any) -> None:
-    """Return unless a script is given by a relative path: the worker does not run in the submitter's folder.
+    """Check that a script's path is absolute, since the worker does not run in the submitter's folder.
 
     Raises
     ------
@@ -35,12 +35,12 @@ def check_absolute(script: Any) -> None:
 
 
 def check_script(script: str, folders: Sequence[Path]) -> Path:
-    """The script's real path.
+    """Return the script's real path.
 
     Raises
     ------
     ParameterError
-        It is not given by an absolute path, is no file, or does not lie below one of ``folders``.
+        The path is not absolute, is not a file, or does not lie below one of ``folders``.
     """
     check_absolute(script)
     path = Path(script)
@@ -48,16 +48,16 @@ def check_script(script: str, folders: Sequence[Path]) -> Path:
     if not any(real.is_relative_to(folder.resolve()) for folder in folders):
         where = f" (which is {real})" if real != path else ""
         raise _error(script + where, "does not lie below a folder that scripts may be run from", folders)
-    if not os.path.isfile(real):  # noqa: PTH113 - Path's raises where a name is too long or a link leads to itself
+    if not os.path.isfile(real):  # noqa: PTH113 - Path's raises if a name is too long or a link leads to itself
         raise _error(script, "is not a file on the worker's machine", folders)
     return real
 
 
 def read_script(script: str, folders: Sequence[Path]) -> tuple[Path, bytes]:
-    """The script's real path, and its source; what was read is what was checked.
+    """Return the script's real path and its source.
 
-    A link or a folder on the way may be changed at any moment, so it is the opened file that is looked at: where it
-    is, and that it is a file and no pipe.
+    Somebody may change a link or a folder of the path at any moment. The checks are therefore made on the opened file:
+    its location, and that it is a regular file.
 
     Raises
     ------
@@ -81,19 +81,19 @@ def read_script(script: str, folders: Sequence[Path]) -> tuple[Path, bytes]:
 
 
 def check_log(log: bool | str, folders: Sequence[Path]) -> bool | str:
-    """``log`` as `run` takes it; a path is the real one.
+    """Return ``log`` for `run`; a path is replaced by its real path.
 
     Raises
     ------
     ParameterError
-        It is a path that does not lie below one of ``folders``: a task's parameter could overwrite any file.
+        The path does not lie below one of ``folders``. Otherwise, a task's parameter could overwrite any file.
     """
     if isinstance(log, bool):
         return log
     real = _real(Path(log))
     if not Path(log).is_absolute() or not any(real.is_relative_to(folder.resolve()) for folder in folders):
         raise ParameterError(
-            f"run: log {log} does not lie below a folder that may be logged to; allowed are "
+            f"run: log {log} does not lie below an allowed folder; allowed are "
             f"{', '.join(map(str, folders))} (scripts.log_folders in the site file adds to them)",
             operation="run",
             parameter="log",
@@ -104,14 +104,14 @@ def check_log(log: bool | str, folders: Sequence[Path]) -> bool | str:
 
 
 def check_arguments(args: Sequence[str], slot: str) -> None:
-    """Return if no ``--slot`` among a script's arguments names another slot than the one it is submitted to.
+    """Check that a script's ``--slot`` argument, if there is one, names the slot to which it is submitted.
 
-    sodetlib's ``-N`` and abbreviations of ``--slot`` may mean anything in another script: they are passed on.
+    sodetlib's ``-N`` and abbreviations of ``--slot`` are not checked, since they may mean something else in a script.
 
     Raises
     ------
     ParameterError
-        One names another slot.
+        The argument names another slot.
     """
     own = SlotId.parse(slot)
     crate, number = str(own.crate), str(own.slot)
@@ -120,7 +120,7 @@ def check_arguments(args: Sequence[str], slot: str) -> None:
         if match is not None and (match[1] or crate, match[2]) != (crate, number):
             raise ParameterError(
                 f"run: the script's argument --slot {named} contradicts {slot}, to which it is submitted: "
-                "a script can open that slot only. Remove the argument, or submit to the other slot",
+                "a script can open only its own slot. Remove the argument, or submit to the other slot",
                 operation="run",
                 parameter="args",
                 got=named,
@@ -129,7 +129,7 @@ def check_arguments(args: Sequence[str], slot: str) -> None:
 
 
 def _slot_arguments(args: Sequence[str]) -> Iterator[str]:
-    """The values of ``--slot``, given in one word or in two; behind ``--`` there are no options."""
+    """Yield the values of ``--slot VALUE`` and ``--slot=VALUE`` before ``--``."""
     options = list(itertools.takewhile(lambda word: word != "--", args))
     for word, following in itertools.zip_longest(options, options[1:], fillvalue=""):
         name, equals, value = word.partition("=")
@@ -138,7 +138,7 @@ def _slot_arguments(args: Sequence[str]) -> Iterator[str]:
 
 
 def _real(path: Path) -> Path:
-    """``path`` with links and ``..`` resolved as far as they can be."""
+    """Return ``path`` with links and ``..`` resolved; parts that do not exist are kept."""
     return Path(os.path.realpath(path))
 
 

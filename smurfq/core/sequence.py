@@ -27,7 +27,7 @@ Source = tuple[bytes, str, str, str]  # address as the kernel packs it, host, sc
 
 
 class Sequences:
-    """The strands of all sources; the sources longest silent are forgotten. However they come, memory is bounded."""
+    """The strands of all sources. Memory is bounded: the sources that have been silent longest are forgotten."""
 
     def __init__(self) -> None:
         self._sources: OrderedDict[Source, list[Strand]] = OrderedDict()

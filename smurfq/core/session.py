@@ -1,8 +1,8 @@
-"""The session record of a run, and how events change it.
+"""The session record of a run, and the events that change it.
 
-An *event* is a small JSON object ``{"k": kind, "t": time, …}``. Events are written in *batches* that carry their
-writer's name and a number that only grows, so that folding a batch twice changes nothing. A record that is done
-stays done: what arrives later may still add messages, but never changes its outcome.
+An *event* is a small JSON object ``{"k": kind, "t": time, …}``. Events are written in *batches*. Each batch has its
+writer's name and an increasing number, so that a batch that arrives twice has no effect the second time. When a record
+is done, later events may still add messages, but never change its outcome.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
 from typing import Any, Self
 
-MESSAGES_KEPT = 10_000  # as OCS keeps; the stream in Redis keeps more
+MESSAGES_KEPT = 10_000  # as many as OCS keeps; the stream in Redis keeps more
 LOG_TAIL_CHARS = 65_536
 FILES_KEPT = 10_000
 
@@ -22,7 +22,7 @@ STATUSES = ("queued", "starting", "running", "stopping", "done")
 
 
 class Outcome(StrEnum):
-    """How a run ended."""
+    """The outcome of a run."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -45,13 +45,13 @@ class OpCode(IntEnum):
 
 @dataclass
 class SessionHeader:
-    """What is known of one run of an operation without its bulk: cheap to read, whatever the run published.
+    """The header of a run's record: small and fast to read, however much the run published.
 
     ``lost`` counts the publisher's messages that never reached the bridge, ``unrecorded`` those that reached the bridge
-    and are not in the record. ``complete`` is false when the bridge could not confirm that nothing is missing.
-    ``submitted_by`` is in whose name it was submitted. ``degraded`` says that something is known to be wrong although
-    the run goes on. ``simulated`` is None until a worker takes the run: only
-    the worker knows whether its slot is a simulated one. ``log_file`` is the whole output of the operation.
+    and are not in the record. ``complete`` is false if the bridge could not confirm that no message is missing.
+    ``submitted_by`` is the owner of the submission. ``degraded`` is true if something is wrong but the run continues.
+    ``simulated`` is None until a worker claims the run, since only the worker knows whether its slot is simulated.
+    ``log_file`` is the path of the operation's whole output.
     """
 
     session_id: str
@@ -80,7 +80,7 @@ class SessionHeader:
     submitted_by: str | None = None
 
     def __getattr__(self, name: str) -> Any:
-        """Explain where the bulk of a record is read; called only for attributes that do not exist.
+        """Explain how to read the whole record. Python calls this only for attributes that do not exist.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class SessionHeader:
 
     @property
     def op_code(self) -> OpCode:
-        """OCS's number for where the run stands."""
+        """Return OCS's number for the state of the run."""
         if self.status == "done":
             return OpCode.SUCCEEDED if self.success else OpCode.FAILED
         if self.degraded and self.status == "running":
@@ -111,24 +111,24 @@ class SessionHeader:
 
     @property
     def done(self) -> bool:
-        """Whether the run has ended, one way or another."""
+        """Return whether the run has ended."""
         return self.status == "done"
 
     def to_dict(self) -> dict[str, Any]:
-        """The record, or its header, as the JSON object that results, the CLI and OCS-shaped clients see."""
+        """Return the record, or its header, as the JSON object in results, in the CLI and for OCS clients."""
         shown = {item.name: getattr(self, item.name) for item in fields(self)}
         shown["op_code"] = int(self.op_code)
         return shown
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """What ``to_dict`` made ``value`` of; keys that a later version may have added are passed over."""
+        """Return the record that ``to_dict`` converted to ``value``. Unknown keys of later versions are ignored."""
         return cls(**{item.name: value[item.name] for item in fields(cls) if item.name in value})
 
 
 @dataclass
 class SessionRecord(SessionHeader):
-    """One run of an operation, in the shape of an OCS session: its header, and all that the run published.
+    """One run of an operation, in the form of an OCS session: its header, and everything that the run published.
 
     ``messages`` are ``[time, text]`` (s since 1970), the newest ``MESSAGES_KEPT`` of ``messages_total``; ``stages``
     are ``[name, time]``; ``metadata`` holds the latest value of each path that the publisher reported;
@@ -148,7 +148,7 @@ BULK_FIELDS = frozenset(item.name for item in fields(SessionRecord)) - HEADER_FI
 
 
 class Fold:
-    """A record being made of batches of events, each taken in once."""
+    """Builds a record from batches of events. Each batch is applied once."""
 
     def __init__(self, record: SessionRecord) -> None:
         self.record = record
@@ -157,7 +157,7 @@ class Fold:
         self._log_chars = len(record.log)
 
     def add(self, writer: str, number: int, batch: Iterable[Event]) -> bool:
-        """Take in a batch; false where it had been taken in before."""
+        """Apply a batch. Return false if it was applied before."""
         if number <= self._seen.get(writer, -1):
             return False
         self._seen[writer] = number
@@ -220,7 +220,7 @@ class Fold:
             setattr(record, name, value)
 
     def finish(self) -> SessionRecord:
-        """The record as it stands, with its messages and log cut to what is kept."""
+        """Return the current record, with its messages and log truncated to the lengths that are kept."""
         del self.record.messages[:-MESSAGES_KEPT]
         self.record.log = "".join(self._log)[-LOG_TAIL_CHARS:]
         return self.record
@@ -230,64 +230,64 @@ _FINAL = frozenset({"status", "success", "outcome", "error", "end_time"})
 
 
 def _forward(old: str, new: str) -> bool:
-    """Whether a status may follow another: they only go forward."""
+    """Return whether the status ``new`` may follow ``old``. A status never goes back."""
     if new not in STATUSES:
         return False
     return STATUSES.index(new) >= STATUSES.index(old) if old in STATUSES else True
 
 
 def message(text: str, time: float) -> Event:
-    """An event: a line for people."""
+    """Return an event that adds a message for people."""
     return {"k": "message", "t": time, "text": text}
 
 
 def data_set(values: Mapping[str, Any], time: float) -> Event:
-    """An event: keys of the session data set."""
+    """Return an event that sets keys of the session data."""
     return {"k": "data", "t": time, "set": dict(values)}
 
 
 def data_shown(values: Mapping[str, Any], time: float) -> Event:
-    """An event that is not kept: keys of the session data set, as a clock's is that is written each second."""
+    """Return an event that sets keys of the session data and is not kept, for values that change every second."""
     return {"k": "data", "t": time, "set": dict(values), "kept": False}
 
 
 def data_removed(keys: Iterable[str], time: float) -> Event:
-    """An event: keys of the session data removed."""
+    """Return an event that removes keys of the session data."""
     return {"k": "data", "t": time, "remove": list(keys)}
 
 
 def data_replaced(values: Mapping[str, Any], time: float) -> Event:
-    """An event: the whole session data replaced."""
+    """Return an event that replaces the whole session data."""
     return {"k": "data", "t": time, "set": dict(values), "replace": True}
 
 
 def log_text(text: str, time: float) -> Event:
-    """An event: a piece of the operation's stdout and stderr."""
+    """Return an event that adds text to the operation's stdout and stderr."""
     return {"k": "log", "t": time, "text": text}
 
 
 def file_registered(file: Mapping[str, Any], time: float) -> Event:
-    """An event: a file that the publisher registered."""
+    """Return an event that adds a file which the publisher registered."""
     return {"k": "file", "t": time, "file": dict(file)}
 
 
 def file_found(path: str, change: Mapping[str, Any], time: float) -> Event:
-    """An event: a registered file was looked for; ``change`` has its true ``path``, or that it is ``missing``."""
+    """Return an event that corrects a registered file. ``change`` has its true ``path``, or ``missing``."""
     return {"k": "file_found", "t": time, "path": path, "set": dict(change)}
 
 
 def metadata(values: Mapping[str, Mapping[str, Any]], time: float) -> Event:
-    """An event: values that the publisher reported by path, such as registers of the card."""
+    """Return an event that sets values which the publisher reported by path, such as registers of the card."""
     return {"k": "metadata", "t": time, "set": dict(values)}
 
 
 def stage(name: str, time: float) -> Event:
-    """An event: a stage of the operation begun."""
+    """Return an event that says that a stage of the operation has begun."""
     return {"k": "stage", "t": time, "name": name}
 
 
 def header(time: float, **values: Any) -> Event:
-    """An event: fields of the record's header set."""
+    """Return an event that sets fields of the record's header."""
     unknown = values.keys() - HEADER_FIELDS
     if unknown:
         raise ValueError(f"no such header field: {sorted(unknown)}")
@@ -295,7 +295,7 @@ def header(time: float, **values: Any) -> Event:
 
 
 def ended(time: float, outcome: Outcome, error: Mapping[str, Any] | None = None, **more: Any) -> Event:
-    """An event: the run is over."""
+    """Return the event that ends the run."""
     return header(
         time,
         status="done",

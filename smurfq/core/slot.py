@@ -13,25 +13,25 @@ from smurfq.errors import ConfigError
 
 Lane = Literal["control", "state", "emergency"]
 WORKER_LANES: Final[tuple[Lane, ...]] = ("control", "state")
-"""The lanes that have a worker each; the control worker serves the emergency lane too."""
+"""The lanes with their own worker. The control worker serves the emergency lane too."""
 LANES: Final[tuple[Lane, ...]] = ("emergency", *WORKER_LANES)
-"""All lanes of a slot, each with a queue."""
+"""All lanes of a slot. Each has a queue."""
 
-WORKFLOWS = "workflows"  # in the place of a slot: the queue of workflows, and what their records name as the slot
+WORKFLOWS = "workflows"  # the queue of workflows, and the ``slot`` of their records
 
 _SLOT_ID = re.compile(r"crate(\d+)slot(\d+)")
 
 
 @dataclass(frozen=True, order=True)
 class SlotId:
-    """One readout card: its crate's number and its slot in the crate, as in ``crate1slot2``."""
+    """One readout card: the numbers of its crate and of its slot, for example ``crate1slot2``."""
 
     crate: int
     slot: int
 
     @classmethod
     def parse(cls, text: str) -> SlotId:
-        """The slot that ``text`` names.
+        """Parse a slot id.
 
         Raises
         ------
@@ -48,34 +48,34 @@ class SlotId:
 
 
 def queue_name(slot: str, lane: Lane) -> str:
-    """The Celery queue of a slot's lane: ``crate1slot2``, ``crate1slot2.state``, ``crate1slot2.emergency``."""
+    """Return the Celery queue of a slot's lane: ``crate1slot2``, ``crate1slot2.state``, ``crate1slot2.emergency``."""
     return slot if lane == "control" else f"{slot}.{lane}"
 
 
 def worker_name(slot: str, lane: Lane) -> str:
-    """The Celery node name of the worker that serves a lane; the control worker serves emergencies too."""
+    """Return the Celery node name of the worker that serves a lane. The control worker serves emergencies too."""
     return f"state@{slot}" if lane == "state" else f"smurf@{slot}"
 
 
 def publisher_id(slot: str, lane: Lane) -> str:
-    """The ``SMURFPUB_ID`` of an operation's process.
+    """Return the ``SMURFPUB_ID`` of an operation's process.
 
-    The state lane runs beside the control lane, so its messages need an id of their own
-    or they would land in the other's record.
+    The state lane runs at the same time as the control lane. It has its own id, so that its messages are not
+    attributed to the run of the control lane.
     """
     return f"{slot}.state" if lane == "state" else slot
 
 
 def workflow_seat(number: int) -> str:
-    """The name under which the ``number``-th of the workflows that run at once runs; a lease and a lock go by it."""
+    """Return the name of the ``number``-th seat for workflows. The seat's lease and lock use this name."""
     return f"{WORKFLOWS}.{number}"
 
 
 def workflow_seats(count: int) -> list[str]:
-    """The seats of a site that runs ``count`` workflows at once."""
+    """Return the seats of a site that runs ``count`` workflows at once."""
     return [workflow_seat(number) for number in range(1, count + 1)]
 
 
 def workflow_node(seat: str) -> str:
-    """The Celery node name of the worker that serves a seat."""
+    """Return the Celery node name of the worker that serves a seat."""
     return f"{seat}@site"

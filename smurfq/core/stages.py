@@ -1,6 +1,6 @@
 """The stages of an operation, as sodetlib reports them.
 
-``uxm_setup`` sets the session data ``timestamps`` to a growing list of ``[name, time]``: one for each stage begun.
+``uxm_setup`` adds ``[name, time]`` to the list ``timestamps`` of its session data at the start of each stage.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 KEY = "timestamps"
 
-# In sodetlib 0.6.8. A run may leave some out, if it is told to.
+# In sodetlib 0.6.8. The parameters of a run may omit some of them.
 OF_OPERATION: Final[Mapping[str, tuple[str, ...]]] = {
     "uxm_setup": (
         "setup_amps",
@@ -26,15 +26,15 @@ OF_OPERATION: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def words(op_name: str, stage: str) -> str:
-    """A stage for people: with its number and how many there are, where that is known, as ``setup_tune (4/7)``."""
+    """Format a stage with its number and their total, if these are known, for example ``setup_tune (4/7)``."""
     known = OF_OPERATION.get(op_name, ())
     return f"{stage} ({known.index(stage) + 1}/{len(known)})" if stage in known else stage
 
 
 def new_stages(value: Any, known: Sequence[Any] = ()) -> list[tuple[str, float]]:
-    """The stages in the session data ``timestamps`` = ``value`` that are not in its earlier value ``known``.
+    """Return the stages in ``value`` of the session data ``timestamps`` that are not in its earlier value ``known``.
 
-    Empty where ``value`` is no list of ``[name, time]`` pairs: a script may use the key for something else.
+    The list is empty if ``value`` is not a list of ``[name, time]`` pairs, since a script may use the key otherwise.
     """
     stages = _stages(value)
     if stages is None:

@@ -10,5 +10,5 @@ _TASK_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
 def is_task_id(value: Any) -> bool:
-    """Whether ``value`` may be the id of a run. Celery's own ids (UUIDs) may."""
+    """Return whether ``value`` is allowed as the id of a run. Celery's own ids (UUIDs) are allowed."""
     return isinstance(value, str) and _TASK_ID.fullmatch(value) is not None

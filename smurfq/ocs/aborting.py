@@ -32,7 +32,7 @@ class AbortTask(Task):
         """Ask what runs to end now. ``ERROR`` where nothing runs."""
         running = self.agent.running("control")
         if running is None:
-            return OCSReply(ERROR, f"nothing runs on {self.agent.slot}", {})
+            return OCSReply(ERROR, f"no operation is running on {self.agent.slot}", {})
         self._own = running.session_id
         self.agent.run(running.session_id).abort(reason="asked for by an OCS client")
         return OCSReply(OK, f'Started task "{NAME}".', self._session())

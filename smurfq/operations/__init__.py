@@ -1,6 +1,6 @@
-"""What a slot can do: a module a family with its parameter models, and the table of all operations.
+"""Defines the operations of a slot: parameter models, a module for each family, and the table of all operations.
 
-All who submit, check, run or document an operation read it here. The functions that run are in ``smurfq.tasks``.
+Everything that submits, checks, runs or documents an operation uses this table. The functions are in ``smurfq.tasks``.
 """
 
 from smurfq.operations.model import Parameters

@@ -10,23 +10,23 @@ from smurfq.operations.kinds import Bias, BiasGroups, Flag, Range, Rfrac, Volts,
 from smurfq.operations.model import ContradictionError, Keyword, Parameters, PassedOn
 from smurfq.operations.operation import Operation
 
-_BiasGroups = Annotated[BiasGroups | None, Field(description="the bias groups to work on; else all")]
+_BiasGroups = Annotated[BiasGroups | None, Field(description="bias groups to use; default: all")]
 
 
 class _OverbiasKeywords(Parameters):
     biases: Volts | None = None
-    """the voltages to end at, by bias group; else cool_voltage"""
+    """final voltage of each bias group; default: cool_voltage"""
     cool_wait: Wait | None = None
-    """how long to cool there"""
+    """cooling time at the final voltages"""
 
 
 class OverbiasTes(Parameters):
-    """Drives the detectors normal by a high bias."""
+    """Drives the detectors normal with a high bias."""
 
     keywords = _OverbiasKeywords
 
     bgs: Annotated[BiasGroups | None, Keyword("bias_groups")] = None
-    """the bias groups to work on; else the active ones"""
+    """bias groups to use; default: the active ones"""
     kwargs: PassedOn = None
 
 
@@ -34,7 +34,7 @@ class SetBiases(Parameters):
     """Sets the bias voltage of bias groups."""
 
     bias: Bias
-    """a voltage for all of them, or one for each"""
+    """one voltage for all bias groups, or one for each"""
     bgs: _BiasGroups = None
 
     @model_validator(mode="after")
@@ -44,7 +44,7 @@ class SetBiases(Parameters):
         count, expected = len(self.bias), NUM_BIAS_GROUPS if self.bgs is None else len(self.bgs)
         if count != expected:
             of = f"all {expected} bias groups" if self.bgs is None else f"the {expected} bias groups of bgs"
-            text = f"parameter bias must be a number, or one for each of {of}; got {count} of them"
+            text = f"parameter bias must be one number, or a list with one for each of {of}; got {count} numbers"
             raise ContradictionError(text, parameter="bias", got=shown(self.bias), allowed=allowed(Bias))
         return self
 
@@ -57,18 +57,18 @@ class ZeroBiases(Parameters):
 
 class _BiasDetsKeywords(Parameters):
     bias_groups: BiasGroups | None = None
-    """the bias groups to bias; else the active ones"""
+    """bias groups to bias; default: the active ones"""
     Rn_range: Range
-    """of the detectors that count, ohm"""
+    """range of R_n of the detectors to use, Ω"""
 
 
 class BiasDets(Parameters):
-    """Biases the detectors into their transition, by the last IV."""
+    """Biases the detectors into their transition, using the last IV."""
 
     keywords = _BiasDetsKeywords
 
     rfrac: Annotated[Rfrac | None, Keyword("rfrac")] = None
-    """the fraction of R_n to reach, or the range to hit; else the device configuration's"""
+    """target R/R_n, or a range to aim for; default: that of the device configuration"""
     kwargs: PassedOn = None
 
 
@@ -76,9 +76,9 @@ class AllOff(Parameters):
     """Turns off tones, flux ramp, biases and amplifiers, closes streams and stops waveforms."""
 
     disable_amps: Flag = True
-    """turn the amplifiers off too"""
+    """also turn off the amplifiers"""
     disable_tones: Flag = True
-    """turn tones, flux ramp and biases off"""
+    """turn off tones, flux ramp and biases"""
 
 
 OVERBIAS_TES = Operation("overbias_tes", "control", OverbiasTes, time_limit_s=900.0, repeatable=True)
@@ -105,7 +105,7 @@ ALL_OFF = Operation(
     "all_off",
     "control",
     AllOff,
-    leaves="`streams`: which stream and waveform were switched off",
+    leaves="`streams`: the stream and the waveform that were switched off",
     time_limit_s=180.0,
     repeatable=True,
 )

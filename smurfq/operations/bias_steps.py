@@ -10,8 +10,8 @@ from smurfq.operations.kinds import BiasGroups, Count, Frequencies, Range, Secon
 from smurfq.operations.model import G3Tag, Parameters, PassedOn, PassedToAnalysis
 from smurfq.operations.operation import Operation
 
-_HighCurrentWait = Annotated[Wait, Field(description="how long to wait in high current mode")]
-_RfracRange = Annotated[Range, Field(description="which fraction of R_n counts as biased")]
+_HighCurrentWait = Annotated[Wait, Field(description="waiting time in high current mode")]
+_RfracRange = Annotated[Range, Field(description="range of R/R_n of a biased detector")]
 _BIASED_FIELDS = (
     *(f"biased_bg{group}" for group in range(NUM_BIAS_GROUPS)),
     "biased_total",
@@ -21,28 +21,28 @@ _BIASED_FIELDS = (
 
 class _StepKeywords(Parameters):
     bgs: BiasGroups | None = None
-    """the bias groups to step; else the active ones"""
+    """bias groups to step; default: the active ones"""
     step_duration: Seconds
-    """how long a step is"""
+    """duration of a step"""
     nsteps: Count
-    """how many steps"""
+    """number of steps"""
     hcm_wait_time: _HighCurrentWait
     analysis_kwargs: PassedToAnalysis = None
 
 
 class _WaveKeywords(Parameters):
     bgs: BiasGroups | None = None
-    """the bias groups to wave; else the active ones"""
+    """bias groups to use; default: the active ones"""
     freqs_wave: Frequencies
-    """of the waves"""
+    """frequencies of the sine waves"""
     duration: Seconds
-    """how long a wave is"""
+    """duration of a wave"""
     hcm_wait_time: _HighCurrentWait
     analysis_kwargs: PassedToAnalysis = None
 
 
 class TakeBgmap(Parameters):
-    """Finds out which bias group every channel belongs to."""
+    """Measures the bias group of every channel."""
 
     keywords = _StepKeywords
 
@@ -51,7 +51,7 @@ class TakeBgmap(Parameters):
 
 
 class TakeBiasSteps(Parameters):
-    """Measures resistance and responsivity by small steps of the bias."""
+    """Measures resistance and responsivity with small steps of the bias."""
 
     keywords = _StepKeywords
 
@@ -61,7 +61,7 @@ class TakeBiasSteps(Parameters):
 
 
 class TakeBiasWaves(Parameters):
-    """Measures resistance and responsivity by a small sine on the bias."""
+    """Measures resistance and responsivity with a small sine wave on the bias."""
 
     keywords = _WaveKeywords
 

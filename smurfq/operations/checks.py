@@ -1,4 +1,4 @@
-"""Checks parameters against a model, and says in words what is wrong with them."""
+"""Checks parameters against a model, and describes errors in words."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ Model = TypeVar("Model", bound=ParameterModel)
 
 
 def validate(model: type[Model], given: Mapping[str, Any], name: str, subject: str) -> Model:
-    """Return ``given`` as an instance of ``model``; a message begins with ``subject``, ``name`` is its ``operation``.
+    """Return ``given`` as an instance of ``model``. Errors start with ``subject`` and have ``name`` as ``operation``.
 
     Raises
     ------
     ParameterError
-        A parameter is unknown; or else one is missing or not allowed, the first of the model's; or else one contradicts
-        another.
+        A parameter is unknown, missing or not allowed, or contradicts another. The error reports the first problem.
     """
     known = {parameter.name: parameter for parameter in parameters_of(model)}
     for unknown in given:
@@ -43,7 +42,7 @@ def validate(model: type[Model], given: Mapping[str, Any], name: str, subject: s
 def _described(
     error: ErrorDetails, known: Mapping[str, Parameter], given: Mapping[str, Any]
 ) -> tuple[str, Mapping[str, Any]]:
-    """Return what is wrong, in words, and the fields of the ``ParameterError``."""
+    """Return a description of the error, and the fields of the ``ParameterError``."""
     reason = error.get("ctx", {}).get("error")
     if isinstance(reason, ContradictionError):
         return str(reason), reason.fields

@@ -8,19 +8,19 @@ from smurfq.operations.operation import Operation
 
 class _Keywords(Parameters):
     bias_groups: BiasGroups | None = None
-    """the bias groups to sweep; else the active ones"""
+    """bias groups to sweep; default: the active ones"""
     biases: Volts | None = None
-    """the bias points; instead of bias_high, bias_low and bias_step"""
+    """bias points, instead of bias_high, bias_low and bias_step"""
     bias_step: Positive
-    """from one bias point to the next, V"""
+    """difference between bias points, V"""
     wait_time: Seconds
-    """how long to stay at a bias point"""
+    """time at each bias point"""
     overbias_wait: Wait
-    """how long to stay at the overbias"""
+    """duration of the overbias"""
     cool_wait: Wait
-    """how long to cool at the first bias point"""
+    """cooling time at the first bias point"""
     serial_wait_time: Wait
-    """how long to wait between bias groups"""
+    """waiting time between bias groups"""
     analysis_kwargs: PassedToAnalysis = None
 
 

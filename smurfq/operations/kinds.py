@@ -1,7 +1,7 @@
-"""The types of parameters: each is a pydantic type with its check, and with what it allows in words.
+"""The types of parameters. Each is a pydantic type with a check, and a description of the allowed values.
 
-The checks expect plain Python types (see ``core.plain_values``), in pydantic's strict mode. A validated value is as it
-goes on the wire.
+The checks expect plain Python types (see ``core.plain_values``), in pydantic's strict mode. A validated value is in the
+form in which it is sent.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Allowed:
-    """Metadata of a type: which values it allows, in words."""
+    """Metadata of a type: a description of the allowed values."""
 
     words: str
 
 
 def allowed(kind: Any) -> str:
-    """Return which values a type allows, in words: those of its ``Allowed``, or words made of its structure."""
+    """Return a description of the values that a type allows, from its ``Allowed`` or from its structure."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
         words = [one.words for one in inner[1:] if isinstance(one, Allowed)]
@@ -90,7 +90,7 @@ def _printable(value: str) -> str:
 
 
 def _absolute(value: str) -> str:
-    """Return an absolute path: a worker does not know the current folder of a producer."""
+    """Return a path if it is absolute. A worker does not know a producer's current folder."""
     _require(PurePosixPath(value).is_absolute())
     return value
 
@@ -136,7 +136,7 @@ Positive = Annotated[float, Field(gt=0), _NUMBER, Allowed("a number above 0")]
 Frequencies = Annotated[
     Positive | Annotated[list[Positive], _NOT_EMPTY],
     _FIRST_MATCH,
-    Allowed("a frequency above 0 Hz, or a list of such"),
+    Allowed("a frequency above 0 Hz, or a list of frequencies"),
 ]
 Volts = Annotated[list[Number], _NOT_EMPTY, Allowed("a list of voltages")]
 Band = Annotated[int, Field(ge=0, lt=NUM_BANDS), _WHOLE]
@@ -144,20 +144,20 @@ _DifferentBands = Annotated[list[Band], _NOT_EMPTY, AfterValidator(_all_differen
 Bands = Annotated[
     _DifferentBands,
     BeforeValidator(_list_of, json_schema_input_type=Band | _DifferentBands),
-    Allowed(f"a band 0-{NUM_BANDS - 1}, or a list of different ones"),
+    Allowed(f"a band 0-{NUM_BANDS - 1}, or a list of different bands"),
 ]
 BiasGroup = Annotated[int, Field(ge=0, lt=NUM_BIAS_GROUPS), _WHOLE]
 _DifferentBiasGroups = Annotated[list[BiasGroup], _NOT_EMPTY, AfterValidator(_all_different)]
 BiasGroups = Annotated[
     _DifferentBiasGroups,
     BeforeValidator(_list_of, json_schema_input_type=BiasGroup | _DifferentBiasGroups),
-    Allowed(f"a bias group 0-{NUM_BIAS_GROUPS - 1}, or a list of different ones"),
+    Allowed(f"a bias group 0-{NUM_BIAS_GROUPS - 1}, or a list of different bias groups"),
 ]
 BiasVoltage = Annotated[float, Field(ge=-MAX_BIAS_V, le=MAX_BIAS_V), _NUMBER]
 Bias = Annotated[
     BiasVoltage | Annotated[list[BiasVoltage], _NOT_EMPTY],
     _FIRST_MATCH,
-    Allowed(f"a voltage within ±{MAX_BIAS_V} V, or a list of one per bias group"),
+    Allowed(f"a voltage within ±{MAX_BIAS_V} V, or a list with one for each bias group"),
 ]
 Range = Annotated[
     list[Number],
@@ -169,24 +169,24 @@ Fraction = Annotated[float, Field(ge=0, le=1), _NUMBER]
 Rfrac = Annotated[
     Fraction | Annotated[list[Fraction], Field(min_length=2, max_length=2), AfterValidator(_ascending)],
     _FIRST_MATCH,
-    Allowed("a number 0-1, or an ascending pair [low, high] of them"),
+    Allowed("a number from 0 to 1, or an ascending pair [low, high] of such numbers"),
 ]
 JsonObject = Annotated[
     dict[str, Any],
     AfterValidator(_json_object),
-    Allowed("a JSON object of keyword arguments, its numbers finite"),
+    Allowed("a JSON object of keyword arguments with finite numbers"),
 ]
 Word = Annotated[
     str,
     Field(pattern=r"^[^\s,]+$"),
     AfterValidator(_printable),
-    Allowed("a word without commas and white space"),
+    Allowed("a word without commas or spaces"),
 ]
 Tag = Annotated[
     str,
     Field(pattern=r"^[^\s,]+(,[^\s,]+)*$"),
     AfterValidator(_printable),
-    Allowed("a word, or several with commas between them, without white space"),
+    Allowed("a word, or several separated by commas, without spaces"),
 ]
 StreamType = Annotated[Literal["obs", "oper"], Allowed("'obs' or 'oper'")]
 AbsolutePath = Annotated[Text, AfterValidator(_absolute), Allowed("an absolute path")]
@@ -202,7 +202,7 @@ Arguments = Annotated[
 WorkflowName = Annotated[
     Text,
     AfterValidator(_workflow),
-    Allowed("the name of a shipped workflow, or the absolute path of a file"),
+    Allowed("the name of a workflow of smurfq, or the absolute path of a file"),
 ]
 Slots = Annotated[
     list[str],

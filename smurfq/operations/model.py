@@ -12,20 +12,20 @@ from pydantic.fields import FieldInfo
 from smurfq.core.plain_values import native, shown
 from smurfq.operations.kinds import JsonObject, Tag, allowed
 
-PassedOn = Annotated[JsonObject | None, Field(description="passed through to the sodetlib function")]
-G3Tag = Annotated[Tag | None, Field(description="becomes sodetlib's g3_tag and wins over kwargs")]
-PassedToAnalysis = Annotated[JsonObject | None, Field(description="passed through to the analysis")]
+PassedOn = Annotated[JsonObject | None, Field(description="further keywords for the sodetlib function")]
+G3Tag = Annotated[Tag | None, Field(description="sodetlib's g3_tag; overrides kwargs")]
+PassedToAnalysis = Annotated[JsonObject | None, Field(description="keywords for the analysis")]
 
 
 @dataclass(frozen=True)
 class Keyword:
-    """Metadata of a parameter: the keyword by which sodetlib's function takes it."""
+    """Metadata of a parameter: the name of the corresponding keyword of sodetlib's function."""
 
     name: str
 
 
 class ContradictionError(ValueError):
-    """Each parameter is allowed, but all of them together are not. ``fields`` are those of a ``ParameterError``."""
+    """Each parameter is allowed, but some contradict each other. ``fields`` are those of a ``ParameterError``."""
 
     def __init__(self, text: str, **fields: Any) -> None:
         super().__init__(text)
@@ -56,8 +56,8 @@ def _add_keywords(schema: dict[str, Any], model: type[Parameters]) -> None:
 class Parameters(ParameterModel):
     """The parameters of an operation. The docstring of the class is the operation's summary.
 
-    In ``kwargs``, an operation takes keywords of a sodetlib function. ``keywords`` is the model of those that make the
-    function fail in the middle of its work if they are not as it expects; their defaults are sodetlib's.
+    An operation accepts keywords of a sodetlib function in ``kwargs``. ``keywords`` is the model of those keywords with
+    which the function would fail in the middle of its work if they had wrong values. Their defaults are sodetlib's.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra=_add_keywords)
@@ -73,7 +73,7 @@ class Parameters(ParameterModel):
 
 @cache
 def partial(model: type[Parameters]) -> type[Parameters]:
-    """Return ``model`` with every field optional; ``model_fields_set`` tells which ones were given."""
+    """Return ``model`` with every field optional. ``model_fields_set`` contains the fields that were given."""
     fields: dict[str, Any] = {name: (kind_of(field), None) for name, field in model.model_fields.items()}
     return create_model(f"Partial{model.__name__}", __base__=model, __module__=model.__module__, **fields)
 
@@ -84,15 +84,15 @@ def kind_of(field: FieldInfo) -> Any:
 
 
 def _check_conflict(checked: Parameters, keyword: str, value: Any) -> None:
-    """Reject a keyword that smurfq gives itself, or that contradicts a parameter."""
+    """Reject a keyword that smurfq sets itself, or that contradicts a parameter."""
     if keyword in ("S", "cfg"):
-        raise _conflict(keyword, "which smurfq gives itself; leave it out")
+        raise _conflict(keyword, "which smurfq sets itself; omit it")
     model = type(checked)
     for name, field in model.model_fields.items():
         own = name if name != "tag" else None
         also = next((one.name for one in field.metadata if isinstance(one, Keyword)), None)
         if keyword in (own, also) and not _is_same(model, name, value, getattr(checked, name)):
-            why = f"got {shown(value)}; it has a parameter of its own: give it as {name}"
+            why = f"got {shown(value)}; give it as the parameter {name} instead"
             raise _conflict(keyword, why)
 
 
@@ -104,7 +104,7 @@ def _is_same(model: type[Parameters], name: str, value: Any, checked: Any) -> bo
 
 
 def _check_keyword(keywords: type[Parameters] | None, keyword: str, value: Any) -> None:
-    """Reject a value on which sodetlib would fail."""
+    """Reject a value with which sodetlib would fail."""
     field = keywords.model_fields.get(keyword) if keywords else None
     if keywords is None or field is None:
         return

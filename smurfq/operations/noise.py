@@ -10,22 +10,22 @@ from smurfq.operations.operation import Operation
 
 class _Keywords(Parameters):
     nperseg: Several
-    """samples of a segment of the spectrum; else a 50th of all, as 2^n"""
+    """samples in each segment of the spectrum; default: about 1/50 of all, as a power of 2"""
     freq_spacing: Positive | None = None
-    """of the spectrum, Hz; instead of nperseg"""
+    """resolution of the spectrum, Hz, instead of nperseg"""
     wl_f_range: Range
-    """where the noise is white, Hz"""
+    """frequency range of the white noise, Hz"""
     nperdecade: Several
-    """bins a decade below it, in which the knee is sought"""
+    """bins per decade below the white noise, for the fit of the 1/f knee"""
 
 
 class TakeNoise(Parameters):
-    """Streams for a while and measures the white noise of every channel."""
+    """Takes a stream and measures the white noise of every channel."""
 
     keywords = _Keywords
 
     duration: Annotated[Seconds, Keyword("acq_time")] = 30.0
-    """how long to stream"""
+    """duration of the stream"""
     kwargs: PassedOn = None
     tag: G3Tag = None
 

@@ -1,4 +1,4 @@
-"""What an operation is: its model, where and how long it runs, and what it leaves behind."""
+"""Describes an operation: its parameter model, lane, time limit, and the session data that it sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TASK_PREFIX: Final = "smurfq."
 
 
 class _Required:
-    """The default of a parameter that has none."""
+    """The marker for a parameter without a default."""
 
     def __repr__(self) -> str:
         return "REQUIRED"
@@ -28,7 +28,7 @@ REQUIRED: Final = _Required()
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter, as help texts and documentation show it; ``default`` is as it goes on the wire."""
+    """A parameter, for help texts and documentation. ``default`` is in the form in which it is sent."""
 
     name: str
     allowed: str
@@ -38,7 +38,7 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        """Return whether it must be given."""
+        """Return whether the parameter must be given."""
         return self.default is REQUIRED
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,14 +69,14 @@ class Operation:
     Parameters
     ----------
     leaves
-        The session data that it sets, for the reference page.
+        The session data that the operation sets, for the reference page.
     time_limit_s
-        None if it may run until it is stopped, or if the site's own limit applies (``run``). A ``duration`` that was
-        requested is added to it (``time_limit_for``).
+        None if the operation may run until it is stopped, or if the site's own limit applies (``run``). A ``duration``
+        that was requested is added (``time_limit_for``).
     repeatable
-        Whether running it again, after a run whose end nobody saw, leaves the card as running it once does.
+        Whether the operation may be repeated after a lost run: the card is then in the same state as after one run.
     process
-        Whether it ends in good order at ``stop``.
+        Whether the operation is a process, which ``stop`` ends with success.
     """
 
     name: str
@@ -91,24 +91,24 @@ class Operation:
 
     @property
     def task_name(self) -> str:
-        """Return the name of its Celery task."""
+        """Return the name of the operation's Celery task."""
         return TASK_PREFIX + self.name
 
     @property
     def summary(self) -> str:
-        """Return what it does, in a sentence."""
+        """Return a sentence that says what the operation does."""
         return self.model.__doc__ or ""
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Return its parameters."""
+        """Return the parameters of the operation."""
         return parameters_of(self.model)
 
     @cached_property
     def keywords(self) -> tuple[Parameter, ...]:
-        """Return those keywords in ``kwargs`` that are checked."""
+        """Return the keywords in ``kwargs`` that are checked."""
         return parameters_of(self.model.keywords) if self.model.keywords else ()
 
     def parameter(self, name: str) -> Parameter | None:
-        """Return its parameter of this name, if it has one."""
+        """Return the parameter of this name, or None."""
         return next((parameter for parameter in self.parameters if parameter.name == name), None)

@@ -11,11 +11,11 @@ class Run(Parameters):
     """Runs a control script."""
 
     script: AbsolutePath
-    """the script, below one of the site's script folders"""
+    """path of the script, below one of the site's script folders"""
     args: Arguments = Field([])
-    """its command line arguments"""
+    """command line arguments of the script"""
     log: Log = True
-    """where its output goes: the worker's log, a file, or nowhere"""
+    """destination of the output: the worker's log, a file, or none"""
 
 
-RUN = Operation("run", "control", Run, leaves="what the script publishes as `session_data`", time_limit_s=None)
+RUN = Operation("run", "control", Run, leaves="the `session_data` that the script publishes", time_limit_s=None)

@@ -9,7 +9,7 @@ from smurfq.operations.kinds import Bands
 from smurfq.operations.model import Keyword, Parameters, PassedOn
 from smurfq.operations.operation import Operation
 
-ActiveBands = Annotated[Bands | None, Keyword("bands"), Field(description="the bands to work on; else the active ones")]
+ActiveBands = Annotated[Bands | None, Keyword("bands"), Field(description="bands to use; default: the active ones")]
 
 
 class UxmSetup(Parameters):
@@ -20,7 +20,7 @@ class UxmSetup(Parameters):
 
 
 class UxmRelock(Parameters):
-    """Locks a UXM on the resonators of its tune again."""
+    """Locks a UXM again on the resonators of its tune."""
 
     bands: ActiveBands = None
     kwargs: PassedOn = None
@@ -30,8 +30,8 @@ UXM_SETUP = Operation(
     "uxm_setup",
     "control",
     UxmSetup,
-    leaves="`timestamps`, `setup_amps_summary`, `setup_phase_delay`, `noise`, each as soon as sodetlib sets it; "
-    "`summary` if it failed",
+    leaves="`timestamps`, `setup_amps_summary`, `setup_phase_delay`, `noise`, each when sodetlib sets it; "
+    "`summary` if the operation failed",
     time_limit_s=3600.0,
     repeatable=True,
 )
@@ -40,7 +40,7 @@ UXM_RELOCK = Operation(
     "control",
     UxmRelock,
     leaves="the keys that sodetlib sets while it runs, then `filepath`, `all_det_num[8]`, `good_det_num[8]`; "
-    "`summary` if it failed",
+    "`summary` if the operation failed",
     feed="tracking_results",
     feed_fields=tuple(f"{of}_band{band}" for of in ("alldet", "gooddet", "alarm") for band in range(NUM_BANDS)),
     time_limit_s=2400.0,

@@ -6,12 +6,12 @@ from smurfq.operations.operation import Operation
 
 
 class CheckState(Parameters):
-    """Reads the slot's state, once or again and again; writes nothing to the card."""
+    """Reads the slot's state, once or repeatedly, and writes nothing to the card."""
 
     poll_interval: Seconds = 10.0
-    """how long between two readings"""
+    """time between two readings"""
     once: Flag = False
-    """read once and end"""
+    """read the state once and end"""
 
 
 class RestartRssi(Parameters):
@@ -19,7 +19,7 @@ class RestartRssi(Parameters):
 
 
 class Test(Parameters):
-    """Does nothing; for trying an installation."""
+    """Does nothing; tests an installation."""
 
 
 CHECK_STATE = Operation(

@@ -9,31 +9,31 @@ from smurfq.operations.operation import Operation
 
 class _Keywords(Parameters):
     filter_wait_time: Wait
-    """how long the filter settles before anything is written"""
+    """settling time of the filter before data are written"""
     filter_cutoff: Positive | None = None
-    """of the filter, Hz; else the device configuration's"""
+    """cutoff frequency of the filter, Hz; default: that of the device configuration"""
     filter_order: Count | None = None
-    """of the filter; else the device configuration's"""
+    """order of the filter; default: that of the device configuration"""
     downsample_factor: Factor | None = None
-    """else the device configuration's"""
+    """default: that of the device configuration"""
 
 
 class Stream(Parameters):
-    """Streams to g3 files, for a while or until it is stopped."""
+    """Streams to g3 files, for a given time or until it is stopped."""
 
     keywords = _Keywords
 
     duration: Seconds | None = None
-    """how long to stream; else until it is stopped"""
+    """duration of the stream; default: until it is stopped"""
     kwargs: PassedOn = None
     load_tune: Flag = True
     """load the slot's tune first"""
     stream_type: Annotated[StreamType, Keyword("stream_type")] = "obs"
-    """what the data are for"""
+    """type of the stream: observation or operation"""
     subtype: Annotated[Word | None, Keyword("subtype")] = None
-    """a more exact word for it; else sodetlib's"""
+    """subtype of the stream; default: sodetlib's"""
     tag: Tag | None = None
-    """one more word for it; wins over kwargs"""
+    """tag of the stream; overrides kwargs"""
 
 
 STREAM = Operation(

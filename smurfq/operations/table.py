@@ -52,7 +52,7 @@ def operation(name: str) -> Operation:
     Raises
     ------
     UnknownOperationError
-        There is none; the message names the nearest, or all.
+        There is no such operation. The message names the nearest one, or all.
     """
     found = _KNOWN.get(name.removeprefix(TASK_PREFIX)) if isinstance(name, str) else None
     if found is None:
@@ -62,16 +62,16 @@ def operation(name: str) -> Operation:
 
 
 def check(operation_name: str, params: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
-    """Return the parameters as they go on the wire, with defaults filled in; None selects the default.
+    """Check parameters, and return them in the form in which they are sent, with defaults. None selects the default.
 
-    With ``partial``, only what is given is checked: no default is filled in, and nothing is missing.
+    With ``partial``, only the given parameters are checked: no defaults are added, and none may be missing.
 
     Raises
     ------
     ParameterError
-        A parameter is unknown, missing, ill-typed, out of its range, or contradicts another.
+        A parameter is unknown, missing, of the wrong type or out of range, or contradicts another.
     UnknownOperationError
-        ``operation_name`` names no operation.
+        ``operation_name`` is not the name of an operation.
     """
     wanted = operation(operation_name)
     unknown = [name for name in params if wanted.parameter(name) is None]
@@ -90,7 +90,7 @@ def time_limit_for(operation_name: str, params: Mapping[str, Any]) -> float | No
 
 
 def describe() -> list[dict[str, Any]]:
-    """Return the whole table as JSON's own types, for help texts, documentation and clients in other languages."""
+    """Return the whole table in JSON types, for help texts, documentation and clients in other languages."""
     return [
         {
             "name": item.name,

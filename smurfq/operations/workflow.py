@@ -9,16 +9,16 @@ class Workflow(Parameters):
     """Runs an observing workflow over several slots."""
 
     workflow: WorkflowName
-    """a shipped workflow, or a file below one of the site's script folders"""
+    """a workflow of smurfq, or a file below one of the site's script folders"""
     params: JsonObject | None = None
-    """its own parameters"""
+    """parameters of the workflow"""
     slots: Slots | None = None
-    """the slots to work on; else all of the site"""
+    """slots to use; default: all slots of the site"""
     min_survivors: Count | None = None
-    """it ends as failed once fewer slots than this are left; else 1"""
+    """the workflow fails if fewer slots than this are left; default: 1"""
     max_failures: Count | None = None
-    """it ends as failed once more slots than this have been dropped"""
+    """the workflow fails if more slots than this have been dropped"""
 
 
-# Not an operation of a slot, and so not in the table: it runs beside the slots, and submits operations to them.
+# This is not in the table of operations, since it runs on no slot: it submits operations to the slots.
 WORKFLOW = Operation("workflow", "control", Workflow, time_limit_s=None)

@@ -30,11 +30,11 @@ def hooked_channel(channel: type[Any]) -> type[Any]:
             return super()._receive_one(client)
 
         def restore(self, payload: Any, exchange: Any, routing_key: Any, pipe: Any, *more: Any) -> None:
-            """Add to ``pipe`` what puts a message back into its queue."""
+            """Add the commands that put a message back into its queue to ``pipe``."""
             super()._do_restore_message(payload, exchange, routing_key, pipe, *more)
 
         def take_queues(self) -> list[str]:
-            """Return the names of the queues to take from, in their order; none if the worker takes nothing."""
+            """Return the names of the queues to read, in their order; none if the worker is held."""
             return list(self._queue_cycle.consume(len(self.active_queues)))
 
         def lists_of(self, queues: Iterable[str]) -> list[str]:

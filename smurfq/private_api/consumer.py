@@ -1,4 +1,4 @@
-"""The parts of a running Celery consumer that decide which tasks it knows and how many it takes."""
+"""The parts of a running Celery consumer that determine its known tasks and the number of tasks that it takes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ OnUnknownTask = Callable[[Any, Any, Exception], None]
 
 
 def keep_tasks(consumer: Any, prefix: str) -> None:
-    """Have a consumer know only the tasks whose name starts with ``prefix`` (``Consumer.strategies``).
+    """Restrict a consumer to tasks whose name starts with ``prefix`` (``Consumer.strategies``).
 
-    Celery registers tasks of its own in every worker, and has no setting to leave them out.
+    Celery registers its own tasks in every worker, and has no setting to exclude them.
     """
     for name in [name for name in consumer.strategies if not name.startswith(prefix)]:
         del consumer.strategies[name]

@@ -1,6 +1,6 @@
 """CPython's steps at a process's start and end, for processes that are forked and end by ``os._exit``.
 
-``os._exit`` itself is public, and is used where it is needed. Imports nothing of Celery.
+``os._exit`` itself is public, so other modules may call it. This module does not import Celery.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 
 
 def run_exit_functions() -> None:
-    """Wait for the threads that are no daemons, and call the ``atexit`` functions, as CPython does at its end.
+    """Wait for the non-daemon threads, and call the ``atexit`` functions, as CPython does at its end.
 
     ``os._exit`` does neither (``threading._shutdown``, ``atexit._run_exitfuncs``).
     """
@@ -22,7 +22,8 @@ def run_exit_functions() -> None:
 def forget_exit_functions() -> None:
     """Drop the ``atexit`` functions that a forked process has inherited (``atexit._clear``).
 
-    They would close what its parent goes on using. ``atexit.unregister`` needs the functions, which nobody lists.
+    They would close resources that its parent still uses. ``atexit.unregister`` needs the functions, and Python has no
+    public list of them.
     """
     atexit._clear()
 

@@ -17,7 +17,7 @@ def command(name: str) -> Command:
 
 
 def replace_command(name: str, answer: Command) -> None:
-    """Have ``answer`` answer a remote-control command.
+    """Replace the function that answers a remote-control command by ``answer``.
 
     Celery can register commands. It has no setting to remove or replace its own, such as ``pool_grow``.
     """

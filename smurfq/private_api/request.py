@@ -8,11 +8,11 @@ from celery.worker.request import Request
 
 
 class OpenRequest(Request):  # type: ignore[misc]
-    """A request that tells whether it was cancelled, which Celery keeps to itself."""
+    """A request with public access to its cancellation and its task's context."""
 
     @property
     def was_cancelled(self) -> bool:
-        """Whether this request was cancelled: Celery then reports its end no more (``_already_cancelled``)."""
+        """Return whether this request was cancelled. Celery then no longer reports its end (``_already_cancelled``)."""
         return bool(self._already_cancelled)
 
     def mark_cancelled(self) -> None:
@@ -21,5 +21,5 @@ class OpenRequest(Request):  # type: ignore[misc]
 
     @property
     def task_context(self) -> Any:
-        """What the result backend needs to store this task's end: a ``celery.app.task.Context`` (``_context``)."""
+        """Return the ``celery.app.task.Context`` that the result backend needs at this task's end (``_context``)."""
         return self._context

@@ -9,7 +9,7 @@ from typing import Any
 def fail_chain(backend: Any, chain: Any, error: Exception, state: str) -> None:
     """Give every later task of a chain the final state ``state`` (``Backend._fail_chain``).
 
-    Celery does so itself only where a task fails, not where it is revoked or lost: the rest would stay PENDING.
+    Celery does so only if a task fails. If a task is revoked or lost, the rest of its chain stays PENDING.
     """
     backend._fail_chain(chain, error, state=state)
 
@@ -21,21 +21,21 @@ def call_errbacks(backend: Any, request: Any, error: Exception) -> None:
 
 
 def subscribe_only_when_waited_for(backend: Any) -> None:
-    """Have a result subscribed to when it is waited for, and not when its task is sent (``on_task_call``).
+    """Subscribe to a result when somebody waits for it, and not when its task is sent (``on_task_call``).
 
-    Celery subscribes before the task is queued, and that waits for ever while Redis is away.
+    Celery subscribes before it queues the task, and this blocks endlessly while Redis is away.
     """
     backend.on_task_call = _subscribe_later
 
 
 def _subscribe_later(_producer: Any, _task_id: str) -> None:
-    """Do nothing: the reader of a result subscribes to it, and then looks whether it is there."""
+    """Do nothing. The reader of a result subscribes to it, and then checks whether it already exists."""
 
 
 def wrap_chord_count(backend: Any, call: Callable[[Callable[[], Any]], Any]) -> None:
-    """Have each count of a chord's member (``on_chord_part_return``) made through ``call``, which may repeat it.
+    """Count each member of a chord (``on_chord_part_return``) through ``call``, which may repeat it.
 
-    Celery makes the chord fail if Redis is away at that moment. A repeated call counts no member twice.
+    Without this, the chord fails if Redis is away at that moment. A repeated call does not count a member twice.
     """
     count = backend.on_chord_part_return
 
@@ -46,9 +46,9 @@ def wrap_chord_count(backend: Any, call: Callable[[Callable[[], Any]], Any]) -> 
 
 
 def count_in_chord(backend: Any, request: Any, state: str) -> None:
-    """Count a task that has ended among the members of its chord; a chord that is complete has its body sent.
+    """Count a task that has ended as a member of its chord. If the chord is complete, its body is sent.
 
-    The key ``.c`` of a group is the claim of a worker to send the body. It is deleted, as that worker may have died.
+    The key ``.c`` of a group is a worker's claim to send the body. It is deleted, since that worker may have died.
     """
     backend.client.delete(backend.get_key_for_group(request.group, ".c"))
     backend.on_chord_part_return(request, state, backend.get_result(request.id))

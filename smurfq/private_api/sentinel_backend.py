@@ -1,4 +1,4 @@
-"""Celery's result backend on sentinels, with a public choice of its class of connections."""
+"""Celery's result backend on sentinels, with a configurable class of connections."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from celery.backends.redis import SentinelBackend
 
 
 class SentinelBackendOn(SentinelBackend):  # type: ignore[misc]
-    """A sentinel backend whose pool makes connections of ``pool_connection_class``; Celery has no setting for it."""
+    """A sentinel backend whose pool uses ``pool_connection_class`` for connections; Celery has no setting for it."""
 
     pool_connection_class: ClassVar[type[Any]]
 

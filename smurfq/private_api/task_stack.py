@@ -8,8 +8,8 @@ from celery._state import _task_stack
 def forget_current_tasks() -> None:
     """Empty the stack in a process that was forked while a task ran.
 
-    Celery never empties it. A task that is sent from there would otherwise become a child of the forked one: it would
-    take over its root id, and its errors would be reported as those of that task.
+    Celery never empties the stack. Otherwise, a task that this process sends would become a child of the task that ran
+    when it was forked: it would inherit the root id, and its errors would be reported as that task's errors.
     """
     while _task_stack.top is not None:
         _task_stack.pop()

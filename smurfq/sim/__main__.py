@@ -1,4 +1,4 @@
-"""The simulated slots of the site that the environment describes: ``python -m smurfq.sim --slot crate1slot2``."""
+"""Serves the simulated slots of the site in the environment: ``python -m smurfq.sim --slot crate1slot2``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# Before numpy: a slot's matrices are small, and BLAS's threads, which spin while they wait, cost five times the work.
+# Set before the import of numpy: a slot's matrices are small, and BLAS's spinning threads take five times as long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
@@ -19,7 +19,7 @@ from smurfq.errors import SmurfqError
 from smurfq.sim.server import BANNER, prepare, serve
 from smurfq.sim.surroundings import client_variables, options_of
 
-_SWITCH_S = 0.001  # so that a register need not wait long for the streams, which share the interpreter
+_SWITCH_S = 0.001  # short, so that registers do not wait long for the streams, which share the interpreter
 
 
 def run(slots: Sequence[str], folder: Path | None) -> None:
@@ -35,12 +35,12 @@ def run(slots: Sequence[str], folder: Path | None) -> None:
     for name, value in client_variables(options).items():
         print(f"  export {name}={value}", flush=True)
     serve(options, prepared)
-    print("the simulated slots are gone", flush=True)
+    print("the simulated slots have stopped", flush=True)
 
 
 @click.command(name="sim")
-@click.option("--slot", "slots", multiple=True, help="A slot to serve, as in crate1slot2; repeatable.")
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where its files are kept.")
+@click.option("--slot", "slots", multiple=True, help="A slot to serve, such as crate1slot2. Repeatable.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="The folder for its files.")
 def main(slots: tuple[str, ...], folder: Path | None) -> None:
     """Serve simulated slots."""
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,4 +1,4 @@
-"""Represents registers as Channel Access channels with native types, full sizes, and texts as in rogue."""
+"""Represents registers as Channel Access channels with native types, full sizes, and rogue's format of texts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from caproto._data import ChannelByte, ChannelData, ChannelDouble, ChannelIntege
 
 from smurfq.sim.registers import TEXT_SIZE, Register, Value
 
-_CAPTURES_KEPT: Final = 2  # of each watch: caproto keeps what it has sent last, a thousand of it by default
-_PRECISION: Final = 6  # pyepics formats by it: with 0, "614" would come for 614.4
+_CAPTURES_KEPT: Final = 2  # for each subscription; by default, caproto keeps the last thousand values that it has sent
+_PRECISION: Final = 6  # used by pyepics to format numbers: with 0, 614.4 would become "614"
 
 
 class RegisterOwner(Protocol):
@@ -24,20 +24,20 @@ class RegisterOwner(Protocol):
         ...
 
     def value(self, name: str) -> Value:
-        """Return its value."""
+        """Return the value of a register."""
         ...
 
     def answers(self, name: str) -> bool:
-        """Return whether it answers; a search for it is always answered."""
+        """Return whether a register answers. A search for it is always answered."""
         ...
 
     @property
     def silent(self) -> bool:
-        """Whether not even a search is answered."""
+        """Return whether the slot does not even answer searches."""
         ...
 
     async def put(self, name: str, value: Any) -> None:
-        """Put a value; return when all effects of it are complete."""
+        """Put a value, and return when all its effects are complete."""
         ...
 
     def watched(self, name: str) -> None:
@@ -67,7 +67,8 @@ class _RegisterChannel(ChannelData):
     def __init__(self, owner: RegisterOwner, register: Register, **more: Any) -> None:
         self.owner = owner
         self.name = register.name
-        # A capture is megabytes. pysmurf watches it anew each time and never ends that: only the last watch is told.
+        # A capture has megabytes. pysmurf subscribes to it each time and never unsubscribes: only the newest
+        # subscription is notified.
         self.tells_last_watch_only = register.exact and register.size > 1
         if self.tells_last_watch_only:
             more["max_subscription_backlog"] = _CAPTURES_KEPT
@@ -101,7 +102,7 @@ class _FloatChannel(_RegisterChannel, ChannelDouble):
 class _TextChannel(_RegisterChannel, ChannelByte):
     """A CHAR array of fixed size, padded with zeros, because pyepics requests only as many elements as it last saw.
 
-    That of an exact register is not padded: pysmurf reads such an address character by character.
+    The array of an exact register is not padded, since pysmurf reads such an address character by character.
     """
 
     def __init__(self, owner: RegisterOwner, register: Register) -> None:
@@ -109,7 +110,7 @@ class _TextChannel(_RegisterChannel, ChannelByte):
         super().__init__(owner, register)
 
     async def write_from_dbr(self, data: Any, data_type: Any, metadata: Any, **_more: Any) -> None:
-        """Accept a text as a string or as an array of codes, and cut it at its first zero."""
+        """Accept a text as a string or as an array of codes, and truncate it at its first zero."""
         if native_type(data_type) == ChannelType.STRING:
             first = data[0] if len(data) else b""
             text = first if isinstance(first, str) else bytes(first).decode("latin-1")
@@ -120,7 +121,7 @@ class _TextChannel(_RegisterChannel, ChannelByte):
         await self.write(text)
 
     def preprocess_value(self, value: Any) -> Any:
-        """Return ``value`` unchanged, because its size is not the array's."""
+        """Return ``value`` unchanged, because its size differs from the array's."""
         return value
 
     async def _read(self, data_type: Any) -> Any:

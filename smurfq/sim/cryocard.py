@@ -12,7 +12,7 @@ from typing import Final
 
 RELAYS: Final = 0x2
 SUPPLIES: Final = 0x7
-HEMT_GATE_DAC: Final = 33  # one more than the slow DACs, with a register of its own
+HEMT_GATE_DAC: Final = 33  # the number after the slow DACs; this DAC has its own register
 _FIRMWARE: Final = 0x0
 _TEMPERATURE: Final = 0x5
 
@@ -20,14 +20,14 @@ _READ: Final = 1 << 31
 _ADDRESS: Final = 0x7FF
 _DATA: Final = 0xFFFFF
 _ADC_V: Final = 3.3 / (1024 * 5)
-_GATE_V: Final = 3.86936e-6  # a bit of a gate's DAC
+_GATE_V: Final = 3.86936e-6  # one bit of a gate's DAC
 _TEMPERATURE_BITS: Final = 1691  # 30 degrees Celsius
 _FIRMWARE_C04: Final = 0x040102  # version 4.1.2, of a card with two HEMT and two 50 K amplifiers
 
 
 _DAC_V: Final = 20.0 / 2**20
-_STUCK: Final = 0.3  # of its nominal drain current, whatever its gate is at
-_LOST_DB: Final = 30.0  # what an amplifier without current passes less than one with its own
+_STUCK: Final = 0.3  # fraction of the nominal drain current, independent of the gate
+_LOST_DB: Final = 30.0  # loss of an amplifier without current, relative to one with its nominal current
 _SUPPLIES_ON: Final = 0b1111
 
 
@@ -35,8 +35,8 @@ _SUPPLIES_ON: Final = 0b1111
 class Amplifier:
     """An amplifier: its supply's bit, its DACs, and its drain current near the working point, linear in the gate.
 
-    ``line`` is the feedline (0: bands 0 to 3, 1: bands 4 to 7) that it stands in. The drain voltage is
-    ``drain_offset_v + drain_slope`` times that of its DAC; below ``knee_v`` the current falls with it.
+    ``line`` is its feedline (0: bands 0 to 3, 1: bands 4 to 7). The drain voltage is ``drain_offset_v`` plus
+    ``drain_slope`` times the voltage of its DAC. Below ``knee_v``, the current falls with the drain voltage.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Amplifier:
     drain_offset_v: float
 
     def drain_ma(self, gate_bits: int, drain_bits: int) -> float:
-        """Return the drain current (mA) with these bits on the DACs of gate and drain."""
+        """Return the drain current (mA) for these bits of the gate's and the drain's DACs."""
         at_drain_v = max(0.0, self.drain_offset_v + self.drain_slope * drain_bits * _DAC_V)
         open_ma = max(0.0, self.current_ma + self.slope_ma_per_v * (gate_bits * _GATE_V - self.at_gate_v))
         return open_ma * math.tanh(at_drain_v / self.knee_v) / math.tanh(self.drain_v / self.knee_v)
@@ -65,7 +65,7 @@ class Amplifier:
         return min(_DATA, round(current_ma * 1e-3 / 2 * self.shunt_ohm * self.gain / _ADC_V))
 
     def working_point(self) -> dict[int, int]:
-        """Return the bits of its DACs at which it draws its nominal current."""
+        """Return the bits of the DACs at which the amplifier draws its nominal current."""
         at_drain = (self.drain_v - self.drain_offset_v) / self.drain_slope
         return {self.gate_dac: round(self.at_gate_v / _GATE_V), self.drain_dac: round(at_drain / _DAC_V)}
 
@@ -96,9 +96,9 @@ class Cryocard:
     Parameters
     ----------
     dac_bits
-        What stands on a DAC (1 to 33), asked for when a drain current is read.
+        A function that returns the bits of a DAC (1 to 33), called when a drain current is read.
     powered
-        Whether the amplifiers' supplies are on from the start.
+        Whether the amplifiers' supplies are on at the start.
     """
 
     def __init__(self, dac_bits: Callable[[int], int], *, powered: bool = False) -> None:
@@ -114,7 +114,7 @@ class Cryocard:
 
     def command(self, word: int) -> int | None:
         """Return the reply to a command word; None for a write command."""
-        word &= 0xFFFFFFFF  # it comes as a signed number
+        word &= 0xFFFFFFFF  # the register's value is signed
         address = word >> 20 & _ADDRESS
         if word & _READ:
             return address << 20 | self._read(address)

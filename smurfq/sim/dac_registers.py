@@ -1,4 +1,4 @@
-"""Keeps the two kinds of registers of the slow DACs consistent: one for each DAC, and arrays of all."""
+"""Keeps the registers of the slow DACs consistent: those of single DACs, and arrays of all DACs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models the 32 slow DACs and the tables that are played on them, and keeps every change with its time."""
+"""Models the 32 slow DACs and the tables that are played on them, and records the time of every change."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _SILENT: Final = Playback(0, (0, 0), (np.zeros(TABLE_SIZE, np.int64), np.zeros(T
 
 
 class SlowDacs:
-    """The slow DACs of a slot: their present state, and the past states that a stream has not processed yet.
+    """The slow DACs of a slot: their current state, and earlier states that a stream has not processed yet.
 
-    One thread puts, another takes; times only grow.
+    One thread writes, another reads. Times only increase.
     """
 
     def __init__(self, now: float) -> None:
         self._lock = threading.Lock()
         self._states: list[BiasState] = [no_bias(now)]
-        self._loaded = _SILENT  # what plays while it is enabled and continuous
+        self._loaded = _SILENT  # played while enabled and continuous
         self._continuous = False
 
     @property
     def dacs(self) -> Bits:
-        """The values of the 32 DACs, without the tables."""
+        """Return the values of the 32 DACs, without the tables."""
         return self._states[-1].dacs
 
     @property
     def playing(self) -> bool:
-        """Whether tables are played now."""
+        """Return whether tables are being played."""
         return self._states[-1].playback is not None
 
     def set_dac(self, number: int, bits: int, now: float) -> None:
@@ -82,7 +82,7 @@ class SlowDacs:
         self._play(replace(self._loaded, started_at=now) if starts else self._loaded, now)
 
     def states(self) -> Sequence[BiasState]:
-        """The states that are still kept, in order of time; the last one is the present state."""
+        """Return the states that are still kept, in order of time. The last one is the current state."""
         with self._lock:
             return tuple(self._states)
 

@@ -1,4 +1,4 @@
-"""Filters and decimates the detectors' currents, only for detectors that move or whose filter still rings."""
+"""Filters and decimates the detectors' currents, only for detectors that change or whose filter still rings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from smurfq.sim.motion import Currents, Index
 from smurfq.sim.physics.tes import Floats
 
-# What is left in the filter's memory once it has come to rest: a hundredth of a count, and what rounding leaves.
+# The largest content of the memory of a filter at rest: a hundredth of a count, plus rounding errors.
 _RESTING_A: Final = 1e-12
 _RESTING: Final = 1e-8
 
@@ -42,7 +42,7 @@ class Processing:
 
     @property
     def filters(self) -> bool:
-        """Whether the filter has a memory, so that it does more than multiply."""
+        """Return whether the filter has a memory, so that it does more than multiply."""
         return len(self.a) > 1 or len(self.b) > 1
 
     @property
@@ -54,7 +54,7 @@ class Processing:
 class Decimator:
     """The memory of the filter for every detector's current.
 
-    A detector that rests, and for which the filter no longer rings, is a constant and costs nothing.
+    A detector at rest whose filter no longer rings is a constant, and takes no time.
     """
 
     def __init__(self, processing: Processing, current: Floats) -> None:
@@ -79,7 +79,7 @@ class Decimator:
         still = self._ringing.copy()
         still[moved] = False
         (rings,) = np.nonzero(still)
-        # A constant needs no trace: one row stands for all frames.
+        # A constant needs no trace: one row represents all frames.
         ringing = self._filtered(rings, last[rings][None, :], kept, currents.n_frames)
         moving = self._filtered(moved, trace, kept, currents.n_frames)
         return np.concatenate([moved, rings]), np.concatenate([moving, ringing], axis=1)

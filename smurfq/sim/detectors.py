@@ -27,8 +27,8 @@ _KNEE_HZ: Final = 0.05
 _FRACTION_UNASSIGNED: Final = 0.03
 _FRACTION_DEAD: Final = 0.03
 _CHIPS_PER_BAND: Final = 4
-_CHIP_MARGIN_SUB_BANDS: Final = 5  # free on either side of a chip
-_SCATTER: Final = 0.25  # of the distance between two resonators
+_CHIP_MARGIN_SUB_BANDS: Final = 5  # free sub-bands on each side of a chip
+_SCATTER: Final = 0.25  # relative to the distance between two resonators
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Detectors:
     Attributes
     ----------
     band, channel
-        Where it is read out.
+        The band and channel that read the resonator.
     bias_group
-        The group that is wired to its sensor; -1 where no sensor is behind the resonator.
+        The bias group of its sensor; -1 if the resonator has no sensor.
     alive
-        Whether its sensor conducts; a dead one is an open circuit.
+        Whether its sensor conducts; a dead sensor is an open circuit.
     polarity
         +1 or -1, the sign of the phase that a positive current gives.
     phase_offset
-        The phase at no current, in turns of phi_0.
+        The phase without current, in turns of phi_0.
     white_noise, knee_hz
-        Readout noise: white level (A/sqrt(Hz)) and where the 1/f part meets it.
+        Readout noise: white level (A/sqrt(Hz)), and the frequency at which the 1/f part equals it.
     tes
         The sensors.
     """
@@ -73,7 +73,7 @@ class Detectors:
 
     @property
     def responsive(self) -> npt.NDArray[np.bool_]:
-        """Whether a bias line drives a current through the detector."""
+        """Return whether a bias line drives a current through the detector."""
         wired: npt.NDArray[np.bool_] = self.bias_group != NO_BIAS_GROUP
         return self.alive & wired
 
@@ -86,7 +86,7 @@ def population(seed: int, n: int = 1700) -> Detectors:
     Raises
     ------
     ValueError
-        ``n`` is below 1 or above what a slot reads out.
+        ``n`` is below 1, or more than a slot can read out.
     """
     most = NUM_BANDS * PROCESSED_CHANNELS
     if not 1 <= n <= most:
@@ -109,10 +109,10 @@ def population(seed: int, n: int = 1700) -> Detectors:
 
 
 def truth(detectors: Detectors) -> dict[str, npt.NDArray[Any]]:
-    """Return the values that an analysis of this slot should find, by name; NaN where it should find nothing.
+    """Return the values that an analysis of this slot should find, by name; NaN if it should find none.
 
-    ``R_n``, ``R_L`` and ``p_sat`` are as sodetlib's IV defines them: its resistance includes the parasitic one, R_L
-    is that alone, and p_sat the power where the resistance is 0.9 R_n.
+    ``R_n``, ``R_L`` and ``p_sat`` have the definitions of sodetlib's IV: its resistance includes the parasitic one, R_L
+    is only the parasitic one, and p_sat is the power at which the resistance is 0.9 R_n.
     """
     tes = detectors.tes
     seen_normal = tes.r_n + tes.r_p
@@ -161,7 +161,7 @@ def write_truth(detectors: Detectors, folder: Path, seed: int) -> tuple[Path, Pa
 
 
 def _channels(n: int, seed: int) -> Ints:
-    """Return absolute channels that SMuRF processes, rising, as evenly over the bands as ``n`` allows."""
+    """Return absolute channels that SMuRF processes, in rising order, spread over the bands as evenly as possible."""
     rng = np.random.default_rng([seed, 5])
     per_band = np.bincount(np.arange(n) % NUM_BANDS, minlength=NUM_BANDS)
     chosen = [band * CHANNELS_PER_BAND + _comb(count, rng) for band, count in enumerate(per_band.tolist())]
@@ -174,7 +174,7 @@ def _comb(count: int, rng: np.random.Generator) -> Ints:
     if count > usable.size:
         usable = _by_frequency()
     spacing = usable.size / max(count, 1)
-    scatter = min(_SCATTER, 0.5 - 0.5 / spacing)  # so that no two come into one sub-band
+    scatter = min(_SCATTER, 0.5 - 0.5 / spacing)  # keeps two resonators from sharing a sub-band
     teeth = (np.arange(count) + 0.5 + rng.uniform(-scatter, scatter, count)) * spacing
     chosen: Ints = usable[np.clip(teeth.astype(np.int64), 0, usable.size - 1)]
     return chosen

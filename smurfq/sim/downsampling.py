@@ -13,8 +13,8 @@ MODE: Final = PROCESSOR + "Downsampler:DownsamplerMode"
 BITMASK: Final = PROCESSOR + "Downsampler:ExternalBitmask"
 EXTERNAL: Final = 1
 
-# Frames between the ticks of the timing system's counters, from the lowest bit of the mask on (pysmurf's
-# DownsampleCounters, "v3"); below them are ten bits of fixed rates.
+# Frames between the ticks of the timing system's counters, starting at the lowest bit of the mask (pysmurf's
+# DownsampleCounters, "v3"). The ten bits below them are fixed rates.
 _PERIODS: Final = (*(2**k for k in range(1, 9)), *(3**k for k in range(1, 6)), *(5**k for k in range(1, 4)))
 _FIXED_RATES: Final = 10
 
@@ -30,14 +30,14 @@ def downsample_factor(value: Callable[[str], Value]) -> int:
     Raises
     ------
     StreamError
-        The timing system is to say so, but no bit of its counters is looked at: no frame would ever be kept.
+        The timing system should select the frames, but no bit of its counters is used: no frame would ever be kept.
     """
     if not is_external(value):
         return _int(value(INTERNAL_FACTOR))
     bitmask = _int(value(BITMASK)) >> _FIXED_RATES
     periods = [period for bit, period in enumerate(_PERIODS) if bitmask >> bit & 1]
     if not periods:
-        raise StreamError(f"external downsampling keeps no frame by {BITMASK} = {_int(value(BITMASK))}; set a factor")
+        raise StreamError(f"external downsampling keeps no frame with {BITMASK} = {_int(value(BITMASK))}; set a factor")
     return math.lcm(*periods)
 
 

@@ -1,7 +1,7 @@
 """Defines the faults that can be injected into a simulated slot, and the file that requests them.
 
-The file is `<folder>/faults.json`: slot id → {fault: true or its argument}. The simulator reads it whenever it has
-changed, and its `status.json` says what is in force.
+The file is `<folder>/faults.json`: slot id → {fault: true or its value}. The simulator reads it whenever it has
+changed, and lists the faults in force in its `status.json`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from smurfq.sim.registers import FPGA
 FILE_NAME: Final = "faults.json"
 MEANINGS: Final = {
     "silent": "the smurf server answers nothing, not even a search",
-    "dead_registers": "registers (names behind smurf_server_sN:, or their ends) that never answer",
+    "dead_registers": "registers (names after smurf_server_sN:, or their ends) that never answer",
     "no_cryocard": "the cryocard answers nothing: every reply is 0",
-    "never_closes": "a g3 file, once open, is never closed",
-    "gaps": "the fraction of a stream's samples that is missing, in blocks of half a second",
+    "never_closes": "an open g3 file is never closed",
+    "gaps": "the fraction of a stream's samples that are missing, in blocks of half a second",
     "locked_up": "the card's link is dead until AMCc:RestartRssi is written",
     "stuck_amplifiers": "amplifiers (hemt1, hemt2, 50k1, 50k2) whose drain currents do not follow their gates",
-    "no_resonators": "bands (0 to 7) in which no resonator resonates, as when they are warm",
-    "scans_stall": "a sweep, gradient descent or eta scan, once begun, does not end until the fault is cleared",
-    "no_captures": "raw and debug captures do not come until the fault is cleared",
+    "no_resonators": "bands (0 to 7) without resonances, as when the resonators are warm",
+    "scans_stall": "a sweep, gradient descent or eta scan does not end until the fault is cleared",
+    "no_captures": "raw and debug captures do not end until the fault is cleared",
 }
 
 _LISTS: Final[Mapping[str, Callable[[Any], bool]]] = {
@@ -74,11 +74,11 @@ class Faults:
         Raises
         ------
         ParameterError
-            There is no such fault, or it does not take this value.
+            The fault does not exist, or cannot have this value.
         """
         if name not in MEANINGS:
             raise ParameterError(f"no such fault: {name!r}; known are {', '.join(MEANINGS)}", parameter=name)
-        wrong = ParameterError(f"fault {name} does not take {value!r}: {MEANINGS[name]}", parameter=name)
+        wrong = ParameterError(f"fault {name} cannot have the value {value!r}: {MEANINGS[name]}", parameter=name)
         if name in _LISTS:
             if not value:
                 value = ()
@@ -112,7 +112,7 @@ def read(folder: Path) -> dict[str, Faults]:
     Raises
     ------
     ConfigError
-        The file is not what this module writes.
+        The file does not have this module's format.
     """
     path = folder / FILE_NAME
     try:
@@ -121,7 +121,9 @@ def read(folder: Path) -> dict[str, Faults]:
     except FileNotFoundError:
         return {}
     except (ValueError, AttributeError, ParameterError) as cause:
-        raise ConfigError(f"{path} does not tell faults: {cause}; `smurfq sim fault clear` writes it anew") from cause
+        raise ConfigError(
+            f"{path} is not a file of faults: {cause}; `smurfq sim fault --clear` writes a new one"
+        ) from cause
 
 
 def write(folder: Path, faults: Mapping[str, Faults]) -> None:

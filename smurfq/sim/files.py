@@ -1,6 +1,6 @@
 """Writes the configuration of a simulated site for pysmurf and sodetlib, and the initial tune of its slots.
 
-What an operation changes (the device configuration) is written once and then left alone; the rest is written anew.
+The device configuration, which operations change, is written only once. The other files are written at each start.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from smurfq.sim.radio.settings import SUB_BAND_MHZ, TURNS_AT_FULL_SCALE
 from smurfq.sim.registers import band_center_mhz, sub_band_of
 from smurfq.sim.tones import Scans, Tones
 
-_TUNED_AT: Final = 1_700_000_000  # in the names, which pysmurf sorts by time: a tune of the slot's own wins
+_TUNED_AT: Final = 1_700_000_000  # time in the names, which pysmurf sorts: the slot's own tunes are newer
 _RELAYS: Final = 16
 
-# A simulated stage does not warm up when detectors are driven normal: waiting for it to cool is of no use.
-# Nor does an amplifier's current take its time to settle.
+# A simulated stage does not warm up when detectors are driven normal, so there is no need to wait until it has cooled.
+# An amplifier's current settles at once.
 _EXPERIMENT: Final = {"overbias_wait": 0.5, "overbias_sleep_time_sec": 2, "amp_step_wait_time": 0.01}
 
 
 def write_site(folders: Folders, slots: Iterable[str]) -> None:
     """Write `sys_config.yml` and pysmurf's configuration for ``slots``, and create their folders."""
     found = [SlotId.parse(slot) for slot in slots]
-    below = ("smurf_cmd", "tune", "status", "bias_group_maps")  # pysmurf wants them there
+    below = ("smurf_cmd", "tune", "status", "bias_group_maps")  # folders that pysmurf expects
     for folder in (folders.config, folders.timestreams, *(folders.smurf_data / name for name in below)):
         folder.mkdir(parents=True, exist_ok=True)
     pysmurf = folders.config / "pysmurf.cfg"
@@ -62,7 +62,7 @@ def write_slot(
 ) -> Path:
     """Write a slot's tune, channel assignments and (unless it exists) device configuration; return the tune's path.
 
-    ``bias_group`` tells the bias group of (band, channel), ``scans`` what was swept of its resonator.
+    ``bias_group`` has the bias group of each (band, channel), ``scans`` the sweep of its resonator.
     """
     tune_dir = folders.smurf_data / "tune" / slot
     tune_dir.mkdir(parents=True, exist_ok=True)
@@ -171,9 +171,9 @@ def _tuned_band(band: int, rows: list[list[Any]], tones: Tones, scans: Scans, as
     resonances = {}
     for number, (frequency, sub_band, channel, _group) in enumerate(rows):
         eta = complex(tones.eta[band, channel])
-        swept_mhz, response = scans.get((band, channel), (None, None))  # None is pysmurf's own word for it
+        swept_mhz, response = scans.get((band, channel), (None, None))  # pysmurf, too, writes None
         resonances[number] = {
-            "freq": np.float64(frequency),  # pysmurf's relock compares a list with it, as numpy does
+            "freq": np.float64(frequency),  # pysmurf's relock compares this with a list, by numpy's rules
             "eta": eta,
             "eta_scaled": abs(eta) / SUB_BAND_MHZ,
             "eta_phase": float(np.degrees(np.angle(eta))),

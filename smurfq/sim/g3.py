@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import so3g  # before spt3g, which it brings
+import so3g  # before spt3g, which it contains
 import yaml
 from spt3g import core
 

@@ -1,6 +1,6 @@
-"""Serves the registers of simulated slots by Channel Access: caproto with the necessary additions.
+"""Serves the registers of simulated slots by Channel Access, with caproto and some additions.
 
-Sockets without Nagle's delay, puts in their order on each circuit, and registers that can be told not to answer.
+The additions are sockets without Nagle's delay, puts in order on each circuit, and registers that do not answer.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Circuit(VirtualCircuit):
     """A client's connection."""
 
     async def _start_write_task(self, handle_write: Any) -> None:
-        await handle_write()  # in order: the next command sees what this one did
+        await handle_write()  # in order: the next command must see the effects of this one
 
     async def _process_command(self, command: Any) -> Any:
         if isinstance(command, _REQUESTS):
@@ -72,7 +72,7 @@ class _Circuit(VirtualCircuit):
         return await super()._process_command(command)
 
     async def _answer_later(self, command: Any, owner: RegisterOwner, name: str) -> None:
-        """Answer pending requests when the register answers again, because pyepics does not ask twice."""
+        """Answer pending requests when the register answers again, because pyepics does not repeat them."""
         while not owner.answers(name):
             if not self.connected:
                 return
@@ -104,7 +104,7 @@ class Server(Context):
         await asyncio.start_server(accept, sock=sock)
 
     async def broadcast_beacon_loop(self) -> None:
-        """Do nothing: clients on loopback search by themselves."""
+        """Do nothing, since clients on loopback search by themselves."""
 
     async def _broadcaster_queue_iteration(self, addr: Any, commands: Any) -> None:
         answered = [
@@ -133,9 +133,9 @@ class Server(Context):
 
 
 def last_watches(watches: Iterable[Any]) -> list[Any]:
-    """Return each circuit's newest subscription of a channel; the last values of the others are discarded.
+    """Return each circuit's newest subscription of a channel, and discard the values that caproto keeps for the others.
 
-    caproto keeps what it has sent, for each watch.
+    caproto keeps the values that it has sent, for each subscription.
     """
     last: dict[Any, Any] = {}
     for watch in watches:
@@ -147,7 +147,7 @@ def last_watches(watches: Iterable[Any]) -> list[Any]:
 
 
 def _require_free(host: str, port: int) -> None:
-    # caproto shares the UDP port with whoever has it, and then one of the two hears nothing.
+    # caproto would share the UDP port with another process, and one of the two would receive nothing.
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as probe:
             if kind == socket.SOCK_STREAM:
@@ -156,7 +156,7 @@ def _require_free(host: str, port: int) -> None:
                 probe.bind((host, port))
             except OSError as cause:
                 raise StartError(
-                    f"the simulated slots cannot listen on {host}:{port}: {cause.strerror}; end what is there, "
+                    f"the simulated slots cannot listen on {host}:{port}: {cause.strerror}; end that process, "
                     "or set SMURFQ_SIM_PORT",
                     port=port,
                 ) from cause

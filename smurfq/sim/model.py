@@ -1,4 +1,4 @@
-"""Computes a simulated slot's stream samples from its biases over time, without a clock or registers of its own."""
+"""Computes a simulated slot's stream samples from its biases over time, without a clock or registers."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from smurfq.sim.radio.readout import Readout
 from smurfq.sim.sampler import Counts, Sampler
 from smurfq.sim.wiring import BIAS_LINE_OHM, FLUX_RAMP_HZ, HIGH_CURRENT_RATIO, PA_PER_PHI0
 
-# A drift of the power that all detectors see together, as an atmosphere or a stage gives it.
+# A drift of the power that is common to all detectors, for example from the atmosphere or the stage.
 _COMMON_POWER_W: Final = 10e-18  # per sqrt(Hz), at the knee
 _COMMON_KNEE_HZ: Final = 0.1
-_LONGEST_STRETCH: Final = 2000  # frames at once, so that catching up after a pause takes no more memory
+_LONGEST_STRETCH: Final = 2000  # frames at once; limits the memory needed to catch up after a pause
 
 
 class SlotModel:
     """A slot's detectors over time, starting at power-up: superconducting, without bias.
 
-    One thread at a time. Frames are those of the flux ramp, counted by the caller; a stretch begins where the one
-    before it ended, or later after a time in which nothing changed.
+    Only one thread at a time may use it. Frames are those of the flux ramp, and the caller counts them. A stretch
+    begins at the end of the one before it, or later if nothing changed meanwhile.
     """
 
     def __init__(
@@ -48,19 +48,19 @@ class SlotModel:
 
     @property
     def resting(self) -> bool:
-        """Whether no detector moves, so that frames without a sampler may be skipped while the biases do not change."""
+        """Return whether all detectors are at rest. Frames without a sampler may then be skipped at constant bias."""
         return self._motion.resting
 
     def point(self) -> OperatingPoint:
-        """The present operating point of every detector."""
+        """Return the current operating point of every detector."""
         return self._motion.point()
 
     def load(self, p_opt_w: npt.ArrayLike) -> None:
-        """Put another optical power (W) on the detectors, one number or one each."""
+        """Set the optical power (W) of the detectors: one number for all, or one for each."""
         self._motion.load(p_opt_w)
 
     def turns(self) -> Floats:
-        """The detectors' currents in units of phi_0, with the signs of their phases."""
+        """Return the detectors' currents in units of phi_0, with the signs of their phases."""
         turns: Floats = self.detectors.polarity * self._motion.current / (PA_PER_PHI0 * 1e-12)
         return turns
 
@@ -88,18 +88,18 @@ class SlotModel:
     ) -> tuple[npt.NDArray[np.int64], Counts]:
         """Return the frames that ``sampler`` keeps, ``(n_samples,)``, and their counts, ``(n_channels, n_samples)``.
 
-        A frame shows the bias that holds at its time. Both are empty without a sampler.
+        A frame shows the bias at its time. Without a sampler, both are empty.
 
         Parameters
         ----------
         first_frame
             The number of the first frame; a sample is kept where ``frame % factor == 0``.
         bias_v
-            Bias voltage of each group in each frame, ``(12, n_frames)``, as pysmurf counts it.
+            Bias voltage of each group in each frame, ``(12, n_frames)``, by pysmurf's convention.
         high_current
-            Where a group's relay is in high current, ``(12, n_frames)`` or ``(12, 1)``.
+            Whether a group is in high-current mode, ``(12, n_frames)`` or ``(12, 1)``.
         sampler
-            The stream that looks on, if there is one.
+            The sampler of the open stream, or None.
         """
         bias_a = self._lines.current_a(bias_v, high_current)
         if bias_a.ndim != 2 or bias_a.shape[0] != NUM_BIAS_GROUPS:

@@ -18,7 +18,7 @@ from smurfq.sim.physics.tes import Floats, TesParameters
 Index = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
 
-# A sensor rests when one frame moves neither more than this: far below what the readout resolves (140 pA a count).
+# A sensor is at rest if a frame changes neither by more than this, far below the readout's resolution (140 pA a count).
 _RESTING_A: Final = 0.2e-12
 _RESTING_K: Final = 1e-6
 _FRAMES_BETWEEN_LOOKS: Final = 16
@@ -26,18 +26,18 @@ _FRAMES_BETWEEN_LOOKS: Final = 16
 
 @dataclass(frozen=True)
 class Currents:
-    """The sensors' currents over a stretch of frames: those that moved frame by frame, the others as one number.
+    """The sensors' currents over a stretch of frames: frame by frame if they changed, otherwise as one number.
 
     Attributes
     ----------
     steady
         Current of every detector at the end of the stretch (A), ``(n_detectors,)``.
     moved
-        Which detectors moved.
+        Whether each detector's current changed.
     trace
-        Their currents, ``(n_frames, n_moved)``.
+        The currents of the detectors that changed, ``(n_frames, n_moved)``.
     n_frames
-        How long the stretch is.
+        Length of the stretch.
     """
 
     steady: Floats
@@ -47,7 +47,7 @@ class Currents:
 
 
 class Motion:
-    """The temperatures and currents of a slot's sensors, and which of them are moving."""
+    """The temperatures and currents of a slot's sensors, and a mask of those that are changing."""
 
     def __init__(self, detectors: Detectors, frame_s: float, n_groups: int) -> None:
         self._frame_s = frame_s
@@ -61,7 +61,7 @@ class Motion:
 
     @property
     def resting(self) -> bool:
-        """Whether no sensor moves."""
+        """Return whether all sensors are at rest."""
         return not self._moving.any()
 
     def point(self) -> OperatingPoint:
@@ -105,7 +105,7 @@ class Motion:
 
 
 class _Stretch:
-    """The sensors that move during some frames; sensors that have come to rest are inactive."""
+    """The sensors that change during some frames. Sensors that have come to rest are inactive."""
 
     def __init__(self, tes: TesParameters, group: Index, frame_s: float, trace: Floats) -> None:
         self._tes = tes
@@ -117,7 +117,7 @@ class _Stretch:
         self._select(np.zeros(group.size, np.bool_))
 
     def wake(self, flags: Flags) -> None:
-        """Activate these sensors too."""
+        """Also activate these sensors."""
         if (flags & ~self.awake).any():
             self._select(self.awake | flags)
 
@@ -146,7 +146,7 @@ class _Stretch:
             self._settle(end, (np.abs(current - was) < _RESTING_A) & (np.abs(warm - before) < _RESTING_K))
 
     def _settle(self, frame: int, resting: Flags) -> None:
-        """Deactivate the sensors at rest, and write their currents ahead."""
+        """Deactivate the sensors at rest, and write their currents for the remaining frames."""
         asleep = self._index[resting]
         if asleep.size:
             self._trace[frame:, asleep] = self.current[asleep]

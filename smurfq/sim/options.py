@@ -1,4 +1,4 @@
-"""Defines which slots are simulated, and the folders of their files."""
+"""Defines the slots to simulate, and the folders of their files."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ class Folders:
 
 @dataclass(frozen=True)
 class Options:
-    """Which slots are simulated, and where.
+    """The options of the simulator.
 
     Parameters
     ----------
     slots
-        Ids of the slots; no two may have the same number, since Channel Access knows a slot by its number alone.
+        Ids of the slots. Each must have a different number, since a register's name contains only the slot's number.
     folder
-        The simulator's own: status, faults, and the truth of each slot.
+        The simulator's folder, for its status, faults, and the true values of each slot.
     folders
-        Where pysmurf and sodetlib look.
+        The folders of pysmurf and sodetlib.
     port
-        Of Channel Access, TCP and UDP, on loopback.
+        The port of Channel Access, TCP and UDP, on loopback.
     seed, detectors
-        Of each slot's population; a slot's own seed is this one and its number.
+        The random seed and the number of detectors. A slot's seed is made of this one and the slot's number.
     high_precision
-        Whether the streams carry the timing system's counters.
+        Whether the streams contain the timing system's counters.
     file_duration_s
-        After how long a stream begins a new file.
+        The duration of a stream's file, before the next one starts.
     cold
-        Whether the cards start as just powered, without bias, tones and tune; else as a setup leaves them.
+        Whether the cards start as after power-on, without bias, tones and tune; otherwise as after a setup.
     """
 
     slots: tuple[str, ...]
@@ -69,13 +69,13 @@ class Options:
         numbers = [SlotId.parse(slot).slot for slot in self.slots]
         if not numbers or len(set(numbers)) != len(numbers):
             raise ConfigError(
-                "one simulator serves slots of different numbers, at least one: a slot's registers are named by "
-                f"its number alone; got {', '.join(self.slots) or 'none'}"
+                "the slots of one simulator, at least one, must have different numbers: a register's name has only "
+                f"the slot's number; got {', '.join(self.slots) or 'none'}"
             )
 
     @property
     def address(self) -> str:
-        """The address of the slots, in the format of EPICS_CA_ADDR_LIST."""
+        """Return the address of the slots, in the format of EPICS_CA_ADDR_LIST."""
         return f"{LOOPBACK}:{self.port}"
 
     def seed_of(self, slot: str) -> int:

@@ -1,6 +1,6 @@
 """Writes the simulator's state to `<folder>/status.json`: its process, address, slots and faults.
 
-`smurfq up` waits for it, and `smurfq sim fault` reads back what is in force.
+`smurfq up` waits for this file, and `smurfq sim fault` reads the faults in force from it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAME: Final = "status.json"
 
 
 def tell(options: Options, faults: Mapping[str, Faults], told: str) -> str:
-    """Return the present state; write it unless it equals ``told``."""
+    """Return the current state, and write it unless it equals ``told``."""
     state = {
         "simulated": True,
         "pid": os.getpid(),

@@ -1,8 +1,8 @@
 """Runs a slot's streamer in a separate process: ``python -m smurfq.sim.recorder``.
 
-Compressing a frame of a full slot holds the interpreter for a tenth of a second and more. In the process of the
-Channel Access server, every register would wait for that, and a bias would come into the stream too late. The process
-ends when the server does, however that ends, and completes its file first.
+The compression of a frame of a full slot blocks the interpreter for 0.1 s or more. In the process of the Channel Access
+server, every register would wait, and a bias would appear in the stream too late. The process completes its file and
+exits when the server ends, even if the server is killed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Recorder:
     """A proxy for a slot's `Streamer` in another process, which executes requests in order.
 
     Nothing blocks: `open` and `close` return futures, which raise what the streamer raises. ``session_id`` and
-    ``filepath`` are the streamer's; ``dropped`` counts the samples that came faster than they could be written.
+    ``filepath`` are the streamer's. ``dropped`` counts samples that arrived faster than they could be written.
     """
 
     def __init__(self, folder: Path, stream_id: str, *, crate: int, slot: int) -> None:
@@ -50,16 +50,16 @@ class Recorder:
         self.filepath = ""
 
     def start(self) -> Future[None]:
-        """Start the process ahead, which takes a second; otherwise the first session starts it and waits."""
+        """Start the process in advance, which takes a second. Otherwise, the first session starts it and waits."""
         return self._requests.submit(self._ask, "ready")
 
     def open(self, now: float, status: Mapping[str, Plain], options: StreamOptions = BY_DEFAULT) -> Future[int]:
-        """Begin a session; its id is available when the file exists."""
+        """Begin a session. Its id is available when the file exists."""
         self.dropped = 0
         return self._requests.submit(self._open, now, dict(status), options)
 
     def write(self, samples: Samples) -> None:
-        """Add samples; `close` reports an error."""
+        """Add samples. `close` reports errors."""
         with self._lock:
             if self._backlog > _BACKLOG_BYTES:
                 self.dropped += samples.size
@@ -68,15 +68,15 @@ class Recorder:
         self._requests.submit(self._write, samples)
 
     def update(self, now: float, status: Mapping[str, Plain]) -> None:
-        """Record the changes of the slot's status; `close` reports an error."""
+        """Record the changes of the slot's status. `close` reports errors."""
         self._requests.submit(self._noting_failure, "update", now, dict(status))
 
     def close(self, now: float) -> Future[None]:
-        """End the session, if one is open; done when its files are complete."""
+        """End the session, if one is open. The future is done when its files are complete."""
         return self._requests.submit(self._close, now)
 
     def stop(self) -> None:
-        """Complete the session and end the process; block until it has ended."""
+        """Complete the session and end the process. Block until it has ended."""
         self._requests.shutdown()
         if self._connection is not None:
             self._connection.close()
@@ -140,7 +140,7 @@ class Recorder:
         self.session_id, self.filepath = 0, ""
         return StreamError(
             f"the recorder of {self._stream_id} ended with code {code} in session {session_id}; "
-            f"{path or 'no file'} may lack its end, the next session starts another recorder",
+            f"{path or 'no file'} may be incomplete; the next session starts another recorder",
             code=code,
             session_id=session_id,
         )
@@ -180,7 +180,7 @@ def serve(connection: Connection[Any, Any], folder: Path, stream_id: str, crate:
 
 def main() -> None:
     """Serve the process that started this one."""
-    for ignored in (signal.SIGINT, signal.SIGTERM):  # they reach the server too, and its end is this one's
+    for ignored in (signal.SIGINT, signal.SIGTERM):  # the server receives them too, and this process ends with it
         signal.signal(ignored, signal.SIG_IGN)
     descriptor, folder, stream_id, crate, slot = sys.argv[1:]
     os.set_inheritable(int(descriptor), False)

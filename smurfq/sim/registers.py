@@ -1,7 +1,7 @@
 """Defines the registers of a simulated slot: name, type, size, unit, limits and initial value.
 
-Names are the suffixes behind ``smurf_server_s<slot>:``. Waveforms and texts are answered at their full size, padded
-with zeros, as rogue does and as pyepics needs: it asks only for as many elements as it last saw.
+Names are the suffixes after ``smurf_server_s<slot>:``. Waveforms and texts are sent at their full size, padded with
+zeros. rogue does this too, and pyepics needs it, since it requests only as many elements as it last received.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _CHANNEL_BITS: Final = 9
 class Register:
     """A register: its type, size, unit and limits.
 
-    One that is ``exact`` is answered at the length that was put last; all others are padded to their size.
+    An ``exact`` register is sent with the length of its last value. All others are padded to their size.
     """
 
     name: str
@@ -82,12 +82,12 @@ class Register:
         return self.value_of(self.initial)
 
     def value_of(self, given: object) -> Value:
-        """Return ``given`` as this register stores it: a number, a text, or an array padded with zeros.
+        """Convert ``given`` to the form in which this register stores it: a number, a text, or a padded array.
 
         Raises
         ------
         RegisterValueError
-            It is not of the register's type, too long, or out of its limits.
+            The value does not have the register's type, is too long, or is out of its limits.
         """
         if self.kind == "text":
             return str(given).split("\0")[0][: TEXT_SIZE - 1]
@@ -97,7 +97,7 @@ class Register:
         except (TypeError, ValueError) as cause:
             raise self._refusal(f"takes {self.kind} numbers", given) from cause
         if not 0 < numbers.size <= self.size:
-            raise self._refusal(f"takes 1 to {self.size} numbers", f"{numbers.size} of them")
+            raise self._refusal(f"takes 1 to {self.size} numbers", f"{numbers.size} numbers")
         low = self.low if self.low is not None else (-(2**31) if self.kind == "int" else None)
         high = self.high if self.high is not None else (2**32 - 1 if self.kind == "int" else None)
         if (low is not None and numbers.min() < low) or (high is not None and numbers.max() > high):
@@ -154,7 +154,7 @@ def sub_band_mhz(channel: int) -> float:
 
 
 def unknown_register(name: str) -> Register:
-    """Return a register for a name that is not in this table; it stores any value that is put."""
+    """Return a register for a name that is not in this table. It stores any value."""
     if name.endswith("Array"):
         return Register(name, "float", size=CHANNELS_PER_BAND)
     return Register(name, "int")

@@ -1,6 +1,6 @@
 """Converts the sensors' currents to the samples of a stream: filters, decimates, adds noise, in counts of the phase.
 
-Owns the state that lives from one stretch of a stream to the next (filter, noise, whole turns taken off).
+It keeps the state between stretches of a stream: filter, noise, and the whole turns that were removed.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Counts = npt.NDArray[np.int32]
 _COUNTS_PER_AMPERE: Final = COUNTS_PER_PHI0 / (PA_PER_PHI0 * 1e-12)
 _WHITE_NOISE_OF_A_BARE_TONE_A: Final = 65e-12
 _KNEE_OF_A_BARE_TONE_HZ: Final = 0.05
-# Below this the filtered noise rings for many samples, and it is cheaper to draw and filter every frame of it.
+# Below this, the filtered noise rings for many samples, so that it is faster to draw and filter noise for every frame.
 _LEAST_FACTOR_FOR_TAPS: Final = 8
 
 
 class Sampler:
     """The rows of a stream: channel ``mask[i]`` is row i, with or without a detector.
 
-    ``readout`` tells what each channel shows; without it, each detector's channel shows its detector.
+    ``readout`` has the detector of each channel. Without it, each detector's channel shows its detector.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Sampler:
     def sample(
         self, first_frame: int, currents: Currents, responsivity: Floats
     ) -> tuple[npt.NDArray[np.int64], Counts]:
-        """Return the frames kept, ``(n_samples,)``, and their counts, ``(n_rows, n_samples)``."""
+        """Return the frames that are kept, ``(n_samples,)``, and their counts, ``(n_rows, n_samples)``."""
         factor = self.processing.factor
         kept = np.arange(-first_frame % factor, currents.n_frames, factor)
         frames = first_frame + kept
@@ -111,14 +111,14 @@ class Sampler:
         return counts
 
     def _of_rows(self, values: Floats) -> Floats:
-        """Return a value of each detector, by row; 0 for rows without a detector."""
+        """Return the value of each row's detector; 0 for rows without a detector."""
         return np.where(self._detector >= 0, values[self._detector], 0.0)
 
     def _rows_with(self, index: Index) -> tuple[Index, Index]:
-        """Return the rows that read one of these detectors, and which detector each reads."""
+        """Return the rows that read one of these detectors, and the detector of each."""
         place = np.full(self._n_detectors + 1, -1)
         place[index] = np.arange(index.size)
-        of_row = place[self._detector]  # a row without a detector looks at the last place, where none is
+        of_row = place[self._detector]  # rows without a detector use the last place, which is empty
         (rows,) = np.nonzero(of_row >= 0)
         return rows, of_row[rows]
 
@@ -141,11 +141,11 @@ class _WhiteNoise:
         self._b, self._a = np.asarray(processing.b), np.asarray(processing.a)
         if processing.filters and not self._every_frame:
             self._b = decimated_noise_taps(processing.b, processing.a, processing.factor)
-            self._a = np.array([1.0, 0.0])  # of length 1, scipy would take a path that is many times slower
+            self._a = np.array([1.0, 0.0])  # with length 1, scipy would use a much slower path
         self._state = np.zeros((level.size, max(self._b.size, self._a.size) - 1), np.float32)
 
     def draw(self, n_frames: int, kept: Index) -> Floats32:
-        """Return the noise of the frames kept, ``(n_rows, n_kept)``."""
+        """Return the noise of the frames that are kept, ``(n_rows, n_kept)``."""
         n_draws = n_frames if self._every_frame else kept.size
         noise = self._rng.standard_normal((self._rms.size, n_draws), dtype=np.float32)
         noise *= self._rms

@@ -26,7 +26,7 @@ NUM_BIAS_LINES: Final = 16
 
 _COUNTER_HZ: Final = 480_000
 _NS: Final = 1_000_000_000
-_EPICS_EPOCH_S: Final = 5 * (4 * 365 + 1) * 86400  # 1990, from which the timing system counts
+_EPICS_EPOCH_S: Final = 5 * (4 * 365 + 1) * 86400  # 1990, the epoch of the timing system
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ class Samples:
     Parameters
     ----------
     time_ns
-        When each sample was taken, in nanoseconds since 1970, shape (n,).
+        Time of each sample, in nanoseconds since 1970, shape (n,).
     counts
         SQUID phase, 2**16 counts a turn, unwrapped; row ``i`` is the channel ``Mask[i]``, shape (n_channels, n).
     tes_biases
@@ -52,7 +52,7 @@ class Samples:
     Raises
     ------
     StreamError
-        The shapes do not fit each other.
+        The shapes do not match.
     """
 
     time_ns: Int64
@@ -91,7 +91,7 @@ class Samples:
     def primary(self, *, high_precision: bool) -> Int64:
         """Return the header of every sample, with rows as in `PRIMARY_NAMES`, shape (9, n).
 
-        With ``high_precision`` the timing system's counters run; without they are 0, and readers fit the time
+        With ``high_precision``, the timing system's counters run. Without it, they are 0, and readers fit the time
         to ``FrameCounter``.
         """
         rows = {"UnixTime": self.time_ns, "FrameCounter": self.frame_counter, "TESRelaySetting": self.relays}
@@ -106,15 +106,15 @@ class Samples:
 def timing_counters(time_ns: Int64) -> tuple[Int64, Int64]:
     """Return Counter0 and Counter2 of the timing system at these times.
 
-    Counter0 counts 480 kHz and starts anew each second; Counter2 holds seconds since 1990 in its upper 32 bits
-    and nanoseconds in its lower.
+    Counter0 counts at 480 kHz and restarts every second. Counter2 has the seconds since 1990 in its upper 32 bits, and
+    nanoseconds in its lower 32 bits.
     """
     seconds, rest_ns = np.divmod(time_ns, _NS)
     return rest_ns * _COUNTER_HZ // _NS, (seconds - _EPICS_EPOCH_S) << 32 | rest_ns
 
 
 def joined(parts: Sequence[Samples]) -> Samples:
-    """Concatenate consecutive samples of one stream; all have the same channels and bias lines."""
+    """Concatenate consecutive samples of one stream. All must have the same channels and bias lines."""
     if len(parts) == 1:
         return parts[0]
     names = [field.name for field in fields(Samples)]

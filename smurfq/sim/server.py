@@ -37,7 +37,7 @@ _LOOK_EVERY_S: Final = 0.2
 
 @dataclass(frozen=True)
 class Prepared:
-    """A slot before it is served: its detectors, its bands with their resonators, and the tones that it starts with."""
+    """A slot before it is served: its detectors, its bands with their resonators, and its initial tones."""
 
     detectors: Detectors
     bands: tuple[BandModel, ...]
@@ -45,7 +45,7 @@ class Prepared:
 
 
 def prepare(options: Options) -> dict[str, Prepared]:
-    """Return every slot, after writing its true values, configuration and tune."""
+    """Write the true values, configuration and tune of every slot, and return the slots."""
     write_site(options.folders, options.slots)
     return {slot: _prepare(options, slot) for slot in options.slots}
 
@@ -105,7 +105,7 @@ async def _serve(options: Options, prepared: dict[str, Prepared]) -> None:
         computing.shutdown(cancel_futures=True)
         presence.forget(options.folder)
     if not ended.is_set():
-        running.result()  # it ended by itself: raise what ended it
+        running.result()  # the server ended by itself: raise its error
 
 
 def _slot(
@@ -139,7 +139,7 @@ async def _look(
     running: asyncio.Task[None],
     ended: asyncio.Event,
 ) -> None:
-    """Apply the file of faults and write the state until the server ends or is asked to end."""
+    """Apply the file of faults and write the state, until the server ends or is asked to end."""
     asked: float | None = -1.0
     told = ""
     while not ended.is_set() and not running.done():

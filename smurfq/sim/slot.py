@@ -1,7 +1,7 @@
 """Models one simulated slot: its registers, and the effects of puts.
 
-It knows of no socket and reads no clock but the one it is given. Puts come from one thread; the stream, which has a
-thread of its own, changes the registers of its session through `SimSlot.update_session`.
+It uses no sockets, and only the clock that it is given. One thread puts values. The stream, which has its own thread,
+changes the registers of its session through `SimSlot.update_session`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from smurfq.sim.tones import Tones
 
 logger = logging.getLogger(__name__)
 
-LINK_BACK_S: Final = 1.0  # from AMCc:RestartRssi to a card that answers again
+LINK_BACK_S: Final = 1.0  # time from AMCc:RestartRssi until the card answers again
 
 Handler = Callable[[Any, float], None]
 OnChange = Callable[[Iterable[str]], None]
@@ -44,11 +44,11 @@ class Stream(Protocol):
     """The interface of a stream for its slot's registers."""
 
     def open(self, now: float) -> None:
-        """Begin a session; it has an id when this returns."""
+        """Begin a session. It has an id when this returns."""
         ...
 
     def close(self) -> None:
-        """End the session, soon."""
+        """End the session soon."""
         ...
 
     def enable(self, enabled: bool, now: float) -> None:
@@ -69,22 +69,22 @@ class Stream(Protocol):
 
 
 class SimSlot:
-    """A simulated slot as Channel Access sees it.
+    """A simulated slot, as seen through Channel Access.
 
     Parameters
     ----------
     slot
-        Its id.
+        The slot's id.
     tones
-        Those that are on when it starts, on a card that is set up for them; None: a card that was just powered.
+        The tones that are on at the start, on a card that is set up for them; None: a card just after power-on.
     clock
-        The time, in seconds since 1970.
+        A function that returns the time, in seconds since 1970.
     on_change
-        Called with the names of registers that have changed without having been put, from any thread.
+        Called from any thread with the names of registers that changed without a put.
     bands
-        The eight bands with their resonators; without them there are none.
+        The eight bands with their resonators; None: no resonators.
     executor
-        Where sweeps and captures are computed.
+        The executor for sweeps and captures.
     """
 
     def __init__(
@@ -119,22 +119,22 @@ class SimSlot:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing is answered, not even a search."""
+        """Return whether the slot answers nothing, not even a search."""
         return self.faults.silent
 
     def answers(self, name: str) -> bool:
-        """Whether a register answers."""
+        """Return whether a register answers."""
         return self.faults.answers(name)
 
     def register(self, name: str) -> Register:
-        """Return the register of this name; a register that is in no table stores any value."""
+        """Return the register of this name. An unknown register stores any value."""
         element = radio.element_of(name) if name not in self._table else None
         if element is not None:
             array = self._table[element[0]]
             self._table[name] = replace(array, name=name, initial=0, size=1)
             self._elements[name] = element
         elif name not in self._table:
-            logger.warning("%s: register %s is not known; it only stores what is put", self.id, name)
+            logger.warning("%s: register %s is unknown; it only stores values", self.id, name)
             self._table[name] = r.unknown_register(name)
             self._values[name] = self._table[name].first()
         return self._table[name]
@@ -164,7 +164,7 @@ class SimSlot:
         return dict(self._values)
 
     async def put(self, name: str, value: Any) -> None:
-        """Put a value into a register; return when all effects of it are complete.
+        """Put a value into a register, and return when all its effects are complete.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class SimSlot:
         """
         self.put_now(name, value)
         if name == r.OPEN_STREAM and self._values[name] and self.stream is not None:
-            # In a thread of its own: the stream may be busy with what it has to write.
+            # In a separate thread, since the stream may be busy writing.
             await asyncio.get_running_loop().run_in_executor(None, self._open)
 
     def put_now(self, name: str, value: Any) -> None:
@@ -211,7 +211,7 @@ class SimSlot:
         try:
             self.stream.open(self._clock())
         except StreamError:
-            logger.exception("%s: the stream does not open", self.id)
+            logger.exception("%s: the stream cannot be opened", self.id)
             self._values[r.OPEN_STREAM] = 0
             raise
 

@@ -1,7 +1,7 @@
 """Builds the status in the first frame of a stream from the slot's registers.
 
-Names are rogue's, dots for colons; arrays are texts of lists, as rogue writes them and sotodlib reads them. What is
-in it follows smurf-streamer's ``meta_registers.yaml``.
+Names are rogue's, with dots for colons. Arrays are texts of lists, as rogue writes and sotodlib reads them. The content
+follows smurf-streamer's ``meta_registers.yaml``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PER_BAND: Final = (
     "CryoChannels:etaPhaseArray",
     "CryoChannels:feedbackEnableArray",
 )
-# Without these, sotodlib cannot tell a channel's name, its place in the file, or when it was sampled.
+# Without these, sotodlib cannot determine a channel's name, its place in the file, or the times of its samples.
 REQUIRED: Final = (
     MASK,
     NUM_CHANNELS,
@@ -78,18 +78,18 @@ STREAMED: Final = frozenset(
 
 
 def stream_status(registers: Mapping[str, Value]) -> dict[str, int | float | str]:
-    """Return the status of a slot with these register values; registers without a place in a status are left out.
+    """Return the status of a slot with these register values. Registers that do not belong into a status are omitted.
 
-    The mask is cut to its channels and the filter to its order: registers are padded, a status is not.
+    The mask and the filter's coefficients are truncated to their lengths. Registers are padded, a status is not.
 
     Raises
     ------
     StreamError
-        A register that readers cannot do without is missing, or no frame would ever be streamed.
+        A register that readers need is missing, or no frame would ever be streamed.
     """
     missing = [name for name in REQUIRED if name not in registers]
     if missing:
-        raise StreamError(f"a stream's status needs the registers {', '.join(missing)}; give all that a slot has")
+        raise StreamError(f"a stream's status needs the registers {', '.join(missing)}; give all registers of a slot")
     lengths = {
         MASK: _int(registers[NUM_CHANNELS]),
         PROCESSOR + "Filter:A": _int(registers[_ORDER]) + 1,

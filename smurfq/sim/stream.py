@@ -1,7 +1,7 @@
 """Drives a slot's stream: computes biases and detectors frame by frame and writes them while a session is open.
 
-It is some hundredths of a second behind the clock, so that every put of a bias is known by the time its frame is
-made: a bias put at T shows in the samples of T and later, as the analyses of sodetlib require.
+It runs some hundredths of a second behind the clock, so that every put of a bias is known when its frame is made. A
+bias that is put at time T appears in the samples from T on, which sodetlib's analyses require.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _CLOSES_WITHIN_S: Final = 60.0
 class SlotStream:
     """The stream of a slot.
 
-    `tick` is called by one thread; the other methods by the slot's. What they ask for happens at its frame.
+    One thread calls `tick`; the slot's thread calls the other methods. Their requests take effect at the right frame.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SlotStream:
         self._high_precision = high_precision
         self._file_duration_s = file_duration_s
         self._epoch = float(int(now))
-        self._next = self._frame(now)  # the first frame that has not been made
+        self._next = self._frame(now)  # the next frame to make
         self._agenda: deque[tuple[int, Callable[[], None]]] = deque()
         self._lock = threading.Lock()
         self._enabled = False
@@ -82,10 +82,10 @@ class SlotStream:
         self._readout: Readout | None = None
 
     def open(self, now: float) -> None:
-        """Begin a session; it has an id when this returns."""
+        """Begin a session. It has an id when this returns."""
         if self.recorder.session_id:
             return
-        self._slot.radio.readout()  # made here, so that the stream need not wait for it
+        self._slot.radio.readout()  # computed here, so that the stream need not wait for it
         options = StreamOptions(
             compressed=bool(self._slot.value(r.STREAM + "EnableCompression")),
             flac_level=self._int(r.STREAM + "FlacLevel"),
@@ -97,12 +97,12 @@ class SlotStream:
         try:
             session_id = opening.result(_OPENS_WITHIN_S)
         except TimeoutError as cause:
-            raise StreamError(f"{self._slot.id}: its recorder opened no file in {_OPENS_WITHIN_S:g} s") from cause
+            raise StreamError(f"{self._slot.id}: its recorder opened no file within {_OPENS_WITHIN_S:g} s") from cause
         self._at(time.time(), self._begin)
         self._slot.update_session(session_id=session_id, filepath=self.recorder.filepath)
 
     def close(self) -> None:
-        """End the session when all frames until now are written."""
+        """End the session when all frames until now have been written."""
         self._at(time.time(), self._finish)
 
     def enable(self, enabled: bool, now: float) -> None:
@@ -122,7 +122,7 @@ class SlotStream:
         return self._model.turns()
 
     def tick(self, now: float) -> None:
-        """Make all frames until shortly before ``now``, and execute the pending requests."""
+        """Make all frames until shortly before ``now``, and execute pending requests."""
         end = self._frame(now - _BEHIND_S)
         while True:
             with self._lock:
@@ -173,7 +173,7 @@ class SlotStream:
         try:
             self.recorder.close(now).result(_CLOSES_WITHIN_S)
         except (StreamError, TimeoutError) as error:
-            logger.error("%s: the stream was not closed well: %s", self._slot.id, error)
+            logger.error("%s: the stream was not closed cleanly: %s", self._slot.id, error)
         if self.recorder.dropped:
             logger.error("%s: %d samples were dropped: the disk is too slow", self._slot.id, self.recorder.dropped)
         self._open = self._closing = False
@@ -211,7 +211,7 @@ class SlotStream:
         )
 
     def _present_sampler(self) -> Sampler:
-        """Return the sampler for the present registers; create a new one if they have changed."""
+        """Return the sampler for the current registers. Make a new one if they have changed."""
         mask = self._slot.value(r.MASK)
         made_of = (
             mask if isinstance(mask, int) else id(mask),
@@ -245,7 +245,7 @@ class SlotStream:
     def _float(self, name: str) -> float:
         value = self._slot.value(name)
         if not isinstance(value, int | float):
-            raise StreamError(f"{self._slot.id}: {name} holds no number")
+            raise StreamError(f"{self._slot.id}: {name} has no number")
         return value
 
 
@@ -263,8 +263,8 @@ class StreamThread(threading.Thread):
             now = time.time()
             try:
                 self._stream.tick(now)
-            except Exception:  # the thread's rim: one slot's stream must not end the others
-                logger.exception("the stream failed; it goes on")
+            except Exception:  # the thread's outermost loop: an error of one slot's stream must not end the others
+                logger.exception("the stream failed; it continues")
             if time.time() - now > _LATE_S:
                 logger.warning("the stream is late by %.1f s: this machine is too slow for it", time.time() - now)
         self._stream.stop(time.time())

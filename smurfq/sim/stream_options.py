@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-Plain = int | float | str  # what a status may hold
+Plain = int | float | str  # the types of values in a status
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class StreamOptions:
     compressed
         Whether the timestreams are compressed.
     flac_level
-        How hard FLAC tries, 0 to 8.
+        FLAC's compression level, 0 to 8.
     agg_time_s
-        How much data a frame takes up.
+        Duration of the data in a frame.
     high_precision
         Whether the timing system's counters run.
     file_duration_s
-        After how long a new file is begun.
+        Duration of a file.
     """
 
     compressed: bool = True

@@ -1,9 +1,9 @@
 """Writes the g3 files of a slot's streams: sessions, frames, rotation.
 
-A session's files are ``<folder>/<first 5 digits of the id>/<stream id>/<id>_<number>.g3``. The first begins with the
-session's start and the slot's whole status, the last ends with its end; those between hold nothing but data, as the
-real streamer's do. Time is what it is told: it reads no clock. One thread uses it, in the process of
-`smurfq.sim.recorder`.
+A session's files are ``<folder>/<first 5 digits of the id>/<stream id>/<id>_<number>.g3``. The first file begins with
+the session's start and the slot's whole status, and the last one ends with the session's end. The files between contain
+only data, like those of the real streamer. The time is an argument; no clock is read. Only one thread uses this module,
+in the process of `smurfq.sim.recorder`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NS: Final = 1_000_000_000
 class Streamer:
     """Writes one slot's sessions, one at a time.
 
-    ``session_id`` is 0 and ``filepath`` empty while no file is open, and only once the file is complete on disk.
+    While no file is open, ``session_id`` is 0 and ``filepath`` empty. They are reset when the file is complete on disk.
     """
 
     def __init__(self, folder: Path, stream_id: str, *, crate: int, slot: int) -> None:
@@ -45,15 +45,15 @@ class Streamer:
         self.filepath = ""
 
     def open(self, now: float, status: Mapping[str, Plain], options: StreamOptions = BY_DEFAULT) -> int:
-        """Begin a session and return its id: ``now`` in whole seconds, or the next second of which there is no file.
+        """Begin a session and return its id: ``now`` in whole seconds, or the next second without a file.
 
         Raises
         ------
         StreamError
-            A session is open, or the file cannot be made.
+            A session is open, or the file cannot be created.
         """
         if self.session_id:
-            raise StreamError(f"{self._stream_id} streams already; close session {self.session_id} first")
+            raise StreamError(f"{self._stream_id} is streaming already; close session {self.session_id} first")
         folder, session_id = self._fresh(int(now))
         self._options = options
         self._status = {**status, STREAM_OPEN_KEY: 1}
@@ -70,14 +70,14 @@ class Streamer:
         return session_id
 
     def write(self, samples: Samples) -> None:
-        """Add samples; every `StreamOptions.agg_time_s` of them become a frame.
+        """Add samples. Every `StreamOptions.agg_time_s`, they become a frame.
 
-        A frame holds one set of channels: what was taken in with another set becomes a frame before.
+        A frame has one set of channels. Earlier samples with another set become a separate frame.
 
         Raises
         ------
         StreamError
-            No session is open, or the disk takes no more.
+            No session is open, or the disk is full.
         """
         if not self.session_id:
             raise StreamError(f"{self._stream_id} does not stream; open a session before writing")
@@ -107,12 +107,12 @@ class Streamer:
             self._put(g3.wiring_frame(changes, whole=False), now)
 
     def close(self, now: float) -> None:
-        """End the session, if one is open; its files are complete when this returns.
+        """End the session, if one is open. Its files are complete when this returns.
 
         Raises
         ------
         StreamError
-            The end could not be written; the session is closed all the same.
+            The end could not be written. The session is closed nevertheless.
         """
         if not self.session_id:
             return
@@ -124,7 +124,7 @@ class Streamer:
             self._end_file()
 
     def _fresh(self, session_id: int) -> tuple[Path, int]:
-        # A session takes no other's file, even if both are of the same second.
+        # A session must not write to another session's file, even if both began in the same second.
         while True:
             folder = self._folder / str(session_id)[:5] / self._stream_id
             if not (folder / f"{session_id}_000.g3").exists():

@@ -1,4 +1,4 @@
-"""Generates the tones with which a slot starts: those of a setup, or none."""
+"""Generates a slot's initial tones: those of a setup, or none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Scans = Mapping[tuple[int, int], tuple[Floats, Complex]]
 """The sweep of each resonator by a setup, by (band, channel): frequencies (MHz) and transmission."""
 
 _ETA_STEP_MHZ: Final = 0.005
-_SWEPT_MHZ: Final = np.arange(-0.3, 0.3, 0.002)  # around a resonator, as pysmurf's setup_notches does
+_SWEPT_MHZ: Final = np.arange(-0.3, 0.3, 0.002)  # around a resonator, as in pysmurf's setup_notches
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def no_tones() -> Tones:
 
 
 def tuned(models: Sequence[BandModel], detectors: Detectors) -> Tones:
-    """Return the tones of a tuned slot: one on each detector's resonator, where a setup would have put it."""
+    """Return the tones of a tuned slot: one on each detector's resonator, at the frequency of a setup."""
     tones = no_tones()
     tones.power[detectors.band, detectors.channel] = TONE_POWER
     still = np.zeros(len(detectors))
@@ -65,7 +65,7 @@ def tuned(models: Sequence[BandModel], detectors: Detectors) -> Tones:
 
 
 def scans_of(models: Sequence[BandModel], tones: Tones, detectors: Detectors) -> Scans:
-    """Return the sweeps that a setup would have made of the resonators with a tone."""
+    """Return the sweeps of the resonators with a tone, like those of a setup."""
     found = {}
     for model in models:
         band, center_mhz = model.band, tones.center_mhz[model.band]

@@ -31,7 +31,7 @@ class Playback:
 
     @property
     def period_s(self) -> float:
-        """Duration of a table, in seconds."""
+        """Return the duration of a table, in seconds."""
         return TABLE_SIZE * max(1, self.timer_size) * TICK_S
 
     def on(self, values: Bits, times: Seconds) -> Bits:
@@ -46,7 +46,7 @@ class Playback:
 
 @dataclass(frozen=True)
 class BiasState:
-    """The state of DACs, relays and tables from a time on, which determines the biases."""
+    """The state of DACs, relays and tables from a given time on, which determines the biases."""
 
     since: float
     dacs: Bits
@@ -79,7 +79,7 @@ class Biases:
 
 
 def biases_at(states: Sequence[BiasState], times: Seconds) -> Biases:
-    """Return the biases at ``times`` (n, rising) from ``states`` in order of time; the first also holds earlier."""
+    """Return the biases at ``times`` (n, rising) from ``states`` in order of time. The first also applies before it."""
     starts = np.array([state.since for state in states])
     index = np.clip(np.searchsorted(starts, times, side="right") - 1, 0, None)
     bits = np.empty((NUM_BIAS_GROUPS, times.size), np.int64)

@@ -27,8 +27,8 @@ _TAIL_BYTES = 16_384
 class Service:
     """A service to run: its command, its address for people, and its readiness check.
 
-    ``ready`` is called with the process id; an ``OSError`` or ``RedisError`` of it means no. ``waits_for``
-    says in words what it looks for.
+    ``ready`` is called with the process id. If it raises ``OSError`` or ``RedisError``, the service is not ready.
+    ``waits_for`` describes the condition in words.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Service:
     where: str
     waits_for: str
     ready: Callable[[int], bool]
-    stop_s: float  # how long it may take to end in good order
+    stop_s: float  # time that it may take to exit cleanly
     environ: Mapping[str, str] = field(default_factory=dict)
-    withheld: Sequence[str] = ()  # variables that are not for it, nor for the scripts that it runs
-    essential: bool = False  # without it the others are of no use
+    withheld: Sequence[str] = ()  # variables that neither it nor the scripts that it runs may see
+    essential: bool = False  # the site cannot work without it
 
 
 class Child:
@@ -54,22 +54,22 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process id; None before the first start."""
+        """Return the process id; None before the first start."""
         return self._process.pid if self._process else None
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code as in ``subprocess``; None while the process runs or before its first start."""
+        """Return the exit code as in ``subprocess``; None while the process runs or before its first start."""
         return self._process.poll() if self._process else None
 
     @property
     def running(self) -> bool:
-        """Whether the process is running."""
+        """Return whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def lived_s(self) -> float:
-        """How long ago the process was started, in seconds."""
+        """Return the time since the process was started, in seconds."""
         return time.monotonic() - self.started_at
 
     def start(self) -> None:
@@ -103,7 +103,7 @@ class Child:
             return False
 
     def ask_to_end(self) -> None:
-        """Send SIGTERM to the process, which ends what it started itself."""
+        """Send SIGTERM to the process. It ends its own child processes."""
         if self.running and self._process is not None:
             self._process.terminate()
 
@@ -128,7 +128,7 @@ class Child:
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """Return all present descendants of a process."""
+    """Return all current descendants of a process."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""Starts a site in the background, and ends it from another process."""
+"""Starts a site in the background, and stops it from another process."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _HARDER_S = 20.0
 
 
 def start(settings: Settings, environ: Mapping[str, str], arguments: Sequence[str], say: Say) -> Journal:
-    """Start a site in the background by ``smurfq up`` with ``arguments``; return its journal.
+    """Start a site in the background with ``smurfq up`` and ``arguments``, and return its journal.
 
-    ``environ`` is what ``settings`` were read from.
+    ``settings`` were read from ``environ``.
 
     Raises
     ------
     StartError
-        It did not come up; what it said was handed to ``say``.
+        The site did not come up. Its output was passed to ``say``.
     """
     make_folder(settings.state_dir.absolute())
     log_path = settings.log_dir / "up.log"
@@ -56,12 +56,12 @@ def start(settings: Settings, environ: Mapping[str, str], arguments: Sequence[st
 
 
 def end(settings: Settings, say: Say) -> bool:
-    """End the site that runs here and wait until all its processes have ended; return false if none ran.
+    """Stop the site that is up here, and wait until all its processes have ended. Return false if none was up.
 
     Raises
     ------
     StartError
-        A process of it does not end, or is not known by its journal.
+        A process of the site does not end, or is not in its journal.
     """
     present = journal.read(settings.state_dir)
     if present is None:
@@ -79,7 +79,7 @@ def end(settings: Settings, say: Say) -> bool:
             say(f"{number.name} to the site (process {present.who.pid})")
             present.who.send(number)
         elif present.left():
-            say(f"{number.name} to what a killed site left: {', '.join(one.name for one in present.left())}")
+            say(f"{number.name} to the processes of a killed site: {', '.join(one.name for one in present.left())}")
             for entry in present.left():
                 if entry.who is not None:
                     entry.who.send(number)
@@ -88,7 +88,9 @@ def end(settings: Settings, say: Say) -> bool:
             _require_unlocked(settings)
             journal.remove(settings.state_dir)
             return True
-    raise StartError(f"these do not end: {', '.join(one.name for one in present.left())}; see {settings.log_dir}")
+    raise StartError(
+        f"these processes do not end: {', '.join(one.name for one in present.left())}; see {settings.log_dir}"
+    )
 
 
 def _require_unlocked(settings: Settings) -> None:
@@ -96,13 +98,13 @@ def _require_unlocked(settings: Settings) -> None:
     if journal.is_locked(folder):
         raise StartError(
             f"a site is still up in {folder}, and its journal does not name its process; `fuser {folder}/up.lock` "
-            "does: end that one with SIGTERM",
+            "shows it: end it with SIGTERM",
             state_dir=str(folder),
         )
 
 
 def _gone(settings: Settings, present: Journal, within_s: float) -> Journal:
-    """The last journal of a site, once its processes are gone or the time is over."""
+    """Wait until the processes of a site have ended or the time is over, and return its last journal."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         present = journal.read(settings.state_dir) or present

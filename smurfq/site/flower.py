@@ -19,7 +19,7 @@ from smurfq.store.site_identity import reject_guess
 
 _PASSWORD_BYTES = 18
 _DATABASE = "flower.db"
-_TASKS_KEPT = 10_000  # 8 kB and 30 us a page each; of Flower's own 100,000, 800 MB and three seconds
+_TASKS_KEPT = 10_000  # each takes 8 kB, and 30 us to show; Flower's default of 100,000 takes 800 MB and three seconds
 
 
 def password_path(settings: Settings) -> Path:
@@ -28,7 +28,7 @@ def password_path(settings: Settings) -> Path:
 
 
 def password(settings: Settings) -> str:
-    """The login's password: the settings', or one made once and kept in a file that only its owner can read."""
+    """Return the login's password: the setting, or one that is generated once and kept in a file for its owner."""
     if settings.flower.password is not None:
         return settings.flower.password
     path = password_path(settings)
@@ -38,7 +38,9 @@ def password(settings: Settings) -> str:
     except FileExistsError:
         kept = path.read_text().strip()
         if not kept:
-            raise StartError(f"Flower's password file {path} is empty; remove it, and a new one is made") from None
+            raise StartError(
+                f"Flower's password file {path} is empty; remove it, and smurfq generates a new one"
+            ) from None
         return kept
     with os.fdopen(descriptor, "w") as file:
         made = secrets.token_urlsafe(_PASSWORD_BYTES)
@@ -49,22 +51,22 @@ def password(settings: Settings) -> str:
 def login_words(settings: Settings) -> str:
     """Describe where to find the login, without showing the password."""
     if settings.flower.password is not None:
-        return f"login {settings.flower.user}, password as set by flower.password"
+        return f"login {settings.flower.user}, password from the setting flower.password"
     return f"login {settings.flower.user}, password in {password_path(settings)}"
 
 
 def run(settings: Settings, *, persistent: bool = False) -> None:
     """Serve Flower until SIGTERM or SIGINT.
 
-    Flower's own ``FLOWER_*`` variables (TLS, OAuth, ``FLOWER_READ_ONLY``, …) hold, and win over what is set
+    Flower's own ``FLOWER_*`` variables (TLS, OAuth, ``FLOWER_READ_ONLY``, …) apply, and override the settings made
     here.
 
     Raises
     ------
     StartError
-        Flower is not installed, or its port is taken.
+        Flower is not installed, or its port is in use.
     ConfigError
-        Nothing names a site, and Redis serves one that has a name or a site file.
+        The environment names no site, but Redis serves a site that has a name or a site file.
     """
     reject_guess(settings, os.environ)
     try:
@@ -77,7 +79,7 @@ def run(settings: Settings, *, persistent: bool = False) -> None:
     from smurfq.app import app  # noqa: PLC0415 - celery is slow to import, and only needed here
     from smurfq.site import flower_handlers  # noqa: PLC0415 - imports Flower
 
-    # Whoever presses a button there is not who started Flower, whose locks must not let them pass.
+    # A user of the page is not the user who started Flower, so the latter's locks must not apply.
     os.environ.setdefault(identity.VARIABLE, f"flower@{socket.gethostname()}")
     options.address = settings.flower.host
     options.port = settings.flower.port

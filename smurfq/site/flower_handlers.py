@@ -31,7 +31,7 @@ class _RejectedAbort(BaseApiHandler):  # type: ignore[misc]
 
 
 def _guarded(handler: type[Any]) -> type[Any]:
-    """Return ``handler``, which submits, as one that answers what smurfq rejected and why."""
+    """Return ``handler``, which submits tasks, with answers that say what smurfq rejected and why."""
 
     class Guarded(handler):  # type: ignore[misc]
         @web.authenticated
@@ -56,7 +56,7 @@ def _guarded(handler: type[Any]) -> type[Any]:
 
 
 def _unusable(error: BaseException) -> web.HTTPError:
-    told = f"the body cannot be used: {type(error).__name__}: {error}"
+    told = f"the body is invalid: {type(error).__name__}: {error}"
     return web.HTTPError(400, told.replace("%", "%%"))
 
 

@@ -12,7 +12,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Within: SIGINT, SIGTERM and SIGHUP are counted and end no process; they and SIGCHLD end a pause."""
+    """A context that counts SIGINT, SIGTERM and SIGHUP instead of exiting. They and SIGCHLD end a pause."""
 
     def __init__(self) -> None:
         self.count = 0

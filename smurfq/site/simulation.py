@@ -18,7 +18,7 @@ _STOPS_WITHIN_S = 20.0
 
 
 def simulated(environ: Mapping[str, str], settings: Settings, slots: Sequence[str]) -> dict[str, str]:
-    """Return ``environ`` for a site with simulated slots; its settings of a real card are overridden.
+    """Return ``environ`` for a site with simulated slots. The settings for a real card are overridden.
 
     Raises
     ------
@@ -34,28 +34,28 @@ def simulated(environ: Mapping[str, str], settings: Settings, slots: Sequence[st
 
 
 def beside_running(environ: Mapping[str, str], settings: Settings) -> Mapping[str, str]:
-    """``environ`` as the processes of this machine's site have it, if its slots are simulated; else as it is.
+    """Return ``environ`` with the variables of this machine's site if its slots are simulated, else unchanged.
 
-    It lets a command from another terminal see what they see.
+    A command in another terminal then uses the same slots as the site's processes.
     """
     present = journal.read(settings.state_dir)
     if present is None or not any(entry.name == NAME and entry.alive for entry in present.processes):
         return environ
-    return simulated(environ, settings, settings.slots[:1])  # any slot will do: the variables are those of all
+    return simulated(environ, settings, settings.slots[:1])  # any slot is right: the variables are the same for all
 
 
 def require_packages() -> None:
-    """Nothing, if what the simulator needs is installed."""
+    """Check that the packages of the simulator are installed."""
     for package in _PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise StartError(
-                f"simulated slots need the package {package}: pip install 'smurfq[sim]', or leave --sim out",
+                f"simulated slots need the package {package}: pip install 'smurfq[sim]', or omit --sim",
                 package=package,
             )
 
 
 def require_port(settings: Settings) -> None:
-    """Nothing, if the simulator can listen where the settings say."""
+    """Check that the simulator's port is free."""
     for kind in ("tcp", "udp"):
         require_free(kind, "127.0.0.1", settings.sim.port, "the simulated slots", "SMURFQ_SIM_PORT")
 
@@ -75,7 +75,7 @@ def simulator_service(settings: Settings, slots: Sequence[str]) -> Service:
         name=NAME,
         command=[sys.executable, "-m", "smurfq.sim", *(word for slot in slots for word in ("--slot", slot))],
         where=f"Channel Access 127.0.0.1:{settings.sim.port}: {', '.join(slots)}, SIMULATED",
-        waits_for=f"its word that it serves, in {folder}",
+        waits_for=f"its status file in {folder}",
         ready=ready,
         stop_s=_STOPS_WITHIN_S,
         essential=True,

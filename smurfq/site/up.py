@@ -31,15 +31,15 @@ class Site:
     Parameters
     ----------
     settings
-        The site's.
+        The settings of the site.
     slots
-        Those whose workers are started.
+        The slots whose workers are started.
     flower
-        Whether Flower is.
+        Whether Flower is started.
     sim
-        Whether they are simulated here; ``settings`` must then be those of `simulation.simulated`.
+        Whether the slots are simulated here. ``settings`` must then come from `simulation.simulated`.
     say
-        Called with each line for the person who watches.
+        Called with each line for the user.
     """
 
     def __init__(self, settings: Settings, slots: Sequence[str], *, flower: bool, say: Say, sim: bool = False) -> None:
@@ -63,14 +63,13 @@ class Site:
     def run(self, ready_within_s: float, on_ready: OnReady) -> None:
         """Start the site, watch it until SIGINT or SIGTERM, and stop it.
 
-        ``on_ready`` is called once: when all is ready, or what is not did not become so within
-        ``ready_within_s``.
+        ``on_ready`` is called once: when all processes are ready, or when ``ready_within_s`` is over.
 
         Raises
         ------
         StartError
-            The site is up already, a port is taken, a package is missing, or Valkey or the bridge did not
-            come up. Nothing is left running.
+            The site is up already, a port is in use, a package is missing, or Valkey or the bridge did not
+            become ready. No process is left running.
         """
         state_dir = self._settings.state_dir
         with journal.only_one(state_dir), self._interrupts:
@@ -84,7 +83,7 @@ class Site:
                 if not self._interrupts.count:
                     self._state = "ready" if all(one.state == "ready" for one in self._all) else "degraded"
                     on_ready(self._state, self._entries())
-                    self._note()  # after what was said, which `up --detach` passes on until it reads this
+                    self._note()  # last: `up --detach` forwards the output until it reads this
                 while not self._interrupts.count:
                     self._look()
             finally:
@@ -109,7 +108,7 @@ class Site:
         self._note()
 
     def _await(self, group: Sequence[Watched], deadline: float) -> None:
-        """Wait until all of ``group`` are ready, the deadline has passed, or the site is asked to end."""
+        """Wait until all of ``group`` are ready, the deadline has passed, or the site is asked to stop."""
         say_at = time.monotonic() + 1.0
         while not self._interrupts.count:
             self._look()
@@ -130,13 +129,13 @@ class Site:
                 say_at = now + _SAY_EVERY_S
 
     def _not_ready(self, one: Watched) -> None:
-        text = one.with_tail(f"{one.name} is not ready in time; still missing: {one.child.service.waits_for}")
+        text = one.with_tail(f"{one.name} was not ready in time; it still waits for {one.child.service.waits_for}")
         if one.child.service.essential:
             raise StartError(text, service=one.name)
         self._say(text)
 
     def _look(self) -> None:
-        """Check every process once, then pause; a death or a signal ends the pause."""
+        """Check every process once, then pause. A death or a signal ends the pause."""
         changed = [one.look(self._say) for one in self._all]
         if any(changed):
             self._note()
@@ -144,10 +143,10 @@ class Site:
             orphans.reap(self._pids())
 
     def _stop(self) -> None:
-        """Stop all: workflows and workers first, while the bridge still receives their last messages; Valkey last."""
+        """Stop workflows and workers first, while the bridge still receives their last messages, and Valkey last."""
         self._state = "stopping"
         self._note()
-        self._stop_group("the workflows", self._workflows)  # while there are workers to end what they have started
+        self._stop_group("the workflows", self._workflows)  # first: the workers then end the workflows' operations
         self._stop_group("the workers", self._workers)
         orphans.kill(self._pids(), self._say)
         self._stop_group("the simulated slots", self._sim)
@@ -155,14 +154,14 @@ class Site:
         self._stop_group("Flower", self._flower)
         self._stop_group("Valkey", self._valkey)
         orphans.kill(set(), self._say)
-        self._say("all is stopped")
+        self._say("the site is stopped")
 
     def _stop_group(self, what: str, group: Sequence[Watched]) -> None:
         running = [one.child for one in group if one.child.running]
         if not running:
             return
         patience_s = max(child.service.stop_s for child in running)
-        self._say(f"stopping {what} (at most {patience_s:.0f} s; Ctrl-C again: sooner, a third time: at once)")
+        self._say(f"stopping {what} (at most {patience_s:.0f} s; Ctrl-C again: sooner; a third time: at once)")
         for child in running:
             child.ask_to_end()
         deadline = time.monotonic() + patience_s
@@ -177,7 +176,7 @@ class Site:
                     child.ask_to_end()
         for child in running:
             if child.running:
-                self._say(f"{child.service.name} did not end: killed, and all it started; log: {child.log_path}")
+                self._say(f"{child.service.name} did not end: killed, with its child processes; log: {child.log_path}")
             child.kill()
 
     def _pids(self) -> set[int]:

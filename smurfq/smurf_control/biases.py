@@ -1,4 +1,4 @@
-"""The DACs that bias detectors: their pairs, their voltages, and their counts when set to zero or restored."""
+"""Computes the counts of the DACs that bias detectors, to set them to zero or to restore them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Pairs = Sequence[tuple[int, int]]
 
 
 def bias_pairs(slot: str) -> list[tuple[int, int]]:
-    """The two DACs (1-32) of each bias group, by the slot's pysmurf configuration.
+    """Return the two DACs (1-32) of each bias group, from the slot's pysmurf configuration.
 
-    The others hold the amplifiers' gates and drains and must keep their values. Where the configuration
-    cannot be read, it is SMuRF's usual order: bias group g has DACs 2g+1 and 2g+2.
+    The other DACs hold the amplifiers' gates and drains, and must keep their values. If the configuration cannot be
+    read, SMuRF's usual order is used: bias group g has DACs 2g+1 and 2g+2.
     """
     try:
         return _configured_pairs(slot)
-    except Exception:  # noqa: BLE001 - any fault of a configuration file; the card is to be made safe all the same
+    except Exception:  # noqa: BLE001 - any error in a configuration file; the card must still be made safe
         return [(2 * group + 1, 2 * group + 2) for group in range(NUM_BIAS_GROUPS)]
 
 
 def voltages(dacs: Sequence[int], pairs: Pairs) -> list[float]:
-    """The voltage of each bias group."""
+    """Return the voltage of each bias group."""
     return [(dacs[plus - 1] - dacs[minus - 1]) * COUNT_V for plus, minus in pairs]
 
 
 def zeroed(dacs: Iterable[Any], pairs: Pairs) -> list[int]:
-    """The counts of all DACs with those of ``pairs`` at zero."""
+    """Return the counts of all DACs, with those of ``pairs`` at zero."""
     counts = [int(count) for count in dacs]
     for dac in {dac for pair in pairs for dac in pair}:
         counts[dac - 1] = 0
@@ -39,15 +39,15 @@ def zeroed(dacs: Iterable[Any], pairs: Pairs) -> list[int]:
 
 
 def raised(dacs: Sequence[int], start: Sequence[int], pairs: Pairs) -> list[int]:
-    """The bias groups that have more voltage than at the start, or the other sign; one that was lowered is not."""
+    """Return the bias groups whose voltage has increased in magnitude or changed its sign since the start."""
     now_and_then = zip(voltages(dacs, pairs), voltages(start, pairs), strict=True)
     return [group for group, (now, then) in enumerate(now_and_then) if not _is_between(now, then)]
 
 
 def put_back(dacs: Sequence[int], start: Sequence[int] | None, pairs: Pairs, *, rescaled: bool = False) -> list[int]:
-    """The counts of all DACs with the raised bias groups as at the start; as they are where that is not known.
+    """Return the counts of all DACs, with the raised bias groups as at the start. If ``start`` is None, none changes.
 
-    ``rescaled`` is for biases of another current mode than at the start: all that are not zero go back.
+    ``rescaled`` is true if the current mode has changed since the start: all biases that are not zero are restored.
     """
     counts = list(dacs)
     if start is None:
@@ -59,7 +59,7 @@ def put_back(dacs: Sequence[int], start: Sequence[int] | None, pairs: Pairs, *, 
 
 
 def _is_between(now_v: float, then_v: float) -> bool:
-    """Whether a voltage lies between zero and the one at the start."""
+    """Return whether a voltage lies between zero and the voltage at the start."""
     return min(0.0, then_v) - TOLERANCE_V <= now_v <= max(0.0, then_v) + TOLERANCE_V
 
 

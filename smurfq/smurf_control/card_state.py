@@ -24,7 +24,7 @@ SWITCHES: Final = {"streaming": ENABLE_STREAMING, "g3_file": OPEN_G3STREAM, "pla
 CARD_REGISTERS: Final = (*SWITCHES.values(), SESSION_ID, BIAS_DACS)
 RELAY_REGISTERS: Final = (CRYOCARD, CRYOCARD_ANSWER)
 TONE_REGISTERS: Final = tuple(amplitudes(band) for band in range(NUM_BANDS))
-TES_RELAYS: Final = 0xFFFF  # those of the bias groups; the bits above are of the flux ramp
+TES_RELAYS: Final = 0xFFFF  # the relays of the bias groups; the higher bits belong to the flux ramp
 _RELAYS_ADDRESS: Final = 0x2
 _READ: Final = 1 << 31
 _DATA_MASK: Final = 0x7FFFF
@@ -38,7 +38,7 @@ Timeout = Callable[[], float]
 
 @dataclass(frozen=True)
 class CardState:
-    """The state of a card; what did not answer is None.
+    """The state of a card. Values of registers that did not answer are None.
 
     ``bias_dacs`` are the counts of all 32 DACs, ``relays`` the cryocard's relays of the bias groups as bits, ``tones``
     the number of tones in each band.
@@ -53,12 +53,12 @@ class CardState:
     tones: list[int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as a JSON object."""
+        """Return the state as a JSON object."""
         return asdict(self)
 
 
 def look_at_card(slot: str) -> CardState:
-    """The state of the card now; takes seconds only where the card does not answer."""
+    """Read the state of the card. This takes seconds only if the card does not answer."""
     deadline = time.monotonic() + _BUDGET_S
 
     def left_s() -> float:
@@ -76,10 +76,10 @@ def look_at_card(slot: str) -> CardState:
 
 
 def read_relays(registers: Registers, timeout_s: Timeout) -> int | None:
-    """The cryocard's relays of the bias groups, one bit each; None where the cryocard does not answer."""
+    """Read the cryocard's relays of the bias groups, one bit each; None if the cryocard does not answer."""
     request = _READ | (_RELAYS_ADDRESS << 20)
     for _ in range(_TRIES):
-        registers.put(CRYOCARD, request, timeout_s())  # twice: the answer to the first may be that to an older one
+        registers.put(CRYOCARD, request, timeout_s())  # twice: the first answer may belong to an older request
         registers.put(CRYOCARD, request, timeout_s())
         answer = number(registers.get(CRYOCARD_ANSWER, timeout_s()))
         if answer is None:
@@ -90,7 +90,7 @@ def read_relays(registers: Registers, timeout_s: Timeout) -> int | None:
 
 
 def write_relays(registers: Registers, relays: int, timeout_s: Timeout) -> None:
-    """Set the cryocard's relays of the bias groups, and leave those of the flux ramp as they are."""
+    """Set the cryocard's relays of the bias groups, and do not change those of the flux ramp."""
     registers.put(CRYOCARD, _READ | (_RELAYS_ADDRESS << 20), timeout_s())
     others = (number(registers.get(CRYOCARD_ANSWER, timeout_s())) or 0) & _DATA_MASK & ~TES_RELAYS
     for _ in range(2):  # as pysmurf does
@@ -99,7 +99,7 @@ def write_relays(registers: Registers, relays: int, timeout_s: Timeout) -> None:
 
 
 def read_tones(registers: Registers, timeout_s: Timeout) -> list[int] | None:
-    """The number of tones in each band; None where a band does not answer."""
+    """Read the number of tones in each band; None if a band does not answer."""
     counts = []
     for register in TONE_REGISTERS:
         scales = registers.get(register, timeout_s())
@@ -110,10 +110,10 @@ def read_tones(registers: Registers, timeout_s: Timeout) -> list[int] | None:
 
 
 def number(value: Any) -> int | None:
-    """A register's value as an int; None stays None."""
+    """Return a register's value as an int; None stays None."""
     return None if value is None else int(value)
 
 
 def numbers(values: Any) -> list[int] | None:
-    """An array's values as ints; None stays None."""
+    """Return an array's values as ints; None stays None."""
     return None if values is None else [int(value) for value in values]

@@ -1,4 +1,4 @@
-"""Reads the configuration files of a slot with sodetlib, and explains what is wrong with them."""
+"""Reads the configuration files of a slot with sodetlib, and explains errors in them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from smurfq.errors import ConfigError
 _FOLDER_VARIABLES: Final = ("SMURF_CONFIG_DIR", "OCS_CONFIG_DIR")  # in sodetlib's order
 _NEEDED: Final = ("stream_id", "device_config", "pysmurf_config")
 _MAKE_ONE: Final = (
-    "make one by python -c \"from sodetlib.det_config import DeviceConfig; DeviceConfig.from_yaml('{}')\""
+    "make one with python -c \"from sodetlib.det_config import DeviceConfig; DeviceConfig.from_yaml('{}')\""
 )
 
 
 def load_config(settings: Settings, slot: str) -> Any:
-    """The ``DetConfig`` of a slot, all of whose files are there and can be read.
+    """Return the ``DetConfig`` of a slot, after a check that all its files exist and can be read.
 
     Raises
     ------
     ConfigError
-        A file is missing, cannot be read, or lacks something; the message names it, and says what to do.
+        A file is missing, cannot be read, or is incomplete. The message names the file, and says what to do.
     """
     from pysmurf.client.base.smurf_config import SmurfConfig
     from sodetlib.det_config import DetConfig
@@ -39,16 +39,16 @@ def load_config(settings: Settings, slot: str) -> Any:
         SmurfConfig.read_json(config.pysmurf_file)
     except (OSError, ValueError) as cause:
         raise _error(slot, f"pysmurf's configuration {config.pysmurf_file} cannot be read: {cause}") from cause
-    # take_noise alone goes by this key; the other functions by what apply_paths sets. One folder for all.
+    # Only take_noise uses this key; the other functions use the folders of apply_paths. All get the same folder.
     config.sys["g3_dir"] = str(settings.smurf.timestreams_dir)
     return config
 
 
 def _check_files(slot: str) -> None:
-    """Return if all files of a slot are there and are what they should be, as far as can be seen from outside."""
+    """Check that all files of a slot exist and are plausible."""
     name = next((name for name in _FOLDER_VARIABLES if name in os.environ), None)
     if name is None:
-        raise _error(slot, "no folder of configuration is set")
+        raise _error(slot, "no configuration folder is set")
     sys_file = Path(os.environ[name]) / "sys_config.yml"
     slots = _table(slot, sys_file, f"{sys_file} is missing").get("slots")
     entry = f"SLOT[{SlotId.parse(slot).slot}]"
@@ -60,7 +60,7 @@ def _check_files(slot: str) -> None:
         if not isinstance(own.get(key), str):
             raise _error(slot, f"slots: {entry} of {sys_file} lacks {key}")
     device = Path(os.path.expandvars(own["device_config"])).absolute()
-    # sodetlib would make one with its defaults, and go on without the slot's bias lines, tune and IV.
+    # sodetlib would create a file with defaults, and continue without the slot's bias lines, tune and IV.
     _table(slot, device, f"the device configuration {device} is missing; copy it there, or {_MAKE_ONE.format(device)}")
     pysmurf = Path(os.path.expandvars(own["pysmurf_config"]))
     if not pysmurf.is_file():
@@ -68,7 +68,7 @@ def _check_files(slot: str) -> None:
 
 
 def _table(slot: str, path: Path, missing: str) -> dict[str, Any]:
-    """The table in a file of YAML."""
+    """Return the table in a YAML file."""
     import yaml
 
     if not path.is_file():
@@ -78,14 +78,14 @@ def _table(slot: str, path: Path, missing: str) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as cause:
         raise _error(slot, f"{path} cannot be read: {' '.join(str(cause).split())}") from cause
     if not isinstance(found, dict):
-        raise _error(slot, f"{path} is no table of YAML")
+        raise _error(slot, f"{path} is not a YAML table")
     return found
 
 
 def _error(slot: str, problem: str) -> ConfigError:
     where = next((f"{name}={os.environ[name]}" for name in _FOLDER_VARIABLES if name in os.environ), "nowhere")
     return ConfigError(
-        f"the configuration of {slot}: {problem}. It is looked for by smurf.config_dir of the site file, or "
+        f"the configuration of {slot}: {problem}. The folder is smurf.config_dir of the site file, or "
         f"SMURF_CONFIG_DIR (now {where})",
         slot=slot,
     )

@@ -24,21 +24,21 @@ from smurfq.smurf_control.registers import epics_root
 from smurfq.smurf_control.session_protocol import SessionProtocol
 
 MOST_NAMES: Final = 4096
-_KEPT_UNUSED_RUNS: Final = 8  # one band today, all of them tomorrow
+_KEPT_UNUSED_RUNS: Final = 8  # a register stays in the list for so many runs that do not use it, for example of a band
 _WITHIN_S: Final = 3.0
-_NO_MORE_AFTER_S: Final = 0.3  # of silence: a search that is lost is repeated after 0.03 and 0.1 s
+_NO_MORE_AFTER_S: Final = 0.3  # time without an answer; a search that is lost is repeated after 0.03 and 0.1 s
 _MOST_BYTES: Final = 1 << 20
 
 
 def names_file(settings: Settings, slot: str, op_name: str) -> Path:
-    """Where the names of the registers are kept that an operation of a slot uses."""
+    """Return the file with the names of the registers that an operation of a slot uses."""
     return settings.state_dir.absolute() / "registers" / slot / f"{op_name}.json"
 
 
 class ConnectedAhead:
-    """The registers that earlier runs of a session's operation used, being connected from now on.
+    """Starts to connect the registers that earlier runs of a session's operation used.
 
-    ``name`` is what their names are kept under, the operation's unless given.
+    ``name`` is the name of the list of registers, by default that of the operation.
     """
 
     def __init__(self, session: SessionProtocol, name: str | None = None) -> None:
@@ -59,7 +59,7 @@ class ConnectedAhead:
             epics.ca.flush_io()
 
     def wait(self) -> None:
-        """Return once all are connected, or no more seem to answer."""
+        """Wait until all registers are connected, or no further ones seem to answer."""
         if not self._channels:
             return
         import epics
@@ -74,7 +74,7 @@ class ConnectedAhead:
                 waiting, heard = left, time.monotonic()
 
     def remember_of(self, *controls: Any) -> None:
-        """``remember`` what each SmurfControl of ``controls`` has touched."""
+        """Call ``remember`` with the registers that each SmurfControl of ``controls`` has used."""
         touched: dict[str, Any] = {}
         for control in controls:
             card = (control.C.readpv, control.C.writepv)
@@ -82,9 +82,9 @@ class ConnectedAhead:
         self.remember(touched)
 
     def remember(self, touched: Mapping[str, Any]) -> None:
-        """Keep the names of ``touched``, registers by name as pysmurf has them, for the runs to come.
+        """Write the names of ``touched``, pysmurf's registers by name, for later runs.
 
-        Those that do not answer are not kept; where none does the server is away, and what is kept stays as it is.
+        Registers that do not answer are left out. If none answers, the server is away, and the list is not changed.
         """
         if not self._enabled:
             return
@@ -100,9 +100,9 @@ class ConnectedAhead:
 
 
 def names_to_keep(before: Mapping[str, int], used: Iterable[str], gone: Iterable[str]) -> dict[str, int]:
-    """The names for the next run, each with the number of runs since it was used; those used last come first.
+    """Return the names for the next run, each with the number of runs since its last use, the latest first.
 
-    ``before`` is what the runs before this one left, ``gone`` those of it that do not answer.
+    ``before`` is the list from earlier runs, ``gone`` are the registers in it that do not answer.
     """
     now = dict.fromkeys(used, 0)
     without = set(gone)
@@ -116,7 +116,7 @@ def names_to_keep(before: Mapping[str, int], used: Iterable[str], gone: Iterable
 
 
 def _read(path: Path, prefix: str) -> dict[str, int]:
-    """The names in a file that ``_write`` has written, none where it is absent or anything else."""
+    """Return the names in a file of ``_write``, or none if the file is missing or invalid."""
     with contextlib.suppress(OSError, ValueError):
         if path.stat().st_size > _MOST_BYTES:
             return {}
@@ -139,7 +139,7 @@ def _write(path: Path, names: Mapping[str, int]) -> None:
         unfinished.write_text(json.dumps(names, indent=0))
         unfinished.replace(path)
     except OSError as cause:
-        print(f"the registers to connect ahead next time could not be noted: {cause}")
+        print(f"the list of registers to connect ahead could not be written: {cause}")
 
 
 def _few(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Rejects a run's stream while another session's stream is open: sodetlib would take that session for its own."""
+"""Rejects a run's stream while another stream is open, since sodetlib would take that stream's session for its own."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _ANSWER_S: Final = 2.0
 
 
 def foreign_stream(slot: str, session_id: int) -> OperationFailedError:
-    """The error of a run that finds a stream open that it did not open."""
+    """Return the error for a run that finds an open stream which it did not open."""
     return OperationFailedError(
-        f"a stream is open on {slot} that this run did not open (session {session_id}). If nobody needs it, close it "
-        f"alone: {close_stream_command(slot)}",
+        f"a stream is open on {slot} that this run did not open (session {session_id}). If nobody needs it, close "
+        f"only it: {close_stream_command(slot)}",
         slot=slot,
         sid=session_id,
     )
 
 
 def refuse_foreign_stream(slot: str) -> None:
-    """Have this process raise where it begins a stream while another's is open; Channel Access must be imported.
+    """Make this process raise if it starts a stream while another one is open. Channel Access must be imported.
 
-    What it raises, where the streamer is told to open a g3 file, is ``OperationFailedError``.
+    The write that makes the streamer open a g3 file then raises ``OperationFailedError``.
     """
     channels: Any = sys.modules["epics.ca"]
     put = channels.put
@@ -46,6 +46,6 @@ def refuse_foreign_stream(slot: str) -> None:
 
 
 def _open_session(open_register: str) -> int:
-    """The session that is open on the card of a register; 0 where none is, or none answers."""
+    """Return the open session on the card of a register; 0 if none is open or the card does not answer."""
     name = open_register.removesuffix(OPEN_G3STREAM) + SESSION_ID
     return int(sys.modules["epics"].caget(name, timeout=_ANSWER_S) or 0)

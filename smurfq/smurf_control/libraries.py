@@ -14,7 +14,7 @@ from typing import Any, Final
 from smurfq import __version__
 from smurfq.errors import ForkSafetyError, StartError
 
-# In this order: so3g brings its own spt3g, which must be the one that is found.
+# so3g must be imported first: it contains its own spt3g, which must be used.
 _MODULES: Final = (
     "matplotlib.pyplot",
     "so3g",
@@ -33,14 +33,14 @@ _DISTRIBUTIONS: Final = ("sodetlib", "pysmurf-slac", "sotodlib", "so3g", "pyepic
 
 
 def preload() -> dict[str, str]:
-    """Import all that operations need, ahead of any fork, and return the versions.
+    """Import all libraries that operations need, before any fork, and return the versions.
 
     Raises
     ------
     StartError
-        One of the libraries is not installed, or does not import.
+        A library is not installed, or cannot be imported.
     ForkSafetyError
-        Channel Access has been initialised: forked processes would read stale values.
+        Channel Access has been initialized: forked processes would read stale values.
     """
     os.environ.setdefault("MPLBACKEND", "Agg")
     for module in _MODULES:
@@ -50,7 +50,7 @@ def preload() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of smurfq, Python and the libraries that drive the card, those that are installed."""
+    """Return the versions of smurfq, Python and the installed libraries that drive the card."""
     found = {"smurfq": __version__, "python": platform.python_version()}
     for distribution in _DISTRIBUTIONS:
         try:
@@ -61,24 +61,24 @@ def versions() -> dict[str, str]:
 
 
 def assert_no_channel_access() -> None:
-    """Return, if this process has not initialised Channel Access.
+    """Check that this process has not initialized Channel Access.
 
     Raises
     ------
     ForkSafetyError
-        It has.
+        The process has initialized Channel Access.
     """
     if "epics.ca" not in sys.modules:
         return
     if _import("epics.ca").libca is not None:
         raise ForkSafetyError(
-            f"process {os.getpid()}, from which operations are forked, has initialised Channel Access: "
-            "they would read stale values or hang. Nothing may touch a PV before the fork; restart the worker"
+            f"process {os.getpid()}, from which operations are forked, has initialized Channel Access: "
+            "operations would read stale values or hang. No code may use a PV before the fork; restart the worker"
         )
 
 
 def sodetlib_function(path: str) -> Callable[..., Any]:
-    """The function of sodetlib at ``path``, e.g. ``operations.iv.take_iv``."""
+    """Return the function of sodetlib at ``path``, for example ``operations.iv.take_iv``."""
     module, _, name = f"sodetlib.{path}".rpartition(".")
     function: Callable[..., Any] = getattr(_import(module), name)
     return function
@@ -95,9 +95,9 @@ def _import(module: str) -> Any:
 
 
 def edited_since(moment: float) -> list[str]:
-    """The files of pysmurf and sodetlib that were changed after ``moment`` (s since 1970), loaded or not.
+    """Return the files of pysmurf and sodetlib that were changed after ``moment`` (s since 1970), loaded or not.
 
-    People mount a development copy and edit it; a worker that has loaded it goes on with what it loaded.
+    If somebody edits a mounted development copy, a running worker still uses the code that it has loaded.
     """
     found = []
     for package in ("pysmurf", "sodetlib"):

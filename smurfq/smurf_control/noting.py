@@ -24,7 +24,7 @@ _CHANNELS: Final = "epics.ca"
 
 @contextmanager
 def card_is_noted(session: SessionProtocol) -> Iterator[None]:
-    """Have the card looked at when Channel Access is first used in the block, and after the operation if it was."""
+    """Note the state of the card at the first use of Channel Access in the block, to compare it after the operation."""
     is_noted = is_looking = had_children = False
     process, lock = os.getpid(), threading.RLock()
 
@@ -36,7 +36,7 @@ def card_is_noted(session: SessionProtocol) -> Iterator[None]:
         nonlocal is_noted, is_looking
         if is_noted or os.getpid() != process:
             return
-        with lock:  # another thread must not change what this one looks at
+        with lock:  # another thread must not change the card while this one reads its state
             if is_noted or is_looking:
                 return
             is_looking = True
@@ -45,12 +45,12 @@ def card_is_noted(session: SessionProtocol) -> Iterator[None]:
                 if had_children:
                     session.note_card(None)
                 refuse_foreign_stream(session.slot)
-                is_noted = True  # not where an abort was raised meanwhile: a script may go on after it
+                is_noted = True  # not if an abort was raised meanwhile: a script may continue after it
             finally:
                 is_looking = False
 
     def watch(channels: Any) -> None:
-        # Not later: Channel Access, when it is initialized, starts a child of its own, the repeater.
+        # Check now: Channel Access starts a child process, the repeater, when it is initialized.
         _before_each_call(channels, "initialize_libca", look_for_children)
         _before_each_call(channels, "create_channel", note)
 
@@ -74,7 +74,7 @@ def _before_each_call(module: Any, name: str, act: Callable[[], None]) -> None:
 
 
 def _had_children() -> bool:
-    """Whether this process has waited for a child, or has one."""
+    """Return whether this process has, or has had, a child process."""
     if resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss:
         return True
     try:

@@ -28,18 +28,19 @@ _ANSWER_S: Final = 5.0
 def open_slot(
     session: SessionProtocol, *, load_tune: bool = True, reads_only: bool = False, streams: bool = False
 ) -> Iterator[tuple[Any, Any]]:
-    """A SmurfControl and a DetConfig of the session's slot, with the slot's tune loaded.
+    """Open the session's slot: yield a SmurfControl and a DetConfig, with the slot's tune loaded.
 
-    ``reads_only`` makes no output folders and opens nothing to write. sodetlib's own abort, raised at one of
-    its stop points, leaves as ``OperationAbortedError``. The card's state is noted before it is changed, so that the
-    runner can restore it if the operation fails. ``streams`` is for an operation that opens a stream: none may be open.
+    With ``reads_only``, no output folders are made and no files are opened for writing. sodetlib's own abort, raised at
+    one of its stop points, becomes ``OperationAbortedError``. The card's state is noted before it is changed, so that
+    the runner can restore it if the operation fails. ``streams`` is for operations that open a stream: no other stream
+    may be open.
 
     Raises
     ------
     OperationFailedError
-        The card does not answer, the slot has no tune although one is asked for, or a stream is open.
+        The card does not answer, the slot has no tune although one is needed, or a stream is open.
     OperationAbortedError
-        sodetlib found at one of its stop points that it shall end.
+        The operation was aborted, and sodetlib ended at one of its stop points.
     ConfigError
         The slot's configuration files are missing.
     """
@@ -51,16 +52,16 @@ def open_slot(
     session.header(software=versions(), simulated=session.settings.simulated)
     if config.stream_id != session.slot:
         session.add_message(
-            f"WARNING: sys_config.yml calls this slot {config.stream_id!r}, smurfq {session.slot!r}: "
-            "make them equal. A script that opens the slot by itself publishes under the former, and smurfq "
-            "will not know its messages"
+            f"WARNING: this slot is {config.stream_id!r} in sys_config.yml, but {session.slot!r} in smurfq: make them "
+            "equal. A script that opens the slot by itself publishes under the name in sys_config.yml, and smurfq "
+            "cannot attribute its messages"
         )
     ahead.wait()
     if not card_answers(session.slot, _ANSWER_S):
         raise OperationFailedError(
             f"the card of {session.slot} does not answer: no {epics_root(session.slot)}:… within "
             f"{_ANSWER_S:g} s at EPICS_CA_ADDR_LIST={os.environ.get('EPICS_CA_ADDR_LIST', '')!r}. Is its "
-            "smurf server running? If so and the card hangs, restart_rssi may help",
+            "smurf server running? If it is, the card may hang: try restart_rssi",
             slot=session.slot,
         )
     if not reads_only:
@@ -85,7 +86,7 @@ def open_slot(
         yield control, config
     except OCSAbortError as cause:
         raise OperationAbortedError(
-            f"the operation on {session.slot} ended at one of sodetlib's stop points, as was asked",
+            f"the operation on {session.slot} ended at one of sodetlib's stop points, as requested",
             slot=session.slot,
         ) from cause
     finally:
@@ -93,10 +94,10 @@ def open_slot(
 
 
 def _log_once(publisher: Any) -> None:
-    """Have this publisher send no ``session_log``.
+    """Make this publisher send no ``session_log``.
 
-    sodetlib's ``pub_ocs_log`` gives each line to the session and publishes it too: it would be in the record twice,
-    and the session's way cannot lose it.
+    sodetlib's ``pub_ocs_log`` passes each line to the session and also publishes it, so that it would be in the record
+    twice. The session cannot lose a line.
     """
     publish = publisher.publish
 
@@ -108,14 +109,14 @@ def _log_once(publisher: Any) -> None:
 
 
 def _tune(config: Any, slot: str) -> str:
-    """The tune file that the device configuration names.
+    """Return the tune file of the device configuration.
 
-    A slot that was never set up has none, which pysmurf would report as an IndexError.
+    A slot that was never set up has no tune file, for which pysmurf would raise an IndexError.
     """
     tune = config.dev.exp.get("tunefile")
     if tune and Path(tune).is_file():
         return str(tune)
-    what = f"its tune file {tune} is gone" if tune else "it has no tune"
+    what = f"its tune file {tune} does not exist" if tune else "it has no tune"
     raise OperationFailedError(
         f"{slot} needs uxm_setup first: {what} (device configuration {config.dev_file})",
         slot=slot,

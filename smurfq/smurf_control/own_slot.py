@@ -2,10 +2,11 @@
 
 Opening its own raises too, if that card was left unsafe and did not answer when it was to be made safe.
 
-pysmurf, sodetlib and every user of pyepics create their channels with ``epics.ca.create_channel``, which is wrapped.
-Children inherit the limit: forked ones directly, and a Python that is started by ``child_python/sitecustomize.py``,
-which loads this file on its own. So this module needs only the standard library. The limit does not cover Channel
-Access clients other than pyepics, nor a Python that is started without this process's environment.
+pysmurf, sodetlib and every user of pyepics create their channels with ``epics.ca.create_channel``, which this module
+wraps. Child processes inherit the limit: forked ones directly, and a new Python through
+``child_python/sitecustomize.py``, which loads this file without smurfq. This module therefore needs only the standard
+library. The limit does not cover Channel Access clients other than pyepics, nor a Python that is started without this
+process's environment.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False  # typing's own would slow the start of each child down
+TYPE_CHECKING = False  # the import of typing would slow down the start of each child
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-VARIABLE = "SMURF_OWN_SLOT"  # what a child reads: the slot's id, or the workflows' name
-CARD_CLOSED = "SMURF_CARD_CLOSED"  # a variable too: why the slot's own card may not be opened; empty if it may
+VARIABLE = "SMURF_OWN_SLOT"  # the variable for child processes: the slot's id, or ``workflows``
+CARD_CLOSED = "SMURF_CARD_CLOSED"  # the variable that says why the slot's own card may not be opened; empty if it may
 _ROOT = "smurf_server_s"
 _TREE = "AMCc"  # the top of every smurf server's registers, whatever its name
 _CHILD_PYTHON = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child_python")  # noqa: PTH100, PTH118, PTH120
@@ -28,7 +29,7 @@ _printed: set[str] = set()
 
 
 def limit_to_slot(slot: str) -> None:
-    """Limit this process and its children to ``slot``; what is no slot's id, as ``workflows``, may open none."""
+    """Limit this process and its children to ``slot``. If it is not a slot id (``workflows``), they may open none."""
     os.environ[VARIABLE] = slot
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != _CHILD_PYTHON]
     os.environ["PYTHONPATH"] = os.pathsep.join([_CHILD_PYTHON, *paths])
@@ -36,18 +37,18 @@ def limit_to_slot(slot: str) -> None:
 
 
 def limit_child() -> None:
-    """Limit this process as its environment says."""
+    """Limit this process to the slot in its environment."""
     if slot := os.environ.get(VARIABLE):
         _install(slot)
 
 
 def server_name(number: int) -> str:
-    """The name of a slot's smurf server, with which the names of its registers begin: ``smurf_server_s2``."""
+    """Return the name of a slot's smurf server, the prefix of its registers: ``smurf_server_s2``."""
     return f"{_ROOT}{number}"
 
 
 def other_server(name: str, slot: str) -> str | None:
-    """The smurf server that has the register ``name``, if it is not the one of ``slot``."""
+    """Return the smurf server of the register ``name`` if it is not the server of ``slot``, else None."""
     server, _, rest = name.partition(":")
     if not _is_slots(server) and rest.split(":")[0] != _TREE:
         return None
@@ -74,7 +75,7 @@ def _install(slot: str) -> None:
 
 
 def when_loaded(guards: dict[str, Callable[[Any], None]]) -> None:
-    """Call each guard with the module of its name: now, or as soon as the module is imported."""
+    """Call each guard with the module of its name: now, or when the module is imported."""
     sys.meta_path.insert(0, _GuardFinder(guards))
     for name, guard in guards.items():
         if name in sys.modules:
@@ -82,9 +83,9 @@ def when_loaded(guards: dict[str, Callable[[Any], None]]) -> None:
 
 
 class _GuardFinder:
-    """Finds the guarded modules as others do, and has each guarded once it is loaded.
+    """Finds the guarded modules through the other finders, and calls the guard when the module is loaded.
 
-    Several may guard one module: each asks the others for it, and is passed by while it does so.
+    Several finders may guard one module. Each asks the others for it, and ignores their requests meanwhile.
     """
 
     def __init__(self, guards: dict[str, Callable[[Any], None]]) -> None:
@@ -132,7 +133,7 @@ def _guard_channels(ca: Any, slot: str, closed: str) -> None:
 
 
 def _guard_config(det_config: Any, slot: str, closed: str) -> None:
-    """Have a DetConfig use the operation's slot unless told otherwise, and open no other."""
+    """Make a DetConfig use the operation's slot by default, and raise for any other."""
     from functools import wraps
 
     kind, number = det_config.DetConfig, _number(slot)
@@ -158,17 +159,17 @@ def _guard_config(det_config: Any, slot: str, closed: str) -> None:
 def _refusal(server: str, slot: str) -> Exception:
     """The error for opening ``server``."""
     if _number(slot) is None:
-        whose = "this is a workflow, which drives no card by itself"
+        whose = "this is a workflow, which cannot open a card itself"
         then = "submit an operation or a script to that slot"
     else:
-        whose = f"this run drives {slot} only"
+        whose = f"this run may open only {slot}"
         other = slot.rpartition("slot")[0] + "slot" + server.removeprefix(_ROOT)
-        then = f"submit it by `smurfq run … --slot {other}`" if _is_slots(server) else ""
+        then = f"submit it with `smurfq run … --slot {other}`" if _is_slots(server) else ""
     message = f"{server} was not opened: {whose}. No register was touched" + (f"; {then}" if then else "")
     _print_once(message)
     try:
         from smurfq.errors import OtherSlotError
-    except ImportError:  # a child's Python may be one without smurfq
+    except ImportError:  # the Python of a child process may not have smurfq
         return PermissionError(message)
     return OtherSlotError(message, slot=slot, server=server)
 

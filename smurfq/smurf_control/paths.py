@@ -13,7 +13,7 @@ from smurfq.errors import StartError
 _TIMESTREAMS: Final = "/data/so/timestreams"
 _SMURF_DATA: Final = "/data/smurf_data"
 
-# What mentions them in sodetlib 0.6.8 and pysmurf 10.3.4, by default argument or in the function's body.
+# The functions of sodetlib 0.6.8 and pysmurf 10.3.4 that contain these folders, as default arguments or in the body.
 _WHERE: Final = (
     ("sodetlib.stream", "get_session_files"),
     ("sodetlib.stream", "load_session_status"),
@@ -34,7 +34,7 @@ def apply_paths(settings: Settings) -> None:
     Raises
     ------
     StartError
-        A function no longer mentions them where it did: this version of the library is not known to smurfq.
+        A function no longer contains the folders: smurfq does not know this version of the library.
     """
     folders = {
         _TIMESTREAMS: str(settings.smurf.timestreams_dir),
@@ -57,8 +57,8 @@ def _rewrite(name: str, function: types.FunctionType, folders: Mapping[str, str]
     code, defaults = _originals.setdefault(name, (function.__code__, function.__defaults__))
     if not _mentions((code, defaults), folders):
         raise StartError(
-            f"{name} no longer mentions {' or '.join(folders)}; smurfq would write outside the folders of "
-            "its settings. It knows sodetlib 0.6.8 with pysmurf-slac 10.3.4"
+            f"{name} no longer contains {' or '.join(folders)}; it would write outside the folders of "
+            "the settings. smurfq knows sodetlib 0.6.8 with pysmurf-slac 10.3.4"
         )
     function.__code__, function.__defaults__ = _replaced(code, folders), _replaced(defaults, folders)
 
@@ -72,7 +72,7 @@ def _mentions(value: Any, folders: Mapping[str, str]) -> bool:
 
 
 def _replaced(value: Any, folders: Mapping[str, str]) -> Any:
-    """``value`` with the hard-coded folders in it replaced."""
+    """Return ``value`` with the hard-coded folders replaced."""
     if isinstance(value, str):
         for old, new in folders.items():
             if value == old or value.startswith(old + "/"):

@@ -1,4 +1,4 @@
-"""Reads and writes registers by EPICS directly, with short timeouts, where a SmurfControl would hang."""
+"""Reads and writes registers directly by EPICS, with short timeouts, if a SmurfControl would hang."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ CRYOCARD_ANSWER: Final = _RTM + "SpiCryo:read"
 
 _ANSWER_S: Final = 2.0
 _LOOK_EVERY_S: Final = 0.05
-_LINK_DOWN_S: Final = 1.0  # a reading before the link has gone down would look well
+_LINK_DOWN_S: Final = 1.0  # a value that is read before the link has gone down would look healthy
 _LINK_BACK_S: Final = 15.0
 
 
 def epics_root(slot: str) -> str:
-    """The name under which a slot's registers stand: ``smurf_server_s2``."""
+    """Return the prefix of a slot's registers: ``smurf_server_s2``."""
     return server_name(SlotId.parse(slot).slot)
 
 
 def all_tones(band: int) -> str:
-    """The command that sets the power of all tones of a band."""
+    """Return the command that sets the power of all tones of a band."""
     return f"{_APP}SysgenCryo:Base[{band}]:CryoChannels:setAmplitudeScales"
 
 
 def amplitudes(band: int) -> str:
-    """The amplitudes of a band's tones, one a channel."""
+    """Return the register with the amplitudes of a band's tones, one for each channel."""
     return f"{_APP}SysgenCryo:Base[{band}]:CryoChannels:amplitudeScaleArray"
 
 
 class Registers:
-    """Some registers of a slot, connected all at once; one that does not answer in time reads None."""
+    """Some registers of a slot, connected all at once. A register that does not answer in time reads as None."""
 
     def __init__(self, slot: str, suffixes: Iterable[str], connect_s: float = _ANSWER_S) -> None:
         import epics
@@ -57,19 +57,19 @@ class Registers:
         self._connect(suffixes, connect_s)
 
     def get(self, suffix: str, timeout_s: float = _ANSWER_S) -> Any:
-        """The value of a register, or None where it does not answer."""
+        """Return the value of a register, or None if it does not answer."""
         for _ in range(2):
             variable = self._variables[suffix]
             if not variable.connected:
                 return None
             try:
                 return variable.get(timeout=timeout_s, use_monitor=False)
-            except self._failed:  # its connection was lost while it was made; pyepics never finds its type then
+            except self._failed:  # the connection was lost while it was made; pyepics then never finds the type
                 self._connect([suffix], timeout_s)
         return None
 
     def put(self, suffix: str, value: Any, timeout_s: float = _ANSWER_S) -> bool:
-        """Whether the register confirmed the value."""
+        """Write a value, and return whether the register confirmed it."""
         variable = self._variables[suffix]
         if not variable.connected:
             return False
@@ -91,7 +91,7 @@ class Registers:
             epics.ca.poll(evt=0.01, iot=0.1)
 
     def wait_for(self, suffix: str, value: int, within_s: float) -> Any:
-        """What a register reads once it is ``value``, or else after ``within_s`` or where it does not answer."""
+        """Wait until a register reads ``value``, at most ``within_s``. Return its last value, or None."""
         deadline = time.monotonic() + within_s
         while True:
             found = self.get(suffix, max(_LOOK_EVERY_S, deadline - time.monotonic()))
@@ -101,17 +101,17 @@ class Registers:
 
 
 def card_answers(slot: str, within_s: float = _ANSWER_S) -> bool:
-    """Whether the card answers over Channel Access."""
+    """Return whether the card answers over Channel Access."""
     return Registers(slot, (SLOT_NUMBER,), within_s).get(SLOT_NUMBER, within_s) is not None
 
 
 def restart_link(slot: str) -> tuple[bool, bool]:
-    """Restart the RSSI link to the card; whether the card answered before, and whether it does after.
+    """Restart the RSSI link to the card. Return whether the card answered before, and whether it answers now.
 
     Raises
     ------
     OperationFailedError
-        The smurf server did not take the command.
+        The smurf server did not accept the command.
     """
     registers = Registers(slot, (SLOT_NUMBER, RESTART_LINK))
     before = registers.get(SLOT_NUMBER) is not None

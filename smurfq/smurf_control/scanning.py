@@ -1,7 +1,7 @@
-"""Limits how long a scan or a capture of the smurf server may take, and names the one that did not end.
+"""Limits the duration of a scan or a capture of the smurf server, and names the one that did not end.
 
-pysmurf waits up to six minutes for the end of a scan and then raises without a name. It waits for the end of a debug
-capture without a limit.
+pysmurf waits up to six minutes for the end of a scan, and then raises an error that does not name it. It waits for the
+end of a debug capture without a limit.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _SCANS: Final = {
     "run_serial_eta_scan": "eta scan",
     "run_parallel_eta_scan": "parallel eta scan",
     "take_debug_data": "debug capture",
-    "read_stream_data_daq": "raw capture",  # of a bay, not of a band
+    "read_stream_data_daq": "raw capture",  # for a bay, not a band
 }
 _PYSMURFS_OWN: Final = "Timeout waiting for PVs"
 
 
 class _PastLimitError(Exception):
-    """Raised by the timer in whatever the main thread is at."""
+    """Raised by the timer in the main thread, wherever it is."""
 
 
 def limit_scans(control: Any, session: SessionProtocol) -> None:
-    """Have ``control`` raise ``OperationFailedError`` when a scan or a capture takes longer than limits.scan_s."""
+    """Make ``control`` raise ``OperationFailedError`` if a scan or a capture takes longer than limits.scan_s."""
     for method, words in _SCANS.items():
         setattr(control, method, partial(_limited, getattr(control, method), words, session))
 
@@ -48,11 +48,11 @@ def _limited(scan: Callable[..., Any], words: str, session: SessionProtocol, *ar
     except Exception as cause:
         if not isinstance(cause, _PastLimitError) and not str(cause).startswith(_PYSMURFS_OWN):
             raise
-        waited = f"within {limit_s:g} s" if isinstance(cause, _PastLimitError) else "in the time that pysmurf gives it"
+        waited = f"within {limit_s:g} s" if isinstance(cause, _PastLimitError) else "within pysmurf's own limit"
         where = f" of band {args[0]}" if args and words != _SCANS["read_stream_data_daq"] else ""
         raise OperationFailedError(
-            f"the smurf server of {session.slot} did not end its {words}{where} {waited}: it has stalled. Look at its "
-            "log; when it is well again, run the operation anew (limits.scan_s is the limit)",
+            f"the smurf server of {session.slot} did not end its {words}{where} {waited}: it has stalled. Check its "
+            "log; when it works again, repeat the operation (limits.scan_s is the limit)",
             slot=session.slot,
             scan=words,
         ) from cause
@@ -60,7 +60,7 @@ def _limited(scan: Callable[..., Any], words: str, session: SessionProtocol, *ar
 
 @contextmanager
 def _timer(limit_s: float) -> Iterator[None]:
-    """Raise ``_PastLimitError`` in the block when it takes longer; only the main thread can be interrupted so."""
+    """Raise ``_PastLimitError`` if the block takes longer. A timer can interrupt only the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

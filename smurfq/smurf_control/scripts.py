@@ -21,9 +21,9 @@ _MODULE: Final = "pysmurf.client.base.smurf_control"
 
 @contextmanager
 def script_connects_ahead(session: SessionProtocol, script: Path) -> Iterator[None]:
-    """Have the first SmurfControl that is made in the block find what earlier runs of ``script`` used connected.
+    """Connect the registers that earlier runs of ``script`` used, before the first SmurfControl of the block is made.
 
-    Only where the worker has loaded pysmurf: not every script uses it.
+    This applies only if the worker has loaded pysmurf, since not every script uses it.
     """
     module = sys.modules.get(_MODULE)
     if module is None or not session.settings.epics.connect_ahead:
@@ -52,5 +52,5 @@ def script_connects_ahead(session: SessionProtocol, script: Path) -> Iterator[No
 
 
 def names_of(script: Path) -> str:
-    """What the names of the registers that a script uses are kept under."""
+    """Return the name of the list of registers that a script uses."""
     return f"run.{script.stem[:40]}.{hashlib.sha256(str(script).encode()).hexdigest()[:8]}"

@@ -18,13 +18,13 @@ class SessionProtocol(Protocol):
 
     @property
     def status(self) -> str:
-        """``running``, or ``stopping`` once a stop or abort was asked for."""
+        """Return ``running``, or ``stopping`` after a stop or abort was requested."""
 
     def add_message(self, text: Any) -> None:
-        """Add a line for people to the record."""
+        """Add a message for people to the record."""
 
     def note_card(self, state: Mapping[str, Any] | None) -> None:
-        """Have the card looked at when the operation has ended, and compared with its ``state`` at the start."""
+        """Note the card's ``state`` at the start, so that it can be compared after the operation."""
 
     def header(self, **values: Any) -> None:
         """Set fields of the record's header."""

@@ -1,4 +1,4 @@
-"""Reads a slot's state while another operation may be running; writes nothing."""
+"""Reads a slot's state while another operation may be running, and writes nothing to the card."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ONE_TRY: Final = {"retry_on_fail": False}
 
 
 def read_state(control: Any, config: Any) -> dict[str, Any]:
-    """The session data of ``check_state``: what is streamed, how, and since when.
+    """Return the session data of ``check_state``: the stream's state, parameters and start.
 
     Raises
     ------
@@ -41,6 +41,6 @@ def read_state(control: Any, config: Any) -> dict[str, Any]:
         raise
     except (RuntimeError, epics.ca.ChannelAccessException, epics.ca.ChannelAccessGetFailure) as cause:
         raise OperationFailedError(
-            f"{config.stream_id} did not answer within pysmurf's 5 s a register: {cause}",
+            f"{config.stream_id} did not answer within pysmurf's 5 s for a register: {cause}",
             slot=config.stream_id,
         ) from cause

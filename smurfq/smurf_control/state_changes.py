@@ -19,14 +19,15 @@ WORDS: Final = {
     "bias_dacs": "biases",
 }
 _STILL_ON: Final = {CardAfter.LOOK: "left on", CardAfter.RESTORE: "STILL ON", CardAfter.OFF: "STILL ON"}
-_ON_NOW: Final = "on now, which may have been so before"
+_ON_NOW: Final = "on now, and perhaps at the start too"
 _PUT_BACK: Final = ("bias_dacs", "relays")
 
 
 def switched_on(start: CardState, state: Mapping[str, Any], pairs: Pairs) -> dict[str, str]:
-    """What is on in ``state`` and was not, or was not known, at the ``start``: in words, by its name in a CardState.
+    """Return what is on in ``state`` and was not on, or was not known, at the ``start``.
 
-    A session other than that at the start makes the stream one that was not on then.
+    The result has a description for each name in CardState. A stream of another session than at the start counts as
+    switched on.
     """
     session = state.get("session_id")
     is_new_session = bool(session) and session != start.session_id
@@ -58,12 +59,12 @@ def summary(
     after: Mapping[str, str],
     unknown: Sequence[str],
 ) -> str:
-    """What was done and what is still on, in a line for people."""
+    """Return a line for people: what was done, and what is still on."""
     back = _PUT_BACK if policy is CardAfter.RESTORE else ()
     gone = {name: words for name, words in found.items() if name not in after}
     parts = {
         "turned off": [words for name, words in gone.items() if name not in back],
-        "put back as at the start": [words for name, words in gone.items() if name in back],
+        "restored to their values at the start": [words for name, words in gone.items() if name in back],
         _STILL_ON[policy] if expected != CardState() else _ON_NOW: [after[name] for name in after if name != "tones"],
         "with more tones than at the start": [after[name] for name in after if name == "tones"],
         "does not answer, may be on": [WORDS[name] for name in unknown],
@@ -73,7 +74,7 @@ def summary(
 
 
 def state_of(values: Mapping[str, Any]) -> CardState:
-    """The state that ``CardState.to_dict`` made ``values`` of."""
+    """Rebuild a state from the result of ``CardState.to_dict``."""
     return CardState(**{field.name: values.get(field.name) for field in fields(CardState)})
 
 
@@ -96,7 +97,7 @@ def _tones(start: Sequence[int] | None, now: Sequence[int] | None) -> str:
 
 
 def _ranges(groups: Iterable[int]) -> str:
-    """Numbers as people write them: ``0-3, 5``."""
+    """Format numbers as ranges: ``0-3, 5``."""
     texts = []
     for _, run in groupby(enumerate(groups), key=lambda item: item[1] - item[0]):
         members = [group for _, group in run]

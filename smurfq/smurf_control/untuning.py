@@ -1,8 +1,9 @@
 """Turns off tones, flux ramp and biases after a setup or relock that did not finish.
 
-Both begin by turning all of these off, so there is no earlier state to restore, and a half-tuned slot is of no use.
-Amplifiers stay as they are, since switching them warms the stage. The exception is an end while their gates were being
-searched: their current is unknown then, and they are turned off, as sodetlib does if it cannot bias one.
+Both start by turning all of these off, so there is no earlier state to restore, and a half-tuned slot is useless.
+Amplifiers are not changed, since switching them warms the stage. There is one exception: if the operation ended while
+it searched the gate voltages, the amplifiers' current is unknown. They are then turned off, as sodetlib does if it
+cannot bias one.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from smurfq.smurf_control.registers import BIAS_DACS, CRYOCARD, RAMP_ENABLE, Reg
 from smurfq.smurf_control.session_protocol import SessionProtocol
 
 AMPLIFIERS_STAGE: Final = "setup_amps"  # as sodetlib calls it
-_CONNECT_S: Final = 4.0  # only where a server is away, or the machine overloaded
+_CONNECT_S: Final = 4.0  # reached only if a server is away, or the machine overloaded
 _BUDGET_S: Final = 8.0
 _LEAST_S: Final = 0.05
-_POWER_OFF: Final = 7 << 20  # the cryocard's word: of the amplifiers' supplies, none
+_POWER_OFF: Final = 7 << 20  # the cryocard's command that turns off all supplies of the amplifiers
 
 
 @contextmanager
 def untuned_unless_done(session: SessionProtocol) -> Iterator[None]:
-    """Have the slot left untuned, if the block raises; the record says so in a message."""
+    """Leave the slot untuned if the block raises, and say so in a message of the record."""
     try:
         yield
     except BaseException:
@@ -36,9 +37,9 @@ def untuned_unless_done(session: SessionProtocol) -> Iterator[None]:
 
 
 def untune(slot: str, *, amplifiers: bool) -> dict[str, Any]:
-    """Turn off all tones, the flux ramp and the biases of a slot, and its ``amplifiers`` too, if asked.
+    """Turn off all tones, the flux ramp and the biases of a slot, and optionally its ``amplifiers``.
 
-    What does not answer within seconds is named in ``silent``, and in ``text``, which is for people.
+    ``silent`` lists what does not answer within seconds. ``text`` describes the result for people.
     """
     deadline = time.monotonic() + _BUDGET_S
     tones = [all_tones(band) for band in range(NUM_BANDS)]
@@ -47,16 +48,16 @@ def untune(slot: str, *, amplifiers: bool) -> dict[str, Any]:
     def put(name: str, value: Any) -> bool:
         return registers.put(name, value, max(_LEAST_S, deadline - time.monotonic()))
 
-    of_bands = [put(name, 0) for name in tones]  # each of them, whether or not another answers
+    of_bands = [put(name, 0) for name in tones]  # every band, even if another does not answer
     off = {"tones": all(of_bands), "flux ramp": put(RAMP_ENABLE, 0)}
     values = registers.get(BIAS_DACS, max(_LEAST_S, deadline - time.monotonic()))
     off["biases"] = values is not None and put(BIAS_DACS, zeroed(values, bias_pairs(slot)))
     if amplifiers:
         off["amplifiers"] = put(CRYOCARD, _POWER_OFF)
     done, silent = ([what for what, is_off in off.items() if is_off is wanted] for wanted in (True, False))
-    parts = [f"left untuned, off are: {', '.join(done)}"] if done else []
+    parts = [f"left untuned; turned off: {', '.join(done)}"] if done else []
     if silent:
-        parts.append(f"could not be turned off, does not answer: {', '.join(silent)}")
+        parts.append(f"could not be turned off (no answer): {', '.join(silent)}")
     if not amplifiers:
-        parts.append("amplifiers are as they were")
+        parts.append("amplifiers were not changed")
     return {"text": "; ".join(parts), "silent": silent}

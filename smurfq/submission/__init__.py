@@ -1,1 +1,1 @@
-"""Runs in the process that submits: checks a request, and prepares its message."""
+"""Checks a submission and prepares its messages. Runs in the producer."""

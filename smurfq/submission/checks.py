@@ -1,4 +1,4 @@
-"""Checks a submission: whether the operation may be queued, in which queue, and past which locks."""
+"""Checks a submission, and finds its queue and the locks that apply to it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from smurfq.errors import ParameterError, UnknownSlotError, UnsupportedOptionErr
 from smurfq.store.admission import LockCheck, Unique
 
 _REJECTED_OPTIONS: Final = {
-    "eta": "a message that waits for its time could be run twice; submit when the time has come",
-    "countdown": "a message that waits for its time could be run twice; submit when the time has come",
+    "eta": "a message that waits for its time could be executed twice; submit it at that time instead",
+    "countdown": "a message that waits for its time could be executed twice; submit it at that time instead",
     "queue": "the queue follows from the parameter 'slot'",
     "exchange": "the queue follows from the parameter 'slot'",
     "routing_key": "the queue follows from the parameter 'slot'",
@@ -43,7 +43,7 @@ class Checked:
     priority: int
 
     def said(self, now: float) -> dict[str, Any]:
-        """What its later steps say of themselves too."""
+        """Return the headers that the later steps of the canvas also get."""
         return {
             message_headers.OWNER: self.owner,
             message_headers.PRIORITY: self.priority,
@@ -54,7 +54,7 @@ class Checked:
 def check_request(
     settings: Settings, owner: str, name: str, args: Any, kwargs: Any, options: dict[str, Any]
 ) -> Checked:
-    """What is asked for; takes out of Celery's ``options`` what is not Celery's. ``owner``: whose it is if none says.
+    """Check a submission. smurfq's own options are removed from ``options``; ``owner`` is the default owner.
 
     Raises
     ------
@@ -96,12 +96,12 @@ def check_request(
 
 
 def check_canvas(settings: Settings, first: Checked, later: Iterable[Mapping[str, Any]]) -> list[LockCheck]:
-    """The slots whose locks a submission must pass; its later steps are checked with the first.
+    """Check the later steps of a canvas, and return the slots whose locks apply to the submission.
 
     Raises
     ------
     RequestError
-        One of them is rejected.
+        A step is rejected.
     """
     steps = [first]
     if first.accepted is None:
@@ -112,7 +112,7 @@ def check_canvas(settings: Settings, first: Checked, later: Iterable[Mapping[str
 
 
 def _slot(settings: Settings, operation: operations.Operation, params: dict[str, Any]) -> str:
-    """The slot that ``params`` name, taken out of them; a workflow runs beside the slots, on those it names."""
+    """Remove the slot from ``params`` and return it. A workflow has no slot; its parameters name the slots it uses."""
     if operation is operations.WORKFLOW:
         for slot in operations.check(operation.name, {"slots": params.get("slots")}, partial=True).get("slots", ()):
             settings.check_slot(slot)

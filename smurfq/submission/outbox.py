@@ -1,7 +1,7 @@
-"""Collects a task's messages instead of sending them, in the form that they have in a queue.
+"""Collects a task's messages, in their form in a queue, instead of sending them.
 
-Celery sends one message after another. smurfq collects them, so that ``store.admission`` can queue a whole submission
-atomically, or nothing of it.
+Celery sends one message after another. smurfq collects them, so that ``store.admission`` can queue either the whole
+submission or nothing, atomically.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Message:
     properties: dict[str, Any] = field(default_factory=dict)
 
     def kept(self) -> dict[str, Any]:
-        """The message as a record keeps it."""
+        """Return the message in the form in which a record keeps it."""
         return {
             "body": self.body,
             "headers": self.headers,
@@ -44,11 +44,11 @@ class Message:
 
     @classmethod
     def from_kept(cls, kept: Mapping[str, Any]) -> Message:
-        """The message that ``kept`` made."""
+        """Rebuild a message from what ``kept`` returned."""
         return cls(kept["routing_key"], kept["body"], kept["headers"], kept["properties"])
 
     def text(self) -> str:
-        """The message as kombu's Redis transport has it in a queue. Always JSON, whatever was asked for."""
+        """Return the message in the form of a queue of kombu's Redis transport. It is always JSON."""
         content_type, encoding, body = serialized(self.body, serializer="json")
         properties = {
             **{name: value for name, value in self.properties.items() if name != "expiration"},
@@ -69,12 +69,12 @@ class Message:
 
     @property
     def priority(self) -> int:
-        """Celery's number of its priority."""
+        """Return Celery's number for the message's priority."""
         return int(self.properties["priority"])
 
 
 class Outbox(Producer):  # type: ignore[misc]
-    """A producer that keeps what it is given: ``messages`` for queues, and ``events`` that tell of them."""
+    """A producer that keeps its messages: ``messages`` for queues, and Celery's ``events`` about them."""
 
     def __init__(self, connection: Any) -> None:
         super().__init__(connection, auto_declare=False)

@@ -2,7 +2,7 @@
 
 ``from smurfq.tasks import run; run.delay(slot="crate1slot2", script="/config/scripts/x.py")``.
 
-Importing it needs no pysmurf: what drives a card is imported in the operation's process.
+Importing this package does not import pysmurf. The operation's process imports the libraries that drive a card.
 """
 
 from smurfq.core.card_after import MAKE_SAFE
@@ -46,5 +46,5 @@ __all__ = [
 
 
 def bodies() -> dict[str, Body]:
-    """The functions that an operation's process of a slot can run, by the operation's name."""
+    """Return the functions that a slot's operation process can run, by the operation's name."""
     return {MAKE_SAFE: make_safe, **{name: globals()[name].body for name in OPERATIONS}}

@@ -13,17 +13,17 @@ from smurfq.operation.session import Session
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import close_streams, open_slot, sodetlib_function
 
-_READ_BACK_V = 1e-4  # a pair of DACs has steps of 3.8e-5 V
+_READ_BACK_V = 1e-4  # tolerance; a pair of DACs has steps of 3.8e-5 V
 
 
 @operation
 def overbias_tes(session: Session, *, bgs: list[int] | None, kwargs: dict[str, Any] | None) -> None:
-    """Drive the detectors normal by a high bias for a moment.
+    """Drive the detectors normal with a high bias for a short time.
 
     Raises
     ------
     ParameterError
-        There are too few ``biases`` in ``kwargs``: sodetlib would find that out with the detectors driven normal.
+        ``biases`` in ``kwargs`` is too short. sodetlib would raise only after it had driven the detectors normal.
     """
     wanted = keywords(session.op_name, kwargs, bias_groups=bgs)
     with open_slot(session, load_tune=False) as (control, config):
@@ -38,7 +38,7 @@ def set_biases(session: Session, *, bias: float | Sequence[float], bgs: list[int
     Raises
     ------
     OperationFailedError
-        What is read back is not what was set.
+        The voltages that are read back differ from those that were set.
     """
     groups = list(range(NUM_BIAS_GROUPS)) if bgs is None else bgs
     volts = list(bias) if isinstance(bias, Sequence) else [bias] * len(groups)
@@ -52,19 +52,19 @@ def zero_biases(session: Session, *, bgs: list[int] | None) -> None:
     Raises
     ------
     OperationFailedError
-        What is read back is not zero.
+        A voltage that is read back is not zero.
     """
     _set(session, dict.fromkeys(range(NUM_BIAS_GROUPS) if bgs is None else bgs, 0.0))
 
 
 @operation
 def bias_dets(session: Session, *, rfrac: float | list[float] | None, kwargs: dict[str, Any] | None) -> None:
-    """Bias the detectors into their transition, by the last IV.
+    """Bias the detectors into their transition, using the last IV.
 
     Raises
     ------
     OperationFailedError
-        There is no IV yet.
+        The slot has no IV yet.
     """
     with open_slot(session, load_tune=False) as (control, config):
         check_earlier(session.op_name, session.slot, config, "take_iv")
@@ -76,12 +76,12 @@ def bias_dets(session: Session, *, rfrac: float | list[float] | None, kwargs: di
 
 @operation
 def all_off(session: Session, *, disable_amps: bool, disable_tones: bool) -> None:
-    """Turn off tones, flux ramp and biases, and the amplifiers; close streams and stop waveforms.
+    """Turn off tones, flux ramp, biases and amplifiers; close streams and stop waveforms.
 
     Raises
     ------
     OperationFailedError
-        A stream or a waveform did not go off.
+        A stream or a waveform could not be turned off.
     """
     with open_slot(session, load_tune=False) as (control, _):
         if disable_tones:
@@ -92,7 +92,7 @@ def all_off(session: Session, *, disable_amps: bool, disable_tones: bool) -> Non
         session.data["streams"] = closed["text"]
         if closed["left_on"]:
             raise OperationFailedError(
-                f"all_off on {session.slot} could not turn off: {closed['left_on']}; look at the card",
+                f"all_off on {session.slot} could not turn off: {closed['left_on']}; check the card",
                 slot=session.slot,
             )
 
@@ -100,8 +100,8 @@ def all_off(session: Session, *, disable_amps: bool, disable_tones: bool) -> Non
 def _check_one_for_each(biases: list[float] | None, groups: Sequence[int]) -> None:
     if biases is not None and len(biases) <= max(groups):
         raise ParameterError(
-            f"overbias_tes: biases in kwargs must have a voltage for each bias group from 0 to {max(groups)}, by its "
-            f"number; got {len(biases)} of them",
+            f"overbias_tes: biases in kwargs must be a list with the voltages of bias groups 0 to {max(groups)}; "
+            f"got {len(biases)} voltages",
             operation="overbias_tes",
             parameter="kwargs",
             got=len(biases),

@@ -16,7 +16,7 @@ from smurfq.smurf_control import open_slot, sodetlib_function
 
 @operation
 def take_bgmap(session: Session, *, kwargs: dict[str, Any] | None, tag: str | None) -> None:
-    """Find out which bias group every channel belongs to."""
+    """Measure the bias group of every channel."""
     wanted = {"show_plots": False, **keywords(session.op_name, kwargs, g3_tag=tag)}
     with open_slot(session, streams=True) as (control, config):
         analysis = sodetlib_function("operations.bias_steps.take_bgmap")(control, config, **wanted)
@@ -32,12 +32,12 @@ def take_bias_steps(
     rfrac_range: Sequence[float],
     tag: str | None,
 ) -> None:
-    """Measure resistance and responsivity of every detector by small steps of its bias.
+    """Measure resistance and responsivity of every detector with small steps of its bias.
 
     Raises
     ------
     OperationFailedError
-        There is no bias group map yet.
+        The slot has no bias group map yet.
     """
     _measure(
         session,
@@ -56,12 +56,12 @@ def take_bias_waves(
     rfrac_range: Sequence[float],
     tag: str | None,
 ) -> None:
-    """Measure resistance and responsivity of every detector by a small sine on its bias.
+    """Measure resistance and responsivity of every detector with a small sine wave on its bias.
 
     Raises
     ------
     OperationFailedError
-        There is no bias group map yet.
+        The slot has no bias group map yet.
     """
     _measure(
         session,
@@ -98,7 +98,7 @@ def _measure(
 
 
 def _goes_by_the_last_map(wanted: Mapping[str, Any]) -> bool:
-    """Whether the analysis asked for needs the bias group map that the device configuration names."""
+    """Return whether the requested analysis needs the bias group map of the device configuration."""
     analysis = wanted.get("analysis_kwargs") or {}
     brought = analysis.get("create_bg_map") or analysis.get("bg_map_file") is not None
     return bool(wanted.get("run_analysis", True)) and not brought

@@ -18,14 +18,14 @@ _LEAST_POINTS: Final = 11
 
 @operation
 def take_iv(session: Session, *, kwargs: dict[str, Any] | None, tag: str | None) -> None:
-    """Take an IV curve of every detector, and leave R_n and p_sat.
+    """Take an IV curve of every detector, and set R_n and p_sat as session data.
 
     Raises
     ------
     ParameterError
-        It would have too few bias points to be analysed: sodetlib would find that out when the curve is taken.
+        The IV would have too few bias points for its analysis. sodetlib would raise only after it had taken the IV.
     OperationFailedError
-        There is no bias group map yet: sodetlib would find that out then too.
+        The slot has no bias group map yet. Here too, sodetlib would raise only after the IV.
     """
     wanted = keywords(session.op_name, kwargs, g3_tag=tag)
     if (biases := wanted.get("biases")) is not None:
@@ -42,7 +42,7 @@ def take_iv(session: Session, *, kwargs: dict[str, Any] | None, tag: str | None)
 
 
 def _check_points(wanted: dict[str, Any]) -> None:
-    """Return if an IV has as many bias points as sodetlib's ``compute_si`` takes the running mean of, or needs none."""
+    """Check that an IV has enough bias points for the running mean in sodetlib's ``compute_si``."""
     iv = sodetlib_function("operations.iv.IVConfig")(**wanted)
     least = _LEAST_POINTS if iv.run_analysis else 1
     if len(iv.biases) < least:
@@ -52,10 +52,10 @@ def _check_points(wanted: dict[str, Any]) -> None:
             else f"from bias_high {iv.bias_high:g} V down to bias_low {iv.bias_low:g} V by bias_step {iv.bias_step:g} V"
         )
         raise ParameterError(
-            f"take_iv: its analysis needs {least} bias points or more; got {len(iv.biases)}, {of}. Give a smaller "
+            f"take_iv: its analysis needs at least {least} bias points; got {len(iv.biases)}, {of}. Give a smaller "
             "bias_step in kwargs, or run_analysis: false",
             operation="take_iv",
             parameter="kwargs",
             got=len(iv.biases),
-            allowed=f"{least} bias points or more",
+            allowed=f"at least {least} bias points",
         )

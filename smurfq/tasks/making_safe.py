@@ -21,12 +21,13 @@ def make_safe(
     killed: str | None = None,
     stage: str | None = None,
 ) -> None:
-    """Leave the card safe, and what was found and done as session data; see ``smurf_control.make_safe``.
+    """Make the card safe, and report the findings and actions as session data; see ``smurf_control.make_safe``.
 
-    Where what was ``killed`` is a setup or relock, the slot is left untuned too, and its amplifiers off if that was
-    in the ``stage`` which biases them.
+    If the ``killed`` operation is a setup or relock, the slot is also left untuned. If it was killed in the ``stage``
+    that biases the amplifiers, they are turned off too.
 
-    The state lane only reads, beside an operation whose stream and biases are its own: after it nothing is done.
+    After a run of the state lane, nothing is done: it only reads, and the stream and the biases belong to an operation
+    of the control lane.
     """
     if os.environ.get("SMURFPUB_ID") == publisher_id(session.slot, "state"):
         session.data["skipped"] = "the state lane only reads"

@@ -16,19 +16,19 @@ from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, sodetlib_function
 
 _WHITE_NOISE = 0  # the column of noise_pars: white noise level, index, knee
-_MORE_S: Final = 1.0  # by which a stream may be longer than was asked
+_MORE_S: Final = 1.0  # a stream may be longer than requested by so much
 
 
 @operation
 def take_noise(session: Session, *, duration: float, kwargs: dict[str, Any] | None, tag: str | None) -> None:
-    """Stream for ``duration`` seconds and measure every channel's white noise level, pA/√Hz.
+    """Stream for ``duration`` seconds and measure every channel's white noise level in pA/√Hz.
 
     Raises
     ------
     ParameterError
-        The stream would be too short for a spectrum with what is sought in it.
+        The stream would be too short for the fit of the white noise and the 1/f knee.
     OperationFailedError
-        The stream has gaps, or was a little too short after all.
+        The stream has gaps, or was slightly too short.
     """
     wanted = keywords(session.op_name, kwargs, acq_time=duration, g3_tag=tag)
     with open_slot(session, streams=True) as (control, config):
@@ -44,9 +44,9 @@ def take_noise(session: Session, *, duration: float, kwargs: dict[str, Any] | No
 
 @contextmanager
 def _long_enough(duration_s: float, rate_hz: float, wanted: Mapping[str, Any]) -> Iterator[None]:
-    """Reject what is too short for certain, and explain an error in the block where it may well have been that.
+    """Reject a stream that is certainly too short. If it may be too short, explain an error of the block so.
 
-    A stream begins before its time is counted, and ends after it.
+    A stream is slightly longer than its duration, since it begins before the time is counted and ends after it.
     """
     least_s = least_duration_s(rate_hz, wanted)
     if least_s is None or duration_s + _MORE_S < least_s:
@@ -66,9 +66,9 @@ def _long_enough(duration_s: float, rate_hz: float, wanted: Mapping[str, Any]) -
 
 
 def _too_short(duration_s: float, rate_hz: float, least_s: float | None) -> str:
-    needs = "no duration would do with the kwargs given" if least_s is None else f"{least_s:.1f} s would do"
+    needs = "no duration is enough with these kwargs" if least_s is None else f"{least_s:.1f} s would be enough"
     return (
         f"take_noise: duration is too short; got {duration_s:g} s, {needs}. At {rate_hz:g} Hz the spectrum would have "
-        f"no frequency below {KNEE_BELOW_HZ:g} Hz, where the knee is sought, or none in wl_f_range, where the noise is "
-        "white: sodetlib cuts the stream into about 50 segments. A larger nperseg in kwargs makes do with less"
+        f"no frequency below {KNEE_BELOW_HZ:g} Hz for the fit of the knee, or none in wl_f_range for the white noise: "
+        "sodetlib cuts the stream into about 50 segments. With a larger nperseg in kwargs, a shorter stream is enough"
     )

@@ -1,4 +1,4 @@
-"""`restart_rssi`: restarts the link to a card that is locked up, without waiting for the operation that hangs."""
+"""`restart_rssi`: restarts the link to a card that is locked up, even while another operation hangs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from smurfq.smurf_control import restart_link
 
 @operation
 def restart_rssi(session: Session) -> None:
-    """Restart the link to the card, by EPICS straight; ``rssi_responsive``: whether the card answers then.
+    """Restart the link to the card directly by EPICS. ``rssi_responsive`` tells whether the card then answers.
 
     Raises
     ------
     OperationFailedError
-        The smurf server did not take the command, or the card does not answer after it.
+        The smurf server did not accept the command, or the card does not answer after it.
     """
     before, after = restart_link(session.slot)
     session.data.update(rssi_responsive=after, last_updated=time.time())

@@ -22,18 +22,18 @@ _LINES_KEPT = 12
 
 @operation
 def run(session: Session, *, script: str, args: Sequence[str], log: bool | str) -> None:
-    """Run a control script as ``python -u script args…`` would, in a process of its own.
+    """Run a control script like ``python -u script args…``, in its own process.
 
-    What it publishes as ``session_data`` and ``session_log`` is the session's data and messages; ``log`` is
-    heeded by the runner, which owns the process's stdout and stderr.
+    The script's ``session_data`` and ``session_log`` become the session's data and messages. The runner, which owns the
+    process's stdout and stderr, applies ``log``.
 
     Raises
     ------
     ParameterError
         The script does not lie below one of the site's script folders.
     OperationFailedError
-        It raised, or ended with another exit code than 0; ``OtherSlotError`` where it tried
-        to open a slot that is not its own.
+        The script raised, or ended with an exit code other than 0; ``OtherSlotError`` if it tried to open a slot other
+        than its own.
     """
     path, source = read_script(script, session.settings.scripts.folders)
     sys.argv = [script, *args]
@@ -52,7 +52,7 @@ def run(session: Session, *, script: str, args: Sequence[str], log: bool | str) 
 
 
 def _run_as_main(path: Path, source: bytes) -> None:
-    """Run a script's source as ``runpy.run_path`` does, which would open the file once more."""
+    """Run a script's source like ``runpy.run_path``, which would open the file once more."""
     main = types.ModuleType("__main__")
     main.__dict__.update(__file__=str(path), __cached__=None, __spec__=None)
     before = sys.modules.get("__main__")
@@ -65,8 +65,8 @@ def _run_as_main(path: Path, source: bytes) -> None:
 
 
 def _failure(script: str, path: Path, error: Exception) -> OperationAbortedError | OperationFailedError:
-    if type(error).__name__ == _SODETLIB_ABORT:  # by name: a script may have sodetlib loaded, this module must not
-        return OperationAbortedError(f"{script} ended at one of sodetlib's stop points, as was asked")
+    if type(error).__name__ == _SODETLIB_ABORT:  # by name, since this module must not import sodetlib
+        return OperationAbortedError(f"{script} ended at one of sodetlib's stop points, as requested")
     lines = _script_traceback(path, error)
     return OperationFailedError(
         f"{script} raised {lines[-1].strip()}",
@@ -77,7 +77,7 @@ def _failure(script: str, path: Path, error: Exception) -> OperationAbortedError
 
 
 def _script_traceback(path: Path, error: Exception) -> list[str]:
-    """The lines of the traceback from the script on: what ran it is of no interest to its author."""
+    """Return the lines of the traceback from the script on, without the frames of smurfq."""
     frames = traceback.extract_tb(error.__traceback__)
     first = next((number for number, frame in enumerate(frames) if frame.filename == str(path)), 0)
     shown = traceback.TracebackException.from_exception(error)

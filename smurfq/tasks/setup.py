@@ -13,20 +13,20 @@ from smurfq.operation.session import Session
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, sodetlib_function, untuned_unless_done
 
-TUNING = ("uxm_setup", "uxm_relock")  # what begins by turning all off, and leaves it so unless it comes to its end
-_KEPT_CHARS = 20_000  # of an item of a failed run's summary; more are raw sweeps and figures
+TUNING = ("uxm_setup", "uxm_relock")  # operations that first turn everything off, and leave it off unless they finish
+_KEPT_CHARS = 20_000  # limit for an item of a failed run's summary; longer items are raw sweeps and figures
 
 
 @operation
 def uxm_setup(session: Session, *, bands: list[int] | None, kwargs: dict[str, Any] | None) -> None:
-    """Set a UXM up from scratch. It is what a slot that has no tune yet begins with.
+    """Set a UXM up from scratch. This is the first operation for a slot without a tune.
 
-    Where it does not come to its end, the slot is left untuned: no tones, no flux ramp, no bias.
+    If it does not finish, the slot is left untuned: no tones, no flux ramp, no bias.
 
     Raises
     ------
     OperationFailedError
-        sodetlib reported failure; ``data['summary']`` says how far it came.
+        sodetlib reported failure. ``data['summary']`` contains the results so far.
     """
     wanted = keywords(session.op_name, kwargs, bands=bands)
     with open_slot(session, load_tune=False, streams=True) as (control, config), untuned_unless_done(session):
@@ -36,15 +36,15 @@ def uxm_setup(session: Session, *, bands: list[int] | None, kwargs: dict[str, An
 
 @operation
 def uxm_relock(session: Session, *, bands: list[int] | None, kwargs: dict[str, Any] | None) -> None:
-    """Lock a UXM on the resonators of its tune again, and count the channels that track well.
+    """Lock a UXM again on the resonators of its tune, and count the channels that track well.
 
-    The session is degraded where the bias group map at the end could not be analysed: sodetlib only prints that.
-    Where it does not come to its end, the slot is left untuned: no tones, no flux ramp, no bias.
+    The session is degraded if the bias group map at the end could not be analysed, which sodetlib only prints. If the
+    operation does not finish, the slot is left untuned: no tones, no flux ramp, no bias.
 
     Raises
     ------
     OperationFailedError
-        sodetlib reported failure; ``data['summary']`` says how far it came.
+        sodetlib reported failure. ``data['summary']`` contains the results so far.
     """
     wanted = keywords(session.op_name, kwargs, bands=bands)
     with open_slot(session, streams=True) as (control, config):
@@ -61,7 +61,7 @@ def uxm_relock(session: Session, *, bands: list[int] | None, kwargs: dict[str, A
 
 
 def _check_tuned(session: Session, control: Any, bands: Iterable[int]) -> None:
-    """Return if the tune has all these bands: sodetlib would find that out with the slot turned off."""
+    """Check that the tune has all these bands. sodetlib would raise only after it had turned the slot off."""
     tuned = [int(band) for band, found in control.freq_resp.items() if "resonances" in found]
     missing = [int(band) for band in bands if band not in tuned]
     if missing:
@@ -75,9 +75,9 @@ def _check_tuned(session: Session, control: Any, bands: Iterable[int]) -> None:
 
 
 def _summary(session: Session, control: Any, config: Any, **given: Any) -> Mapping[str, Any]:
-    """The summary of a run of sodetlib's function of the session's operation, if it succeeds.
+    """Run sodetlib's function of the session's operation, and return its summary if it succeeds.
 
-    It raises for some failures and returns false for others; its summary is kept either way.
+    The function raises for some failures and returns false for others. Its summary is kept in both cases.
     """
     name = session.op_name
     try:
@@ -88,7 +88,7 @@ def _summary(session: Session, control: Any, config: Any, **given: Any) -> Mappi
             raise OperationFailedError(
                 f"no resonator was found in band {', '.join(map(str, bands))} of {session.slot}: are the resonators "
                 "cold, the cables connected, the amplifiers biased? res_amp_cut and res_grad_cut of the device "
-                f"configuration say what counts as one (sodetlib: {type(error).__name__}: {error})",
+                f"configuration set the thresholds (sodetlib: {type(error).__name__}: {error})",
                 slot=session.slot,
                 bands=bands,
             ) from error
@@ -97,7 +97,7 @@ def _summary(session: Session, control: Any, config: Any, **given: Any) -> Mappi
 
 
 def _summary_of_success(session: Session, found: tuple[bool, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The summary of a run that sodetlib calls a success; what it returns says so."""
+    """Return the summary if sodetlib reports success, or raise."""
     succeeded, summary = found
     if succeeded:
         return summary
@@ -106,14 +106,14 @@ def _summary_of_success(session: Session, found: tuple[bool, Mapping[str, Any]])
     stages = [name for name, _ in summary.get("timestamps", ())]
     raise OperationFailedError(
         f"sodetlib reports that {session.op_name} on {session.slot} failed at stage "
-        f"{stages[-1] if stages else '?'}; data['summary'] has what it found, the session's log why",
+        f"{stages[-1] if stages else '?'}; data['summary'] has its results, the session's log the reason",
         slot=session.slot,
         stage=stages[-1] if stages else None,
     )
 
 
 def _left_by(error: BaseException, function: str) -> Mapping[str, Any]:
-    """The summary as far as sodetlib's ``function`` had come with it when ``error`` went through it."""
+    """Return the summary that sodetlib's ``function`` had filled when ``error`` passed through it."""
     frame = error.__traceback__
     while frame is not None:
         if frame.tb_frame.f_code.co_name == function and "summary" in frame.tb_frame.f_locals:
@@ -123,7 +123,7 @@ def _left_by(error: BaseException, function: str) -> Mapping[str, Any]:
 
 
 def _without_resonators(control: Any) -> list[int]:
-    """The bands in which pysmurf has searched for resonators and found none."""
+    """Return the bands in which pysmurf has searched for resonators and found none."""
     found = {band: (response or {}).get("find_freq") or {} for band, response in control.freq_resp.items()}
     return [int(band) for band, search in found.items() if "resonance" in search and len(search["resonance"]) == 0]
 
@@ -138,11 +138,11 @@ def _note_bgmap(session: Session, analysis: Any) -> None:
         return
     session.degraded = True
     session.add_message(
-        "the channels are locked, but the bias group map was not analysed: the former one stays; the session's log "
-        "has sodetlib's traceback, take_bgmap tries again"
+        "the channels are locked, but the bias group map could not be analysed, so the earlier one is kept; the "
+        "session's log has sodetlib's traceback; repeat with take_bgmap"
     )
 
 
 def _bounded(value: Any) -> Any:
-    """``value``, or what it is where it is too long to be kept in a record."""
+    """Return ``value``, or the name of its type if it is too long for a record."""
     return value if len(dumps(value)) <= _KEPT_CHARS else f"<{type(value).__name__}, left out>"

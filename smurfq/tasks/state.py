@@ -16,14 +16,14 @@ _FEED_FIELDS = ("open_g3stream", "num_active_channels")
 
 @operation
 def check_state(session: Session, *, poll_interval: float, once: bool) -> None:
-    """Read the slot's state every ``poll_interval`` seconds until a stop is asked for, or once.
+    """Read the slot's state every ``poll_interval`` seconds until it is stopped, or once.
 
-    While the card does not answer the session is degraded, and it is tried again.
+    While the card does not answer, the session is degraded, and the reading is repeated.
 
     Raises
     ------
     OperationFailedError
-        The card did not answer, with ``once``.
+        ``once`` is set, and the card did not answer.
     """
     while True:
         try:

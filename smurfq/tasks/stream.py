@@ -1,4 +1,4 @@
-"""`stream`: a process that streams to g3 files for a while or until it is stopped."""
+"""`stream`: a process that streams to g3 files for a given time or until it is stopped."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def stream(
     subtype: str | None,
     tag: str | None,
 ) -> None:
-    """Stream for ``duration`` seconds, counted from when the stream is on, or until a stop is asked for.
+    """Stream until ``duration`` seconds after the stream has started, or until the operation is stopped.
 
-    The stream is closed however this ends.
+    The stream is always closed at the end.
 
     Raises
     ------
     ParameterError
-        The filter asked for cannot be made at the slot's flux ramp rate.
+        The requested filter is impossible at the slot's flux ramp rate.
     OperationFailedError
-        The streamer opened no file, or had another or none open at the end.
+        The streamer opened no file, or had another file or none open at the end.
     """
     wanted = keywords(session.op_name, kwargs, stream_type=stream_type, subtype=subtype, tag=tag)
     with open_slot(session, load_tune=load_tune, streams=True) as (control, config):
@@ -59,8 +59,8 @@ def stream(
         if at_end != sid:
             raise OperationFailedError(
                 f"the streamer of {session.slot} began with session {sid} and had "
-                f"{at_end or 'no file open'} at the end: the stream was closed meanwhile, by its server's end or by "
-                "somebody else; what was streamed until then may be on disk",
+                f"{at_end or 'no file open'} at the end: the stream was closed meanwhile, by somebody else or because "
+                "the streamer ended; the data until then may be on disk",
                 slot=session.slot,
             )
 
@@ -77,7 +77,7 @@ def _check_filter(cutoff_hz: float | None, ramp_hz: float) -> None:
 
 
 def _keep_on(session: Session, duration_s: float | None) -> None:
-    """Return when ``duration_s`` is over or a stop was asked for; say each second that it streams."""
+    """Wait until ``duration_s`` is over or a stop is requested, and report the progress every second."""
     started = time.monotonic()
     while True:
         left_s = _UPDATE_S if duration_s is None else duration_s - (time.monotonic() - started)

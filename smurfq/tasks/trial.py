@@ -1,4 +1,4 @@
-"""`test`: does nothing; for trying an installation."""
+"""`test`: does nothing; tests an installation."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from smurfq.pool_child.operation_task import operation
 
 @operation
 def test(session: Session) -> None:
-    """Leave ``{'test': 10}`` as session data, and do nothing else."""
+    """Set the session data to ``{'test': 10}``, and do nothing else."""
     session.data["test"] = 10

@@ -253,7 +253,7 @@ def test_logs_can_be_followed(cli: Cli, slot: Slot, connection: Connection) -> N
 
 def test_status(cli: Cli, slot: Slot, connection: Connection) -> None:
     text = cli("status").stdout
-    assert "bridge  not alive" in text
+    assert "bridge  not running" in text
     assert "no worker" in text
     run = slot.submit("test")
     writer = Writer(connection, run.id)
@@ -293,9 +293,9 @@ def test_queue_list_move_and_remove(cli: Cli, slot: Slot) -> None:
 def test_stop_and_abort(cli: Cli, slot: Slot, connection: Connection) -> None:
     nothing = cli("abort", "--slot", "2")
     assert nothing.exit_code == 2
-    assert "nothing runs on crate1slot2" in nothing.stderr
+    assert "no operation is running on crate1slot2" in nothing.stderr
     waiting, run = slot.submit("test"), slot.submit("test")
-    assert "taken out of its queue" in cli("stop", waiting.id[:8], "--by", "ann").stdout
+    assert "removed from its queue" in cli("stop", waiting.id[:8], "--by", "ann").stdout
     writer = Writer(connection, run.id)
     writer.start()
     told = json.loads(cli("stop", "--slot", "2", "--json").stdout)
@@ -311,7 +311,7 @@ def test_stop_and_abort(cli: Cli, slot: Slot, connection: Connection) -> None:
         ("stop", asked[0].by if asked[0] else "", None),
         ("abort", "ann", 1.0),
     ]
-    assert "was over before" in cli("abort", run.id).stdout
+    assert "had already ended" in cli("abort", run.id).stdout
 
 
 def test_hold_and_release(cli: Cli, slot: Slot) -> None:
@@ -412,7 +412,7 @@ def test_ctrl_c_ends_the_view_and_not_the_run(environ: dict[str, str], slot: Slo
         finally:
             process.kill()
     assert process.returncode == 130
-    assert f"{run.id[:8]} goes on" in told
+    assert f"{run.id[:8]} continues" in told
     assert f"smurfq follow {run.id[:8]}" in told
     assert f"smurfq abort {run.id[:8]}" in told
     assert "Traceback" not in told

@@ -70,7 +70,7 @@ def test_lock_and_unlock(cli: Cli, slot: Slot) -> None:
     locked = cli("lock", "-s", "2", "-m", "by hand", "--for", "2h")
     assert locked.exit_code == 0
     assert "crate1slot2 is locked by ann until" in locked.stdout
-    assert "1 of others wait there already" in locked.stderr
+    assert "runs of other owners that wait there and will still start: 1" in locked.stderr
     assert cli("submit", "test", "-s", "2").exit_code == 0
     for arguments in (("submit", "test", "-s", "2", "--owner", "eve"), ("lock", "-s", "2", "--owner", "eve")):
         refused = cli(*arguments)
@@ -81,7 +81,7 @@ def test_lock_and_unlock(cli: Cli, slot: Slot) -> None:
     assert "locked by ann" in cli("status", "-s", "2").stdout
     assert json.loads(cli("status", "--json").stdout)["slots"][0]["lock"]["note"] == "by hand"
     assert cli("unlock", "-s", "2", "--owner", "eve").exit_code == 8
-    assert "it was ann's" in cli("unlock", "-s", "2", "--owner", "eve", "--force").stdout
+    assert "ann had locked it" in cli("unlock", "-s", "2", "--owner", "eve", "--force").stdout
     assert json.loads(cli("unlock", "-s", "2", "--json").stdout)["unlocked"] is False
 
 
@@ -118,7 +118,7 @@ def test_a_batch_from_a_file_or_the_standard_input(cli: Cli, slot: Slot, tmp_pat
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "no line"),
+        ("", "is empty"),
         ("{", "line 1 is not JSON"),
         ('{"operation": "test", "slot": "2"}\n[]', "line 2: expected an object"),
         ('{"operation": "test", "slots": "2"}', "unknown key 'slots'; allowed are operation, slot, params"),
@@ -257,9 +257,9 @@ def test_workflows_are_listed_submitted_held_and_ended(cli: Cli, connection: Con
     run = told["session_id"][:8]
     assert "is held before its next step by ann" in cli("workflow", "hold", run, "--owner", "ann").stdout
     assert cli("workflow", "release", run, "--owner", "eve").exit_code == 8
-    assert "goes on" in cli("workflow", "release", run, "--owner", "ann").stdout
+    assert "continues" in cli("workflow", "release", run, "--owner", "ann").stdout
     assert "had not started" in cli("workflow", "abort", run, "-m", "clouds").stdout
-    assert "was over before" in cli("workflow", "abort", run).stdout
+    assert "had already ended" in cli("workflow", "abort", run).stdout
     assert json.loads(cli("workflow", "show", run, "--json").stdout)["state"] == "aborted"
     assert cli("workflow", "follow", run).exit_code == 4
 

@@ -298,7 +298,7 @@ def test_ending_one_that_waits_takes_it_out_of_its_queue(slot: Slot, verb: str) 
 
 def test_ending_one_that_runs_asks_it(slot: Slot, connection: Connection) -> None:
     run = slot.submit("test")
-    with pytest.raises(RequestError, match="nothing runs on crate1slot2"):
+    with pytest.raises(RequestError, match="no operation is running on crate1slot2"):
         slot.abort()
     writer = Writer(connection, run.id)
     writer.start()

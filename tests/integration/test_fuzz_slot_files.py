@@ -75,18 +75,18 @@ SAID = {
     "good": "",
     "no sys_config": "CONFIG/sys_config.yml is missing",
     "sys_config is no YAML": "CONFIG/sys_config.yml cannot be read: while parsing a flow sequence",
-    "sys_config is a list": "CONFIG/sys_config.yml is no table of YAML",
+    "sys_config is a list": "CONFIG/sys_config.yml is not a YAML table",
     "sys_config is binary": "CONFIG/sys_config.yml cannot be read: ",
     "no slot": "CONFIG/sys_config.yml has no slots: SLOT[2]; it has SLOT[3]",
     "no slots": "CONFIG/sys_config.yml has no slots: SLOT[2]; it has none",
     "no stream id": "slots: SLOT[2] of CONFIG/sys_config.yml lacks stream_id",
-    "no device": "is missing; copy it there, or make one by python -c",
-    "device is empty": "is no table of YAML",
+    "no device": "is missing; copy it there, or make one with python -c",
+    "device is empty": "is not a YAML table",
     "device lacks all": "sodetlib cannot use CONFIG/",
     "device is no YAML": "cannot be read: while parsing a flow",
     "no pysmurf": "pysmurf's configuration CONFIG/pysmurf.cfg is missing",
     "pysmurf is no JSON": "pysmurf's configuration CONFIG/pysmurf.cfg cannot be read: ",
-    "no folder": "no folder of configuration is set",
+    "no folder": "no configuration folder is set",
     "no tune": "needs uxm_setup first: it has no tune",
     "tune gone": "needs uxm_setup first: its tune file /gone/tune.npy is gone",
 }
@@ -106,7 +106,7 @@ def test_what_is_missing_is_named(told: dict[str, str], case: str) -> None:
     if "tune" in case or case == "good":
         return
     assert told[case].startswith(f"ConfigError: the configuration of {SLOT}: ")
-    assert "It is looked for by smurf.config_dir of the site file, or SMURF_CONFIG_DIR (now " in told[case]
+    assert "The folder is smurf.config_dir of the site file, or SMURF_CONFIG_DIR (now " in told[case]
 
 
 def test_every_case_is_looked_at(told: dict[str, str]) -> None:

@@ -201,7 +201,7 @@ def test_the_controller_s_task_abort_ends_whatever_runs(site: LiveSite, client: 
     ok, _, session = client.abort()
     assert (ok, session["success"], session["data"]) == (OK, True, {"aborted": "run"})
     assert client.run.wait().session["outcome"] == "aborted"
-    assert client.abort.start() == (ERROR, "nothing runs on crate1slot2", {})
+    assert client.abort.start() == (ERROR, "no operation is running on crate1slot2", {})
 
 
 def test_a_slot_that_nobody_serves_is_not_waited_for(settings: Settings) -> None:

@@ -276,7 +276,7 @@ def test_a_batch_that_meets_a_lock_or_its_like_is_refused_whole(connection: Conn
         submit_all([Submission("test", ONE), Submission("test", TWO)], connection=connection)
     with pytest.raises(SlotLockedError, match=TWO):
         Slots(connection=connection).submit("test")
-    with pytest.raises(BatchError, match=r"number 2: .* in this batch already"):
+    with pytest.raises(BatchError, match=r"number 2: .* with the same parameters already"):
         submit_all([Submission("test", ONE, unique=True)] * 2, connection=connection)
     assert is_empty(connection)
     waiting = slot.submit("test")

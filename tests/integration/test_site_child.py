@@ -149,7 +149,7 @@ def test_one_that_dies_is_told_with_its_log_and_started_again_after_growing_paus
     for pause_s in (1, 2, 4, 4, 4):
         eventually(lambda: not one.child.running)
         one.look(said.append)
-        assert f"some thing is started again in {pause_s} s" in said[-1]
+        assert f"some thing will be restarted in {pause_s} s" in said[-1]
         starts = one.child.started_at
         clock.now += pause_s - 0.01
         one.look(said.append)

@@ -145,7 +145,7 @@ def test_no_process_joins_a_site_by_a_guess(valkey: Client, valkey_url: str, pro
     assert valkey.keys("*") == [keys.SITE], "nothing was written"
 
 
-@pytest.mark.parametrize(("made", "told"), [(False, "no site is known here"), (True, "nothing is up in")])
+@pytest.mark.parametrize(("made", "told"), [(False, "no site was found"), (True, "no site is up in")])
 def test_down_fails_where_no_site_is_up(cli: Cli, tmp_path: Path, made: bool, told: str) -> None:
     if made:
         (tmp_path / ".smurfq").mkdir()

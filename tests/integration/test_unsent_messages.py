@@ -59,9 +59,9 @@ def test_a_message_that_was_never_sent_is_reported_and_not_lost(script: str) -> 
     assert (record["lost"], record["complete"]) == (0, True)
     assert [text for text in texts if "not sent" in text] == [
         "a message was not sent: TypeError: Object of type int64 is not JSON serializable; "
-        "give publish() numbers, texts, lists and dicts only",
+        "pass only numbers, strings, lists and dicts to publish()",
         "10 messages were not sent: TypeError: Object of type PosixPath is not JSON serializable; "
-        "give publish() numbers, texts, lists and dicts only",
+        "pass only numbers, strings, lists and dicts to publish()",
     ]
     assert any("dropped large UDP packet" in text for text in texts)
     assert "a message was not sent" in record["log"], "a fork tells it in the log"

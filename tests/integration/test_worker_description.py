@@ -91,7 +91,7 @@ def test_doctor_warns_of_a_worker_whose_description_is_not_whole(context: Worker
     examined = Examined(app.settings, {}, redis_answers=True)
     found = {finding.name: finding for finding in workers.check(examined)}
     assert found[f"worker {SLOT}"].level == "warn"
-    assert "has not described itself" in found[f"worker {SLOT}"].found
+    assert "has not reported" in found[f"worker {SLOT}"].found
 
 
 def test_doctor_names_the_host_of_a_worker(context: WorkerContext) -> None:

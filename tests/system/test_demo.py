@@ -21,16 +21,16 @@ def test_the_demo_shows_the_documents_result_and_finds_what_the_model_holds(fold
     done = folder.smurfq("demo", "--folder", "demo", within_s=800)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("SIMULATED")
-    live, _, passed_back = done.stdout.partition("What the script passed back")
+    live, _, returned = done.stdout.partition("The values that the script returned")
     assert live.index("Starting data stream") < live.index("Data stream is closed")
-    assert "'active_channels': [0, 1, 2, 3, 4]" in passed_back
-    assert "'datafile': '" in passed_back
-    assert str(folder.path / "demo" / "sim" / "smurf_data") in passed_back
-    _, _, workflow = passed_back.partition("as one Celery chain")
+    assert "'active_channels': [0, 1, 2, 3, 4]" in returned
+    assert "'datafile': '" in returned
+    assert str(folder.path / "demo" / "sim" / "smurf_data") in returned
+    _, _, workflow = returned.partition("as one Celery chain")
     operations = ("take_bgmap", "take_iv", "bias_dets", "take_bias_steps", "take_noise", "stream")
     began = [workflow.index(f"\n{operation} on {SLOT}") for operation in operations]
     assert began == sorted(began)
-    table = workflow[workflow.index("the model holds") :]
+    table = workflow[workflow.index("measured") :]
     assert re.search(r"detectors on a bias line +1[56]\d\d +1[56]\d\d +\+3 +agrees", table)
     assert "R_n, 50 %" in table
     named = [Path(line.strip()) for line in table.splitlines() if line.startswith("  /")]

@@ -24,7 +24,7 @@ def test_a_demo_whose_workflow_fails_says_at_which_operation_and_why(folder: Fol
     done = folder.smurfq("demo", "--folder", "demo", within_s=500)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "Data stream is closed" in done.stdout  # the script needs no card
-    assert "smurfq demo: take_bgmap failed, and with it the chain: " in done.stderr
+    assert "smurfq demo: take_bgmap failed, so the chain ended: " in done.stderr
     assert f"take_iv on {SLOT}" not in done.stdout
     assert folder.processes() == []
 

@@ -315,6 +315,6 @@ def test_the_tutorial_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     for told in ("smurfq is up", "Data stream is closed", "it ended as aborted", "is held by", "{'test': 10}"):
         assert told in done.stdout
-    assert done.stdout.count("all is stopped") == 1
+    assert done.stdout.count("the site is stopped") == 1
     assert "Nothing was stopped" in done.stderr  # what the trap found
     assert json.loads((folder / "history.json").read_text())

@@ -136,7 +136,7 @@ def test_a_redis_whose_disk_is_full_is_lived_through(site: LiveSite) -> None:
         with pytest.raises(StoreUnavailableError, match="No space left on device"):
             Slot(SLOT, config.load(site.environ)).submit("test")
         finding = found(site, store.check, "redis")
-        assert (finding.level, finding.todo) == ("fail", "make room on its disk, or mend it")
+        assert (finding.level, finding.todo) == ("fail", "free some space on its disk, or repair it")
         gate.open()
     record = task.get(timeout=WITHIN_S)
     assert (record["outcome"], record["log"].split()) == ("succeeded", ["waits", "went", "on"])

@@ -103,7 +103,7 @@ def test_down_does_not_say_that_all_is_stopped_while_a_site_is_up(folder: Folder
             path.write_text(text)
         done = folder.smurfq("down")
         assert done.returncode == 1, done.stdout
-        assert "all is stopped" not in done.stdout
+        assert "the site is stopped" not in done.stdout
         assert "still up" in done.stderr
     assert folder.processes() != []
 
@@ -147,7 +147,7 @@ def test_a_process_that_dies_is_told_and_started_again(standing: Folder, name: s
 
     folder.wait_for(back, f"{name} again")
     assert f"{name} (process {before}) ended by SIGKILL" in folder.output()
-    assert f"{name} is started again in 1 s" in folder.output()
+    assert f"{name} will be restarted in 1 s" in folder.output()
     assert Slot(SLOT, folder.settings).submit("test").wait(WITHIN_S).outcome == "succeeded"
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from smurfq.sim.physics.tes import Floats, TesParameters, resistance
 
-# Halvings of the bracket around the current: 60 take any bracket to the last bit of a double.
+# Bisections of the bracket around the current: 60 are enough for the last bit of a double.
 _HALVINGS = 60
 
 
@@ -21,14 +21,14 @@ class BiasLines:
     high_current_ratio: float
 
     def current_a(self, bias_v: npt.ArrayLike, high_current: npt.ArrayLike) -> Floats:
-        """The current (A) that a line carries at a bias voltage, with its relay in high current or not."""
+        """Return the current (A) of a line at a bias voltage, in high-current mode or not."""
         ratio = np.where(np.asarray(high_current, bool), self.high_current_ratio, 1.0)
         current: Floats = np.asarray(bias_v, np.float64) * ratio / self.resistance_ohm
         return current
 
 
 def branch_current(tes: TesParameters, bias_a: Floats, r: Floats) -> Floats:
-    """The current (A) through a sensor of resistance ``r``: the rest of the bias goes through the shunt.
+    """Return the current (A) through a sensor of resistance ``r``; the rest of the bias flows through the shunt.
 
     Irwin and Hilton's circuit: a Thevenin voltage ``I_b R_sh`` behind ``R_L = R_sh + R_p``.
     """
@@ -36,10 +36,10 @@ def branch_current(tes: TesParameters, bias_a: Floats, r: Floats) -> Floats:
 
 
 def solve_current(tes: TesParameters, temperature: Floats, bias_a: Floats) -> tuple[Floats, Floats]:
-    """The current (A) and the resistance (ohm) that agree with each other at a temperature and bias.
+    """Return the self-consistent current (A) and resistance (ohm) at a temperature and bias.
 
-    Below the critical current the resistance does not depend on the current and this is one division. Above it,
-    ``|I| (R_L + R(T, I))`` grows with ``|I|``, so there is one solution, found by halving a bracket.
+    Below the critical current, the resistance does not depend on the current, and one division is enough. Above it,
+    ``|I| (R_L + R(T, I))`` grows with ``|I|``, so there is one solution, which is found by bisection.
     """
     r = resistance(tes, temperature)
     current = branch_current(tes, bias_a, r)

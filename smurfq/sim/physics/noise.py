@@ -9,15 +9,15 @@ from smurfq.sim.physics.tes import Floats
 
 Floats32 = npt.NDArray[np.float32]
 
-# One relaxation a decade makes a spectrum that stays within a tenth of 1/f over the decades between.
+# One relaxation for each decade gives a spectrum that differs from 1/f by at most a tenth.
 RELAXATION_TIMES_S = np.array([200.0, 20.0, 2.0])
 _RATIO = 10.0
 _SPECTRUM_SIZE = 4096
-_NEGLIGIBLE = 1e-4  # of the largest tap
+_NEGLIGIBLE = 1e-4  # relative to the largest tap
 
 
 def relaxation_amplitude(white: Floats | float, knee_hz: Floats | float) -> Floats:
-    """The rms of each relaxation whose sum meets a white level (unit/sqrt(Hz)) at the knee frequency.
+    """Return the rms of each relaxation, such that their sum equals a white level (unit/sqrt(Hz)) at the knee.
 
     A relaxation of time tau and variance s^2 has the one-sided spectrum ``4 s^2 tau/(1 + (2 pi f tau)^2)``. Summed
     over times that are a factor r apart this tends to ``s^2/(f ln r)`` (A. van der Ziel, *Physica* 16 (1950) 359),
@@ -28,10 +28,10 @@ def relaxation_amplitude(white: Floats | float, knee_hz: Floats | float) -> Floa
 
 
 class Drift:
-    """A 1/f drift of ``n`` sources as a function of time, known at equal knots and straight between them.
+    """A 1/f drift of ``n`` sources over time, computed at equidistant knots and interpolated linearly.
 
-    Times only grow. The spectrum follows 1/f between the reciprocals of the longest and the shortest relaxation, and
-    falls faster above, where white noise hides it.
+    Times only increase. The spectrum follows 1/f between the reciprocals of the longest and the shortest relaxation,
+    and falls faster above, where white noise hides it.
     """
 
     def __init__(self, amplitude: Floats, rng: np.random.Generator, *, knot_s: float = 0.1) -> None:
@@ -44,14 +44,14 @@ class Drift:
         self._before = self._after = self._states.sum(axis=1)
 
     def knots(self, times_s: Floats) -> tuple[Floats, Floats]:
-        """Values at the knots, ``(n, n_knots)``, and the weights, ``(n_knots, n_times)``, whose product is the drift.
+        """Return knot values, ``(n, n_knots)``, and weights, ``(n_knots, n_times)``, whose product is the drift.
 
-        Not multiplied here, so that a caller can add other slow terms to the same product.
+        The product is left to the caller, who can add other slow terms to it.
         """
         position = times_s / self._knot_s
         first, last = int(np.floor(position[0])), int(np.floor(position[-1])) + 1
         if self._knot is None or first > self._knot:
-            self._knot = first  # nobody looked in between: a stationary process may start anywhere
+            self._knot = first  # after a gap, a stationary process may start anywhere
             self._before = self._after
         values = [self._before, self._after] if first < self._knot else [self._after]
         values += [self._advance() for _ in range(self._knot, last)]
@@ -73,16 +73,16 @@ class Drift:
 def decimated_noise_taps(b: npt.ArrayLike, a: npt.ArrayLike, factor: int) -> Floats:
     """Return a filter at the output rate that shapes white noise as filter and decimation would.
 
-    The spectrum behind the filter, folded by the decimation, is met by a minimum-phase filter, which its logarithm
-    gives (A. V. Oppenheim and R. W. Schafer, *Discrete-Time Signal Processing*, chapter on the cepstrum). So noise is
-    drawn once a sample that is kept, and not once a frame.
+    A minimum-phase filter, computed from the logarithm of the spectrum, gives the spectrum after filter and decimation
+    (A. V. Oppenheim and R. W. Schafer, *Discrete-Time Signal Processing*, chapter on the cepstrum). So noise is drawn
+    for each sample that is kept, and not for each frame.
 
     Parameters
     ----------
     b, a
-        The filter that runs once a frame.
+        The filter that runs for each frame.
     factor
-        How many frames make a sample.
+        The number of frames for each sample.
     """
     size = _SPECTRUM_SIZE * factor
     power = np.abs(np.fft.fft(np.atleast_1d(b), size) / np.fft.fft(np.atleast_1d(a), size)) ** 2

@@ -22,7 +22,7 @@ _HOTTEST_K = 5.0
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A sensor at rest: arrays of shape ``(n_detectors,)``, NaN where there is no such point."""
+    """A sensor at rest: arrays of shape ``(n_detectors,)``, NaN if a sensor has no such point."""
 
     temperature: Floats
     r: Floats
@@ -31,12 +31,12 @@ class OperatingPoint:
 
     @property
     def power(self) -> Floats:
-        """The Joule power in the sensor, ``I^2 R`` (W)."""
+        """Return the Joule power in the sensor, ``I^2 R`` (W)."""
         return self.current**2 * self.r
 
 
 def at_resistance(tes: TesParameters, r: Floats) -> OperatingPoint:
-    """The point at which a sensor in its transition rests with resistance ``r``: closed form.
+    """Return the operating point at which a sensor in its transition has resistance ``r``, in closed form.
 
     The transition gives the temperature, the balance of heat the current, the circuit the bias. NaN where the optical
     power alone already holds the sensor above that temperature.
@@ -46,9 +46,9 @@ def at_resistance(tes: TesParameters, r: Floats) -> OperatingPoint:
 
 
 def at_bias(tes: TesParameters, bias_a: Floats | float) -> OperatingPoint:
-    """The resting point in the transition or above it at a bias; NaN where the sensor latches.
+    """Return the operating point in the transition or above it at a bias; NaN if the sensor latches.
 
-    On the voltage-biased branch (R > R_L) the bias needed grows with temperature, so it is found by halving.
+    On the voltage-biased branch (R > R_L), the required bias grows with temperature, so it is found by bisection.
     """
     bias = np.broadcast_to(np.asarray(bias_a, np.float64), tes.r_n.shape)
     threshold = latching_point(tes)
@@ -64,21 +64,21 @@ def at_bias(tes: TesParameters, bias_a: Floats | float) -> OperatingPoint:
 
 
 def latching_point(tes: TesParameters) -> OperatingPoint:
-    """The last stable point: below its bias, at R = R_L, feedback turns positive and the sensor goes superconducting.
+    """Return the last stable point, at R = R_L. At a lower bias, the sensor becomes superconducting.
 
-    The growth of the heat flow with temperature is neglected against that of the resistance, which a sharp transition
-    allows: there the feedback of Irwin and Hilton changes its sign with R - R_L.
+    The increase of the heat flow with temperature is neglected, which is correct for a sharp transition: there, the
+    feedback of Irwin and Hilton changes its sign with R - R_L.
     """
     return at_resistance(tes, tes.r_l)
 
 
 def loop_gain(tes: TesParameters, point: OperatingPoint) -> Floats:
-    """The loop gain of the electrothermal feedback, ``I^2 (dR/dT)/G``: Irwin and Hilton's L_I."""
+    """Return the loop gain of the electrothermal feedback, ``I^2 (dR/dT)/G``: Irwin and Hilton's L_I."""
     return point.current**2 * resistance_slope(tes, point.r) / conductance(tes, point.temperature)
 
 
 def effective_time_constant(tes: TesParameters, point: OperatingPoint) -> Floats:
-    """The time (s) in which a sensor settles after a small step, at beta = 0 and no inductance.
+    """Return the time (s) in which a sensor settles after a small step, for beta = 0 and no inductance.
 
     Irwin and Hilton's tau_eff: ``tau (1 + R_L/R)/(1 + R_L/R + (1 - R_L/R) L)`` with ``tau = C/G``.
     """
@@ -88,7 +88,7 @@ def effective_time_constant(tes: TesParameters, point: OperatingPoint) -> Floats
 
 
 def responsivity(tes: TesParameters, point: OperatingPoint) -> Floats:
-    """The change of the current with absorbed power, slow limit (A/W); 0 without current or in a runaway.
+    """Return the change of the current with absorbed power, slow limit (A/W); 0 without current or in a runaway.
 
     Irwin and Hilton's s_I at omega = 0 and beta = 0, multiplied out so that a superconducting sensor gives 0.
     """

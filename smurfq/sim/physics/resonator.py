@@ -18,8 +18,8 @@ from smurfq.sim.physics.tes import Floats
 
 Complex = npt.NDArray[np.complex128]
 
-# Resonators further from a stretch of the line than this are summed where the stretch begins, in its middle and where
-# it ends: between, what they add is a parabola to some 1e-5 rad.
+# The contributions of resonators further from a stretch of the line than this are summed at its beginning, middle and
+# end. Between, they are a parabola to about 1e-5 rad.
 _STRETCH_MHZ = 2.4
 _NEAR_MHZ = 8.0
 
@@ -35,7 +35,7 @@ class Notches:
     q
         Loaded quality factor.
     depth
-        ``(Q/|Q_c|) e^(j phi)``: what the resonance takes from the line at its bottom.
+        ``(Q/|Q_c|) e^(j phi)``: the depth of the notch.
     """
 
     f_r: Floats
@@ -43,26 +43,26 @@ class Notches:
     depth: Complex
 
     def take(self, index: Any) -> Notches:
-        """The resonators that ``index`` picks, in its shape."""
+        """Return the resonators that ``index`` selects, in its shape."""
         return Notches(self.f_r[index], self.q[index], self.depth[index])
 
 
 def loaded_q(q_i: Floats | float, q_c: Floats | float) -> Floats:
-    """The loaded quality factor, ``1/(1/Q_i + 1/Q_c)``."""
+    """Return the loaded quality factor, ``1/(1/Q_i + 1/Q_c)``."""
     q: Floats = np.asarray(1.0 / (1.0 / np.asarray(q_i) + 1.0 / np.asarray(q_c)))
     return q
 
 
 def notch(f: Floats, f_r: Floats, q: Floats, depth: Complex) -> Complex:
-    """The transmission at ``f`` past a resonator, all broadcast against each other."""
+    """Return the transmission at ``f`` past a resonator; all arguments are broadcast."""
     return (1.0 - depth / (1.0 + 2j * q * (f - f_r) / f_r)).astype(np.complex128, copy=False)
 
 
 def transmission(f: Floats, notches: Notches) -> Complex:
-    """The transmission at ``f`` (MHz, any shape) past all of the resonators of a line.
+    """Return the transmission at ``f`` (MHz, any shape) past all resonators of a line.
 
-    The same as the product of `notch` over all, to some 1e-5, at a cost that grows with the density of the
-    resonators and not with their number.
+    The result agrees with the product of `notch` over all resonators to about 1e-5. The cost grows with the density of
+    the resonators, not with their number.
     """
     flat = np.asarray(f, np.float64).ravel()
     if not flat.size or not notches.f_r.size:
@@ -80,7 +80,7 @@ def transmission(f: Floats, notches: Notches) -> Complex:
 
 
 def _stretch(f: Floats, low: float, high: float, notches: Notches) -> Complex:
-    """The transmission within one stretch of the line: near resonators one by one, the others as a parabola."""
+    """Return the transmission within one stretch of the line: near resonators one by one, the others as a parabola."""
     first, last = np.searchsorted(notches.f_r, [low - _NEAR_MHZ, high + _NEAR_MHZ])
     near = notches.take(slice(first, last))
     far = notches.take(np.r_[0:first, last : notches.f_r.size])

@@ -34,6 +34,6 @@ def shift(phase: Floats, squid_lambda: Floats, swing: Floats) -> Floats:
 
 
 def ramp_phase(position: Floats, turns: float) -> Floats:
-    """The phase (rad) that a ramp of so many Phi_0 adds at a position (0 to 1) in it."""
+    """Return the phase (rad) that a ramp of ``turns`` Phi_0 adds at a position (0 to 1) in it."""
     phase: Floats = TWO_PI * turns * np.asarray(position)
     return phase

@@ -1,7 +1,7 @@
 """Models the transition-edge sensor: its resistance, and the heat that flows to its bath.
 
-Owns the parameters of an array of sensors and what follows from temperature and current alone. How a bias line
-drives them is ``circuit``, how they move in time ``dynamics``.
+This module has the parameters of an array of sensors, and the quantities that depend only on temperature and current.
+``circuit`` models the bias line, and ``dynamics`` the changes over time.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class TesParameters:
 
     @property
     def r_l(self) -> Floats:
-        """The load resistance of the Thevenin circuit: shunt and parasitic in series (ohm)."""
+        """Return the load resistance of the Thevenin circuit: shunt and parasitic in series (ohm)."""
         return self.r_sh + self.r_p
 
     def take(self, index: npt.NDArray[np.intp]) -> TesParameters:
-        """The same parameters of the sensors that ``index`` picks."""
+        """Return the parameters of the sensors that ``index`` selects."""
         arrays: dict[str, Any] = {
             name: value[index] for name, value in vars(self).items() if isinstance(value, np.ndarray)
         }
@@ -64,10 +64,10 @@ class TesParameters:
 
 
 def resistance(tes: TesParameters, temperature: Floats, current: Floats | None = None) -> Floats:
-    """The sensor's resistance (ohm) at a temperature (K) and current (A; none given: below I_c).
+    """Return the sensor's resistance (ohm) at a temperature (K) and current (A; if not given, below I_c).
 
     ``R = R_n/2 (1 + tanh x)`` with ``x = (T - T_c)/w``, raised by ``(|I| - I_c)/w_I`` above the critical current.
-    Irwin and Hilton need of R(T, I) only that it is smooth; the hyperbolic tangent is the usual choice.
+    Irwin and Hilton require only that R(T, I) is smooth. The hyperbolic tangent is the usual choice.
     """
     return 0.5 * tes.r_n * (1.0 + np.tanh(transition_depth(tes, temperature, current)))
 
@@ -81,25 +81,25 @@ def transition_depth(tes: TesParameters, temperature: Floats, current: Floats | 
 
 
 def resistance_slope(tes: TesParameters, r: Floats) -> Floats:
-    """The slope dR/dT at constant current (ohm/K), of a sensor whose resistance is ``r``."""
+    """Return the slope dR/dT at constant current (ohm/K) of a sensor with resistance ``r``."""
     slope: Floats = 2.0 * r * (tes.r_n - r) / (tes.r_n * tes.width)
     return slope
 
 
 def temperature_at(tes: TesParameters, r: Floats) -> Floats:
-    """The temperature (K) at which a sensor below its critical current has resistance ``r``, 0 < r < R_n."""
+    """Return the temperature (K) at which a sensor below its critical current has resistance ``r``, 0 < r < R_n."""
     temperature: Floats = tes.t_c + tes.width * np.arctanh(2.0 * r / tes.r_n - 1.0)
     return temperature
 
 
 def bath_power(tes: TesParameters, temperature: Floats) -> Floats:
-    """The heat that flows from the sensors to the bath (W)."""
+    """Return the heat that flows from the sensors to the bath (W)."""
     # T^(n-1) T and not T^n: with n = 3 the square is many times faster than a power.
     power: Floats = tes.k * (temperature ** (tes.exponent - 1.0) * temperature - tes.t_b**tes.exponent)
     return power
 
 
 def conductance(tes: TesParameters, temperature: Floats) -> Floats:
-    """The slope G of the heat flow to the bath (W/K)."""
+    """Return the slope G of the heat flow to the bath (W/K)."""
     slope: Floats = tes.exponent * tes.k * temperature ** (tes.exponent - 1.0)
     return slope

@@ -1,10 +1,10 @@
 """Models a tone on a resonator: the frequency error that a card computes, and the loop that nulls this error.
 
-The card multiplies the transmission at its tone by eta, the reciprocal of the transmission's slope, so that the real
-part is the tone's distance from the resonance. With the flux ramp on, the loop follows that distance by a constant and
-the sine and cosine of the first harmonics of the ramp's carrier, which it adapts until none of them is left in the
-error: the fixed point of the LMS loop of SMuRF (C. Yu et al., *Rev. Sci. Instrum.* 94 (2023) 014712), reached here by
-iteration, without the dynamics of its approach.
+The card multiplies the transmission at its tone by eta, the reciprocal of the transmission's slope. The real part is
+then the tone's distance from the resonance. With the flux ramp on, the loop follows that distance with a constant and
+the sine and cosine of the first harmonics of the ramp's carrier. It adapts their coefficients until none of them is
+left in the error: the fixed point of SMuRF's LMS loop (C. Yu et al., *Rev. Sci. Instrum.* 94 (2023) 014712). Here, the
+fixed point is found by iteration, without the dynamics of the loop.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from smurfq.sim.physics.squid import TWO_PI, ramp_phase, shift
 from smurfq.sim.physics.tes import Floats
 
 _ITERATIONS = 10
-_POSITIONS = 48  # in a ramp, at which the loop is solved
-_AT_REST = 0.02  # of the carrier
+_POSITIONS = 48  # positions in a ramp for which the loop is solved
+_AT_REST = 0.02  # relative to the carrier
 
 
 @dataclass(frozen=True)
 class Tones:
-    """Tones and the resonators around each: ``(n,)`` for what belongs to a tone, ``(n, k)`` for its resonators.
+    """Tones and the resonators around each; shape ``(n,)`` for tones, ``(n, k)`` for their resonators.
 
     Attributes
     ----------
     f
         Frequency of the tone (MHz).
     eta
-        What the transmission is multiplied by (MHz).
+        Factor by which the transmission is multiplied (MHz).
     line
-        Transmission at the tone but for its resonators: gain, phase and all resonators further away.
+        Transmission at the tone without its resonators: gain, phase and all resonators further away.
     follows
         Whether the loop may move the tone.
     f_r, q, depth
-        Its resonators, at the middle of their swing; those that a tone lacks have depth 0.
+        Its resonators, at the middle of their swing; missing ones have depth 0.
     squid_lambda, swing, phase
         Their SQUIDs: lambda, swing (MHz) and the phase at the foot of the ramp (rad).
     slope_rad_per_mhz
-        The phase of the line against frequency.
+        Derivative of the line's phase with frequency.
     """
 
     f: Floats
@@ -65,17 +65,17 @@ class Loop:
     Attributes
     ----------
     turns
-        Phi_0 that a ramp sweeps; 0 without a ramp.
+        The number of Phi_0 that a ramp sweeps; 0 without a ramp.
     cycles
         Periods of the carrier in a ramp; 0 without one.
     harmonics
-        Which harmonics of the carrier are followed.
+        The harmonics of the carrier that the loop follows.
     start, end
         The part of a ramp in which the loop adapts, as fractions of it.
     limit_mhz
-        How far the loop may move a tone.
+        The largest distance by which the loop may move a tone.
     on
-        Whether it follows at all.
+        Whether the loop is on.
     """
 
     turns: float
@@ -87,7 +87,7 @@ class Loop:
     on: bool = True
 
     def basis(self, position: Floats) -> Floats:
-        """The functions that the loop follows by, at positions in a ramp: ``(n_positions, n_functions)``."""
+        """Return the basis functions of the loop at positions in a ramp: ``(n_positions, n_functions)``."""
         columns = [np.ones_like(position)]
         for harmonic in self.harmonics if self.cycles > 0 else ():
             angle = TWO_PI * harmonic * self.cycles * position
@@ -96,7 +96,7 @@ class Loop:
 
 
 def transmissions(tones: Tones, moved: Floats, position: Floats, turns: float) -> Complex:
-    """The transmission of each tone at positions in a ramp, moved by ``moved`` (MHz, ``(n, n_positions)``)."""
+    """Return each tone's transmission at positions in a ramp, moved by ``moved`` (MHz, ``(n, n_positions)``)."""
     f = (tones.f[:, None] + moved)[:, None, :]
     phase = tones.phase[:, :, None] + ramp_phase(position, turns)
     f_r = tones.f_r[:, :, None] + shift(phase, tones.squid_lambda[:, :, None], tones.swing[:, :, None])
@@ -107,22 +107,22 @@ def transmissions(tones: Tones, moved: Floats, position: Floats, turns: float) -
 
 
 def error(tones: Tones, transmitted: Complex) -> Floats:
-    """The frequency error that the card computes (MHz): how far the resonance is above the tone."""
+    """Return the frequency error that the card computes (MHz): the resonance's frequency minus the tone's."""
     computed: Floats = -(tones.eta[:, None] * transmitted).real
     return computed
 
 
 def settle(tones: Tones, loop: Loop, n_positions: int = _POSITIONS) -> Floats:
-    """The coefficients of `Loop.basis` (MHz) by which the loop moves each tone once settled, ``(n, n_functions)``.
+    """Return the coefficients of `Loop.basis` (MHz) with which a settled loop moves each tone, ``(n, n_functions)``.
 
-    Zero for tones that it may not move. A tone without a resonance, or whose eta is wrong, is moved to no use or runs
-    into the limit.
+    They are zero for tones that it may not move. A tone without a resonance, or with a wrong eta, is moved to a useless
+    place or to the limit.
     """
     return _settled(tones, loop, n_positions)[0]
 
 
 def _settled(tones: Tones, loop: Loop, n_positions: int) -> tuple[Floats, Floats]:
-    """The coefficients, and by how much the loop would still change them: the largest of a tone's, ``(n,)``."""
+    """Return the coefficients, and the largest change that the loop would still make to a tone's, ``(n,)``."""
     position = (np.arange(n_positions) + 0.5) / n_positions
     basis = loop.basis(position)
     found = np.zeros((tones.f.size, basis.shape[1]))
@@ -144,17 +144,17 @@ def _settled(tones: Tones, loop: Loop, n_positions: int) -> tuple[Floats, Floats
 
 
 def followed(coefficients: Floats, loop: Loop, position: Floats) -> Floats:
-    """Return how far the loop moves each tone (MHz) at positions in a ramp, ``(n, n_positions)``."""
+    """Return the distance by which the loop moves each tone (MHz) at positions in a ramp, ``(n, n_positions)``."""
     moved: Floats = np.clip(coefficients @ loop.basis(position).T, -loop.limit_mhz, loop.limit_mhz)
     return moved
 
 
 def winds(tones: Tones, loop: Loop, least_mhz: float) -> npt.NDArray[np.bool_]:
-    """Whether a turn of flux is a turn of each tone's demodulated phase: what a channel must do to be of any use.
+    """Return whether each tone tracks: one turn of flux must be one turn of the tone's demodulated phase.
 
-    The phase is that of the carrier's first harmonic in the tone's movement. A turn of flux brings every tone back to
-    where it was, so its phase has then made a whole number of turns: one where the loop has locked, none elsewhere. A
-    carrier below ``least_mhz``, and a loop that has not come to rest, is not locked.
+    The phase is that of the carrier's first harmonic in the tone's movement. After a turn of flux, every tone is where
+    it was, so its phase has made a whole number of turns: one if the loop has locked, otherwise none. A carrier below
+    ``least_mhz``, or a loop that has not settled, is not locked.
     """
     none = np.zeros(tones.f.size, np.bool_)
     if loop.cycles <= 0 or 1 not in loop.harmonics or not loop.turns:

@@ -1,6 +1,6 @@
 """Models a band for the card: sweeps, the search for a resonance's minimum, eta, and the locking of channels.
 
-Pure: what the registers say and what the SQUIDs' phases are comes in, what the card would find goes out.
+These are pure functions: they compute the card's readings from the registers' values and the SQUIDs' phases.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from smurfq.sim.registers import CHANNELS_PER_BAND, band_center_mhz, sub_band_mh
 Index = npt.NDArray[np.int64]
 
 NO_RESONATOR: Final = -1
-_AROUND_MHZ: Final = 320.0  # resonators further from a band's centre than this do not matter to it
-_NEIGHBOURS: Final = np.arange(-1, 1)  # the resonators whose SQUIDs matter to a tone: the next one on either side
+_AROUND_MHZ: Final = 320.0  # resonators at a larger distance from a band's centre have no effect
+_NEIGHBOURS: Final = np.arange(-1, 1)  # the resonators whose SQUIDs affect a tone: the next one on each side
 _NEIGHBOUR_MHZ: Final = 3.0
-_REACH_MHZ: Final = 0.3  # a tone further from a resonance than this is not on it
+_REACH_MHZ: Final = 0.3  # maximum distance of a tone from its resonance
 _DESCENT_MHZ: Final = 0.15
 _DESCENT_STEP_MHZ: Final = 0.001
 _DESCENT_AVERAGES: Final = 16
@@ -42,13 +42,13 @@ class BandModel:
         self.delays = delays_of(band)
         same_line = resonators.band // BANDS_PER_LINE == band // BANDS_PER_LINE
         near = np.abs(resonators.frequency_mhz - self.center_mhz) < _AROUND_MHZ
-        self.members = np.flatnonzero(same_line & near)  # of the slot's resonators
+        self.members = np.flatnonzero(same_line & near)  # indices of the slot's resonators
         self.resonators = resonators.take(self.members)
         middles = [sub_band_mhz(channel) for channel in range(CHANNELS_PER_BAND)]
         self.sub_band_mhz = self.center_mhz + np.array(middles)
 
     def notches(self, turns: Floats) -> Notches:
-        """The notches of the line with the detectors' currents at ``turns`` (phi_0)."""
+        """Return the notches of the line with the detectors' currents at ``turns`` (phi_0)."""
         return self.resonators.notches(self.resonators.phase_rad(turns))
 
     def response(
@@ -66,11 +66,11 @@ class BandModel:
         Parameters
         ----------
         offsets_mhz
-            From the middle of each channel's sub-band, ``(512, n_steps)``.
+            Relative to the middle of each channel's sub-band, ``(512, n_steps)``.
         power
             The power of the tones.
         settings
-            How the band is set.
+            The settings of the band.
         turns
             The detectors' currents (phi_0).
         """
@@ -82,7 +82,7 @@ class BandModel:
         return found
 
     def descended(self, settings: BandSettings, turns: Floats, *, quiet: bool = False) -> Floats:
-        """``settings.center_mhz`` with every tone that is on moved to the lowest transmission around it."""
+        """Return ``settings.center_mhz`` with every tone that is on moved to the lowest transmission around it."""
         found = settings.center_mhz.copy()
         on = settings.on
         steps = np.arange(-_DESCENT_MHZ, _DESCENT_MHZ + _DESCENT_STEP_MHZ / 2, _DESCENT_STEP_MHZ)
@@ -90,12 +90,12 @@ class BandModel:
         noise = 0.0 if quiet else settings.chain.noise() / np.sqrt(_DESCENT_AVERAGES)
         size = np.abs(self.response(f, settings, settings.power[on, None], turns, noise))
         lowest = np.argmin(size, axis=1) if on.size else np.zeros(0, np.int64)
-        bottom = (lowest > 0) & (lowest < steps.size - 1)  # at an end, it only slopes
+        bottom = (lowest > 0) & (lowest < steps.size - 1)  # at an end, there is no minimum
         found[on] += np.where(bottom, steps[lowest], 0.0)
         return found
 
     def eta(self, settings: BandSettings, turns: Floats, *, quiet: bool = False) -> Complex:
-        """Eta (MHz) of every tone that is on, by the transmission on either side; as it was where it is off."""
+        """Return eta (MHz) of every tone that is on, from the transmission on either side; others are unchanged."""
         found = settings.eta.copy()
         on, step = settings.on, settings.eta_step_mhz
         f = self.sub_band_mhz[on, None] + settings.center_mhz[on, None] + np.array([-step, step])
@@ -106,7 +106,7 @@ class BandModel:
         return found
 
     def tones(self, settings: BandSettings, channels: Index, turns: Floats) -> Tones:
-        """The tones of these channels, with the resonators around each."""
+        """Return the tones of these channels, with the resonators around each."""
         f = self.sub_band_mhz[channels] + settings.center_mhz[channels]
         around, found = self._neighbours(f)
         some = self.resonators.take(np.where(found, around, 0)) if len(self.resonators) else None
@@ -137,7 +137,7 @@ class BandModel:
         )
 
     def nearest(self, f_mhz: Floats, turns: Floats) -> Index:
-        """Return the resonator nearest to each frequency at the present state of its SQUID; -1: none near."""
+        """Return the resonator nearest to each frequency in the current state of its SQUID; -1: none is near."""
         if not len(self.resonators):
             return np.full(f_mhz.shape, NO_RESONATOR)
         around, found = self._neighbours(f_mhz)
@@ -162,7 +162,7 @@ class BandModel:
         return resonator, detector
 
     def _neighbours(self, f_mhz: Floats) -> tuple[Index, npt.NDArray[np.bool_]]:
-        """The resonators next to each frequency, ``(n, k)``, and which of them are near enough to matter."""
+        """Return the resonators next to each frequency, ``(n, k)``, and a mask of those near enough to matter."""
         n = len(self.resonators)
         if not n:
             return np.zeros((f_mhz.size, 1), np.int64), np.zeros((f_mhz.size, 1), np.bool_)
@@ -175,7 +175,7 @@ class BandModel:
 
 
 def _draw(shape: tuple[int, ...]) -> Complex:
-    # Threads of the simulator must not share a generator, and no test compares noise.
+    # Threads of the simulator must not share a random generator, and tests do not compare noise.
     rng = np.random.default_rng()
     drawn: Complex = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
     return drawn

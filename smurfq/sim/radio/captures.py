@@ -1,7 +1,7 @@
 """Triggers raw and debug captures, and publishes their data.
 
-A debug capture is a file, complete when the card's buffers are empty again. A raw capture is two registers, and
-pysmurf waits for the second event of each: it is shown once somebody watches who has not seen the capture before.
+A debug capture is a file, which is complete when the card's buffers are empty again. A raw capture is two registers.
+pysmurf waits for the second event of each: it is sent when there is a client that has not seen the capture before.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from smurfq.sim.radio import debug, raw
 from smurfq.sim.radio import registers as radio
 from smurfq.sim.radio.card import Bench, Handler, Results, is_set
 
-EVENT_AFTER_S: Final = 0.35  # so that who watches has seen the value before
+EVENT_AFTER_S: Final = 0.35  # delay, so that subscribers have seen the value before
 _WATCHED_WITHIN_S: Final = 5.0
 _LOOK_EVERY_S: Final = 0.05
-_DEBUG_CHANNEL: Final = 22  # of the multiplexer before the capture; ADCs and DACs have two each below it
+_DEBUG_CHANNEL: Final = 22  # channel of the capture's multiplexer; the channels below it belong to ADCs and DACs
 _FIRST_DAC_CHANNEL: Final = 12
 _READOUT_MODE: Final = ("singleChannelReadout", "singleChannelReadoutOpt2", "readoutChannelSelect", "iqStreamEnable")
 
@@ -31,8 +31,8 @@ class Captures:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._watched: dict[str, int] = {}  # how often a register has begun to be watched
-        self._captured: dict[str, int] = {}  # the same, when it last changed
+        self._watched: dict[str, int] = {}  # number of subscriptions to a register so far
+        self._captured: dict[str, int] = {}  # this number at the register's last change
 
     def handlers(self) -> dict[str, Handler]:
         """Return the function that is called when a register is put."""

@@ -1,6 +1,6 @@
 """Defines the slot's interface for the radio side, and the thread that does its work.
 
-Sweeps and captures are computed in a thread of their own, one at a time, so that the server goes on answering.
+Sweeps and captures are computed in a separate thread, one at a time, so that the server continues to answer.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Card(Protocol):
         ...
 
     def turns(self) -> Floats:
-        """The detectors' currents in units of phi_0, with their signs."""
+        """Return the detectors' currents in units of phi_0, with their signs."""
         ...
 
 
@@ -63,7 +63,7 @@ class Bench:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def model(self, band: int) -> BandModel:
-        """A band with its resonators, if they resonate."""
+        """Return a band, with its resonators if they resonate."""
         model = self.models[band]
         if band in self.card.faults.no_resonators:
             return BandModel(band, model.resonators.take(np.zeros(0, np.int64)))

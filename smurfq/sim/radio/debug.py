@@ -1,8 +1,8 @@
 """Simulates the debug capture: tracked frequency and frequency error of a band's channels in each frame.
 
-The file is two halves of the same size, little-endian, each a word with its length, a word with its number, and the
-samples. A sample is 24 signed bits (full scale: 1.2 MHz), a bit that is set on the first word of a frame, and one that
-is set on all words of a frame in which the flux ramp was reset.
+The file has two halves of the same size, little-endian, each with a word for its length, a word for its number, and the
+samples. A sample has 24 signed bits (full scale: 1.2 MHz), a bit that is set in the first word of a frame, and one that
+is set in all words of a frame in which the flux ramp was reset.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Words = npt.NDArray[np.uint32]
 
 FRAME_HZ: Final = 600e3
 ONE_CHANNEL_HZ: Final = 2.4e6
-_FIRST_POSITION: Final = 0.25  # of the ramp, where a capture begins
+_FIRST_POSITION: Final = 0.25  # position in the ramp at which a capture begins
 _FRAME_START: Final = np.uint32(1 << 30)
 _RAMP_RESET: Final = np.uint32(1 << 31)
 _LIMIT: Final = 2**23 - 1
@@ -33,7 +33,7 @@ _LIMIT: Final = 2**23 - 1
 
 @dataclass(frozen=True)
 class Capture:
-    """What a capture holds: both halves, ``(n_frames, n_channels)``, as fractions of full scale; where ramps begin."""
+    """The content of a capture: both halves, ``(n_frames, n_channels)``, relative to full scale; starts of ramps."""
 
     first: Floats
     second: Floats
@@ -54,13 +54,13 @@ def captured(
     Parameters
     ----------
     model, settings, turns
-        The band, how it is set, and the detectors' currents (phi_0).
+        The band, its settings, and the detectors' currents (phi_0).
     n_samples
-        Words of each half.
+        The number of words in each half.
     channel
-        The one channel to be read, at a higher rate; without it, all that are processed, in order of their numbers.
+        The only channel to be read, at a higher rate; None: all processed channels, in order of their numbers.
     quadratures
-        Whether the transmission is read in place of frequency and error.
+        Whether the transmission is read instead of frequency and error.
     """
     channels = np.sort(processed_channels()) if channel is None else np.array([channel])
     n_frames = -(-n_samples // channels.size)
@@ -76,7 +76,7 @@ def captured(
 
 
 def words(capture: Capture, n_samples: int) -> tuple[Words, Words]:
-    """The samples of the two halves as the card's words, ``(n_samples,)`` each."""
+    """Return the samples of the two halves as the card's words, ``(n_samples,)`` each."""
     marks = np.where(capture.resets, _RAMP_RESET, np.uint32(0))[:, None]
     marks = np.repeat(marks, capture.first.shape[1], axis=1)
     marks[:, 0] |= _FRAME_START
@@ -93,7 +93,7 @@ def write(path: Path, first: Words, second: Words) -> None:
     Raises
     ------
     OSError
-        It cannot be written.
+        The file cannot be written.
     """
     with path.open("wb") as file:
         for number, half in enumerate((first, second)):
@@ -109,7 +109,7 @@ def _read(
     position: Floats,
     quadratures: bool,
 ) -> tuple[Floats, Floats]:
-    """The two halves for channels that are on, at positions in the ramp; fractions of full scale."""
+    """Return the two halves for channels that are on, at positions in the ramp, as fractions of full scale."""
     tones = model.tones(settings, channels, turns)
     loop: Loop = settings.loop
     moved = followed(settle(tones, loop), loop, position)

@@ -15,14 +15,14 @@ from smurfq.sim.radio.settings import BandSettings
 SAMPLES_PER_US: Final = 614.4
 FULL_SCALE: Final = 2**15 - 1
 _NOISE_COUNTS: Final = 6000.0  # rms of the noise that is played
-_TONE_COUNTS: Final = 200.0  # of one tone of the usual power
+_TONE_COUNTS: Final = 200.0  # amplitude of one tone of the usual power
 _TONE_STEP_DB: Final = 3.0
 _ADC_COUNTS: Final = 5.0  # rms of the ADC's own noise
-_BAND_MHZ: Final = 260.0  # filters cut beyond
+_BAND_MHZ: Final = 260.0  # cutoff of the filters
 
 
 def played(model: BandModel, settings: BandSettings, n_samples: int, *, noise: bool) -> Complex:
-    """What the DAC plays, in counts: noise of a flat spectrum, the same each time, or else the tones that are on."""
+    """Return the DAC's output in counts: noise with a flat spectrum, the same each time, or the tones that are on."""
     spectrum = np.zeros(n_samples, np.complex128)
     if noise:
         spectrum += np.exp(2j * np.pi * np.random.default_rng(7).random(n_samples))
@@ -53,6 +53,6 @@ def heard(model: BandModel, settings: BandSettings, turns: Floats, wave: Complex
 def counts(
     wave: Complex,
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.int32]], np.ndarray[tuple[int], np.dtype[np.int32]]]:
-    """In-phase and quadrature as a converter gives them: whole counts, within its scale."""
+    """Convert in-phase and quadrature to a converter's whole counts, within its range."""
     parts = [np.rint(np.clip(part, -FULL_SCALE, FULL_SCALE)).astype(np.int32) for part in (wave.real, wave.imag)]
     return parts[0], parts[1]

@@ -1,4 +1,4 @@
-"""Determines which detector each channel shows in a stream: the one whose resonator its tone tracks, or none."""
+"""Determines the detector of each channel in a stream: the one whose resonator its tone tracks, or none."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from smurfq.sim.radio.resonators import NO_DETECTOR
 from smurfq.sim.radio.settings import BandSettings
 from smurfq.sim.registers import CHANNELS_PER_BAND
 
-# A channel that follows nothing streams the phase of noise. With more than this, the analysis of a bias map takes some
-# of them for detectors by chance: a normalised correlation above 0.3 is no rarity in noise, so all hangs on the R0 that
-# it finds being too high for a detector.
+# A channel that tracks nothing streams the phase of noise. With more noise than this, the analysis of a bias group map
+# takes some of them for detectors by chance. A normalized correlation above 0.3 is common in noise, so the analysis
+# rejects such channels only if it finds an R0 that is too high for a detector.
 _UNLOCKED_NOISE: Final = 8.0
 
 
 @dataclass(frozen=True)
 class Readout:
-    """What the channels of a slot show; arrays of shape ``(4096,)``, by band * 512 + channel.
+    """The signals of the channels of a slot; arrays of shape ``(4096,)``, by band * 512 + channel.
 
     Attributes
     ----------
     detector
-        Which detector's current a channel shows; -1: none.
+        The detector whose current a channel shows; -1: none.
     noise
-        By how much it is noisier than a well-set channel; 0 where its tone is off.
+        The noise relative to a well-set channel; 0 if the tone is off.
     """
 
     detector: npt.NDArray[np.int64]

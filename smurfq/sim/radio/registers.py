@@ -44,7 +44,7 @@ _ARRAY_OF: Final = {
 
 
 def attenuator(band: int, side: str) -> str:
-    """The register of a band's attenuator, ``UC`` before the resonators or ``DC`` behind them."""
+    """Return the register of a band's attenuator, ``UC`` before the resonators or ``DC`` after them."""
     return f"{APP}MicrowaveMuxCore[{band // BANDS_PER_BAY}]:ATT:{side}[{band % BANDS_PER_BAY + 1}]"
 
 
@@ -69,7 +69,7 @@ def capture_streams(bay: int) -> tuple[str, str]:
 
 
 def element_of(name: str) -> tuple[str, int] | None:
-    """The array and the place in it that a register of one channel is a view of; None if it is none."""
+    """Return the array and the index of which a single channel's register is a view, or None."""
     match = _ONE_CHANNEL.fullmatch(name)
     if match is None or match[3] not in _ARRAY_OF or int(match[2]) >= CHANNELS_PER_BAND:
         return None
@@ -77,7 +77,7 @@ def element_of(name: str) -> tuple[str, int] | None:
 
 
 def radio_registers() -> Iterator[Register]:
-    """All registers of the radio side."""
+    """Return all registers of the radio side."""
     for band in range(NUM_BANDS):
         yield from _band(band)
         yield Register(attenuator(band, "UC"), "int", ATTENUATION, unit="0.5 dB", low=0, high=31)

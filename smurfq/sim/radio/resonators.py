@@ -1,8 +1,8 @@
-"""Generates the resonators of a slot: one for each detector, and the difficult ones; writes their true values.
+"""Generates the resonators of a slot, one for each detector and some difficult ones, and writes their true values.
 
 Four chips share a band of 500 MHz, as in the multiplexer of J. A. B. Mates et al.: combs with some scatter, and gaps
-between the chips. How many there are follows from the detectors; all numbers are those of a Simons Observatory UXM
-in order of magnitude.
+between the chips. Their number follows from the number of detectors. All values have the order of magnitude of a Simons
+Observatory UXM.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Ints = npt.NDArray[np.int64]
 
 NO_DETECTOR: Final = -1
 BANDS_PER_LINE: Final = 4
-# What a resonator is like, and so what a setup can make of it.
+# Kinds of resonators, which determine the result of a setup.
 GOOD: Final = "good"
 DEAD_SQUID: Final = "dead SQUID"  # its frequency does not move with flux: it is found, but does not track
 COLLIDES: Final = "collides"  # closer to another one than a setup allows: neither gets a channel
 LOSSY: Final = "lossy"  # a wide and shallow notch
 OFF_THE_EDGE: Final = "off the edge"  # above the highest band of its line, which no setup searches
 
-_OFFSET_MHZ: Final = 0.35  # from the middle of a sub-band of 1.2 MHz, at most
+_OFFSET_MHZ: Final = 0.35  # maximum distance from the middle of a sub-band of 1.2 MHz
 _FRACTION_COLLIDING: Final = 0.02
 _FRACTION_LOSSY: Final = 0.015
 _FRACTION_OFF_THE_EDGE: Final = 0.01
@@ -46,21 +46,21 @@ class Resonators:
     Attributes
     ----------
     band
-        The band that it lies in, or the one next to it.
+        The resonator's band, or the nearest band.
     frequency_mhz
-        Where it is, at the middle of the range that its SQUID moves it over.
+        The resonance frequency at the middle of its SQUID's range.
     q_i, q_c
         Internal and coupling quality factors.
     mismatch_rad
         The asymmetry of its notch.
     squid_lambda, swing_mhz
-        Lambda of its SQUID, and the range that it moves over, peak to peak.
+        Lambda of its SQUID, and the range of the resonance, peak to peak.
     phase_offset
-        The phase of its SQUID without any current, in turns of phi_0.
+        The phase of its SQUID without current, in turns of phi_0.
     detector
-        Which of the slot's detectors it reads; -1 where none is behind it.
+        The detector of the slot that it reads; -1: none.
     kind
-        `GOOD`, or what is wrong with it.
+        `GOOD`, or its defect.
     """
 
     band: Ints
@@ -78,35 +78,35 @@ class Resonators:
         return self.band.size
 
     def take(self, index: Any) -> Resonators:
-        """The resonators that ``index`` picks."""
+        """Return the resonators that ``index`` selects."""
         return Resonators(**{name: values[index] for name, values in vars(self).items()})
 
     @property
     def q(self) -> Floats:
-        """The loaded quality factors."""
+        """Return the loaded quality factors."""
         return loaded_q(self.q_i, self.q_c)
 
     @property
     def depth(self) -> Complex:
-        """What each takes from the line at its bottom, with its asymmetry."""
+        """Return the depth of each notch, with its asymmetry."""
         taken: Complex = self.q / self.q_c * np.exp(1j * self.mismatch_rad)
         return taken
 
     def phase_rad(self, turns: Floats) -> Floats:
-        """The SQUIDs' phases with the detectors' currents at ``turns`` (phi_0, ``(n_detectors,)``)."""
+        """Return the SQUIDs' phases with the detectors' currents at ``turns`` (phi_0, ``(n_detectors,)``)."""
         driven = self.detector != NO_DETECTOR
         own = np.where(driven, turns[self.detector], 0.0) if turns.size else np.zeros_like(self.phase_offset)
         return TWO_PI * (self.phase_offset + own)
 
     def notches(self, phase_rad: Floats) -> Notches:
-        """The notches at these phases of the SQUIDs, by rising frequency."""
+        """Return the notches at these phases of the SQUIDs, by rising frequency."""
         f_r = self.frequency_mhz + shift(phase_rad, self.squid_lambda, self.swing_mhz)
         order = np.argsort(f_r)
         return Notches(f_r[order], self.q[order], self.depth[order])
 
 
 def resonators_of(detectors: Detectors, seed: int) -> Resonators:
-    """A slot's resonators, the same for the same ``seed``: one in the sub-band of each detector, and some more."""
+    """Return a slot's resonators: one in the sub-band of each detector, and some more; reproducible by ``seed``."""
     rng = np.random.default_rng([seed, 11])
     n = len(detectors)
     band = detectors.band.astype(np.int64)
@@ -115,7 +115,7 @@ def resonators_of(detectors: Detectors, seed: int) -> Resonators:
     frequency = centers[band] + middles[detectors.channel] + rng.uniform(-_OFFSET_MHZ, _OFFSET_MHZ, n)
     own = _made(band, frequency, rng, detector=np.arange(n))
     own.phase_offset[:] = detectors.phase_offset
-    # A dead sensor is an open circuit, or all is well with it and the SQUID does not work: both read nothing.
+    # Either the sensor is dead (an open circuit), or only the SQUID is: in both cases, there is no signal.
     silent = ~detectors.alive & (rng.random(n) < 0.5)
     own.kind[silent] = DEAD_SQUID
     own.swing_mhz[silent] *= 0.01
@@ -125,11 +125,11 @@ def resonators_of(detectors: Detectors, seed: int) -> Resonators:
 
 
 def truth(resonators: Resonators, detectors: Detectors) -> dict[str, npt.NDArray[Any]]:
-    """Return what a setup of this slot should find, by name; one entry for each resonator, by rising frequency.
+    """Return the correct results of a setup of this slot, by name, for each resonator by rising frequency.
 
-    ``frequency_mhz`` is where its bottom is without bias and without flux ramp, as a setup finds it. ``channel`` is
-    the one that a setup gives it: -1 where it shares its sub-band, collides, or is out of the band. ``nearest_mhz``
-    is the distance of the next resonator.
+    ``frequency_mhz`` is the frequency of its minimum without bias and flux ramp, as in a setup. ``channel`` is the
+    channel that a setup assigns: -1 if the resonator shares its sub-band, collides, or is outside the band.
+    ``nearest_mhz`` is the distance of the next resonator.
     """
     bottom = resonators.notches(resonators.phase_rad(np.zeros(len(detectors))))
     at = resonators.frequency_mhz + shift(
@@ -172,7 +172,7 @@ def _made(band: Ints, frequency_mhz: Floats, rng: np.random.Generator, detector:
 
 
 def _extra(band: int, detectors: Detectors, rng: np.random.Generator) -> Resonators:
-    """Return a band's resonators without a detector: colliding pairs, lossy ones, some beyond the edge."""
+    """Return a band's resonators without a detector: colliding pairs, lossy ones, and some beyond the edge."""
     taken = {sub_band_of(channel) for channel in detectors.channel[detectors.band == band].tolist()}
     ends_line = band % BANDS_PER_LINE == BANDS_PER_LINE - 1
     n_pairs, n_lossy, n_off = (
@@ -201,7 +201,7 @@ def _sub_band_at_mhz(sub_band: int) -> float:
 
 
 def _channels(resonators: Resonators, at_mhz: Floats) -> Ints:
-    """The channel that a setup gives to each resonator, or -1: as pysmurf assigns them, the lower of two first."""
+    """Return the channel that a setup assigns to each resonator, or -1. Like pysmurf, it assigns the lower first."""
     found = np.full(len(resonators), -1)
     width = _sub_band_at_mhz(1) - _sub_band_at_mhz(0)
     for band in range(NUM_BANDS):

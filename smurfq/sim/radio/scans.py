@@ -1,7 +1,7 @@
 """Starts sweeps, gradient descents and eta scans, and publishes their results in order.
 
-pysmurf's SyncGroup throws away the first event that it sees of `etaScanInProgress`, and may begin to look only after
-all is done. So the end of a scan is shown after its results, and then again and again for a while.
+pysmurf's SyncGroup ignores the first event of `etaScanInProgress`, and may subscribe only after the scan has ended. So
+the end of a scan is sent after its results, and then repeated for a while.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from smurfq.sim.radio.settings import SUB_BAND_MHZ
 from smurfq.sim.registers import Value
 
 BEAT_S: Final = 0.5
-BEATS_FOR_S: Final = 60.0  # pysmurf looks 5 s after it has started a scan, or later on a busy machine
+BEATS_FOR_S: Final = 60.0  # pysmurf subscribes 5 s after it has started a scan, or later on a busy machine
 _LOOK_EVERY_S: Final = 0.05
 
 
@@ -33,7 +33,7 @@ class Scans:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._beats: dict[str, float] = {}  # registers that are shown again and again, and until when
+        self._beats: dict[str, float] = {}  # registers whose events are repeated, with the time of the end
         self._beating = False
 
     def handlers(self) -> dict[str, Handler]:
@@ -61,7 +61,7 @@ class Scans:
         while card.faults.scans_stall:
             await asyncio.sleep(_LOOK_EVERY_S)
         try:
-            # Of the registers as they are now: who has given up a scan that stalled may have changed them.
+            # Use the current registers, since a client may have given up a stalled scan and changed them.
             card.update(await self._bench.compute(work(band)))
         finally:
             card.update({in_progress: 0})
@@ -88,7 +88,7 @@ class Scans:
     def _one_eta(self, band: int, value: Any, _now: float) -> None:
         """Sweep one channel immediately, because pysmurf uses the first event as the result.
 
-        Its quadratures are turned by a quarter against those of all channels' sweeps.
+        Its quadratures are rotated by a quarter turn relative to sweeps of all channels.
         """
         if not is_set(value):
             return
@@ -122,7 +122,7 @@ class Scans:
 
 
 def eta_registers(band: int, eta: Complex) -> dict[str, Value]:
-    """The registers that hold eta (MHz) of a band's channels."""
+    """Return the registers for eta (MHz) of a band's channels."""
     return {
         r.band_register(band, "CryoChannels:etaPhaseArray"): np.degrees(np.angle(eta)),
         r.band_register(band, "CryoChannels:etaMagArray"): np.abs(eta) / SUB_BAND_MHZ,
@@ -130,6 +130,6 @@ def eta_registers(band: int, eta: Complex) -> dict[str, Value]:
 
 
 def _words(values: Floats) -> Floats:
-    """Fractions of full scale as 24 bits in two's complement, which the card shows as positive numbers."""
+    """Convert fractions of full scale to 24 bits in two's complement, which the card shows as positive numbers."""
     words: Floats = np.mod(np.rint(values * 2**23), 2**24)
     return words

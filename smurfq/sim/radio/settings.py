@@ -18,10 +18,10 @@ from smurfq.sim.radio.registers import RAMP_ENABLE, RAMP_RESET, attenuator
 
 Read = Callable[[str], Any]
 
-SUB_BAND_MHZ: Final = 1.2  # etaMag is counted in it
-TURNS_AT_FULL_SCALE: Final = 13.0  # phi_0 that the flux ramp sweeps at its full scale
+SUB_BAND_MHZ: Final = 1.2  # unit of etaMag
+TURNS_AT_FULL_SCALE: Final = 13.0  # number of phi_0 that the flux ramp sweeps at its full scale
 _RAMP_CLOCK_HZ: Final = 307.2e6
-_FEEDBACK_TICK: Final = 128  # of the ramp's clock
+_FEEDBACK_TICK: Final = 128  # ticks of the ramp's clock
 _DEFAULT_ETA_STEP_HZ: Final = 5000.0
 
 
@@ -34,17 +34,17 @@ class BandSettings:
     power
         Tone power of each channel; 0: off.
     center_mhz
-        Its tone, from the middle of its sub-band.
+        The frequency of each tone, relative to the middle of its sub-band.
     feedback
-        Whether the loop may move it.
+        Whether the loop may move each tone.
     eta
-        What its transmission is multiplied by to give a frequency (MHz).
+        The factor that converts the transmission to a frequency (MHz).
     chain, loop
-        How the chain and the loop are set.
+        The settings of the chain and the loop.
     ramp_hz
-        Flux ramps in a second.
+        Rate of the flux ramp.
     eta_step_mhz
-        How far from the tone an eta scan looks to either side.
+        Distance from the tone, to each side, of an eta scan.
     """
 
     power: npt.NDArray[np.int64]
@@ -58,12 +58,12 @@ class BandSettings:
 
     @property
     def on(self) -> npt.NDArray[np.intp]:
-        """The channels whose tones are on."""
+        """Return the channels whose tones are on."""
         return np.flatnonzero(self.power)
 
 
 def settings_of(band: int, read: Read, amplifier_loss_db: float) -> BandSettings:
-    """The settings of a band by its registers."""
+    """Return the settings of a band from its registers."""
 
     def own(name: str) -> Any:
         return read(r.band_register(band, name))

@@ -31,9 +31,9 @@ class RadioSide:
     card
         The slot.
     models
-        Its eight bands; without them it has no resonators, and nothing may be started.
+        Its eight bands. Without them, it has no resonators, and no scan or capture may be started.
     executor
-        Where sweeps and captures are computed.
+        The executor for sweeps and captures.
     """
 
     def __init__(self, card: Card, models: Sequence[BandModel], executor: Executor | None = None) -> None:
@@ -42,7 +42,7 @@ class RadioSide:
         self._captures = Captures(self._bench)
         self._bands: dict[int, _BandReadout] = {}
         self._readout: tuple[list[Readout], Readout] | None = None
-        self._lock = threading.Lock()  # the stream's thread asks for the readout, and so does who opens it
+        self._lock = threading.Lock()  # the stream's thread and the thread that opens it both call readout
 
     def handlers(self) -> dict[str, Handler]:
         """Return the function that is called when a register is put."""
@@ -57,9 +57,9 @@ class RadioSide:
         self._captures.watched(name)
 
     def readout(self) -> Readout:
-        """Return the readout of the slot's channels for the present registers.
+        """Return the readout of the slot's channels for the current registers.
 
-        The same object until a register of them has changed, and computed anew only for the bands that have changed.
+        The object stays the same until a register changes. Only bands with changes are computed again.
         """
         with self._lock:
             bands = [self._band_readout(band) for band in range(NUM_BANDS)] if self._bench.models else [_DARK]
@@ -87,14 +87,14 @@ class RadioSide:
 
 @dataclass(frozen=True)
 class _BandReadout:
-    """What a band's channels show, and what says so: registers, and what is no register."""
+    """The readout of a band's channels, with the registers and other values on which it depends."""
 
     asked: dict[str, Any]
     others: tuple[Any, ...]
     readout: Readout
 
     def holds(self, read: Callable[[str], Value], others: tuple[Any, ...]) -> bool:
-        """Whether nothing of what says so has changed."""
+        """Return whether these values are unchanged."""
         return others == self.others and all(_same(read(name), value) for name, value in self.asked.items())
 
 

@@ -21,7 +21,7 @@ from smurfq.sim.wiring import BIAS_LINE_OHM
 from smurfq.site.demo.findings import Expected
 from smurfq.site.demo.tuned import ExpectedBand
 
-FIXED_TONES = 8  # a band, at most, as sodetlib has it
+FIXED_TONES = 8  # maximum for each band, as in sodetlib
 
 
 def expected(
@@ -29,8 +29,8 @@ def expected(
 ) -> Expected:
     """Return the values that the operations should find with the biases ``biases_v``, one voltage for each bias group.
 
-    ``biased`` are the limits of R/R_n between which a detector counts as biased. With ``bands``, only what a setup of
-    these bands can find.
+    ``biased`` are the limits of R/R_n between which a detector counts as biased. If ``bands`` are given, only detectors
+    that a setup of these bands can find are included.
     """
     options = options_of(settings, [slot])
     seed = options.seed_of(slot)
@@ -41,13 +41,13 @@ def expected(
         tuned = radio_truth(resonators_of(detectors, seed), detectors)
         in_bands = np.isin(tuned["band"], bands) & (tuned["channel"] >= 0)
         lossy = tuned["kind"] == LOSSY
-        # Two that collide may look like one, and a setup puts fixed tones between resonators.
+        # Two resonators that collide may look like one, and a setup puts fixed tones between resonators.
         unsure = sum(band.unsure for band in expected_tune(settings, slot, bands)) + FIXED_TONES * len(bands)
         found = _detectors_of(tuned["detector"][in_bands & ~lossy], len(detectors))
         tracked = _detectors_of(tuned["detector"][in_bands & (tuned["kind"] == GOOD)], len(detectors))
     true, tes, wired = truth(detectors), detectors.tes, detectors.responsive & tracked
     point = at_bias(tes, np.asarray(biases_v)[detectors.bias_group] / BIAS_LINE_OHM)
-    # As sodetlib sees them: with the parasitic resistance, which is in series.
+    # As sodetlib measures them: with the parasitic resistance, which is in series.
     rfrac = ((point.r + tes.r_p) / (tes.r_n + tes.r_p))[wired]
     low, high = biased
     groups = np.bincount(detectors.bias_group[wired], minlength=NUM_BIAS_GROUPS)
@@ -64,7 +64,7 @@ def expected(
 
 
 def expected_tune(settings: Settings, slot: str, bands: Sequence[int]) -> list[ExpectedBand]:
-    """Return what a setup of ``bands`` should find on the slot's radio side, band by band."""
+    """Return the resonators that a setup of ``bands`` should find, band by band."""
     options = options_of(settings, [slot])
     seed = options.seed_of(slot)
     detectors = population(seed, options.detectors)
@@ -84,7 +84,7 @@ def expected_tune(settings: Settings, slot: str, bands: Sequence[int]) -> list[E
 
 
 def _detectors_of(detector: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.bool_]:
-    """Mask of the ``count`` detectors: true for those of the given resonators, some of which have no detector."""
+    """Return a mask of ``count`` detectors, true for those of the given resonators, some of which have none."""
     return np.isin(np.arange(count), detector[detector != NO_DETECTOR])
 
 

@@ -1,6 +1,6 @@
 """Compares the workflow's measurements with the true values of the model. Pure functions.
 
-The bounds are what sodetlib's analyses do with arguments as short as the demo's; see the notes at each.
+The tolerances are the accuracies of sodetlib's analyses for the demo's short measurements; see the note at each.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 SHOWN: Final = (10, 50, 90)  # percent
-BIASED: Final = (0.2, 0.9)  # of R_n: what take_bias_steps counts as biased unless told otherwise
+BIASED: Final = (0.2, 0.9)  # range of R/R_n of biased detectors, the default of take_bias_steps
 
-# Where the noise of a channel without a detector happens to look like steps, sodetlib puts it on a bias line: one of
-# some hundred such channels in one of some ten maps.
+# If the noise of a channel without a detector looks like steps by chance, sodetlib assigns it to a bias line. This
+# happens to one of about a hundred such channels in one of about ten maps.
 _BY_CHANCE: Final = 3
 
 _R_N_BOUND: Final = 0.01
-_P_SAT_BOUND: Final = 0.03  # an IV of 0.1 V steps places the point of 0.9 R_n no better
-_RFRAC_BOUND: Final = 0.04  # absolute; sodetlib takes the Joule power as constant in a step, which is 3 % of R
+_P_SAT_BOUND: Final = 0.03  # accuracy of the point of 0.9 R_n in an IV with steps of 0.1 V
+_RFRAC_BOUND: Final = 0.04  # absolute; sodetlib assumes a constant Joule power in a step, an error of 3 % of R
 _BIASED_BOUND: Final = 0.01
-_NOISE_BOUND: Final = 0.05  # the median of a spectrum lies below its mean, the more the fewer segments it averages
+_NOISE_BOUND: Final = 0.05  # the median of a spectrum is below its mean; the difference grows with fewer segments
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the model holds: resistances in Ω and powers in W by percent of the detectors, noise in pA/√Hz.
+    """The true values: resistances in Ω and powers in W, by percent of the detectors; noise in pA/√Hz.
 
-    ``unsure`` more than ``resonators`` may be found or not.
+    In addition to ``resonators``, up to ``unsure`` more may be found.
     """
 
     resonators: int
@@ -43,7 +43,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the demo's table: what was found, what the model holds, and how far apart they may be."""
+    """A line of the demo's table: the measured value, the true value, and the tolerance."""
 
     what: str
     found: str
@@ -52,12 +52,12 @@ class Row:
     agrees: bool
 
     def problem(self) -> str:
-        """What to say where they do not agree."""
-        return f"{self.what}: {self.found} was found, the model holds {self.held} (within {self.bound})"
+        """Return a message for values that do not agree."""
+        return f"{self.what}: measured {self.found}, true {self.held} (tolerance {self.bound})"
 
 
 def compare(measured: Mapping[str, Mapping[str, Any]], expected: Expected) -> list[Row]:
-    """The demo's table, of the session data of each operation by its name."""
+    """Return the demo's table, from the session data of each operation by its name."""
     return [
         *_groups(measured["take_bgmap"], expected),
         *_quantiles("R_n", "Rn", measured["take_iv"], expected.r_n_ohm, 1e3, "mΩ", _R_N_BOUND),
@@ -90,7 +90,7 @@ def _groups(data: Mapping[str, Any], expected: Expected) -> Iterator[Row]:
     yield Row("detectors on a bias line", f"{total}", f"{held}", f"+{_BY_CHANCE}", total - held in few)
     agreeing = sum(one - other in few for one, other in zip(groups, expected.per_bias_group, strict=False))
     lines = len(expected.per_bias_group)
-    yield Row("bias lines with all of theirs", f"{agreeing}", f"{lines}", "exact", agreeing == lines)
+    yield Row("bias lines with all detectors", f"{agreeing}", f"{lines}", "exact", agreeing == lines)
 
 
 def _biased(data: Mapping[str, Any], expected: Expected) -> Iterator[Row]:
@@ -124,7 +124,7 @@ def _quantiles(
 
 
 def _quantile(data: Mapping[str, Any], name: str, percent: int) -> float:
-    """A quantile of a record's data; NaN where it has none."""
+    """Return a quantile from a record's data; NaN if it has none."""
     told = (data.get("quantiles") or {}).get(name) or {}
     values = dict(zip(told.get("labels", ()), told.get("values", ()), strict=False))
     value = values.get(f"{name}_q{percent}")

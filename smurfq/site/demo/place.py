@@ -21,29 +21,29 @@ _FOREIGN = (PREFIX, "SMURFPUB_", "EPICS_CA_", "SMURF_CONFIG_DIR", "OCS_CONFIG_DI
 
 
 def require_packages() -> None:
-    """Nothing, if all that the demo's operations need is installed.
+    """Check that all packages that the demo's operations need are installed.
 
     Raises
     ------
     StartError
-        Something is not.
+        A package is missing.
     """
     for package in _PACKAGES:
         try:
             importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError as cause:
             raise StartError(
-                f"the demo runs the real pysmurf and sodetlib, and {package} is not installed: "
-                "pip install 'smurfq[slot,sim]' (the package called just pysmurf is something else)",
+                f"the demo runs the real pysmurf and sodetlib, but {package} is not installed: "
+                "pip install 'smurfq[slot,sim]' (the package named pysmurf on PyPI is a different one)",
                 package=package,
             ) from cause
     simulation.require_packages()
 
 
 def environment(folder: Path, environ: Mapping[str, str], *, cold: bool = False) -> dict[str, str]:
-    """``environ`` with the demo's site instead of any other: of this folder, on ports that were free at its start.
+    """Return ``environ`` for the demo's site in this folder, on ports that were free at its start.
 
-    A site that is up in the folder keeps its ports. With ``cold``, its card was never set up.
+    A site that is up in the folder keeps its ports. With ``cold``, the card was never set up.
     """
     folder = folder.absolute()
     site_file = folder / "site.toml"
@@ -56,12 +56,12 @@ def environment(folder: Path, environ: Mapping[str, str], *, cold: bool = False)
 
 
 def settings_of(environ: Mapping[str, str]) -> Settings:
-    """The settings of the demo's site."""
+    """Return the settings of the demo's site."""
     return config.load(environ)
 
 
 def is_up(settings: Settings) -> bool:
-    """Whether the demo's site is up already."""
+    """Return whether the demo's site is up already."""
     present = journal.read(settings.state_dir)
     return present is not None and present.alive
 
@@ -87,7 +87,7 @@ def _site(folder: Path, cold: bool) -> str:
         "[sim]",
         f"port = {sim_port}",
         f"cold = {json.dumps(cold)}",
-        # What `smurfq up --sim` gives its own processes, so that a person who takes this file has the same.
+        # The same values as `smurfq up --sim` gives its own processes, for people who use this file.
         "[epics]",
         f'ca_addr_list = "127.0.0.1:{sim_port}"',
         'ca_auto_addr_list = "NO"',

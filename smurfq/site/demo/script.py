@@ -13,7 +13,7 @@ MESSAGES = ("Starting data stream", "Data stream is closed")
 
 
 def script_path() -> Path:
-    """The control script that the demo runs.
+    """Return the path of the control script that the demo runs.
 
     Raises
     ------
@@ -22,24 +22,26 @@ def script_path() -> Path:
     """
     path = Path(__file__).resolve().parents[3] / "examples" / "scripts" / "stream_data.py"
     if not path.is_file():
-        raise StartError(f"the demo's script {path} is not there; run the demo from a checkout of smurfq")
+        raise StartError(f"the demo's script {path} does not exist; run the demo from a checkout of smurfq")
     return path
 
 
 def problems(record: SessionRecord) -> list[str]:
-    """All that is not as it must be in the final record of the script's run."""
+    """Return a list of the problems in the final record of the script's run."""
     found = []
     if record.outcome != "succeeded":
-        found.append(f"the run {record.outcome}: {(record.error or {}).get('message', 'no error is told')}")
+        found.append(
+            f"the run {record.outcome}: {(record.error or {}).get('message', 'the record has no error message')}"
+        )
     texts = [text for _, text in record.messages]
     found += [f"the message {text!r} did not arrive" for text in MESSAGES if text not in texts]
     if record.data.get("active_channels") != CHANNELS:
         found.append(f"active_channels is {record.data.get('active_channels')}, not {CHANNELS}")
     datafile = record.data.get("datafile")
     if not datafile or not Path(datafile).is_file():
-        found.append(f"datafile is {datafile!r}, which is no file")
+        found.append(f"datafile is {datafile!r}, which is not a file")
     elif datafile not in [file.get("path") for file in record.files]:
         found.append(f"{datafile} is not among the record's files")
     if record.lost or not record.complete:
-        found.append(f"{record.lost} messages were lost, and the bridge's last word is complete={record.complete}")
+        found.append(f"{record.lost} messages were lost, and the record has complete={record.complete}")
     return found

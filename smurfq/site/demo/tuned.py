@@ -9,15 +9,15 @@ from typing import Any, Final
 from smurfq.site.demo.findings import Row
 
 _DELAY_BOUND_US: Final = 0.01
-_TRACKING_BOUND: Final = 0.02  # of the resonators that are on
+_TRACKING_BOUND: Final = 0.02  # fraction of the resonators with a tone
 
 
 @dataclass(frozen=True)
 class ExpectedBand:
-    """What a setup ought to find in a band.
+    """The results that a setup should have in a band.
 
-    ``on`` resonators it puts a tone on, of which ``tracking`` follow the flux ramp; ``unsure`` more it may find or
-    not, since they are wide and shallow, or two of them look like one.
+    ``on`` resonators get a tone, and ``tracking`` of them follow the flux ramp. The setup may find up to ``unsure``
+    more, which are wide and shallow, or two of which look like one.
     """
 
     band: int
@@ -28,7 +28,7 @@ class ExpectedBand:
 
 
 def compare_tune(setup: Mapping[str, Any], relock: Mapping[str, Any], expected: Sequence[ExpectedBand]) -> list[Row]:
-    """The rows of the demo's table, of the session data of ``uxm_setup`` and ``uxm_relock``."""
+    """Return the rows of the demo's table, from the session data of ``uxm_setup`` and ``uxm_relock``."""
     delays = setup.get("setup_phase_delay") or {}
     found_us = dict(zip(delays.get("bands", ()), delays.get("band_delay_us", ()), strict=False))
     return [row for band in expected for row in _band(band, found_us.get(band.band), relock)]
@@ -53,7 +53,7 @@ def _band(band: ExpectedBand, delay_us: float | None, relock: Mapping[str, Any])
     )
     allowed = _TRACKING_BOUND * band.on
     yield Row(
-        f"band {number}: of them track",
+        f"band {number}: resonators that track",
         f"{good}",
         f"{band.tracking}",
         f"{100 * _TRACKING_BOUND:g} %",

@@ -19,7 +19,7 @@ _LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True)
 class Step:
-    """An operation of the workflow, with arguments as short as agree with a good answer."""
+    """An operation of the workflow, with arguments for the shortest measurement that gives a good result."""
 
     operation: str
     why: str
@@ -29,7 +29,7 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step(
         "take_bgmap",
-        "which bias line drives which detector",
+        "the bias line of every detector",
         {"kwargs": {"nsteps": 6, "hcm_wait_time": 0.5}},
     ),
     Step(
@@ -50,7 +50,7 @@ STEPS: tuple[Step, ...] = (
     Step("bias_dets", "into the middle of the transition", {"rfrac": 0.5}),
     Step(
         "take_bias_steps",
-        "where in its transition every detector is",
+        "the operating point of every detector in its transition",
         {"kwargs": {"nsteps": 8, "hcm_wait_time": 0.5, "show_plots": False}},
     ),
     Step("take_noise", "white noise", {"duration": 15.0, "kwargs": {"nperseg": 512, "show_plot": False}}),
@@ -59,24 +59,24 @@ STEPS: tuple[Step, ...] = (
 
 
 def full_steps(bands: Sequence[int]) -> tuple[Step, ...]:
-    """The workflow from a card that was never set up, on these bands."""
+    """Return the workflow for a card that was never set up, on these bands."""
     return (
         Step(
             "uxm_setup",
             "amplifiers, attenuators, delay, resonators, tones, tracking and noise, from nothing",
             {"bands": list(bands), "kwargs": {"show_plots": False}},
         ),
-        Step("uxm_relock", "all of it again, from the tune that the setup left", {"bands": list(bands)}),
+        Step("uxm_relock", "the same again, from the tune of the setup", {"bands": list(bands)}),
         *STEPS,
     )
 
 
 def submit(connection: Connection, slot: str, steps: Sequence[Step] = STEPS) -> list[str]:
-    """The session ids of ``steps``, sent as one chain: the first is queued, each sends the next if it succeeds."""
-    from celery import chain  # noqa: PLC0415 - half of what a command costs, and most need none
+    """Send ``steps`` as one chain, and return their session ids. Each step that succeeds sends the next one."""
+    from celery import chain  # noqa: PLC0415 - half of a command's start time, and most commands do not need it
 
     app = connection.app
-    for step in steps:  # of a chain only the first is checked when it is sent
+    for step in steps:  # when a chain is sent, only its first step is checked
         operations.check(step.operation, dict(step.params))
     signatures = [
         app.signature(operations.task_name(step.operation), kwargs={**step.params, "slot": slot}, immutable=True)
@@ -92,12 +92,12 @@ def submit(connection: Connection, slot: str, steps: Sequence[Step] = STEPS) -> 
 
 
 def sent(connection: Connection, run_id: str) -> Run:
-    """The run of a chain's step, once the step before it has sent it.
+    """Wait until a step of a chain has been sent by the step before it, and return its run.
 
     Raises
     ------
     WaitTimeoutError
-        It was not sent: the chain has ended.
+        The step was not sent, since the chain has ended.
     """
     deadline = time.monotonic() + _SENT_WITHIN_S
     while True:

@@ -1,7 +1,6 @@
-"""Diagnoses a site from this machine: each check reports what it found and what to do.
+"""Diagnoses a site from this machine. Each check reports a finding and says what to do.
 
-``finding`` is one answer; each other module has the checks of one subject, as functions of what is
-``examined``.
+``finding`` defines the result of a check. Each other module has the checks of one subject.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """All findings, as they are made; the first only, where the settings themselves are wrong."""
+    """Yield all findings, one by one. If the settings are wrong, there is only one."""
     try:
         environ = simulation.beside_running(environ, config.load(environ))
         settings = config.load(environ)
     except ConfigError as error:
-        yield fail("settings", str(error), "mend it; nothing else can be checked before")
+        yield fail("settings", str(error), "correct it; without it, nothing else can be checked")
         return
     examined = Examined(settings, environ)
     for check in CHECKS:

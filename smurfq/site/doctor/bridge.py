@@ -1,4 +1,4 @@
-"""Checks the UDP bridge: that it is alive, has the right address, and loses no messages."""
+"""Checks that the UDP bridge is alive, has the right address, and loses no messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 
 
 def check(examined: Examined) -> Iterator[Finding]:
-    """Examine the bridge by what it says of itself in Redis."""
+    """Check the bridge's own report in Redis."""
     if not examined.redis_answers:
         return
     with connect(examined.settings.redis_url) as client:
@@ -22,7 +22,7 @@ def check(examined: Examined) -> Iterator[Finding]:
     if health is None:
         yield fail(
             "bridge",
-            "no sign of life: what scripts publish reaches no record",
+            "it is not running: messages that scripts publish reach no record",
             "start it: `smurfq up`, `smurfq bridge`, or systemctl start smurfq-bridge",
         )
         yield from _kernel_limit(examined.settings.bridge.receive_buffer_bytes)
@@ -31,8 +31,8 @@ def check(examined: Examined) -> Iterator[Finding]:
     if health.address != wanted:
         yield fail(
             "bridge",
-            f"it listens on {health.address}, and these settings say {wanted}",
-            "start it with the same settings as everything else",
+            f"it listens on {health.address}, but these settings say {wanted}",
+            "start it with the same settings as the workers",
         )
     else:
         yield ok("bridge", f"process {health.pid} on {health.host} listens on {health.address}")
@@ -47,7 +47,7 @@ def _losses(health: Health) -> Finding:
         "dropped by the kernel": counters.kernel_dropped,
         "dropped by its own buffer": counters.buffered_dropped,
         "malformed": counters.malformed,
-        "of a publisher id that the site does not have": counters.unknown_id,
+        "from an unknown publisher id": counters.unknown_id,
     }
     some = ", ".join(f"{number} {what}" for what, number in dropped.items() if number)
     if some:
@@ -58,7 +58,7 @@ def _losses(health: Health) -> Finding:
 
 def _buffer(health: Health, wanted: int) -> Iterator[Finding]:
     if health.receive_buffer_bytes >= wanted:
-        yield ok("receive buffer", f"{health.receive_buffer_bytes >> 10} KB, as asked for")
+        yield ok("receive buffer", f"{health.receive_buffer_bytes >> 10} KB, as requested")
     elif health.host == socket.gethostname():
         yield from _kernel_limit(wanted)
 
@@ -69,10 +69,10 @@ def _kernel_limit(wanted: int) -> Iterator[Finding]:
     except OSError:
         return
     if limit >= wanted:
-        yield ok("receive buffer", f"net.core.rmem_max is {limit >> 10} KB; {wanted >> 10} KB are asked for")
+        yield ok("receive buffer", f"net.core.rmem_max is {limit >> 10} KB; {wanted >> 10} KB are requested")
     else:
         yield warn(
             "receive buffer",
-            f"net.core.rmem_max is {limit >> 10} KB, {wanted >> 10} KB are asked for: a long burst may be cut",
-            f"sysctl -w net.core.rmem_max={wanted}, and in /etc/sysctl.d (a bridge run by root need not)",
+            f"net.core.rmem_max is {limit >> 10} KB, {wanted >> 10} KB are requested: a long burst may overflow it",
+            f"sysctl -w net.core.rmem_max={wanted}, and in /etc/sysctl.d (not needed if root runs the bridge)",
         )

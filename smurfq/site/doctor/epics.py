@@ -15,7 +15,7 @@ from smurfq.smurf_control.registers import SLOT_NUMBER, epics_root
 _PACKAGES = ("pysmurf-slac", "sodetlib", "pyepics")
 _ANSWERS_WITHIN_S = 3.0
 _IMPORTS_WITHIN_S = 20.0
-# In a process of its own: one that has touched Channel Access must not be forked from, and libca may hang.
+# In a separate process: a process that has used Channel Access must not fork, and libca may hang.
 _PROBE = """
 import json, sys, time
 import epics
@@ -28,7 +28,7 @@ print(json.dumps([bool(pv.connected) for pv in pvs]), flush=True)
 
 
 def check(examined: Examined) -> Iterator[Finding]:
-    """Ask the server of each slot for a register that is there even when its card is not set up."""
+    """Check that each slot's server answers for a register that exists even if the card is not set up."""
     settings = examined.settings
     found = {**examined.environ, **environment(settings, settings.slots[0], "control", examined.environ)}
     yield ok("channel access", f"EPICS_CA_ADDR_LIST={found['EPICS_CA_ADDR_LIST']}")
@@ -60,7 +60,7 @@ def _servers(examined: Examined, environ: Mapping[str, str]) -> Iterator[Finding
             yield warn(
                 f"server of {slot}",
                 f"{name} does not answer within {_ANSWERS_WITHIN_S:g} s: operations that need the card will fail",
-                "start the smurf server of the slot; if it runs, compare EPICS_CA_ADDR_LIST with its network",
+                "start the slot's smurf server; if it is running, compare EPICS_CA_ADDR_LIST with its network",
             )
 
 

@@ -16,14 +16,14 @@ from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 
 
 def check(examined: Examined) -> Iterator[Finding]:
-    """Examine the folders that the settings name."""
+    """Check the folders in the settings."""
     state_dir = examined.settings.state_dir.absolute()
     yield _state_dir(state_dir)
     if state_dir.is_dir() and is_open_to_others(state_dir):
         yield warn(
             "state folder's mode",
             f"other users may read {state_dir}: parameters, logs and records are there",
-            f"chmod 700 {state_dir}, unless that is meant",
+            f"chmod 700 {state_dir}, unless this is intended",
         )
     yield from _data_dirs((examined.settings.smurf.timestreams_dir, examined.settings.smurf.smurf_data_dir))
     yield from _scripts(examined.settings.scripts.folders)
@@ -36,25 +36,27 @@ def _state_dir(path: Path) -> Finding:
         return fail("state folder", f"{path} cannot be written to", "give it to smurfq's user, or set SMURFQ_STATE_DIR")
     if is_low(path):
         return warn(
-            "state folder", room(path), "make room; locks, notes, logs and the embedded Valkey's data are there"
+            "state folder", room(path), "free some space; locks, notes, logs and the embedded Valkey's data are there"
         )
     return ok("state folder", room(path))
 
 
 def _data_dirs(folders: tuple[Path, ...]) -> Iterator[Finding]:
-    """Where operations write their data; a folder that is not on this machine is not missed."""
+    """Check the folders for the operations' data, if they are on this machine."""
     for folder in folders:
         if folder.is_dir():
-            todo = "make room; what an operation writes there fails"
+            todo = "free some space; operations cannot write there"
             yield warn("data folder", room(folder), todo) if is_low(folder) else ok("data folder", room(folder))
 
 
 def _scripts(folders: tuple[Path, ...]) -> Iterator[Finding]:
     if not folders:
-        yield warn("scripts", "scripts.folders is empty: `run` rejects every script", "set it to where scripts lie")
+        yield warn(
+            "scripts", "scripts.folders is empty: `run` rejects every script", "set it to the folders of your scripts"
+        )
     for folder in folders:
         if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
-            yield fail("scripts", f"{folder} is no folder that can be read", "make it, or mend scripts.folders")
+            yield fail("scripts", f"{folder} is not a readable folder", "create it, or correct scripts.folders")
         else:
             number = sum(1 for _ in folder.rglob("*.py"))
             yield ok("scripts", f"{folder}: {number} Python files that `run` may run")
@@ -70,10 +72,12 @@ def _config_dir(examined: Examined) -> Iterator[Finding]:
         return
     path = Path(folder) / "sys_config.yml"
     if not path.is_file():
-        yield fail("configuration of the cards", f"{path} is not there", "mend smurf.config_dir (or SMURF_CONFIG_DIR)")
+        yield fail(
+            "configuration of the cards", f"{path} does not exist", "correct smurf.config_dir (or SMURF_CONFIG_DIR)"
+        )
         return
     if importlib.util.find_spec("yaml") is None:
-        yield warn("configuration of the cards", f"{path} is there, not read", "pip install 'smurfq[slot]'")
+        yield warn("configuration of the cards", f"{path} exists, but was not read", "pip install 'smurfq[slot]'")
         return
     yield from _sys_config(path, found, settings.slots)
 
@@ -84,14 +88,14 @@ def _sys_config(path: Path, environ: Mapping[str, str], slots: tuple[str, ...]) 
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
-        yield fail("configuration of the cards", f"{path} cannot be read: {error}", "mend it")
+        yield fail("configuration of the cards", f"{path} cannot be read: {error}", "correct it")
         return
     crate = content.get("crate_id") if isinstance(content, dict) else None
     mine = [slot for slot in map(SlotId.parse, slots) if slot.crate == crate]
     if not mine:
         known = ", ".join(slots)
         yield fail(
-            "configuration of the cards", f"{path} is of crate {crate}; the site's slots are {known}", "mend either"
+            "configuration of the cards", f"{path} is for crate {crate}; the site's slots are {known}", "correct either"
         )
     for slot in mine:
         entry = (content.get("slots") or {}).get(f"SLOT[{slot.slot}]")
@@ -101,18 +105,20 @@ def _sys_config(path: Path, environ: Mapping[str, str], slots: tuple[str, ...]) 
 def _slot_entry(path: Path, slot: str, entry: Any, environ: Mapping[str, str]) -> Finding:
     name = f"configuration of {slot}"
     if not isinstance(entry, dict):
-        return fail(name, f"{path} does not list SLOT[{SlotId.parse(slot).slot}]", "add it, or take it out of the site")
+        return fail(
+            name, f"{path} does not list SLOT[{SlotId.parse(slot).slot}]", "add it, or remove the slot from the site"
+        )
     for key in ("device_config", "pysmurf_config"):
         file = _expanded(str(entry.get(key, "")), environ)
         if not Path(file).is_file():
-            return fail(name, f"its {key} {file or '(none)'} is not there", f"mend {path}")
+            return fail(name, f"its {key} {file or '(none)'} does not exist", f"correct {path}")
     if entry.get("stream_id") != slot:
         return warn(
             name,
-            f"{path} calls its stream {entry.get('stream_id')!r}: files and messages go by different names",
+            f"its stream_id in {path} is {entry.get('stream_id')!r}: files and messages have different names",
             f"set its stream_id to {slot}",
         )
-    return ok(name, f"{path} lists it, and its files are there")
+    return ok(name, f"{path} lists it, and its files exist")
 
 
 def _expanded(text: str, environ: Mapping[str, str]) -> str:

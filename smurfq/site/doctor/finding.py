@@ -13,7 +13,7 @@ Level = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found, and what to do about it."""
+    """The result of a check, and the remedy."""
 
     name: str
     level: Level
@@ -23,7 +23,7 @@ class Finding:
 
 @dataclass
 class Examined:
-    """What is examined. ``redis_answers`` is set by the check of Redis, for those that need it."""
+    """The site to check. The check of Redis sets ``redis_answers`` for later checks."""
 
     settings: Settings
     environ: Mapping[str, str]
@@ -31,15 +31,15 @@ class Examined:
 
 
 def ok(name: str, found: str) -> Finding:
-    """A finding that all is well."""
+    """Return a finding without a problem."""
     return Finding(name, "ok", found)
 
 
 def warn(name: str, found: str, todo: str) -> Finding:
-    """A finding that something may be unwanted, or will go wrong under some circumstances."""
+    """Return a finding that something may be unwanted, or will fail under some circumstances."""
     return Finding(name, "warn", found, todo)
 
 
 def fail(name: str, found: str, todo: str) -> Finding:
-    """A finding that something does not work."""
+    """Return a finding that something does not work."""
     return Finding(name, "fail", found, todo)

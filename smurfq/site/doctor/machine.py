@@ -12,7 +12,7 @@ _ANSWERS_WITHIN_S = 3.0
 
 
 def check(_examined: Examined) -> Iterator[Finding]:
-    """Examine whether the clock is kept by a time service; says nothing where that cannot be known."""
+    """Check that a time service sets the clock. If this cannot be found out, there is no finding."""
     program = shutil.which("timedatectl")
     if program is None:
         return
@@ -27,6 +27,6 @@ def check(_examined: Examined) -> Iterator[Finding]:
     except (subprocess.SubprocessError, OSError):
         return
     if answer == "yes":
-        yield ok("time service", "the clock is synchronised")
+        yield ok("time service", "the clock is synchronized")
     elif answer == "no":
-        yield warn("time service", "the clock is not synchronised: times in records may drift", "start NTP or PTP")
+        yield warn("time service", "the clock is not synchronized: times in records may drift", "start NTP or PTP")

@@ -14,7 +14,7 @@ from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 
 _NAME = "orphans"
 _STARTED_WITHIN_S = 10.0
-# It forks twice, leaves its session, closes its files and clears its environment; it ends by itself in any case.
+# It forks twice, leaves its session, closes its files and clears its environment. It always exits by itself.
 _HIDE = """
 import os, resource, sys
 mark = int(sys.argv[1])
@@ -29,18 +29,16 @@ os.execve(sys.executable, [sys.executable, "-S", "-c", "import time; time.sleep(
 
 
 def check(examined: Examined) -> Iterator[Finding]:
-    """Examine whether a hidden process is found and ended, as the next operation would end it."""
+    """Check that a hidden process is found and ended, in the same way as before an operation."""
     if not can_mark():
         yield warn(_NAME, CANNOT_MARK, "remove LimitRTTIME= from the worker's unit, or rttime from its ulimits")
         return
-    lock = lock_path(examined.settings.state_dir, f"doctor-{uuid.uuid4()}")  # of no card; the file is never made
+    lock = lock_path(examined.settings.state_dir, f"doctor-{uuid.uuid4()}")  # not a card's; the file is never made
     command = [sys.executable, "-S", "-c", _HIDE, str(mark_of(lock, _NAME))]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=_STARTED_WITHIN_S)
     except (subprocess.SubprocessError, OSError) as cause:
-        yield warn(
-            _NAME, f"the process for this check could not be started: {cause}", "look at the limits of this user"
-        )
+        yield warn(_NAME, f"the process for this check could not be started: {cause}", "check the limits of this user")
         return
     found = end_orphans_of_card(lock)
     if found.ended and not found.remaining:
@@ -48,6 +46,6 @@ def check(examined: Examined) -> Iterator[Finding]:
     else:
         yield fail(
             _NAME,
-            "a trial process that hides is not found: a killed worker's orphans would go on driving cards",
+            "a trial process that hides is not found: a killed worker's orphans would continue to drive cards",
             "let this user see its own processes in /proc; run workers under systemd or in containers (deploy/)",
         )

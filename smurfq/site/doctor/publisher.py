@@ -12,7 +12,7 @@ _ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})
 
 
 def check(examined: Examined) -> Iterator[Finding]:
-    """Examine the publisher's variables as an operation started from this environment would have them."""
+    """Check the publisher's variables of an operation that is started from this environment."""
     settings = examined.settings
     found = {**examined.environ, **environment(settings, settings.slots[0], "control", examined.environ)}
     if warning := publisher_warning(found):
@@ -24,8 +24,8 @@ def check(examined: Examined) -> Iterator[Finding]:
     if port != str(bridge.port) or not _same_host(host, bridge.host):
         yield fail(
             "publisher",
-            f"SMURFPUB_UDP_HOST and _PORT say {host}:{port}, and the bridge listens on {bridge.host}:{bridge.port}",
-            "unset both, so that smurfq sets them; to feed another receiver too, set bridge.relay",
+            f"SMURFPUB_UDP_HOST and _PORT say {host}:{port}, but the bridge listens on {bridge.host}:{bridge.port}",
+            "unset both, so that smurfq sets them; to send messages to another receiver too, set bridge.relay",
         )
     else:
         yield ok("publisher", f"SMURFPUB_BACKEND=udp, and messages go to the bridge at {host}:{port}")

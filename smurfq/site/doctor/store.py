@@ -1,4 +1,4 @@
-"""Checks Redis or Valkey: that it answers, is new enough, and is durable."""
+"""Checks that Redis or Valkey answers, is new enough, and is durable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PROBE_EXPIRES_S = 10
 
 
 def check(examined: Examined) -> Iterator[Finding]:
-    """Examine the one Redis of the site."""
+    """Check the Redis of the site."""
     url = examined.settings.redis_url
     shown = without_password(url)
     with connect(url) as client:
@@ -52,12 +52,12 @@ def check(examined: Examined) -> Iterator[Finding]:
 
 def _todo(examined: Examined, error: Exception) -> str:
     if takes_no_writes(error):
-        return "make room on its disk, or mend it"
+        return "free some space on its disk, or repair it"
     if tls_failure(error) is not None:
-        return "change what the message names: Redis is running, but TLS to it fails"
+        return "correct the setting in the message: Redis is running, but TLS to it fails"
     if examined.settings.redis.url is None:
         return "start the embedded Valkey with `smurfq up`, or set SMURFQ_REDIS_URL to a Redis of your own"
-    return "start it, or mend SMURFQ_REDIS_URL (redis.url in the site file)"
+    return "start it, or correct SMURFQ_REDIS_URL (redis.url in the site file)"
 
 
 def _version(shown: str, info: dict[str, Any]) -> Finding:
@@ -83,7 +83,9 @@ def _policy(info: dict[str, Any]) -> Finding:
     limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
     if limit and used > 0.9 * limit:
         return warn(
-            "redis memory", f"{used >> 20} of {limit >> 20} MB used; beyond, writes are rejected", "raise maxmemory"
+            "redis memory",
+            f"{used >> 20} of {limit >> 20} MB used; above the limit, writes are rejected",
+            "raise maxmemory",
         )
     return ok("redis memory", f"maxmemory-policy noeviction, {used >> 20} MB used")
 
@@ -96,7 +98,7 @@ def _writable(client: Client, info: dict[str, Any]) -> Finding:
         client.set(key, "1", ex=_PROBE_EXPIRES_S)
         client.delete(key)
     except RedisError as error:
-        return fail("redis writes", f"it rejects writes: {error}", "look at its log, disk and access rules")
+        return fail("redis writes", f"it rejects writes: {error}", "check its log, disk and access rules")
     return ok("redis writes", "a key was written and deleted")
 
 
@@ -110,13 +112,13 @@ def _clock(client: Client) -> Finding:
             "clock",
             f"Redis's clock is {abs(differs_s):.1f} s {'ahead of' if differs_s > 0 else 'behind'} this machine's: "
             "times in records will not agree",
-            "set both by NTP or PTP",
+            "set both clocks with NTP or PTP",
         )
     return ok("clock", f"this machine's and Redis's clock agree within {max(abs(differs_s), 0.001):.3f} s")
 
 
 def _disk(client: Client, url: str) -> Iterator[Finding]:
-    """Where Redis writes, if that is this machine and nearly full."""
+    """Check Redis's folder for free space, if it is on this machine."""
     if not is_unix(url) and not _is_loopback(urlsplit(url).hostname or ""):
         return
     try:
@@ -124,7 +126,7 @@ def _disk(client: Client, url: str) -> Iterator[Finding]:
     except (RedisError, KeyError):
         return
     if folder.is_dir() and is_low(folder):  # it may run in a container
-        yield warn("redis disk", room(folder), "make room: Redis takes no writes once it is full")
+        yield warn("redis disk", room(folder), "free some space: Redis rejects writes if the disk is full")
 
 
 def _password(url: str) -> Iterator[Finding]:
@@ -132,7 +134,7 @@ def _password(url: str) -> Iterator[Finding]:
     if parts.password is None and not is_unix(url) and not _is_loopback(parts.hostname or ""):
         yield warn(
             "redis access",
-            f"{parts.hostname} is reached without a password: whoever reaches it can drive the cards",
+            f"{parts.hostname} needs no password: everybody who can reach it can drive the cards",
             "set requirepass or an ACL, and redis.url = 'redis://:PASSWORD@…' (rediss:// for TLS)",
         )
 

@@ -1,4 +1,4 @@
-"""Reports which settings are in force, and where they come from."""
+"""Reports the settings that are in force, and their sources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FILE_VARIABLE = "SMURFQ_CONFIG"
 
 
 def check(examined: Examined) -> Iterator[Finding]:
-    """Say which site file and variables are in force."""
+    """Report the site file and the variables that are in force."""
     environ, settings = examined.environ, examined.settings
     path = environ.get(_FILE_VARIABLE)
     others = sorted(name for name in environ if name.startswith(PREFIX) and name != _FILE_VARIABLE and environ[name])

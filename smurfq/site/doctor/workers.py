@@ -15,7 +15,7 @@ from smurfq.store.site_identity import require_same_site
 
 
 def check(examined: Examined) -> Iterator[Finding]:
-    """Examine each slot's workers by what they say of themselves in Redis."""
+    """Check the reports of each slot's workers in Redis."""
     if not examined.redis_answers:
         return
     yield from _site(examined)
@@ -26,12 +26,12 @@ def check(examined: Examined) -> Iterator[Finding]:
 
 
 def _site(examined: Examined) -> Iterator[Finding]:
-    """Which site answers, where that is known."""
+    """Report which site answers, if that is known."""
     with connect(examined.settings.redis_url, retries=0) as client:
         try:
             found = require_same_site(client, examined.settings, examined.environ)
         except ConfigError as error:
-            yield fail("site", str(error), "set what it names, and run doctor again")
+            yield fail("site", str(error), "set the variable in the message, and run doctor again")
             return
     if found is not None:
         yield ok("site", str(found))
@@ -42,7 +42,7 @@ def _workflows(connection: Connection) -> Finding:
         return ok(WORKFLOWS, f"served, {connection.settings.workflows.at_once} at once")
     return warn(
         WORKFLOWS,
-        "no worker serves workflows: those that are submitted wait",
+        "no worker serves workflows: submitted workflows wait",
         "start it: `smurfq up`, `smurfq worker --workflows`, systemctl start smurfq-workflows",
     )
 
@@ -52,17 +52,19 @@ def _slot(status: SlotStatus) -> Iterator[Finding]:
     start = f"start it: `smurfq up`, `smurfq worker --slot {status.slot}`, systemctl start smurfq-worker@{status.slot}"
     dead = [worker.lane for worker in status.workers if not worker.alive]
     if "control" in dead:
-        waiting = f"; {len(status.waiting)} operations wait for it" if status.waiting else ""
+        waiting = f"; {len(status.waiting)} runs wait for it" if status.waiting else ""
         yield fail(name, f"no worker serves {status.slot}{waiting}", start)
     elif dead:
         yield warn(name, "its state lane is not served: check_state does not run", start)
     elif "host" not in (about := status.workers[0].about) or "pid" not in about:
         yield warn(
             name,
-            "it holds the slot's lease, but has not described itself within 5 s: it hangs, or Redis did",
-            f"run doctor again; if this stays, restart it: systemctl restart smurfq-worker@{status.slot}",
+            "it has the slot's lease, but has not reported within 5 s: it hangs, or Redis did",
+            f"run doctor again; if this persists, restart it: systemctl restart smurfq-worker@{status.slot}",
         )
     else:
         yield ok(name, f"alive on {about['host']}, process {about['pid']}")
     if status.hold is not None:
-        yield warn(f"hold {status.slot}", str(status.hold), f"`smurfq release --slot {status.slot}` when it may go on")
+        yield warn(
+            f"hold {status.slot}", str(status.hold), f"`smurfq release --slot {status.slot}` when the slot may continue"
+        )

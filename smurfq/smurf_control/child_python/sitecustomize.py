@@ -1,7 +1,7 @@
-"""Limits a Python that an operation starts to the operation's slot; Python imports this module when it starts.
+"""Limits a Python process that an operation starts to the operation's slot. Python imports this module at its start.
 
-The interpreter may be another one, without smurfq: only the standard library is used, and little of it, since each
-start waits for it. The site's own ``sitecustomize``, which this one hides, is run too.
+The interpreter may be another one, without smurfq. This module therefore uses only the standard library, and little of
+it, so that Python starts fast. It also runs the site's own ``sitecustomize``, which it hides.
 """
 
 import os

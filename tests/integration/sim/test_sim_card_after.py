@@ -99,7 +99,7 @@ def test_a_script_that_fails_has_its_biases_put_back_to_those_at_its_start(site:
     assert record.outcome == "failed"
     state = site.read(SLOT)
     assert is_at_start(state, 2.0), state
-    text = "put back as at the start: biases of groups 0-11 (3 V)"
+    text = "restored to their values at the start: biases of groups 0-11 (3 V)"
     assert text in record.data["make_safe"]["text"]
     assert record.error is not None
     assert record.error["message"].endswith(f"the card: {text}"), "nothing of what was on before"
@@ -187,7 +187,7 @@ if "again" in sys.argv:
     raise_biases()
     sys.exit({{code}})
 """
-RAISED = "on now, which may have been so before: biases of groups 0-11 (3.81 V)"
+RAISED = "on now, and perhaps at the start too: biases of groups 0-11 (3.81 V)"
 
 
 def test_a_program_that_replaced_a_script_and_fails_has_its_card_looked_at(site: SimSite) -> None:

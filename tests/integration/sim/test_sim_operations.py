@@ -242,7 +242,11 @@ def test_the_shipped_observation_and_shutdown_run_as_workflows(sim_site: SimSite
 def test_what_sodetlib_would_die_of_in_the_middle_is_refused_before(sim_site: SimSite) -> None:
     before = set(Path(sim_site.options.folders.timestreams).rglob("*.g3"))
     for operation, params, said in (
-        ("take_noise", {"duration": 2.0}, "take_noise: duration is too short; got 2 s, 5.7 s would do. At 200 Hz"),
+        (
+            "take_noise",
+            {"duration": 2.0},
+            "take_noise: duration is too short; got 2 s, 5.7 s would be enough. At 200 Hz",
+        ),
         ("take_bias_waves", {"kwargs": {"frequency": 23}}, "sodetlib takes no 'frequency' in kwargs"),
         ("stream", {"kwargs": {"filter_cutoff": 2500}}, "filter_cutoff in kwargs must be below 2000 Hz"),
     ):

@@ -143,7 +143,7 @@ def aborted(reader: Reader, run: Run, *, amplifiers: bool) -> None:
     run.abort("tester", "enough")
     record = run.wait(WITHIN_S)
     assert record.outcome == "aborted", record.error
-    assert any(text.startswith("left untuned, off are: tones") for _, text in record.messages), record.messages
+    assert any(text.startswith("left untuned; turned off: tones") for _, text in record.messages), record.messages
     reader.assert_untuned(amplifiers=amplifiers)
 
 
@@ -181,7 +181,7 @@ def test_a_relock_that_was_killed_has_its_slot_left_untuned(site: SimSite, reade
     record = run.wait(WITHIN_S)
     assert record.outcome == "aborted"
     assert record.data["make_safe"]["text"].endswith(
-        "left untuned, off are: tones, flux ramp, biases; amplifiers are as they were"
+        "left untuned; turned off: tones, flux ramp, biases; amplifiers were not changed"
     )
     reader.assert_untuned(amplifiers=True)
     site.fault(ABORTED)

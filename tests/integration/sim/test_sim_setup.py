@@ -108,8 +108,8 @@ def aborted(site: ColdSite, run: Run, *, amplifiers: bool) -> SessionRecord:
     record = run.wait(WITHIN_S)
     assert record.outcome == "aborted", record.error
     assert record.complete
-    off = "left untuned, off are: tones, flux ramp, biases"
-    told = f"{off}; amplifiers are as they were" if amplifiers else f"{off}, amplifiers"
+    off = "left untuned; turned off: tones, flux ramp, biases"
+    told = f"{off}; amplifiers were not changed" if amplifiers else f"{off}, amplifiers"
     assert told in [text for _, text in record.messages]
     site.readers[ABORTED].assert_untuned(amplifiers=amplifiers)
     return record

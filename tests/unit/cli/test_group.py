@@ -125,7 +125,7 @@ def test_a_defect_is_said_to_be_one_without_a_traceback() -> None:
     result = CliRunner().invoke(_failing_group(KeyError("oops")), ["any"])
     assert result.exit_code == 1
     assert "KeyError: 'oops'" in result.stderr
-    assert "defect" in result.stderr
+    assert "bug in smurfq" in result.stderr
     assert "Traceback" not in result.output
 
 

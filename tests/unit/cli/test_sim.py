@@ -22,7 +22,7 @@ def call(folder: Path, *arguments: str) -> Result:
 def test_faults_are_asked_for_slot_by_slot_and_taken_away(tmp_path: Path) -> None:
     assert call(tmp_path, "silent", "--slot", "crate1slot2").exit_code == ExitCode.SUCCEEDED
     done = call(tmp_path, "gaps", "--value", "0.3", "--slot", "crate1slot3", "--json")
-    assert "one that is started there begins with this" in done.stderr
+    assert "the next one there will start with these faults" in done.stderr
     assert json.loads(done.stdout) == {"crate1slot2": {"silent": True}, "crate1slot3": {"gaps": 0.3}}
     call(tmp_path, "silent", "--off", "--slot", "crate1slot2")
     assert json.loads(call(tmp_path, "--json").stdout) == {"crate1slot3": {"gaps": 0.3}}
@@ -42,7 +42,7 @@ def test_it_tells_which_faults_there_are(tmp_path: Path) -> None:
         (("silent",), "which slot?"),
         (("silent", "--slot", "crate1slot9"), "is not in the configuration"),
         (("quiet", "--slot", "crate1slot2"), "no such fault: 'quiet'"),
-        (("gaps", "--value", "much", "--slot", "crate1slot2"), "is no JSON"),
+        (("gaps", "--value", "much", "--slot", "crate1slot2"), "is not JSON"),
     ],
 )
 def test_what_is_wrong_is_refused(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:

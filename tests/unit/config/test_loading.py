@@ -123,12 +123,12 @@ def test_home_is_expanded() -> None:
         (
             "SMURFQ_LIMITS_OPERATIONS",
             '{"take_ivs": 9}',
-            "limits.operations names 'take_ivs', which is no operation; did you mean 'take_iv'?",
+            "limits.operations names 'take_ivs', which is not an operation; did you mean 'take_iv'?",
         ),
         (
             "SMURFQ_OCS_INSTANCES",
             '{"ufm-mv9": "crate1slot3"}',
-            "ocs.instances.ufm-mv9 is 'crate1slot3', which is no slot here; did you mean 'crate1slot2'?",
+            "ocs.instances.ufm-mv9 is 'crate1slot3', which is not a slot of the site; did you mean 'crate1slot2'?",
         ),
         (
             "SMURFQ_SLOTS",
@@ -136,7 +136,7 @@ def test_home_is_expanded() -> None:
             "SMURFQ_SLOTS: a slot id looks like 'crate1slot2'; got 'slot3'",
         ),
         ("SMURFQ_SLOTS", "crate1slot9", "a whole number from 1 to 7; got 9"),
-        ("SMURFQ_SLOTS", "crate1slot2 crate1slot2", "slot crate1slot2 stands twice"),
+        ("SMURFQ_SLOTS", "crate1slot2 crate1slot2", "slot crate1slot2 is listed twice"),
         ("SMURFQ_REDIS_URL", "http://h", "a URL that starts with redis://, rediss://, unix:// or sentinel://"),
         ("SMURFQ_BRIDGE_RELAY", "host", "must be of the form host:port"),
         ("SMURFQ_BRIDGE_RELAY", "127.0.0.1:8200", "the bridge's own address"),
@@ -186,7 +186,7 @@ def test_a_variable_is_refused_by_name(variable: str, text: str, said: str) -> N
         ),
         (
             "[[crates]]\nid = 1\nslots = [2]\n[[crates]]\nid = 1\nslots = [2]",
-            "slot crate1slot2 stands twice in FILE",
+            "slot crate1slot2 is listed twice in FILE",
         ),
         ('[scripts]\nfolders = "/a"', "scripts.folders in FILE must be a list, each item a path; got '/a'"),
         ("bridge", "the site file FILE is not TOML"),
@@ -303,7 +303,11 @@ def test_the_files_of_tls_are_part_of_where_redis_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "files", "said"),
     [
-        ("redis://host/0", {"CA": "ca.pem"}, "redis.url does not start with rediss://: nothing would be encrypted"),
+        (
+            "redis://host/0",
+            {"CA": "ca.pem"},
+            "redis.url does not start with rediss://: the connection would not be encrypted",
+        ),
         ("sentinel://host?master_name=m", {"CA": "ca.pem"}, "TLS with sentinels is not supported"),
         ("rediss://host/0", {"CA": "absent.pem"}, "redis.ca_file"),
         ("rediss://host/0", {"CA": "empty.pem"}, "it must be a readable PEM file"),

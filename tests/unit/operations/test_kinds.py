@@ -14,7 +14,7 @@ from smurfq.operations.kinds import Allowed, Bands, Count, Number, Text, allowed
     [
         (Number, "a number"),
         (Count, "a whole number from 0"),
-        (Annotated[Bands | None, "a note"], "a band 0-7, or a list of different ones, or null"),
+        (Annotated[Bands | None, "a note"], "a band 0-7, or a list of different bands, or null"),
         (Text | Number | None, "a text or a number, or null"),
         (list[Number], "a list, each item a number"),
         (tuple[Number, Text], "a list of 2: a number, a text"),

@@ -302,7 +302,7 @@ def test_the_table_describes_itself_in_json() -> None:
         "name": "duration",
         "required": False,
         "allowed": "a number of seconds above 0",
-        "doc": "how long to stream",
+        "doc": "duration of the stream",
         "default": 30.0,
     }
     assert "default" not in next(item for item in described if item["name"] == "run")["parameters"][0]
@@ -313,7 +313,7 @@ def test_an_operation_has_a_json_schema_with_sodetlibs_keywords() -> None:
     schema = described["schema"]
     assert schema["properties"]["duration"] == {
         "default": 30.0,
-        "description": "how long to stream",
+        "description": "duration of the stream",
         "exclusiveMinimum": 0,
         "title": "Duration",
         "type": "number",

@@ -38,7 +38,7 @@ def test_pysmurfs_own_patience_is_told_in_the_same_words() -> None:
     def scan(_band: int) -> None:
         raise Exception("Timeout waiting for PVs to update.")
 
-    with pytest.raises(OperationFailedError, match="gradient descent of band 5 in the time that pysmurf gives it"):
+    with pytest.raises(OperationFailedError, match="gradient descent of band 5 within pysmurf's own limit"):
         limited(scan, 600).run_serial_gradient_descent(5)
 
 

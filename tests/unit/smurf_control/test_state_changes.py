@@ -87,16 +87,17 @@ def test_what_a_run_switched_on_is_named() -> None:
     after = {"tones": found["tones"]}
     text = summary(CardAfter.RESTORE, QUIET, found, after, ["streaming"])
     assert text == (
-        "turned off: the g3 file (session 17), waveform playback; put back as at the start: biases of groups 0, 2 "
-        "(3 V), relays of the bias lines (0x3; at the start 0x0); with more tones than at the start: 4 in band 1; "
-        "does not answer, may be on: streaming"
+        "turned off: the g3 file (session 17), waveform playback; "
+        "restored to their values at the start: biases of groups 0, 2 (3 V), "
+        "relays of the bias lines (0x3; at the start 0x0); "
+        "with more tones than at the start: 4 in band 1; does not answer, may be on: streaming"
     )
 
 
 def test_what_is_on_is_named_as_uncertain_if_the_start_is_not_known() -> None:
     found = switched_on(CardState(), {"streaming": 1, "g3_file": 0}, PAIRS)
     text = summary(CardAfter.RESTORE, CardState(), found, found, [])
-    assert text == "on now, which may have been so before: streaming"
+    assert text == "on now, and perhaps at the start too: streaming"
 
 
 def test_a_state_survives_its_way_to_another_process() -> None:

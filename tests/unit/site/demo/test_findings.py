@@ -86,10 +86,10 @@ def test_what_is_beside_the_truth_does_not(data: dict[str, dict[str, Any]], wron
 @pytest.mark.parametrize(
     ("counts", "wrong"),
     [
-        ([3, 1, 2], {"detectors on a bias line", "bias lines with all of theirs"}),
-        ([2, 3, 1], {"bias lines with all of theirs"}),
+        ([3, 1, 2], {"detectors on a bias line", "bias lines with all detectors"}),
+        ([2, 3, 1], {"bias lines with all detectors"}),
         ([3, 2, 0], {"resonators"}),
-        ([7, 2, -3], {"detectors on a bias line", "bias lines with all of theirs"}),
+        ([7, 2, -3], {"detectors on a bias line", "bias lines with all detectors"}),
         ([4, 2, 0], set()),
     ],
 )
@@ -108,4 +108,4 @@ def test_an_operation_that_left_nothing_does_not_agree(operation: str) -> None:
 
 def test_a_problem_names_all_that_a_person_needs() -> None:
     row = next(row for row in compare(measured(noise=0.9), EXPECTED) if not row.agrees)
-    assert row.problem() == "white noise, median: 59.2 pA/√Hz was found, the model holds 65.2 pA/√Hz (within 5 %)"
+    assert row.problem() == "white noise, median: measured 59.2 pA/√Hz, true 65.2 pA/√Hz (tolerance 5 %)"

@@ -42,13 +42,13 @@ def test_all_that_should_be_there_is(records: dict[str, SessionRecord], tmp_path
 def test_missing_pictures_are_reported(records: dict[str, SessionRecord], tmp_path: Path) -> None:
     pictures(records["take_iv"])[1].unlink()
     (found,) = missing(records, tmp_path / "timestreams")
-    assert found == "take_iv left no picture iv_rns.png"
+    assert found == "take_iv made no picture iv_rns.png"
 
 
 def test_a_stream_without_its_file_is_told(records: dict[str, SessionRecord], tmp_path: Path) -> None:
     records["stream"].data["sid"] = SID + 1
     (found,) = missing(records, tmp_path / "timestreams")
-    assert f"the stream {SID + 1} left no g3 file" in found
+    assert f"the stream {SID + 1} wrote no g3 file" in found
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_a_run_as_it_should_be_has_no_problems(record: SessionRecord) -> None:
         ({"outcome": "failed", "error": {"message": "no such card"}}, "the run failed: no such card"),
         ({"messages": [[1.0, "Starting data stream"]]}, "'Data stream is closed' did not arrive"),
         ({"data": {}}, "active_channels is None"),
-        ({"data": {"active_channels": [0, 1, 2, 3, 4], "datafile": "/no/such"}}, "which is no file"),
+        ({"data": {"active_channels": [0, 1, 2, 3, 4], "datafile": "/no/such"}}, "which is not a file"),
         ({"files": []}, "not among the record's files"),
         ({"lost": 2}, "2 messages were lost"),
         ({"complete": False}, "complete=False"),

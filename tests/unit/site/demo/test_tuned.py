@@ -33,7 +33,7 @@ def test_what_is_true_agrees() -> None:
         (found(delay_us=2.48), {"band 0: delay"}),
         (found(on=199), {"band 0: resonators with a tone"}),
         (found(on=203), {"band 0: resonators with a tone"}),
-        (found(good=180), {"band 0: of them track"}),
+        (found(good=180), {"band 0: resonators that track"}),
     ],
 )
 def test_what_is_beside_the_truth_does_not(data: tuple[dict[str, Any], dict[str, Any]], said: set[str]) -> None:
