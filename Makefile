@@ -6,6 +6,9 @@ STAMP  := $(VENV)/.installed
 PYTEST_ARGS ?=
 # Tests mostly wait for processes, so two cores can run three at a time. Tests of one file share a site and run together.
 PYTEST_JOBS ?= 3
+PYTEST  = $(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile --no-loadscope-reorder
+# This test needs os._exit to be a C function; coverage puts a Python function in its place.
+NOT_COVERED := tests/unit/operation_process/test_process.py::test_the_process_exits_whatever_interrupts_its_end
 
 .PHONY: help demo test check coverage bench soak docs browser clean
 
@@ -14,7 +17,7 @@ help:
 	@echo "            FULL=1 starts from a card that was never set up, with uxm_setup and uxm_relock; BANDS=8 sets up eight bands"
 	@echo "make test   run all checks and tests; PYTEST_ARGS='tests/unit -k parser', PYTEST_JOBS=0 for one process"
 	@echo "make check  format, lint, types and layers only"
-	@echo "make coverage  which lines the unit tests run, also in subprocesses; PYTEST_ARGS=tests for those of all tests"
+	@echo "make coverage  run the unit tests and list their branch coverage, also of subprocesses; PYTEST_ARGS=tests for all tests"
 	@echo "make bench  the figures, each beside its baseline"
 	@echo "make soak   run a site under random faults for five minutes and report broken promises; SOAK_ARGS='--seconds 3600 --seed 1'"
 	@echo "make docs   regenerate the generated pages of docs/reference"
@@ -43,15 +46,17 @@ browser:
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	  || echo "no chromium: the browser test is skipped (apt-get install chromium)"
 
+# The whole is two runs, since only the unit tests are measured: coverage makes them some 40 % slower.
 test: $(STAMP) browser check
-	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+ifeq ($(PYTEST_ARGS),)
+	@$(MAKE) --no-print-directory coverage; unit=$$?; set -x; \
+	  $(PYTEST) tests/integration tests/system $(NOT_COVERED) && exit $$unit
+else
+	$(PYTEST) $(PYTEST_ARGS)
+endif
 
-# Not part of `make test`: branch coverage makes the unit tests take some 40 % longer.
-# The deselected test needs os._exit to be a C function; coverage puts a Python function in its place.
 coverage: $(STAMP)
-	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term \
-	  --deselect tests/unit/operation/test_process.py::test_the_process_exits_whatever_interrupts_its_end \
-	  $(or $(PYTEST_ARGS),tests/unit)
+	$(PYTEST) --cov --cov-report=term --deselect $(NOT_COVERED) $(or $(PYTEST_ARGS),tests/unit)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -31,7 +31,7 @@ from smurfq.core.slot import WORKER_LANES, WORKFLOWS, Lane, queue_name, worker_n
 from smurfq.errors import SmurfqError
 from smurfq.host.operation_mark import CANNOT_MARK, can_mark
 from smurfq.host.process_control import adopt_orphans
-from smurfq.operation.environment import environment, publisher_warning
+from smurfq.operation_process.environment import environment, publisher_warning
 from smurfq.pool_child.context import WorkerContext
 from smurfq.pool_child.runner import runner_of
 from smurfq.reaper import Reaper

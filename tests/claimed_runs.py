@@ -14,7 +14,7 @@ from smurfq.app import SmurfqApp
 from smurfq.config import load
 from smurfq.core.session import SessionHeader
 from smurfq.core.slot import Lane
-from smurfq.operation.process import Body
+from smurfq.operation_process.process import Body
 from smurfq.pool_child.claimed_run import ClaimedRun
 from smurfq.pool_child.context import WorkerContext
 from smurfq.store.fence import Running

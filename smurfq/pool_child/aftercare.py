@@ -11,7 +11,7 @@ from typing import Any
 from smurfq.core import session as events
 from smurfq.core.card_after import MAKE_SAFE, NOTHING_LEFT_ON, CardAfter, LeftOn
 from smurfq.core.session import Event
-from smurfq.operation.session import CARD_AT_START
+from smurfq.operation_process.session import CARD_AT_START
 from smurfq.store import best_effort
 from smurfq.store.connection import Client
 from smurfq.store.left_on import LeftOnNotes

@@ -16,7 +16,7 @@ from smurfq.core.process_id import ProcessId
 from smurfq.core.slot import Lane, publisher_id, queue_name
 from smurfq.errors import SmurfqError
 from smurfq.host import lock
-from smurfq.operation.process import Body
+from smurfq.operation_process.process import Body
 from smurfq.pool_child.attempt_log import AttemptLog, attempt_log_folder
 from smurfq.pool_child.end_request import AbortRequest, Ask
 from smurfq.store.lua_scripts import lua_script

@@ -11,7 +11,7 @@ from celery.utils.log import get_logger
 from smurfq.core.card_after import MAKE_SAFE
 from smurfq.core.session import Event
 from smurfq.host import processes
-from smurfq.operation.process import Spare
+from smurfq.operation_process.process import Spare
 from smurfq.pool_child.ending import Ending
 from smurfq.pool_child.job import Job
 from smurfq.pool_child.output import Output

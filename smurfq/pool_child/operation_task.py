@@ -20,7 +20,7 @@ from smurfq.core.previous_steps import previous_steps
 from smurfq.core.scripts import check_arguments, check_log, check_script
 from smurfq.core.session import Outcome
 from smurfq.errors import OperationAbortedError, OperationLostError, ParameterError, SmurfqError
-from smurfq.operation.process import Body
+from smurfq.operation_process.process import Body
 from smurfq.pool_child.card_lock import take_card
 from smurfq.pool_child.claimed_run import ClaimedRun
 from smurfq.pool_child.claiming import claim_run

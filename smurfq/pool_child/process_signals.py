@@ -7,8 +7,8 @@ import os
 import signal
 
 from smurfq.host import exec_flag, processes
-from smurfq.operation.abort_signal import ABORT_SIGNAL
-from smurfq.operation.process import Spare
+from smurfq.operation_process.abort_signal import ABORT_SIGNAL
+from smurfq.operation_process.process import Spare
 
 _MAY_BE_GONE = (ProcessLookupError, PermissionError)
 

@@ -9,7 +9,7 @@ from typing import Any
 from smurfq import operations, smurf_control
 from smurfq.app import SmurfqApp
 from smurfq.config import Settings
-from smurfq.operation.environment import environment
+from smurfq.operation_process.environment import environment
 from smurfq.pool_child.card_before import make_safe_first
 from smurfq.pool_child.claimed_run import ClaimedRun
 from smurfq.pool_child.job import Job

@@ -17,7 +17,7 @@ from smurfq.core import session as events
 from smurfq.core.session import Event
 from smurfq.errors import OperationError
 from smurfq.host.outcome_spool import OutcomeSpool
-from smurfq.operation.process import Body
+from smurfq.operation_process.process import Body
 from smurfq.pool_child.aftercare import Aftercare
 from smurfq.pool_child.context import worker_of
 from smurfq.pool_child.control_listener import ControlListener

@@ -6,8 +6,8 @@ import socket
 from collections.abc import Mapping
 
 from smurfq.app import SmurfqApp
-from smurfq.operation import process
-from smurfq.operation.process import Body, Spare
+from smurfq.operation_process import process
+from smurfq.operation_process.process import Body, Spare
 
 
 class SpareProcess:

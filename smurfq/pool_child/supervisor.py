@@ -12,8 +12,8 @@ from typing import Any
 
 from smurfq.core.session import Event
 from smurfq.host import processes
-from smurfq.operation import frames, wire
-from smurfq.operation.process import Spare
+from smurfq.operation_process import frames, wire
+from smurfq.operation_process.process import Spare
 from smurfq.pool_child import process_signals
 from smurfq.pool_child.end_request import Ask, EndRequest
 from smurfq.pool_child.ending import Ending, result_of_exec

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from smurfq.core import session as events
 from smurfq.core.session import Event
-from smurfq.operation import wire
+from smurfq.operation_process import wire
 from smurfq.pool_child import abort
 from smurfq.pool_child.abort import Plan, Stage, Why
 from smurfq.pool_child.end_request import AbortRequest, EndRequest, StopRequest

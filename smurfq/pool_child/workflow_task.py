@@ -13,7 +13,7 @@ from typing import Any
 from smurfq.app import SmurfqApp
 from smurfq.config import Settings
 from smurfq.core.slot import WORKFLOWS
-from smurfq.operation.session import Session
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.claimed_run import ClaimedRun
 from smurfq.pool_child.job import Job
 from smurfq.pool_child.operation_task import OperationTask, operation_task

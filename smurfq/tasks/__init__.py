@@ -6,7 +6,7 @@ Importing this package does not import pysmurf. The operation's process imports 
 """
 
 from smurfq.core.card_after import MAKE_SAFE
-from smurfq.operation.process import Body
+from smurfq.operation_process.process import Body
 from smurfq.operations import OPERATIONS
 from smurfq.pool_child.workflow_task import task as workflow
 from smurfq.tasks.bias import all_off, bias_dets, overbias_tes, set_biases, zero_biases

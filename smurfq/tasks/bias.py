@@ -7,9 +7,9 @@ from typing import Any
 
 from smurfq.core.card import NUM_BIAS_GROUPS
 from smurfq.errors import OperationFailedError, ParameterError
-from smurfq.operation.earlier_runs import check_earlier
-from smurfq.operation.keywords import keywords
-from smurfq.operation.session import Session
+from smurfq.operation_process.earlier_runs import check_earlier
+from smurfq.operation_process.keywords import keywords
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import close_streams, open_slot, sodetlib_function
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smurfq.core.results import bgmap_results, bias_results
-from smurfq.operation.analysis import is_analysed
-from smurfq.operation.earlier_runs import check_earlier
-from smurfq.operation.keywords import keywords
-from smurfq.operation.session import Session
+from smurfq.operation_process.analysis import is_analysed
+from smurfq.operation_process.earlier_runs import check_earlier
+from smurfq.operation_process.keywords import keywords
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, sodetlib_function
 

@@ -8,7 +8,7 @@ from typing import Any
 from smurfq import smurf_control
 from smurfq.core.card_after import CardAfter
 from smurfq.core.slot import publisher_id
-from smurfq.operation.session import Session
+from smurfq.operation_process.session import Session
 from smurfq.tasks.setup import TUNING
 
 

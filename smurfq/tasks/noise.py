@@ -9,9 +9,9 @@ from typing import Any, Final
 from smurfq.core.results import noise_results
 from smurfq.core.spectra import KNEE_BELOW_HZ, least_duration_s
 from smurfq.errors import OperationFailedError, ParameterError
-from smurfq.operation.keywords import keywords
-from smurfq.operation.session import Session
-from smurfq.operation.stream_gaps import check_gaps
+from smurfq.operation_process.keywords import keywords
+from smurfq.operation_process.session import Session
+from smurfq.operation_process.stream_gaps import check_gaps
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, sodetlib_function
 

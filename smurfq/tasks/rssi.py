@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from smurfq.errors import OperationFailedError
-from smurfq.operation.session import Session
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import restart_link
 

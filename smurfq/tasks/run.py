@@ -10,9 +10,9 @@ from pathlib import Path
 
 from smurfq.core.scripts import read_script
 from smurfq.errors import OperationAbortedError, OperationFailedError, OtherSlotError
-from smurfq.operation.exit_code import check_exit
-from smurfq.operation.forked_children import children_end_here
-from smurfq.operation.session import Session
+from smurfq.operation_process.exit_code import check_exit
+from smurfq.operation_process.forked_children import children_end_here
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import card_is_noted, number_only_what_is_sent, script_connects_ahead
 

@@ -8,8 +8,8 @@ from typing import Any
 from smurfq.core.jsonsafe import dumps
 from smurfq.core.results import GOOD_THRESHOLD, tracking_results
 from smurfq.errors import OperationFailedError
-from smurfq.operation.keywords import keywords
-from smurfq.operation.session import Session
+from smurfq.operation_process.keywords import keywords
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, sodetlib_function, untuned_unless_done
 

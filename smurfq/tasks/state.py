@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from smurfq.errors import OperationFailedError
-from smurfq.operation.session import Session
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, read_state
 

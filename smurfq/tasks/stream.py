@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from smurfq.errors import OperationFailedError, ParameterError
-from smurfq.operation.keywords import keywords
-from smurfq.operation.session import Session
+from smurfq.operation_process.keywords import keywords
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, sodetlib_function
 

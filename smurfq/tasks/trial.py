@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smurfq.operation.session import Session
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
 
 

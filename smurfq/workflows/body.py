@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from smurfq.client.connection import connection_of
-from smurfq.operation.exit_code import check_exit
-from smurfq.operation.forked_children import children_end_here
-from smurfq.operation.session import Session
+from smurfq.operation_process.exit_code import check_exit
+from smurfq.operation_process.forked_children import children_end_here
+from smurfq.operation_process.session import Session
 from smurfq.private_api.task_stack import forget_current_tasks
 from smurfq.workflows import catalogue
 from smurfq.workflows.definition import Definition

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any, Protocol
 
-from smurfq.operation.session import Session
+from smurfq.operation_process.session import Session
 
 logger = logging.getLogger("smurfq.workflows")
 

@@ -10,7 +10,7 @@ from celery import chain, chord, group
 from smurfq.app import app
 from smurfq.core.card_after import LeftOn
 from smurfq.core.session import SessionRecord
-from smurfq.operation.session import CARD_AT_START
+from smurfq.operation_process.session import CARD_AT_START
 from smurfq.pool_child.aftercare import Aftercare
 from smurfq.pool_child.card_before import make_safe_first
 from smurfq.pool_child.job import Job

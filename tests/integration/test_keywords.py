@@ -12,7 +12,7 @@ import pytest
 from smurfq import operations
 from smurfq.core.spectra import least_duration_s
 from smurfq.errors import OperationFailedError, ParameterError
-from smurfq.operation.keywords import keywords
+from smurfq.operation_process.keywords import keywords
 from smurfq.tasks import bias, bias_steps, iv, noise
 from smurfq.tasks.stream import _check_filter
 

@@ -11,8 +11,8 @@ import pytest
 
 from smurfq.config import Settings
 from smurfq.core.session import Event, Fold, SessionRecord
-from smurfq.operation import wire
-from smurfq.operation.session import Session
+from smurfq.operation_process import wire
+from smurfq.operation_process.session import Session
 
 
 class Recorded:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from smurfq.operation.environment import environment
+from smurfq.operation_process.environment import environment
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 from smurfq.smurf_control.registers import SLOT_NUMBER, epics_root
 

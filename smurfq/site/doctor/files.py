@@ -11,7 +11,7 @@ from typing import Any
 from smurfq.core.private_files import is_open_to_others
 from smurfq.core.slot import SlotId
 from smurfq.host.disk_space import is_low, room
-from smurfq.operation.environment import environment
+from smurfq.operation_process.environment import environment
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 
 

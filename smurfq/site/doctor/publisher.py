@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
-from smurfq.operation.environment import environment, publisher_warning
+from smurfq.operation_process.environment import environment, publisher_warning
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok
 
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})

@@ -7,9 +7,9 @@ from typing import Any
 
 from smurfq.config import load
 from smurfq.core.session import SessionHeader
-from smurfq.operation import process
-from smurfq.operation.process import Body
-from smurfq.operation.session import Session
+from smurfq.operation_process import process
+from smurfq.operation_process.process import Body
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.job import Job
 from smurfq.pool_child.make_safe_process import run_make_safe
 from smurfq.store.fence import Running

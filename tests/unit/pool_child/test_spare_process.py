@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from smurfq.operation.process import Spare
+from smurfq.operation_process.process import Spare
 from smurfq.pool_child.spare_process import SpareProcess, is_waiting
 from tests.claimed_runs import application
 

@@ -13,8 +13,8 @@ from typing import Any
 from smurfq.config import load
 from smurfq.core.process_id import ProcessId
 from smurfq.core.session import Event
-from smurfq.operation import process
-from smurfq.operation.session import Session
+from smurfq.operation_process import process
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.abort import Stage, Why
 from smurfq.pool_child.end_request import AbortRequest, Ask, EndRequest, StopRequest
 from smurfq.pool_child.ending import Ending

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smurfq.operation import wire
+from smurfq.operation_process import wire
 from smurfq.pool_child.abort import Stage, Why
 from smurfq.pool_child.end_request import AbortRequest, EndRequest, StopRequest, requests_to_end
 from smurfq.pool_child.termination import EXIT_WITHIN_S, Actions, Termination

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smurfq.errors import OperationAbortedError, OperationFailedError
-from smurfq.operation.analysis import is_analysed
+from smurfq.operation_process.analysis import is_analysed
 from smurfq.tasks import test as trial
 from smurfq.tasks.setup import _check_tuned, _left_by, _note_bgmap, _summary_of_success, _without_resonators
 

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator
 from typing import NoReturn
 
-from smurfq.operation.exit_code import exit_code
+from smurfq.operation_process.exit_code import exit_code
 from smurfq.private_api.interpreter import run_exit_functions
 
 _exit = os._exit  # a script may replace that of the module

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from smurfq.errors import OperationAbortedError
-from smurfq.operation.abort_signal import ABORT_SIGNAL, AbortSignal, FrameSender
+from smurfq.operation_process.abort_signal import ABORT_SIGNAL, AbortSignal, FrameSender
 
 
 @pytest.fixture

@@ -28,11 +28,11 @@ from smurfq.host.lock import lock_path
 from smurfq.host.operation_mark import mark_of, mark_this_process
 from smurfq.host.orphans import SESSION_VARIABLE
 from smurfq.host.process_control import end_with_parent
-from smurfq.operation import wire
-from smurfq.operation.abort_signal import ABORT_SIGNAL, FrameSender, is_abort
-from smurfq.operation.exit_code import DIED
-from smurfq.operation.forked_children import children_end_here, flush_output
-from smurfq.operation.session import Session
+from smurfq.operation_process import wire
+from smurfq.operation_process.abort_signal import ABORT_SIGNAL, FrameSender, is_abort
+from smurfq.operation_process.exit_code import DIED
+from smurfq.operation_process.forked_children import children_end_here, flush_output
+from smurfq.operation_process.session import Session
 from smurfq.private_api.interpreter import allow_children, forget_exit_functions, run_exit_functions
 
 Body = Callable[..., Any]

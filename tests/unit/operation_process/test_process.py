@@ -17,8 +17,8 @@ import pytest
 
 from smurfq.config import load
 from smurfq.core.session import Event
-from smurfq.operation import process
-from smurfq.operation.session import Session
+from smurfq.operation_process import process
+from smurfq.operation_process.session import Session
 from smurfq.pool_child.end_request import AbortRequest
 from smurfq.pool_child.ending import Ending
 from smurfq.pool_child.output import Output

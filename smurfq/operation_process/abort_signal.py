@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 from smurfq.errors import OperationAbortedError
-from smurfq.operation import frames, wire
+from smurfq.operation_process import frames, wire
 from smurfq.private_api.interpreter import forget_exit_functions
 
 ABORT_SIGNAL = signal.SIGTERM

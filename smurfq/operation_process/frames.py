@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from smurfq.core.jsonsafe import nested_deeper
 from smurfq.core.messages import MAX_DEPTH
-from smurfq.operation.session import CARD_AT_START
-from smurfq.operation.wire import MalformedFrameError
+from smurfq.operation_process.session import CARD_AT_START
+from smurfq.operation_process.wire import MalformedFrameError
 
 _LATEST_S: Final = 2.5e11  # the year 9892: a later time cannot be a date
 Check = Callable[[Any], bool]

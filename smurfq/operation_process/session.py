@@ -14,7 +14,7 @@ from smurfq.core.session import Event
 from smurfq.core.stages import KEY as STAGES
 from smurfq.core.stages import new_stages
 from smurfq.errors import OperationAbortedError
-from smurfq.operation import wire
+from smurfq.operation_process import wire
 
 CARD_AT_START = "card"  # the kind of a frame that is for the runner, and not for the record
 _POLL_S = 0.05

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from smurfq.errors import OperationFailedError
-from smurfq.operation.session import Session
-from smurfq.operation.stream_gaps import check_gaps
+from smurfq.operation_process.session import Session
+from smurfq.operation_process.stream_gaps import check_gaps
 
 
 def is_analysed(session: Session, analysis: Any, result: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smurfq.config import Settings
-from smurfq.operation.environment import environment, publisher_warning
+from smurfq.operation_process.environment import environment, publisher_warning
 
 SLOT = "crate1slot2"
 SETTINGS = Settings(smurf={"config_dir": "/cfg"}, bridge={"port": 9000})  # type: ignore[arg-type]

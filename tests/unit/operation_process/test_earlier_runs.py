@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from smurfq.errors import OperationFailedError
-from smurfq.operation.earlier_runs import check_earlier
+from smurfq.operation_process.earlier_runs import check_earlier
 
 SLOT = "crate1slot2"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from smurfq.operation import wire
+from smurfq.operation_process import wire
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from smurfq.config import load
-from smurfq.operation import frames
-from smurfq.operation.session import Session
-from smurfq.operation.wire import MalformedFrameError
+from smurfq.operation_process import frames
+from smurfq.operation_process.session import Session
+from smurfq.operation_process.wire import MalformedFrameError
 
 
 def test_all_frames_of_a_session_are_accepted() -> None:

@@ -7,7 +7,7 @@ from statistics import median_low
 from typing import Any
 
 from smurfq.errors import OperationFailedError
-from smurfq.operation.session import Session
+from smurfq.operation_process.session import Session
 
 _TOLERATED = 0.01  # of the samples; fewer are only reported
 

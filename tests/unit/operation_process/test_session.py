@@ -12,8 +12,8 @@ import pytest
 from smurfq.config import load
 from smurfq.core.session import Event, Fold, SessionRecord
 from smurfq.errors import OperationAbortedError
-from smurfq.operation import wire
-from smurfq.operation.session import Session
+from smurfq.operation_process import wire
+from smurfq.operation_process.session import Session
 
 
 class Seen:

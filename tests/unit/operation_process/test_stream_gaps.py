@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smurfq.errors import OperationFailedError
-from smurfq.operation.stream_gaps import check_gaps, missing_samples
+from smurfq.operation_process.stream_gaps import check_gaps, missing_samples
 
 
 class Counters(list[int]):
