@@ -59,7 +59,7 @@ class SnapshotPace:
         try:
             self._publish(task_id)
         except ResponseError as cause:  # the record itself is written all the same
-            self._complaints.add("no snapshot", f"Redis refused that of {task_id}: {cause}")
+            self._complaints.add("no snapshot", f"Redis rejected that of {task_id}: {cause}")
         ended = self._clock()
         self._earliest[task_id] = ended + max(INTERVAL_S, REST * (ended - started))
         del self._due[task_id]

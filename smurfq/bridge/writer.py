@@ -86,11 +86,11 @@ class Writer:
                 self._write_once([batch], {}, tried=True)
             except ResponseError as cause:
                 refused.add(batch.task_id)
-                self._complaints.add("refused by Redis", f"{cause}; for the record {batch.task_id}")
+                self._complaints.add("rejected by Redis", f"{cause}; for the record {batch.task_id}")
         try:
             self._write_once([], positions)
         except ResponseError as cause:
-            self._complaints.add("refused by Redis", f"{cause}; for {keys.BRIDGE_POSITIONS}")
+            self._complaints.add("rejected by Redis", f"{cause}; for {keys.BRIDGE_POSITIONS}")
         return refused
 
     def _write_once(

@@ -391,7 +391,7 @@ def test_a_record_that_redis_refuses_does_not_harm_the_others(live: BridgeSite) 
     live.drain("crate1slot3")
     assert live.texts("t2") == [str(number) for number in range(50)]
     eventually(lambda: live.counters().refused == 50)
-    assert live.log_lines("refused by Redis")
+    assert live.log_lines("rejected by Redis")
 
 
 def test_the_relay_forwards_every_datagram_untouched(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
