@@ -105,7 +105,7 @@ def health(**change: object) -> Health:
         ({}, "receive buffer", "ok", "8192 KB"),
     ],
 )
-def test_the_bridge_by_what_it_says_of_itself(valkey, examined, change, name, level, said):
+def test_the_bridges_own_report_is_checked(valkey, examined, change, name, level, said):
     BridgeBoard(valkey).show(health(**change))
     examined.redis_answers = True
     finding = by_name(bridge.check(examined))[name]

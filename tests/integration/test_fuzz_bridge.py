@@ -70,7 +70,7 @@ def live(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     site.close()
 
 
-def test_any_bytes_are_counted_and_good_messages_go_on_arriving(live: BridgeSite) -> None:
+def test_any_bytes_are_counted_and_good_messages_continue_arriving(live: BridgeSite) -> None:
     live.begin("t1")
     numbers, sent = itertools.count(), 0
     junk, good = live.wire(script="fuzz"), live.wire(script="good")

@@ -144,7 +144,7 @@ class Clock:
         return self.now
 
 
-def test_one_that_dies_is_told_with_its_log_and_started_again_after_growing_pauses(child, monkeypatch):
+def test_one_that_dies_is_reported_with_its_log_and_started_again_after_growing_pauses(child, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(watching, "time", clock)
     monkeypatch.setattr(watching, "FIRST_PAUSE_S", 1.0)

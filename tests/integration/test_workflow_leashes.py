@@ -71,7 +71,7 @@ def test_a_keeper_keeps_it_and_lets_go(valkey: Client, at: Connection) -> None:
 
 
 @pytest.mark.parametrize("is_process", [True, False])
-def test_what_runs_is_ended_once_when_its_leash_is_over(valkey: Client, is_process: bool) -> None:
+def test_a_running_operation_is_ended_once_when_its_leash_expires(valkey: Client, is_process: bool) -> None:
     leashes, asked = Leashes(valkey), Asked()
     leash = Leash("w", leashes)
     supervisor: Any = asked
@@ -107,7 +107,7 @@ def test_a_missing_leash_is_borne_for_a_moment(valkey: Client) -> None:
     assert [(verb, delay_s) for verb, _, delay_s in asked] == [("abort", 0.0)]
 
 
-def test_what_waits_starts_only_on_a_kept_leash(valkey: Client) -> None:
+def test_a_waiting_operation_starts_only_if_its_leash_is_alive(valkey: Client) -> None:
     leashes, clock = Leashes(valkey), Clock()
     leashes.keep("w", "me")
     Leash("w", leashes, clock).require("take_iv on crate1slot2", clock.pause)
@@ -169,7 +169,7 @@ def test_a_run_that_only_celery_ended_is_over_too(valkey: Client, at: Connection
     assert runs.records["crate1slot2"].outcome == Outcome.ABORTED
 
 
-def test_an_end_asked_for_ends_the_wait(at: Connection) -> None:
+def test_a_requested_end_ends_the_wait(at: Connection) -> None:
     runs = Runs(at)
     queued(at, "run-a", "crate1slot2")
     runs.add("crate1slot2", "run-a")

@@ -102,7 +102,7 @@ def test_the_password_is_made_once_and_for_the_owner_only(folder):
         f"/api/worker/queue/cancel-consumer/smurf@{SLOT}?queue={SLOT}",
     ],
 )
-def test_dangerous_doors_are_closed(folder, path):
+def test_dangerous_requests_are_rejected(folder, path):
     status, text = request(folder, path, body={})
     assert (status, text.partition(":")[0]) == (403, "closed by smurfq")
     assert request(folder, path, body={}, login="")[0] == 401
@@ -120,7 +120,7 @@ def test_dangerous_doors_are_closed(folder, path):
         ("smurfq.test", {"args": [SLOT]}, "keyword"),
     ],
 )
-def test_what_is_sent_from_flower_is_checked_before_it_is_queued(folder, door, operation, body, said):
+def test_submissions_from_flower_are_checked_before_they_are_queued(folder, door, operation, body, said):
     before = len(Slot(SLOT, folder.settings).history(1000))
     status, text = request(folder, f"/api/task/{door}/{operation}", body=body)
     assert status == 400, text
@@ -159,7 +159,7 @@ def test_celerys_own_tasks_cannot_be_sent(folder, door, name):
 
 
 @pytest.mark.parametrize("door", ["apply", "async-apply", "send-task"])
-def test_a_body_that_is_no_request_is_refused_in_words(folder, door):
+def test_a_body_that_is_no_request_is_rejected_in_words(folder, door):
     """Whatever the body is: 400 and why, nothing queued, and nothing waited for."""
     asked = {"kwargs": {"slot": SLOT}}
     odd = ("link", "chain", "chord", "headers", "retries", "time_limit", "shadow", "name", "stamped_headers")

@@ -36,7 +36,7 @@ def test_up_runs_operations_and_a_signal_stops_all_in_order(folder, number):
     assert folder.journal() is None
 
 
-def test_what_is_queued_outlives_a_restart(folder):
+def test_queued_runs_survive_a_restart(folder):
     process = folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up")
     slot = Slot(SLOT, folder.settings)
@@ -88,7 +88,7 @@ def test_down_leaves_a_process_that_only_has_the_number_alone(folder):
         stranger.wait()
 
 
-def test_down_does_not_say_that_all_is_stopped_while_a_site_is_up(folder):
+def test_down_does_not_report_success_while_a_site_is_up(folder):
     """Whatever has become of the journal: another version's, or none."""
     folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up")
@@ -124,7 +124,7 @@ def test_down_ends_a_site_after_a_step_of_the_clock(folder):
 
 
 @pytest.mark.parametrize("name", ["bridge", "valkey", f"worker {SLOT}"])
-def test_a_process_that_dies_is_told_and_started_again(folder, name):
+def test_a_process_that_dies_is_reported_and_started_again(folder, name):
     folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up")
     before = folder.pid(name)
@@ -164,7 +164,7 @@ def test_nothing_outlives_an_up_that_is_killed(folder):
     assert folder.smurfq("down").returncode == 0
 
 
-def test_asked_again_it_ends_sooner_and_leaves_nothing(folder):
+def test_a_second_request_ends_it_sooner_and_leaves_no_processes(folder):
     folder.environ["SMURFQ_LIMITS_SHUTDOWN_GRACE_S"] = "600"
     folder.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(folder.path)
     process = folder.start("up", "--no-flower")
@@ -194,7 +194,7 @@ def test_an_up_after_one_that_was_killed_takes_over(folder):
     assert Slot(SLOT, folder.settings).run(run.id).record().outcome == "succeeded"
 
 
-def test_a_taken_port_is_told_with_its_owner_and_what_to_set(folder):
+def test_a_port_in_use_is_reported_with_its_owner_and_what_to_set(folder):
     import socket
 
     for kind, variable in (
@@ -214,7 +214,7 @@ def test_a_taken_port_is_told_with_its_owner_and_what_to_set(folder):
         assert folder.processes() == []
 
 
-def test_a_redis_that_is_away_is_told(folder):
+def test_a_redis_that_is_away_is_reported(folder):
     folder.environ["SMURFQ_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     done = folder.smurfq("up", "--no-flower")
     assert done.returncode == 7

@@ -125,7 +125,7 @@ def test_a_script_finds_its_own_slot_on_a_site_of_several(sim_site: SimSite, loa
 
 
 @pytest.mark.parametrize("args", [["--slot", OTHER[-1]], [f"--slot={OTHER}"]])
-def test_a_submission_whose_arguments_name_another_slot_is_refused(sim_site: SimSite, args: list[str]) -> None:
+def test_a_submission_whose_arguments_name_another_slot_is_rejected(sim_site: SimSite, args: list[str]) -> None:
     with pytest.raises(ParameterError, match=f"--slot .* {OWN}"):
         run(sim_site, DOORS["caput"], *args)
 

@@ -216,7 +216,7 @@ def test_a_relock_locks_what_is_there_and_counts_it(site: SimSite, morning: Work
     assert [block[f"alarm_band{band}"] for band in range(8)] == [0, *[1] * 7]
 
 
-def test_a_morning_relock_is_told_to_its_end(site: SimSite, morning: WorkflowRun) -> None:
+def test_a_morning_relock_is_reported_to_its_end(site: SimSite, morning: WorkflowRun) -> None:
     steps = ("zero_biases", "uxm_relock", "take_iv", "bias_dets", "take_noise")
     radiosite.assert_succeeded(site, morning, *steps, name="morning_relock", slot=RELOCKED)
     noise = radiosite.step_done(site, morning, "take_noise", RELOCKED).data["quantiles"]["white_noise_level"]

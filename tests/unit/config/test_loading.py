@@ -150,7 +150,7 @@ def test_home_is_expanded():
         ("SMURFQ_CONFIG", "/tmp", "Is a directory"),
     ],
 )
-def test_a_variable_is_refused_by_name(variable, text, said):
+def test_a_variable_is_rejected_by_name(variable, text, said):
     assert said in refusal({variable: text})
 
 
@@ -190,7 +190,7 @@ def test_a_variable_is_refused_by_name(variable, text, said):
         ("bridge", "the site file FILE is not TOML"),
     ],
 )
-def test_a_site_file_is_refused_by_key(site, text, said):
+def test_a_site_file_is_rejected_by_key(site, text, said):
     path = site(text)
     assert said.replace("FILE", str(path)) in refusal({}, path)
 
@@ -268,7 +268,7 @@ def test_every_setting_has_a_variable_and_a_meaning():
     assert len(set(variables())) == len(keys) + 2
 
 
-def test_an_unknown_slot_is_refused_with_the_nearest():
+def test_an_unknown_slot_is_rejected_with_the_nearest():
     settings = load({"SMURFQ_SLOTS": "crate1slot2 crate1slot3"})
     assert settings.check_slot("crate1slot3") == "crate1slot3"
     with pytest.raises(UnknownSlotError, match="did you mean 'crate1slot2'") as caught:
@@ -282,7 +282,7 @@ def test_time_limits_by_operation():
     assert settings.time_limit_s("stream", None) is None
 
 
-def test_the_files_of_tls_are_part_of_where_redis_is(tmp_path):
+def test_the_certificate_files_are_part_of_the_url(tmp_path):
     certificates = Certificates(tmp_path / "ca")
     certificate, key = certificates.issue("smurf-srv1")
     files = {

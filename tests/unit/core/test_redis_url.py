@@ -47,7 +47,7 @@ def test_login_database_and_options_may_stand_at_any_part() -> None:
         ("sentinel://one/zero?master_name=m", "not 'zero'"),
     ],
 )
-def test_what_is_wrong_is_said(url: str, said: str) -> None:
+def test_errors_describe_the_allowed_form(url: str, said: str) -> None:
     with pytest.raises(ValueError, match=said.replace("?", r"\?")):
         parse_sentinel(url)
 

@@ -36,7 +36,7 @@ def test_a_journal_of_an_earlier_version_names_no_process(tmp_path):
     assert found.left() == []
 
 
-def test_whether_a_site_is_up_is_known_without_a_journal(tmp_path):
+def test_a_running_site_is_detected_without_a_journal(tmp_path):
     assert not journal.is_locked(tmp_path)
     with journal.only_one(tmp_path):
         assert journal.is_locked(tmp_path)

@@ -56,7 +56,7 @@ def disagreeing(data: dict[str, dict[str, Any]]) -> set[str]:
     return {row.what for row in compare(data, EXPECTED) if not row.agrees}
 
 
-def test_what_is_true_agrees():
+def test_true_values_agree():
     rows = compare(measured(), EXPECTED)
     assert all(row.agrees for row in rows)
     shown = {row.what: (row.found, row.held) for row in rows}
@@ -79,7 +79,7 @@ def test_what_is_true_agrees():
         (measured(rfrac=0.95), {"R/R_n, median", "biased (0.2 < R/R_n < 0.9)"}),
     ],
 )
-def test_what_is_beside_the_truth_does_not(data, wrong):
+def test_wrong_values_do_not_agree(data, wrong):
     assert disagreeing(data) == wrong
 
 

@@ -44,7 +44,7 @@ def test_missing_pictures_are_reported(records, tmp_path):
     assert found == "take_iv made no picture iv_rns.png"
 
 
-def test_a_stream_without_its_file_is_told(records, tmp_path):
+def test_a_stream_without_its_file_is_reported(records, tmp_path):
     records["stream"].data["sid"] = SID + 1
     (found,) = missing(records, tmp_path / "timestreams")
     assert f"the stream {SID + 1} wrote no g3 file" in found
@@ -58,7 +58,7 @@ def test_a_stream_without_its_file_is_told(records, tmp_path):
         ({"complete": False}, "complete=False"),
     ],
 )
-def test_a_record_that_is_not_as_it_should_be_is_told(records, tmp_path, change, said):
+def test_a_record_that_is_not_as_it_should_be_is_reported(records, tmp_path, change, said):
     for name, value in change.items():
         setattr(records["take_noise"], name, value)
     (found,) = missing(records, tmp_path / "timestreams")

@@ -26,7 +26,7 @@ def test_its_site_is_its_own(tmp_path):
     assert settings.epics.ca_addr_list == f"127.0.0.1:{settings.sim.port}"
 
 
-def test_its_file_says_what_up_gives_the_processes_of_a_simulated_site(tmp_path):
+def test_its_file_has_the_variables_of_a_simulated_site(tmp_path):
     from smurfq.sim.surroundings import options_of, site_variables
 
     environ = place.environment(tmp_path / "demo", {})

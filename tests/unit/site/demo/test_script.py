@@ -44,7 +44,7 @@ def test_a_run_as_it_should_be_has_no_problems(record):
         ({"complete": False}, "complete=False"),
     ],
 )
-def test_anything_else_is_told(record, change, said):
+def test_every_other_result_is_reported(record, change, said):
     for name, value in change.items():
         setattr(record, name, value)
     assert any(said in problem for problem in script.problems(record))

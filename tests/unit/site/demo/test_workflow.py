@@ -15,7 +15,7 @@ def test_a_step_would_be_accepted(step):
     assert step.why
 
 
-def test_the_order_is_that_in_which_one_needs_the_other():
+def test_processes_start_in_the_order_of_their_dependencies():
     assert [step.operation for step in STEPS] == [
         "take_bgmap",
         "take_iv",
