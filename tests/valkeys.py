@@ -1,4 +1,4 @@
-"""Starting a Valkey of a test's own."""
+"""Starts a test's own Valkey."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A live site for tests: its own Valkey and bridge, workers as they are asked for, and this process as a producer."""
+"""A live site for tests: its own Valkey and bridge, workers on request, and this process as a producer."""
 
 from __future__ import annotations
 

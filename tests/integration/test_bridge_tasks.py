@@ -1,4 +1,4 @@
-"""The bridge forgets no running task, however many there are."""
+"""The bridge knows every running task, for any number of tasks."""
 
 from __future__ import annotations
 

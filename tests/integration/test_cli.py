@@ -1,4 +1,4 @@
-"""The command line against a real Valkey: what it writes, and with which exit code it ends."""
+"""The command line with a real Valkey: its output and exit codes."""
 
 from __future__ import annotations
 

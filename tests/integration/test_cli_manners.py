@@ -1,4 +1,4 @@
-"""The command line's queue manners, live table and workflows against a real Valkey."""
+"""Priorities, locks, batches, the live table and workflows on the command line, with a real Valkey."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client against a real Valkey: records written as workers write them."""
+"""The client with a real Valkey and records written as by workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Second copies of a message, wherever they come from: none is run, and none touches the first one's end."""
+"""Duplicate copies of a message are never executed, and do not change the first one's end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor with a real Valkey: well, and with one thing wrong after the other."""
+"""The doctor with a real Valkey: without problems, and with one problem after the other."""
 
 from __future__ import annotations
 

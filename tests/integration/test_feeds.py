@@ -1,4 +1,4 @@
-"""Feeds on a real Valkey: blocks come back as they went in, in order, to whoever looks or listens."""
+"""Feeds on a real Valkey: readers and followers get all blocks in order."""
 
 from __future__ import annotations
 

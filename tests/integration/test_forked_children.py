@@ -1,4 +1,4 @@
-"""Only the operation itself decides how it ended, whatever its process forks, executes, writes or replaces."""
+"""Only the operation itself determines its outcome, whatever its process forks, executes, writes or replaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Anything thrown at the bridge's socket: it counts it, and goes on serving good messages."""
+"""The bridge counts any bytes on its socket, and continues to handle good messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A slot whose configuration files are missing or broken: the error names the file and says what to do."""
+"""If configuration files of a slot are missing or broken, the error names the file and says what to do."""
 
 from __future__ import annotations
 

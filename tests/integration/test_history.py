@@ -1,4 +1,4 @@
-"""The indexes of records: by slot, operation and time, and by how an id begins, where there are many."""
+"""The indexes of many records: by slot, operation and time, and by the start of the id."""
 
 from __future__ import annotations
 

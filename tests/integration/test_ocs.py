@@ -1,4 +1,4 @@
-"""Clients that speak OCS, against real workers: what code written for ocs and socs relies on."""
+"""OCS clients with real workers: the behaviour on which code for ocs and socs relies."""
 
 from __future__ import annotations
 

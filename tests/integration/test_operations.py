@@ -1,4 +1,4 @@
-"""Operations on a live worker: what they leave, how they fail, how they end."""
+"""Operations on a live worker: their results, failures and ends."""
 
 from __future__ import annotations
 

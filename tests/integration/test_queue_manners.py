@@ -1,4 +1,4 @@
-"""Queue manners against a real Valkey: priorities, duplicates, batches and locks, through every way to submit."""
+"""Priorities, duplicates, batches and locks with a real Valkey, for every way to submit."""
 
 from __future__ import annotations
 

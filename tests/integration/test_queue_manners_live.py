@@ -1,4 +1,4 @@
-"""Queue manners with real workers; and what workers refuse: foreign messages, commands that undo their guarantees."""
+"""Priorities and locks with real workers, which reject foreign messages and harmful commands."""
 
 from __future__ import annotations
 

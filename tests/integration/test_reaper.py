@@ -1,4 +1,4 @@
-"""The reaper: what has lost its worker or its message gets a final state, and only that."""
+"""The reaper gives a final state to runs that lost their worker or message, and only to those."""
 
 from __future__ import annotations
 

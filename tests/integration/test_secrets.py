@@ -1,4 +1,4 @@
-"""The password of Redis is in nothing that the command line says, whatever goes wrong."""
+"""No output of the command line contains the password of Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A site's processes: real ones, started, watched, and ended whole."""
+"""Real processes of a site are started, watched, and ended with all their descendants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command talks to the site that is meant, or says which site it talks to."""
+"""A command uses the right site, or says which site it uses."""
 
 from __future__ import annotations
 

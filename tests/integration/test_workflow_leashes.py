@@ -1,4 +1,4 @@
-"""Leashes, and waiting for several runs, against a real Valkey and without workers."""
+"""Leashes, and waiting for several runs, with a real Valkey and without workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflows over several slots with real workers: what they do when slots fail, hang, die, or people interfere."""
+"""Workflows over several slots with real workers, if slots fail, hang or die, or people interfere."""
 
 from __future__ import annotations
 

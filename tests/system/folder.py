@@ -1,4 +1,4 @@
-"""A folder of its own in which `smurfq` is called as a person does, and that nothing may outlive."""
+"""A separate folder in which tests call `smurfq` like a person, and which no process outlives."""
 
 from __future__ import annotations
 

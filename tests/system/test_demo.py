@@ -1,4 +1,4 @@
-"""`smurfq demo` to its end; in a file of its own, since it is the longest of all tests."""
+"""`smurfq demo` to its end, in a separate file since it is the longest test."""
 
 from __future__ import annotations
 

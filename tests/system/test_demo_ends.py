@@ -1,4 +1,4 @@
-"""`smurfq demo` that fails or is interrupted: it says why, and leaves nothing."""
+"""A `smurfq demo` that fails or is interrupted says why, and leaves no processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes are killed, stopped and restarted: nothing runs twice, every run gets an end, no process is left behind."""
+"""Processes are killed, stopped and restarted: nothing runs twice, every run ends, and no process is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flower as people see it, in a real browser, and as scripts reach it."""
+"""Flower in a real browser, and through its API."""
 
 from __future__ import annotations
 

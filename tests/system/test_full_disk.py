@@ -1,4 +1,4 @@
-"""Disks that are full: said with the folder and what is free, nothing hangs, nothing that came out is lost."""
+"""Full disks: messages name the folder and the free space, nothing hangs, and no results are lost."""
 
 from __future__ import annotations
 

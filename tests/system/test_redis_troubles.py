@@ -1,4 +1,4 @@
-"""A Redis that is away, full, read-only or behind another password: said clearly, lived through, nothing lost."""
+"""A Redis that is away, full, read-only or has another password: clear messages, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A primary that dies: the sentinels choose another, and everything goes on there, nothing twice."""
+"""A primary that dies: the sentinels choose another one, work continues there, and nothing runs twice."""
 
 from __future__ import annotations
 

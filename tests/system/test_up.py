@@ -1,4 +1,4 @@
-"""`smurfq up` and `down` as people start them, and what is left when they are killed."""
+"""`smurfq up` and `down` as people use them, and the state after they are killed."""
 
 from __future__ import annotations
 

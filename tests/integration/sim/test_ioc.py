@@ -1,4 +1,4 @@
-"""The registers over Channel Access, as pyepics sees them."""
+"""The registers over Channel Access, read with pyepics."""
 
 from __future__ import annotations
 

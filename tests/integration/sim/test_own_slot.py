@@ -1,4 +1,4 @@
-"""A run drives its own slot: opening another one's card is refused, whichever way a script tries it."""
+"""A run drives only its own slot: opening another slot's card is rejected, however a script tries it."""
 
 from __future__ import annotations
 

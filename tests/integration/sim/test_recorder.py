@@ -1,4 +1,4 @@
-"""The recorder: a streamer in a real process of its own, which outlives nobody and leaves complete files."""
+"""The recorder: a streamer in a separate process, which does not outlive its parent and completes its files."""
 
 from __future__ import annotations
 

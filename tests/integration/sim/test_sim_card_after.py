@@ -1,4 +1,4 @@
-"""The card after a run on the simulated slot: what the run switched on is switched off, or told, however it ends."""
+"""The card after a run on the simulated slot: what the run switched on is switched off or reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each fault that a simulated slot can be given ends in a clear error in the record, and not in a hang."""
+"""Each fault of a simulated slot leads to a clear error in the record, not to a hang."""
 
 from __future__ import annotations
 

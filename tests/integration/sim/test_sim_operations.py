@@ -1,4 +1,4 @@
-"""Every streaming operation of the contract, by the unmodified pysmurf and sodetlib on the simulated slot."""
+"""Every streaming operation, with the unmodified pysmurf and sodetlib on the simulated slot."""
 
 from __future__ import annotations
 

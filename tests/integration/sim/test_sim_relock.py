@@ -1,4 +1,4 @@
-"""`uxm_relock` and people's own scripts by the unmodified libraries, on cards as a setup leaves them.
+"""`uxm_relock` and control scripts with the unmodified libraries, on cards that are set up.
 
 The shipped workflow ``morning_relock`` runs on one slot while relocks on another fail and are aborted: what
 takes minutes waits for nothing.

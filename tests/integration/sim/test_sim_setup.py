@@ -1,4 +1,4 @@
-"""`uxm_setup` by the unmodified libraries on cards that were never set up: a whole cold start, failures, aborts.
+"""`uxm_setup` with the unmodified libraries on cards that were never set up: cold start, failures, aborts.
 
 The shipped workflow ``cold_start`` runs on one slot while setups on others fail and are aborted: what takes minutes
 waits for nothing.

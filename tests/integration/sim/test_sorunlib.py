@@ -1,4 +1,4 @@
-"""sorunlib's own functions, as its authors wrote them, drive simulated slots through ``smurfq.ocs``.
+"""sorunlib's unmodified functions drive simulated slots through ``smurfq.ocs``.
 
 Run it with ``pip install 'smurfq[sorunlib]'``. Nothing of sorunlib is changed but where its client class comes from.
 """

@@ -1,4 +1,4 @@
-"""The command as a whole: all commands load, help, and turn errors into a line and an exit code."""
+"""The `smurfq` command loads all commands, shows their help, and turns errors into a message and an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots and parameters from a command line."""
+"""Slots and parameters are parsed from a command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records and slots as people read them."""
+"""Records and slots are formatted for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`smurfq sim fault`, as a person calls it where no simulator runs."""
+"""`smurfq sim fault` while no simulator is running."""
 
 from __future__ import annotations
 

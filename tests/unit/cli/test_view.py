@@ -1,4 +1,4 @@
-"""The live view of a run: which lines updates are worth, and the last line of a terminal."""
+"""The live view of a run: the lines for updates, and the last line in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings: what is taken, what is refused, and in which words."""
+"""The settings: valid values are accepted, and errors say what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that are given for what a run left on its card."""
+"""The commands that turn off what a run left on its card."""
 
 from __future__ import annotations
 

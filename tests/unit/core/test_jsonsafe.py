@@ -1,4 +1,4 @@
-"""JSON: strict on the way out, lenient on the way in."""
+"""JSON: strict when writing, lenient when reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of Redis: sentinels are read as kombu and Celery read them, and no password is ever shown."""
+"""URLs of Redis: sentinels are parsed as by kombu and Celery, and passwords are never shown."""
 
 from __future__ import annotations
 

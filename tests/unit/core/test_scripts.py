@@ -1,4 +1,4 @@
-"""Scripts run only from below the allowed folders, whatever links and dots say."""
+"""Scripts run only from below the allowed folders, even with links and `..` in the path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record's fold: each batch once, the end absorbs, statuses only go forward."""
+"""The fold of events to a record: each batch once, no change after the end, and statuses never go back."""
 
 from __future__ import annotations
 

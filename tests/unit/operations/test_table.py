@@ -1,4 +1,4 @@
-"""The models of the operations table check parameters, and errors tell what is wrong with them."""
+"""The models of the operations table check parameters, and errors say what is wrong."""
 
 from __future__ import annotations
 

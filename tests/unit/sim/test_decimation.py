@@ -1,4 +1,4 @@
-"""The stream's filter: what scipy's would give at every frame, at those that are kept."""
+"""The stream's filter agrees with scipy's at the frames that are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The downsampler's factor, as pysmurf sets it in both of its modes."""
+"""The downsampling factor in both of pysmurf's modes."""
 
 from __future__ import annotations
 

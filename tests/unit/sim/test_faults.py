@@ -1,4 +1,4 @@
-"""Faults: which there are, and the file that asks for them."""
+"""The faults, and the file that requests them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration and the tune that a simulated site starts with."""
+"""The initial configuration and tune of a simulated site."""
 
 from __future__ import annotations
 

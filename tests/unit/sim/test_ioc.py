@@ -1,4 +1,4 @@
-"""The watches of a channel that are notified of a capture."""
+"""The subscriptions of a channel that are notified of a capture."""
 
 from __future__ import annotations
 

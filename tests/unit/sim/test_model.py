@@ -1,4 +1,4 @@
-"""A slot's model as a stream sees it: counts that are currents, the truth's noise, changes on their frame."""
+"""A slot's model as a stream sees it: the counts are currents with the true noise, and change at the right frame."""
 
 from __future__ import annotations
 

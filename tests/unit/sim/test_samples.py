@@ -1,4 +1,4 @@
-"""The header of a sample says what sotodlib reads of it; stretches join to what they are parts of."""
+"""The header of a sample has the fields that sotodlib reads, and stretches can be joined."""
 
 from __future__ import annotations
 

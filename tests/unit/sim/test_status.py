@@ -1,4 +1,4 @@
-"""A stream's status is what sotodlib's reader takes: plain values, cut texts of lists, all that it needs."""
+"""sotodlib's reader accepts a stream's status: plain values and texts of lists, with all fields that it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frames that a session writes, read back from its files."""
+"""The frames of a session, read back from its files."""
 
 from __future__ import annotations
 

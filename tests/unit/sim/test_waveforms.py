@@ -1,4 +1,4 @@
-"""The voltages on the slow DACs: values put, tables played, and their times."""
+"""The voltages of the slow DACs over time, from values put and tables played."""
 
 from __future__ import annotations
 

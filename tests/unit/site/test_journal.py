@@ -1,4 +1,4 @@
-"""The note of what runs, and that only one site is brought up in a folder."""
+"""The journal of a running site, and the lock that allows only one site in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command beside a site finds its simulated slots."""
+"""A command in another terminal finds the site's simulated slots."""
 
 from __future__ import annotations
 

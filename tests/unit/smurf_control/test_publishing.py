@@ -1,4 +1,4 @@
-"""A Publisher uses no number for what it does not send."""
+"""A Publisher uses no number for a message that it does not send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scan that does not end is given up and named; all else that a scan raises is as it was."""
+"""A scan that does not end is aborted and named; other errors of a scan are unchanged."""
 
 from __future__ import annotations
 

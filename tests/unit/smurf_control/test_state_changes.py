@@ -1,4 +1,4 @@
-"""The changes that a run made to its card: compared with the state at its start, and in words."""
+"""The changes that a run made to its card, compared with the state at its start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is made safe after the state lane: beside it runs an operation whose stream and biases are its own."""
+"""After a run of the state lane, nothing is made safe, since an operation of the control lane may be running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run` executes a script as `python script args…` would, and tells how it ended."""
+"""`run` executes a script like `python script args…`, and reports how it ended."""
 
 from __future__ import annotations
 

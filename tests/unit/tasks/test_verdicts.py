@@ -1,4 +1,4 @@
-"""Failures that sodetlib reports only by a returned value become errors."""
+"""Failures that sodetlib reports only by a return value become errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registers of the radio side start tasks, and their results are shown in order."""
+"""The registers of the radio side start tasks, whose results are published in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's table: it agrees with the truth, and with nothing that is beside it."""
+"""The demo's table agrees with true values, and with no others."""
 
 from __future__ import annotations
 

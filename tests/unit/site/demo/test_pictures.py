@@ -1,4 +1,4 @@
-"""The files that the workflow must have left."""
+"""The files that the workflow must produce."""
 
 from __future__ import annotations
 

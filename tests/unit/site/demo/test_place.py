@@ -1,4 +1,4 @@
-"""The site that the demo makes for itself."""
+"""The site that the demo creates."""
 
 from __future__ import annotations
 

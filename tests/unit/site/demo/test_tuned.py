@@ -1,4 +1,4 @@
-"""The demo's rows of the radio side: they agree with the truth, and with nothing that is beside it."""
+"""The demo's rows of the radio side agree with true values, and with no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workflow's steps are operations that there are, with parameters that they take."""
+"""The workflow's steps are existing operations, with valid parameters."""
 
 from __future__ import annotations
 
