@@ -157,4 +157,4 @@ def test_a_locked_up_card_comes_back_after_its_link_is_restarted(bench: Bench, m
 def test_an_unknown_register_stores_and_is_reported(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.put("AMCc:Nothing", 4)
     assert bench.slot.value("AMCc:Nothing") == 4
-    assert "AMCc:Nothing is not known" in caplog.text
+    assert "AMCc:Nothing is unknown" in caplog.text

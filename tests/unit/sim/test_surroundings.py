@@ -38,7 +38,7 @@ def test_a_card_that_the_environment_names_is_overruled(tmp_path: Path) -> None:
 
 
 def test_slots_of_one_number_are_rejected(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"slots of different numbers.*crate1slot2, crate2slot2"):
+    with pytest.raises(ConfigError, match=r"must have different numbers.*crate1slot2, crate2slot2"):
         options_of(settings(tmp_path), ("crate1slot2", "crate2slot2"))
     with pytest.raises(ConfigError, match="got none"):
         options_of(settings(tmp_path), ())
