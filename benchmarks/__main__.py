@@ -64,7 +64,9 @@ def main() -> None:
     for table in _tables(given.only):
         texts.append(table.markdown())
         print(texts[-1], flush=True)
-    texts.append(f"All of it took {time.monotonic() - started:.0f} s; load at its end {os.getloadavg()[0]:.1f}.\n")
+    texts.append(
+        f"The whole benchmark took {time.monotonic() - started:.0f} s; load at its end {os.getloadavg()[0]:.1f}.\n"
+    )
     print(texts[-1])
     if given.write:
         given.write.write_text("\n".join(texts))
@@ -104,9 +106,10 @@ def _where() -> str:
     )
     return (
         "# Benchmarks\n\n"
-        "What `make bench` printed; `python -m benchmarks --write docs/reference/benchmarks.md` writes this page.\n"
-        "Each figure stands beside its baseline of the same run. The machine is shared: the ranges tell how much.\n"
-        f"The peer's figures were not measured here: {peer.MEASURED_ON}.\n\n"
+        "This page is the output of `make bench`; `python -m benchmarks --write docs/reference/benchmarks.md`\n"
+        "writes it. Each figure has a baseline from the same run. Other processes used the machine too; the\n"
+        "ranges show their influence.\n"
+        f"The figures of socs on OCS were measured elsewhere: {peer.MEASURED_ON}.\n\n"
         f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, commit {commit or 'unknown'}"
         f"{' with changes' if changed else ''}; {os.cpu_count()} cores ({_processor()}), "
         f"Linux {platform.release()}, load {os.getloadavg()[0]:.1f}.\n"

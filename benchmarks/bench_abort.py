@@ -28,17 +28,22 @@ def measure(site: BenchSite) -> Table:
     by_hand = [_terminate() for _ in range(_TRIES)]
     grace = f"`grace_s={_GRACE_S:g}`"
     rows = [
-        Row("`grace_s=0`: abort to script dead", times([dead for dead, _ in killed]), times(by_hand), peer.ABORT_DEAD),
-        Row("`grace_s=0`: abort to record done", times([done for _, done in killed]), "", peer.ABORT_DONE),
-        Row(f"{grace}: abort to script dead", times([dead for dead, _ in interrupted])),
-        Row(f"{grace}: abort to record done", times([done for _, done in interrupted])),
+        Row(
+            "`grace_s=0`: from abort to the script's death",
+            times([dead for dead, _ in killed]),
+            times(by_hand),
+            peer.ABORT_DEAD,
+        ),
+        Row("`grace_s=0`: from abort to the record's end", times([done for _, done in killed]), "", peer.ABORT_DONE),
+        Row(f"{grace}: from abort to the script's death", times([dead for dead, _ in interrupted])),
+        Row(f"{grace}: from abort to the record's end", times([done for _, done in interrupted])),
     ]
     remarks = [
-        "Of a script that does not look whether it shall stop. It is given `grace_s` to end by itself, then",
-        "interrupted, so that its `finally` blocks run, for which it has as long again before it is killed. Unless an",
-        "abort says otherwise, these are `limits.abort_grace_s` and `limits.kill_grace_s`, 10 s each. After a kill the",
-        "record also waits for the card to be made safe; that there is none here takes most of that time to find out.",
-        "Baseline: SIGTERM to the script by hand.",
+        "The script does not check whether it should stop. After `grace_s`, smurfq interrupts it, so that its",
+        "`finally` blocks run. After `grace_s` again, smurfq kills it. The default times are",
+        "`limits.abort_grace_s` and `limits.kill_grace_s`, 10 s each. After a kill, the record ends only when",
+        "the card has been made safe. Here, there is no card, and most of the time passes until smurfq knows",
+        "this. Baseline: SIGTERM to the plain script.",
     ]
     return Table("Abort", rows, remarks)
 

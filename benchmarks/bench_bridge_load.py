@@ -34,17 +34,18 @@ def measure() -> Table:
     """One row a kind of trouble."""
     rows = [
         _six_slots("6 slots at once, 5,000 messages each", junk=False),
-        _six_slots("the same amid a flood of junk", junk=True),
+        _six_slots("the same with a flood of junk datagrams", junk=True),
         _redis_away(),
         _bridge_killed(),
         _bad_datagrams(),
         _memory(),
     ]
     remarks = [
-        "The real Publisher; a bridge by itself with a Valkey of its own. Missing messages are those of the records'",
-        "`lost`, which agreed with what was sent less what arrived in every row, or the row says so.",
+        "The real Publisher sends to a bridge with its own Valkey. The number of missing messages is the",
+        "records' `lost`. It equals the number sent minus the number that arrived, unless the row says",
+        "otherwise.",
     ]
-    return Table("The bridge in bad times", rows, remarks)
+    return Table("The bridge under load and faults", rows, remarks)
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def _told(delivered: int, lost: int, sent: int) -> str:
     text = f"{delivered:,} of {sent:,}"
     if delivered == sent:
         return text
-    return f"{text}, {lost:,} known to be missing" + ("" if delivered + lost == sent else ": NOT ALL OF THEM")
+    return f"{text}, {lost:,} recorded as missing" + ("" if delivered + lost == sent else ": NOT ALL OF THEM")
 
 
 def _six_slots(name: str, *, junk: bool) -> Row:
@@ -100,7 +101,7 @@ def _six_slots(name: str, *, junk: bool) -> Row:
         dropped = site.counters().kernel_dropped
     delivered, lost = (sum(counts) for counts in zip(*found, strict=True))
     text = _told(delivered, lost, _EACH * len(SLOTS))
-    beside = f", {sent[0]:,} of junk beside them" if junk else ""
+    beside = f", {sent[0]:,} junk datagrams" if junk else ""
     return Row(
         name,
         f"{text} in {took_s:.1f} s{beside}; dropped by the kernel: {dropped:,}",
@@ -138,7 +139,7 @@ def _bridge_killed() -> Row:
         gone_s = time.monotonic() - started
         publishing.communicate(timeout=_WITHIN_S)
         text = _told(*_arrived(site), _RATE * _SECONDS)
-    return Row("the bridge killed and started again", f"{text} (gone for {gone_s:.1f} s)", peer=peer.MONITOR_RESTART)
+    return Row("the bridge killed and restarted", f"{text} (gone for {gone_s:.1f} s)", peer=peer.MONITOR_RESTART)
 
 
 def _bad_datagrams() -> Row:

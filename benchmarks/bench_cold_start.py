@@ -19,14 +19,17 @@ def measure() -> Table:
     script = str(SCRIPTS / "with_sodetlib.py")
     by_hand = [by_hand_s(script) for _ in range(_TRIES)]
     row = Row(
-        "cold start to the first `test` done", times([_start() for _ in range(_TRIES)]), times(by_hand), peer.COLD_START
+        "from start to the end of the first `test`",
+        times([_start() for _ in range(_TRIES)]),
+        times(by_hand),
+        peer.COLD_START,
     )
     return Table(
         "Cold start",
         [row],
         [
-            "A producer that is up already submits once the bridge answers, before the worker does.",
-            "Baseline: `python with_sodetlib.py`, the import alone.",
+            "A running producer submits as soon as the bridge answers, before the worker is ready. Baseline:",
+            "`python with_sodetlib.py`, which only imports sodetlib.",
         ],
     )
 

@@ -32,12 +32,13 @@ def measure() -> Table:
         site.start_worker(_NOT_AHEAD, SMURFQ_EPICS_CONNECT_AHEAD="false")
         rows = [_row(site, operation) for operation in _OPERATIONS]
     return Table(
-        "Registers connected ahead: .submit() to the record's end",
+        "Registers connected ahead: from .submit() to the record's end",
         rows,
         [
-            "Baselines: the same operation on a worker that does not connect ahead, and the same calls in a script by",
-            "hand, from after its imports. Registers are those that the operation touches. Simulated slots of 240",
-            "detectors; the rest of each time is what sodetlib sleeps and what it analyses.",
+            "Baselines: the same operation on a worker that does not connect registers ahead, and the same calls",
+            "in a plain script, without the time of its imports. The number of registers is that of the",
+            "operation. The simulated slots have 240 detectors. The rest of each time is sodetlib's waiting and",
+            "analysis.",
         ],
     )
 

@@ -84,16 +84,18 @@ def measure(site: BenchSite) -> Sequence[Table]:
             "Messages of a running operation that arrive",
             delivered,
             [
-                "Published by the real Publisher in a script of `run`; counted are the different ones in its record.",
-                "Baseline: the same flood to a `recv` loop in Python, which keeps nothing, of the default buffer.",
+                "A script in `run` publishes with the real Publisher. The figure is the number of different messages",
+                "in its record. Baseline: the same messages to a `recv` loop in Python with the default buffer, which",
+                "stores nothing.",
             ],
         ),
         Table(
-            "CPU a message",
+            "CPU time for each message",
             costs,
             [
-                "User and system time of all processes but the one that publishes, the operation's own cost included,",
-                "over the messages sent. Baseline: the `recv` loop's over those it received, Python's start included.",
+                "The user and system time of all processes except the one that publishes, divided by the number of",
+                "messages sent. It includes the cost of the operation itself. Baseline: the time of the `recv` loop,",
+                "with Python's start, divided by the number of messages that it received.",
             ],
         ),
     ]

@@ -22,10 +22,11 @@ def measure(site: BenchSite) -> Table:
         Row("1,000/s", times(_seen(site, 3000, 0.001)), "", ""),
     ]
     remarks = [
-        "The script's clock before `Publisher.publish` to the client's in `Slot.follow`'s loop, on one machine.",
-        "Baseline: a datagram to another process and back, without Redis.",
+        "The time from the script's call of `Publisher.publish` until the client's loop over `Slot.follow`",
+        "receives the message, on one machine. Baseline: a datagram to another process and back, without",
+        "Redis.",
     ]
-    return Table("Publish to seen by a client that follows", rows, remarks)
+    return Table("From publish to a client that follows", rows, remarks)
 
 
 def _seen(site: BenchSite, count: int, pause_s: float) -> list[float]:

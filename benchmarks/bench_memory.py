@@ -48,9 +48,14 @@ def one_slot(site: BenchSite) -> list[Row]:
     eventually(lambda: len(site.whole(worker)) == processes, what="the next operation's process waits")
     parts = {name: weigh(site, name) for name in (*_COMMON, worker)}
     rows = [
-        Row("one slot, idle", str(sum(parts.values(), Weight())), f"{baseline} that imported sodetlib", peer.MEMORY_ONE)
+        Row(
+            "one slot, idle",
+            str(sum(parts.values(), Weight())),
+            f"{baseline} that has imported sodetlib",
+            peer.MEMORY_ONE,
+        )
     ]
-    return rows + [Row(f"— of it {name.partition('-')[0]}", str(weight)) for name, weight in parts.items()]
+    return rows + [Row(f"— of this: {name.partition('-')[0]}", str(weight)) for name, weight in parts.items()]
 
 
 def six_slots(site: BenchSite) -> Table:
@@ -69,22 +74,23 @@ def six_slots(site: BenchSite) -> Table:
         trial.delay(slot=slot).get(timeout=30)
     shared = sum((weigh(site, name) for name in (*_COMMON, "workers")), Weight())
     rows = [
-        Row("six slots, idle, a worker each", str(total)),
+        Row("six slots, idle, a worker for each", str(total)),
         Row("six slots, idle, one worker for all", str(shared)),
-        Row("Flower, beside it", str(weigh(site, "flower"))),
+        Row("Flower, in addition", str(weigh(site, "flower"))),
     ]
     remarks = [
-        "pysmurf and sodetlib are loaded in every worker. A slot's processes (worker, two lanes, their pool children,",
-        "two spare operations) are forks of the one that loaded them, and share it; RSS counts it for each.",
-        "Workers of different slots that are services of their own share only the libraries' files; of one worker for",
-        "several slots (`smurfq worker --slot A --slot B`, and `smurfq up`) all processes share what it loaded.",
+        "Every worker loads pysmurf and sodetlib. A slot's processes (worker, two lanes, their pool children,",
+        "two spare processes) are forks of the process that loaded them, and share its memory. RSS counts",
+        "this memory for each process. If the slots have separate workers, these share only the libraries'",
+        "files. If one worker serves several slots (`smurfq worker --slot A --slot B`, or `smurfq up`), all",
+        "its processes share the loaded libraries.",
     ]
     return Table("", rows, remarks)
 
 
 def measure(one: list[Row], six: Table) -> Table:
     """The rows of both as one table."""
-    return Table("Memory, idle", [*one, *six.rows], six.remarks)
+    return Table("Memory of an idle site", [*one, *six.rows], six.remarks)
 
 
 def weigh(site: BenchSite, name: str) -> Weight:

@@ -55,11 +55,12 @@ def measure(site: BenchSite) -> Table:
         ),
     ]
     return Table(
-        "Operations that do nothing: .delay() to .get()",
+        "Operations that do nothing: from .delay() to .get()",
         rows,
         [
-            "Baselines: a no-op task of bare Celery (prefork, one process, the same Valkey); the script by hand.",
-            "The peer's first figure is `run_test_func`, a process of its own as here; the second is in the agent.",
+            "Baselines: a task of plain Celery that does nothing (prefork, one process, the same Valkey), and the",
+            "plain script. The peer's first figure is `run_test_func`, which starts a process like smurfq. The",
+            "second one runs in the agent.",
         ],
     )
 

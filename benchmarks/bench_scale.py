@@ -77,19 +77,19 @@ def measure() -> Table:
 
 
 _REMARKS = [
-    f"{len(SERVED)} of the slots are served by real workers (one process tree, no pysmurf), the others by nobody; what",
-    "an idle slot costs is a worker's share, with its state lane. Looking is by a client in one process, connected; a",
-    "command is started anew each time; of each the best of several is told. Each record: header, data, 20 messages,",
-    "stages, and Celery's metadata.",
-    "Dispatch: `.delay()` to `.get()`, a served slot chosen at random. Baseline: before anything was written. Then:",
-    f"{RECORDS[-1]:,} records, and {WAITING_A_SLOT} operations waiting on each slot that nobody serves.",
+    f"Real workers (one process tree, without pysmurf) serve {len(SERVED)} of the slots. The other slots have no",
+    "worker. The cost of an idle slot is its share of the workers, with its state lane. One connected client does",
+    "the readings; each command is a new process. Each time is the best of several. Each record has a header,",
+    "data, 20 messages, stages, and Celery's metadata.",
+    "Dispatch: from `.delay()` to `.get()` on a random slot that has a worker. The baseline is an empty Redis; the",
+    f"other figure: {RECORDS[-1]:,} records, and {WAITING_A_SLOT} waiting operations on each slot without a worker.",
 ]
 
 
 def _rows(site: LiveSite, without_workers: Cost) -> list[Row]:
     empty = times(_dispatch(60))
     idle = _idle(site)
-    rows = [Row("an idle slot, its worker and what that asks of Valkey", _a_slot(site, without_workers, idle))]
+    rows = [Row("an idle slot: its worker, and its load on Valkey", _a_slot(site, without_workers, idle))]
     found: dict[str, list[str]] = {}
     first_bytes = _used_bytes()
     for size in RECORDS:
@@ -103,11 +103,11 @@ def _rows(site: LiveSite, without_workers: Cost) -> list[Row]:
     for what, values in found.items():
         sizes = RECORDS if len(values) == len(RECORDS) else (RECORDS[0], RECORDS[-1])
         rows.append(Row(f"{what}; {' / '.join(f'{size:,}' for size in sizes)} records", f"{' / '.join(values)} ms"))
-    rows.append(Row("memory of Valkey a record, its place in the indexes included", f"{a_record / 1024:.1f} KiB"))
+    rows.append(Row("Valkey's memory for a record, including the indexes", f"{a_record / 1024:.1f} KiB"))
     _queue_up()
-    rows.append(Row("dispatch of `test`, all the others waiting", times(_dispatch(60)), empty))
-    rows.append(Row(f"look at all that waits: {len(SLOTS)} slots", f"{_best_ms(_looks()['queue list'])} ms"))
-    rows.append(Row("the reaper's sweep, all waiting for long", f"{_best_ms(_sweep_late)} ms"))
+    rows.append(Row("dispatch of `test`, with runs waiting on all other slots", times(_dispatch(60)), empty))
+    rows.append(Row(f"list all waiting runs of {len(SLOTS)} slots", f"{_best_ms(_looks()['queue list'])} ms"))
+    rows.append(Row("the reaper's sweep, if all runs have waited long", f"{_best_ms(_sweep_late)} ms"))
     rows.append(Row("idle, in cores", str(_idle(site)), str(idle)))
     return rows
 

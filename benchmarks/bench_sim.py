@@ -30,13 +30,14 @@ _STARTS_WITHIN_S = 30.0
 _MB = 1e6
 _STREAMS = (  # downsample factor, compressed, what it is
     (20, True, "streaming 200 Hz, compressed"),
-    (1, False, "streaming 4 kHz, as bias steps do"),
+    (1, False, "streaming 4 kHz, as for bias steps"),
     (1, True, "streaming 4 kHz, compressed"),
 )
 _REMARKS = (
-    "1,700 detectors a slot. A recorder writes a slot's files, in a process of its own; frames of half a second, which",
-    "is what most of its time goes to: a frame costs each channel an encoder. Gets and puts are pyepics'. Start: from",
-    "nothing until Channel Access answers, with tunes and configuration written.",
+    "Each slot has 1,700 detectors. A recorder, a separate process, writes the slot's files in frames of",
+    "half a second. It spends most of its time on starting an encoder for each channel of a frame. Gets",
+    "and puts use pyepics. Start: the time until Channel Access answers, including the writing of tunes",
+    "and configuration.",
 )
 
 
@@ -104,7 +105,8 @@ def measure() -> Table:
         rows = [
             Row("start of one slot of 1,700 detectors", f"{one.started_s:.1f} s"),
             Row(
-                "get / put and wait, one after another", f"{1 / rates['get_s']:.0f} / {1 / rates['put_s']:.0f} a second"
+                "get / put with wait, one after another",
+                f"{1 / rates['get_s']:.0f} / {1 / rates['put_s']:.0f} a second",
             ),
             Row("get of the mask, 4096 numbers", f"{rates['mask_s'] * 1e3:.2f} ms"),
             Row("one slot idle", _weight(one)),

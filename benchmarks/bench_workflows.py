@@ -38,18 +38,17 @@ def measure() -> Table:
             _steps(at, slots, 2)  # the first of each meets cold connections
         one, seven = _steps(at, CRATE[:1], _TIMES), _steps(at, CRATE, _TIMES)
         rows = [
-            Row(
-                "a step over one slot, from a producer", times([s.whole_s for s in one]), times(_by_hand(at, CRATE[:1]))
-            ),
-            Row("the same over seven", times([s.whole_s for s in seven]), times(_by_hand(at, CRATE))),
-            Row("fan-out over seven: to the last start", times([s.fan_out_s for s in seven])),
-            Row("join of seven: from the last end", times([s.join_s for s in seven])),
-            Row("a step over seven, on the workers' side", times(_on_the_workers(at, live))),
-            Row(f"one slot hung, one failing, deadline {_DEADLINE_S:g} s: the step", _misbehaving(at, live)),
+            Row("a step on one slot, from a producer", times([s.whole_s for s in one]), times(_by_hand(at, CRATE[:1]))),
+            Row("the same on seven slots", times([s.whole_s for s in seven]), times(_by_hand(at, CRATE))),
+            Row("start of a step on seven slots: until the last start", times([s.fan_out_s for s in seven])),
+            Row("end of a step on seven slots: from the last end", times([s.join_s for s in seven])),
+            Row("a step on seven slots, in the workflows' worker", times(_on_the_workers(at, live))),
+            Row(f"a step with one slot hanging and one failing, deadline {_DEADLINE_S:g} s", _misbehaving(at, live)),
         ]
     remarks = [
-        "`test` operations on seven slots without pysmurf loaded, on the two cores of this machine. Baseline: the",
-        "client's `Slots.submit` and `Slots.wait`, which are not atomic and have no deadline, policy or report.",
+        "The steps run `test` on seven slots, with workers that have not loaded pysmurf, on the two cores of",
+        "this machine. Baseline: the client's `Slots.submit` and `Slots.wait`, which are not atomic and have",
+        "no deadline, policy or report.",
     ]
     return Table("Workflows: a crate of seven slots", rows, remarks)
 

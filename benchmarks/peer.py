@@ -16,8 +16,8 @@ MEMORY_ONE = "RSS 775 MB: crossbar 141+141, controller 399, monitor 94"
 ABORT_DEAD = "p50 8.4 ms, p95 12.6 (SIGKILL; the script's children live on)"
 ABORT_DONE = "p50 1.012 s, p95 1.017"
 ROUTER_AWAY = "crossbar away for 20 s: the monitor exits, most messages are lost"
-MONITOR_RESTART = "a monitor's restart: 2.5 to 4.4 s of messages are lost, unsaid"
-BAD_DATAGRAMS = "a traceback each: 4.4 MB of log"
+MONITOR_RESTART = "a monitor's restart: messages of 2.5 to 4.4 s are lost without a notice"
+BAD_DATAGRAMS = "a traceback for each: 4.4 MB of log"
 
 # By fault of `make soak`, what the agents make of the like of it.
 FAULTS = {

@@ -1,4 +1,4 @@
-"""A TLS server in front of a Valkey, with a CA of its own: the embedded Valkey is built without TLS."""
+"""A TLS server in front of a Valkey, with its own CA, since the embedded Valkey is built without TLS."""
 
 from __future__ import annotations
 

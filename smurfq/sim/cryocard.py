@@ -109,7 +109,7 @@ class Cryocard:
 
     @property
     def relays(self) -> int:
-        """The relay word: bit g is set if bias group g is in high-current mode."""
+        """Return the relay word: bit g is set if bias group g is in high-current mode."""
         return self._registers[RELAYS]
 
     def command(self, word: int) -> int | None:

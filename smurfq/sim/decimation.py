@@ -47,7 +47,7 @@ class Processing:
 
     @property
     def gain_at_rest(self) -> float:
-        """The factor by which a constant is multiplied."""
+        """Return the factor by which a constant is multiplied."""
         return self.gain * sum(self.b) / sum(self.a)
 
 

@@ -68,7 +68,7 @@ class Detectors:
 
     @property
     def absolute_channel(self) -> Ints:
-        """The channel number in the stream's mask: band * 512 + channel."""
+        """Return the channel number in the stream's mask: band * 512 + channel."""
         return self.band * CHANNELS_PER_BAND + self.channel
 
     @property

@@ -74,12 +74,12 @@ class Samples:
 
     @property
     def size(self) -> int:
-        """Number of samples of each channel."""
+        """Return the number of samples of each channel."""
         return int(self.time_ns.size)
 
     @property
     def num_channels(self) -> int:
-        """Number of channels."""
+        """Return the number of channels."""
         return int(self.counts.shape[0])
 
     def bias_lines(self) -> Int32:

@@ -68,12 +68,12 @@ class Biases:
 
     @property
     def volts(self) -> npt.NDArray[np.float64]:
-        """Bias voltages, (12, n), by pysmurf's convention: between the two DACs of a group."""
+        """Return the bias voltages, (12, n), by pysmurf's convention: between the two DACs of a group."""
         return self.bits.astype(np.float64) * (2 * BIT_V)
 
     @property
     def high_current(self) -> npt.NDArray[np.bool_]:
-        """Whether each group is in high-current mode, (12, n)."""
+        """Return whether each group is in high-current mode, (12, n)."""
         groups = np.arange(NUM_BIAS_GROUPS)[:, None]
         return (self.relays[None, :] >> groups & 1).astype(bool)
 

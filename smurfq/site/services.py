@@ -81,7 +81,7 @@ def worker_service(settings: Settings, slots: Sequence[str]) -> Service:
         withheld=_FLOWERS,
         where=f"queues {', '.join(slots)}, and .state of each"
         if len(slots) > 1
-        else f"queues {slots[0]}, .state of it",
+        else f"queues {slots[0]} and {slots[0]}.state",
         waits_for="its leases and its first report (it loads pysmurf and sodetlib first)",
         ready=ready,
         stop_s=limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s + 15.0,

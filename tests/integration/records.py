@@ -1,4 +1,4 @@
-"""Writing records as workers do, for tests of those who read them."""
+"""Writes records like workers, for tests of their readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bridge's writer, when the connection is cut at the worst moment."""
+"""The bridge's writer, if the connection is lost at the worst moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line against a real Valkey: what it writes, and with which exit code it ends."""
+"""The command line with a real Valkey: its output and exit codes."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_submit_for_scripts(cli: Cli, slot: Slot) -> None:
         (("submit", "set_biases"), "bias"),
     ],
 )
-def test_a_request_that_is_wrong_is_refused(cli: Cli, slot: Slot, arguments: tuple[str, ...], told: str) -> None:
+def test_a_request_that_is_wrong_is_rejected(cli: Cli, slot: Slot, arguments: tuple[str, ...], told: str) -> None:
     result = cli(*arguments, SLOT="2")
     assert result.exit_code == 2
     assert told in result.stderr
@@ -220,7 +220,7 @@ def test_an_id_that_is_not_known_is_not_found(cli: Cli, command: str) -> None:
     assert "smurfq history" in result.stderr
 
 
-def test_an_id_that_is_cut_too_short_is_refused(cli: Cli, slot: Slot) -> None:
+def test_an_id_that_is_cut_too_short_is_rejected(cli: Cli, slot: Slot) -> None:
     for _ in range(17):  # of 17 ids two begin alike
         slot.submit("test")
     starts = [item.task_id[0] for item in slot.queue()]
@@ -474,7 +474,7 @@ def test_a_terminal_shows_where_the_run_stands(environ: dict[str, str], slot: Sl
     assert "succeeded" in text.rsplit("find_freq", 1)[1]
 
 
-def test_worker_refuses_a_slot_that_the_site_has_not(cli: Cli) -> None:
+def test_worker_rejects_a_slot_that_the_site_has_not(cli: Cli) -> None:
     result = cli("worker", "--slot", "crate1slot9")
     assert result.exit_code == 2
     assert "crate1slot9" in result.stderr

@@ -1,4 +1,4 @@
-"""The command line's queue manners, live table and workflows against a real Valkey."""
+"""Priorities, locks, batches, the live table and workflows on the command line, with a real Valkey."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_batch_from_a_file_or_the_standard_input(cli: Cli, slot: Slot, tmp_pat
         ('{"operation": "test", "slot": "2"}\n{"operation": "test", "slot": "2", "unique": true}', "number 2: .*batch"),
     ],
 )
-def test_a_batch_that_is_wrong_is_refused_whole(cli: Cli, slot: Slot, text: str, told: str) -> None:
+def test_a_batch_that_is_wrong_is_rejected_as_a_whole(cli: Cli, slot: Slot, text: str, told: str) -> None:
     result = cli("batch", "-", given=text)
     assert result.exit_code == 2
     assert re.search(told, result.stderr)
@@ -303,7 +303,7 @@ def test_a_workflow_shows_a_queued_run_of_its_step_as_queued(cli: Cli, connectio
         (("submit", "test", "-s", "2", "-p", "unique=true"), "--unique"),
     ],
 )
-def test_what_is_wrong_is_refused(cli: Cli, connection: Connection, arguments: tuple[str, ...], told: str) -> None:
+def test_wrong_arguments_are_rejected(cli: Cli, connection: Connection, arguments: tuple[str, ...], told: str) -> None:
     result = cli(*arguments)
     assert result.exit_code == 2
     assert told in result.stderr

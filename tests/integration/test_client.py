@@ -1,4 +1,4 @@
-"""The client against a real Valkey: records written as workers write them."""
+"""The client with a real Valkey and records written as by workers."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_submit_queues_what_was_asked_for(slot: Slot) -> None:
         ("set_biases", {"bias": 99.0}, ParameterError),
     ],
 )
-def test_what_is_wrong_is_refused_before_anything_is_queued(
+def test_wrong_submissions_are_rejected_before_anything_is_queued(
     slot: Slot, operation: str, params: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -106,7 +106,7 @@ def test_what_is_wrong_is_refused_before_anything_is_queued(
     assert slot.history() == []
 
 
-def test_a_slot_that_the_site_has_not_is_refused(settings: Settings) -> None:
+def test_a_slot_that_the_site_does_not_have_is_rejected(settings: Settings) -> None:
     with pytest.raises(UnknownSlotError, match="crate1slot3"):
         Slot("crate1slot4", settings)
 
@@ -164,7 +164,7 @@ def test_an_update_comes_at_once_and_not_at_the_next_look(slot: Slot, connection
 
 
 @pytest.mark.usefixtures("_no_look_round")
-def test_a_finished_run_is_told_whole_and_at_once(slot: Slot, connection: Connection) -> None:
+def test_a_finished_run_is_reported_whole_and_at_once(slot: Slot, connection: Connection) -> None:
     run = slot.submit("test")
     writer = Writer(connection, run.id)
     writer.start()
@@ -255,7 +255,7 @@ def test_a_run_that_only_celery_has_ended_is_over(slot: Slot, connection: Connec
     assert run.wait(timeout=WITHIN_S).outcome == run.record().outcome == outcome
 
 
-def test_celery_s_word_does_not_come_before_the_worker_s(slot: Slot, connection: Connection) -> None:
+def test_celerys_state_does_not_precede_the_workers(slot: Slot, connection: Connection) -> None:
     run = slot.submit("test")
     writer = Writer(connection, run.id)
     writer.start()
@@ -267,7 +267,7 @@ def test_celery_s_word_does_not_come_before_the_worker_s(slot: Slot, connection:
     assert _kinds(list(followed)) == ["data", "done"]
 
 
-def test_an_unknown_run_is_told_as_such(slot: Slot) -> None:
+def test_an_unknown_run_is_reported_as_such(slot: Slot) -> None:
     for ask in (Run.record, lambda run: list(run.follow()), lambda run: run.wait(1.0), Run.abort, Run.remove):
         with pytest.raises(RecordNotFoundError, match="smurfq history"):
             ask(slot.run("no-such-run"))
@@ -296,7 +296,7 @@ def test_ending_one_that_waits_takes_it_out_of_its_queue(slot: Slot, verb: str) 
     assert getattr(run, verb)() == "over"
 
 
-def test_ending_one_that_runs_asks_it(slot: Slot, connection: Connection) -> None:
+def test_ending_a_running_operation_sends_a_request(slot: Slot, connection: Connection) -> None:
     run = slot.submit("test")
     with pytest.raises(RequestError, match="no operation is running on crate1slot2"):
         slot.abort()
@@ -313,7 +313,7 @@ def test_ending_one_that_runs_asks_it(slot: Slot, connection: Connection) -> Non
     assert run.record().outcome == "aborted"
 
 
-def test_aborting_one_that_a_worker_has_taken_but_not_claimed_asks_it(slot: Slot, connection: Connection) -> None:
+def test_aborting_a_run_that_is_taken_but_not_claimed_sends_a_request(slot: Slot, connection: Connection) -> None:
     run = slot.submit("test")
     assert connection.queues.remove(slot.queue()[0])
     assert run.abort(by="ann") == "asked"
@@ -415,7 +415,7 @@ def test_several_slots_at_once(settings: Settings) -> None:
         Slots(["crate9slot9"], settings)
 
 
-def test_that_redis_is_away_is_told_as_such(settings: Settings) -> None:
+def test_that_redis_is_away_is_reported_as_such(settings: Settings) -> None:
     url = f"redis://:secret@127.0.0.1:{free_port()}/0"
     slot = Slot("crate1slot2", load({"SMURFQ_REDIS_URL": url, "SMURFQ_SLOTS": SLOTS}))
     for ask in (
@@ -439,7 +439,7 @@ def restartable(tmp_path: Path) -> Iterator[Valkey]:
         yield server
 
 
-def test_a_password_that_is_wrong_is_told_as_such(restartable: Valkey) -> None:
+def test_a_password_that_is_wrong_is_reported_as_such(restartable: Valkey) -> None:
     address = f"127.0.0.1:{restartable.port}/0"
     Connection(load({"SMURFQ_REDIS_URL": f"redis://{address}"})).redis.config_set("requirepass", "right")
     for url in (f"redis://{address}", f"redis://:wrong@{address}"):
@@ -449,7 +449,7 @@ def test_a_password_that_is_wrong_is_told_as_such(restartable: Valkey) -> None:
         assert "wrong" not in str(caught.value)
 
 
-def test_following_survives_an_outage_and_goes_on_where_it_was(restartable: Valkey) -> None:
+def test_following_survives_an_outage_and_continues_where_it_was(restartable: Valkey) -> None:
     settings = load({"SMURFQ_REDIS_URL": f"redis://127.0.0.1:{restartable.port}/0", "SMURFQ_SLOTS": SLOTS})
     slot = Slot("crate1slot2", settings)
     run = slot.submit("test")

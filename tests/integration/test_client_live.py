@@ -99,7 +99,7 @@ def test_a_hold_is_confirmed_by_the_worker_and_nothing_starts_until_its_release(
     assert run.wait(timeout=WITHIN_S).success
 
 
-def test_emergency_off_aborts_what_runs_and_passes_by_a_hold(site: LiveSite, slot: Slot) -> None:
+def test_emergency_off_aborts_the_running_operation_in_spite_of_a_hold(site: LiveSite, slot: Slot) -> None:
     running = slot.submit("run", script=site.script("waiting.py", WAITING))
     next(update for update in running.follow(timeout=WITHIN_S) if isinstance(update, LogUpdate))
     waiting = slot.submit("test")
@@ -136,7 +136,7 @@ def test_the_command_line_runs_a_script_to_its_end(site: LiveSite, slot: Slot) -
     assert json.loads(failing.stdout.splitlines()[-1])["record"]["error"]["exit_code"] == 7
 
 
-def test_the_command_line_shows_and_aborts_what_runs(site: LiveSite, slot: Slot) -> None:
+def test_the_command_line_shows_and_aborts_the_running_operation(site: LiveSite, slot: Slot) -> None:
     queued = json.loads(_cli(site, "run", site.script("waiting.py", WAITING), "-s", NAME, "-d", "--json").stdout)
     next(u for u in slot.run(queued["session_id"]).follow(WITHIN_S) if isinstance(u, LogUpdate))
     status = _cli(site, "status", "--slot", NAME).stdout

@@ -1,4 +1,4 @@
-"""Second copies of a message, wherever they come from: none is run, and none touches the first one's end."""
+"""Duplicate copies of a message are never executed, and do not change the first one's end."""
 
 from __future__ import annotations
 
@@ -72,9 +72,7 @@ def test_a_copy_in_another_slots_queue_leaves_the_first_to_its_own(site: LiveSit
     app.fail_waiting(message)
 
 
-def test_what_celery_has_failed_before_it_began_has_its_end_in_the_record(
-    site: LiveSite, journal: Path, busy: Gate
-) -> None:
+def test_the_record_ends_if_celery_fails_a_task_before_it_starts(site: LiveSite, journal: Path, busy: Gate) -> None:
     """As the body of a chord, one of whose members fails while the body is being sent."""
     task, _ = submit(site, journal, SLOT)
     app.backend.mark_as_failure(task.id, ChordError("a member failed"))
@@ -86,7 +84,7 @@ def test_what_celery_has_failed_before_it_began_has_its_end_in_the_record(
     assert not journal.exists()
 
 
-def test_what_redis_has_forgotten_is_not_run_again(site: LiveSite, journal: Path, busy: Gate) -> None:
+def test_a_run_that_redis_lost_is_not_repeated(site: LiveSite, journal: Path, busy: Gate) -> None:
     """As by one that was killed and has lost its last second: the message is back, the claim is not."""
     task, message = submit(site, journal, SLOT)
     busy.open()

@@ -1,4 +1,4 @@
-"""The doctor with a real Valkey: well, and with one thing wrong after the other."""
+"""The doctor with a real Valkey: without problems, and with one problem after the other."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def health(**change: object) -> Health:
         ({}, "receive buffer", "ok", "8192 KB"),
     ],
 )
-def test_the_bridge_by_what_it_says_of_itself(
+def test_the_bridges_own_report_is_checked(
     valkey: Client, examined: Examined, change: dict[str, Any], name: str, level: str, said: str
 ) -> None:
     BridgeBoard(valkey).show(health(**change))

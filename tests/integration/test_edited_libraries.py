@@ -1,4 +1,4 @@
-"""A worker that has loaded sodetlib says so when somebody edits it."""
+"""A worker that has loaded sodetlib reports when somebody edits it."""
 
 from __future__ import annotations
 

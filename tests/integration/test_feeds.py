@@ -1,4 +1,4 @@
-"""Feeds on a real Valkey: blocks come back as they went in, in order, to whoever looks or listens."""
+"""Feeds on a real Valkey: readers and followers get all blocks in order."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_subscriber_gets_every_block_from_then_on(valkey: Client) -> None:
     assert next(blocks) is None
 
 
-def test_a_subscriber_goes_on_from_a_position(valkey: Client) -> None:
+def test_a_subscriber_continues_from_a_position(valkey: Client) -> None:
     feeds = Feeds(valkey)
     first = feeds.append("iv_results", "crate1slot2", 1.0, {"n": 1})
     feeds.append("iv_results", "crate1slot2", 2.0, {"n": 2})

@@ -1,4 +1,4 @@
-"""Only the operation itself decides how it ended, whatever its process forks, executes, writes or replaces."""
+"""Only the operation itself determines its outcome, whatever its process forks, executes, writes or replaces."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_children_of_multiprocessing_end_as_with_python(site: LiveSite) -> None:
 # Descriptors and exits
 
 
-def test_what_a_script_writes_to_descriptors_does_not_reach_the_worker(site: LiveSite) -> None:
+def test_writes_of_a_script_to_inherited_descriptors_do_not_reach_the_worker(site: LiveSite) -> None:
     script = site.script(
         "writes.py",
         "import os\n"
@@ -184,7 +184,9 @@ def workflow(site: LiveSite, at: Connection, name: str, body: str) -> SessionRec
 
 
 @pytest.mark.parametrize("child", ["sys.exit(0)", "return", "raise ValueError('of the child')"])
-def test_a_child_forked_in_a_workflow_ends_and_the_workflow_goes_on(site: LiveSite, at: Connection, child: str) -> None:
+def test_a_child_forked_in_a_workflow_ends_and_the_workflow_continues(
+    site: LiveSite, at: Connection, child: str
+) -> None:
     done = site.folder / "workflow.done"
     done.unlink(missing_ok=True)
     record = workflow(

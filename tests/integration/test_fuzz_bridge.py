@@ -1,4 +1,4 @@
-"""Anything thrown at the bridge's socket: it counts it, and goes on serving good messages."""
+"""The bridge counts any bytes on its socket, and continues to handle good messages."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def live(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     site.close()
 
 
-def test_any_bytes_are_counted_and_good_messages_go_on_arriving(live: BridgeSite) -> None:
+def test_any_bytes_are_counted_and_good_messages_continue_arriving(live: BridgeSite) -> None:
     live.begin("t1")
     numbers, sent = itertools.count(), 0
     junk, good = live.wire(script="fuzz"), live.wire(script="good")

@@ -88,7 +88,7 @@ def test_any_parameters_are_queued_or_refused_by_name(site: LiveSite) -> None:
 
 
 @pytest.mark.parametrize("task_id", ["", "../../etc/passwd", "a b", "a" * 200, "\u00e9", 5, {"a": 1}])
-def test_an_id_that_could_be_a_path_is_refused(site: LiveSite, task_id: Any) -> None:
+def test_an_id_that_could_be_a_path_is_rejected(site: LiveSite, task_id: Any) -> None:
     if not task_id:  # as absent: one is made
         assert app.send_task("smurfq.test", kwargs={"slot": UNSERVED}, task_id=task_id).revoke() is None
         slot = Slot(UNSERVED, app.settings)
@@ -118,7 +118,7 @@ def test_an_id_that_could_be_a_path_is_refused(site: LiveSite, task_id: Any) -> 
         ("kwargs", 5),
     ],
 )
-def test_an_option_that_a_worker_would_stumble_over_is_refused(site: LiveSite, option: str, value: Any) -> None:
+def test_an_option_that_a_worker_would_stumble_over_is_rejected(site: LiveSite, option: str, value: Any) -> None:
     with pytest.raises(ParameterError, match=f"smurfq.test: the option '{option}' must be a?.*; got"):
         app.send_task("smurfq.test", **{"kwargs": {"slot": UNSERVED}, option: value})
     assert queued() == 0
@@ -139,7 +139,7 @@ def test_a_canvas_says_when_it_was_accepted_as_a_number(site: LiveSite, accepted
 
 
 @pytest.mark.parametrize("args", [[nested(5000)], [[1]], [nested(30)], ["x"], [{}], [1, 2]])
-def test_a_positional_argument_is_refused(site: LiveSite, args: Any) -> None:
+def test_a_positional_argument_is_rejected(site: LiveSite, args: Any) -> None:
     with pytest.raises(
         ParameterError, match="test: parameters go by keyword, as in slot='crate1slot2'; got the positi"
     ):
@@ -227,7 +227,7 @@ JUNK: dict[str, str] = {
 }
 
 
-def test_a_slot_serves_on_whatever_lies_in_its_queue(site: LiveSite) -> None:
+def test_a_slot_continues_with_any_content_of_its_queue(site: LiveSite) -> None:
     pid, slot = site.worker_pid(SERVED), Slot(SERVED, load(site.environ))
     app.store.lpush(f"{UNSERVED}\x06\x165", *JUNK.values(), NO_TEXT)
     waiting = Slot(UNSERVED, app.settings).status().waiting  # what cannot be read is shown as well
@@ -328,7 +328,7 @@ UNREADABLE: dict[str, tuple[str, Callable[[str], str]]] = {
 }
 
 
-def test_what_celery_adds_to_a_message_is_taken(site: LiveSite) -> None:
+def test_celerys_additions_to_a_message_are_accepted(site: LiveSite) -> None:
     """Stamps, an expiry, limits and a shadow, as Celery's own producers write them."""
     options = {"expires": 600, "time_limit": 600, "soft_time_limit": 500, "shadow": "smurfq.mine"}
     signature = app.signature("smurfq.test", kwargs={"slot": SERVED}, options=options)
@@ -337,7 +337,7 @@ def test_what_celery_adds_to_a_message_is_taken(site: LiveSite) -> None:
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_whoever_waits_for_a_message_that_cannot_be_read_is_told(site: LiveSite, case: str) -> None:
+def test_a_waiting_client_is_told_that_its_message_is_malformed(site: LiveSite, case: str) -> None:
     told, made = UNREADABLE[case]
     sent = app.AsyncResult(str(uuid.uuid4()))
     app.store.lpush(f"{SERVED}\x06\x165", made(sent.id))

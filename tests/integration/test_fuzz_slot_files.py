@@ -1,4 +1,4 @@
-"""A slot whose configuration files are missing or broken: the error names the file and says what to do."""
+"""If configuration files of a slot are missing or broken, the error names the file and says what to do."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ SAID = {
     "pysmurf is no JSON": "pysmurf's configuration CONFIG/pysmurf.cfg cannot be read: ",
     "no folder": "no configuration folder is set",
     "no tune": "needs uxm_setup first: it has no tune",
-    "tune gone": "needs uxm_setup first: its tune file /gone/tune.npy is gone",
+    "tune gone": "needs uxm_setup first: its tune file /gone/tune.npy does not exist",
 }
 
 
@@ -101,7 +101,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", SAID)
-def test_what_is_missing_is_named(told: dict[str, str], case: str) -> None:
+def test_the_error_names_the_faulty_file(told: dict[str, str], case: str) -> None:
     assert SAID[case] in told[case]
     if "tune" in case or case == "good":
         return

@@ -1,4 +1,4 @@
-"""The indexes of records: by slot, operation and time, and by how an id begins, where there are many."""
+"""The indexes of many records: by slot, operation and time, and by the start of the id."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_id_is_found_by_its_beginning_however_many_came_after_it(records: Rec
         records.index.find("3f2b")
 
 
-def test_what_ended_last_is_known_however_much_waits(records: Records) -> None:
+def test_the_last_run_is_found_while_many_runs_wait(records: Records) -> None:
     for task_id in ("first", "second"):
         records.start(SessionRecord(task_id, op_name="test", slot=SLOTS[0]))
         assert records.end(task_id, "w", session.ended(1.0, Outcome.SUCCEEDED))
@@ -74,7 +74,7 @@ def test_what_ended_last_is_known_however_much_waits(records: Records) -> None:
     assert records.last(SLOTS) == {}
 
 
-def test_what_is_too_old_leaves_every_index(records: Records) -> None:
+def test_expired_records_are_removed_from_every_index(records: Records) -> None:
     now = time.time()
     enter(records, *((f"old-{n}", SLOTS[n % 2], "test", now - KEPT_S - 1) for n in range(150)))
     enter(records, ("new-1", SLOTS[0], "test", now), ("new-2", SLOTS[0], "test", now))  # a hundred at a time

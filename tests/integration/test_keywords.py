@@ -83,7 +83,7 @@ def test_some_spectra_have_no_noise_level_however_long_the_stream(rate_hz: float
         ("uxm_relock", {"noise": 1}, "takes no 'noise' in kwargs; known are bands, show_plots"),
     ],
 )
-def test_names_that_nothing_in_sodetlib_takes_are_refused(name: str, kwargs: dict[str, Any], said: str) -> None:
+def test_names_that_nothing_in_sodetlib_takes_are_rejected(name: str, kwargs: dict[str, Any], said: str) -> None:
     with pytest.raises(ParameterError, match=re.escape(said)):
         keywords(name, kwargs)
 
@@ -112,12 +112,12 @@ def test_own_parameters_win_over_kwargs_and_those_not_given_are_left_to_sodetlib
         ({"bias_low": 19.0, "run_analysis": False}, 0),
     ],
 )
-def test_an_iv_of_too_few_points_is_refused(wanted: dict[str, Any], points: int) -> None:
+def test_an_iv_with_too_few_points_is_rejected(wanted: dict[str, Any], points: int) -> None:
     with pytest.raises(ParameterError, match=rf"at least \d+ bias points; got {points}, "):
         iv._check_points(wanted)
 
 
-def test_an_iv_of_enough_points_is_not() -> None:
+def test_an_iv_with_enough_points_is_accepted() -> None:
     for wanted in ({}, {"biases": [3.0] * 11}, {"biases": [3.0], "run_analysis": False}):
         iv._check_points(wanted)
 
@@ -138,13 +138,13 @@ def test_a_stream_that_may_be_too_short_is_tried_and_its_error_explained() -> No
         pytest.fail("never")
 
 
-def test_what_an_analysis_of_steps_needs_of_an_earlier_operation() -> None:
+def test_an_analysis_of_steps_needs_the_last_map_unless_one_is_given() -> None:
     for brought in ({"run_analysis": False}, {"analysis_kwargs": {"bg_map_file": "/f.npy"}}):
         assert not bias_steps._goes_by_the_last_map(brought)
     assert bias_steps._goes_by_the_last_map({"analysis_kwargs": {"fit_tau": False}})
 
 
-def test_voltages_for_some_bias_groups_and_a_filter_that_cannot_be_are_refused() -> None:
+def test_voltages_for_some_bias_groups_and_a_filter_that_cannot_be_are_rejected() -> None:
     bias._check_one_for_each([1.0] * 4, [0, 3])
     bias._check_one_for_each(None, range(12))
     with pytest.raises(ParameterError, match="of bias groups 0 to 11; got 4 voltages"):

@@ -1,4 +1,4 @@
-"""A worker that stands by takes over from one that is gone, and from no other."""
+"""A standby worker takes over from a dead one, and from no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that speak OCS, against real workers: what code written for ocs and socs relies on."""
+"""OCS clients with real workers: the behaviour on which code for ocs and socs relies."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_failure_is_in_the_session_and_not_in_the_reply(site: LiveSite, client
     assert "with ERROR" in repr(client.run.status())
 
 
-def test_what_has_never_run_has_an_empty_session(settings: Settings) -> None:
+def test_an_operation_that_never_ran_has_an_empty_session(settings: Settings) -> None:
     client = OCSClient("pysmurf-controller-s7", settings=settings)
     assert client.all_off.status() == (OK, "No session active.", {})
     assert client.all_off.wait() == (OK, "Idle.", {})
@@ -116,7 +116,7 @@ def test_what_has_never_run_has_an_empty_session(settings: Settings) -> None:
     assert client.stream.stop() == (ERROR, "No session active.", {})
 
 
-def test_a_second_start_is_refused_and_waits_for_the_first(
+def test_a_second_start_is_rejected_and_waits_for_the_first(
     site: LiveSite, settings: Settings, client: OCSClient, gate: Path
 ) -> None:
     session_id = hold_up(site, client, gate)
@@ -168,7 +168,7 @@ def test_the_site_says_whether_operations_wait(site: LiveSite, settings: Setting
     assert patient.run.wait(timeout=40).session["session_id"] == second.session["session_id"]
 
 
-def test_a_refused_start_is_what_its_client_is_told_of(settings: Settings, client: OCSClient) -> None:
+def test_a_client_is_told_that_its_start_was_rejected(settings: Settings, client: OCSClient) -> None:
     assert client.test().session["success"]
     reply = client.test.start(tag="cal")
     assert (reply.status, reply.session) == (ERROR, {})
@@ -179,7 +179,7 @@ def test_a_refused_start_is_what_its_client_is_told_of(settings: Settings, clien
     assert client.test().session["success"]
 
 
-def test_a_client_is_told_of_its_own_run_although_others_start_more(settings: Settings, client: OCSClient) -> None:
+def test_a_client_gets_its_own_run_although_others_start_more(settings: Settings, client: OCSClient) -> None:
     other = OCSClient(NAME, settings=settings)
     mine = client.test.start().session["session_id"]
     eventually(lambda: other.test.status().session["status"] == "done", 40)
@@ -196,7 +196,7 @@ def test_an_abort_ends_the_task_and_says_so(site: LiveSite, client: OCSClient, g
     assert client.run.abort() == (ERROR, "The operation is already done", {})
 
 
-def test_the_controller_s_task_abort_ends_whatever_runs(site: LiveSite, client: OCSClient, gate: Path) -> None:
+def test_the_controller_s_task_abort_ends_the_running_operation(site: LiveSite, client: OCSClient, gate: Path) -> None:
     hold_up(site, client, gate)
     ok, _, session = client.abort()
     assert (ok, session["success"], session["data"]) == (OK, True, {"aborted": "run"})
@@ -225,7 +225,7 @@ def test_a_slot_that_nobody_serves_is_not_waited_for(settings: Settings) -> None
     assert Slot(UNSERVED, settings).queue() == []
 
 
-def test_what_somebody_else_queued_is_left_there(settings: Settings) -> None:
+def test_runs_that_others_queued_stay_in_the_queue(settings: Settings) -> None:
     slot = Slot(UNSERVED, settings)
     theirs = slot.submit("test")
     try:
@@ -250,7 +250,7 @@ def test_an_unknown_instance_or_a_missing_redis_is_told_as_ocs_tells_it(settings
         _ = client.stream.abort
 
 
-def test_a_redis_that_goes_away_is_told_when_patience_is_over(settings: Settings, client: OCSClient) -> None:
+def test_an_outage_of_redis_is_reported_after_the_timeout(settings: Settings, client: OCSClient) -> None:
     gone = load({"SMURFQ_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0", "SMURFQ_SLOTS": "crate1slot2"})
     client.test.agent.connection = Connection(gone.model_copy(update={"ocs": settings.ocs}))
     for ask in (client.test.status, client.test.start, client.test.wait):

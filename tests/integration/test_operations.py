@@ -1,4 +1,4 @@
-"""Operations on a live worker: what they leave, how they fail, how they end."""
+"""Operations on a live worker: their results, failures and ends."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_death_without_a_result_is_reported_within_a_second(site: LiveSite, en
     assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"]
 
 
-def test_what_a_script_leaves_behind_is_ended_with_it(site: LiveSite) -> None:
+def test_child_processes_of_a_script_end_with_it(site: LiveSite) -> None:
     script = site.script(
         "leaves.py",
         "import os, subprocess, sys\n"
@@ -386,7 +386,7 @@ def test_a_worker_rejects_arguments_that_name_another_slot(site: LiveSite) -> No
         ("os.system", {"slot": SLOT}, {}, UnknownOperationError, "os.system"),
     ],
 )
-def test_a_bad_request_is_refused_before_it_is_queued(
+def test_a_bad_request_is_rejected_before_it_is_queued(
     site: LiveSite, name: str, kwargs: dict[str, Any], options: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     before = app.store.zcard("smurfq:history")
@@ -429,7 +429,7 @@ def test_a_copy_of_a_message_is_not_run_again(site: LiveSite) -> None:
     assert task.state == "SUCCESS"
 
 
-def test_a_hold_stops_the_queue_and_an_emergency_passes_it(site: LiveSite) -> None:
+def test_a_hold_stops_the_queue_but_not_an_emergency(site: LiveSite) -> None:
     from smurfq.store.holds import Hold
 
     app.holds.put(Hold(SLOT, "tester", "swapping the card", time.time()))
@@ -443,7 +443,7 @@ def test_a_hold_stops_the_queue_and_an_emergency_passes_it(site: LiveSite) -> No
     assert waiting.get(timeout=WITHIN_S)["success"]
 
 
-def test_an_emergency_ends_what_runs(site: LiveSite) -> None:
+def test_an_emergency_ends_the_running_operation(site: LiveSite) -> None:
     task = run.delay(slot=SLOT, script=site.script("long.py", "import time\nprint(1, flush=True)\ntime.sleep(300)\n"))
     eventually(lambda: record_of(task).log, what="it runs")
     emergency = app.submit("test", slot=SLOT, emergency=True)

@@ -1,4 +1,4 @@
-"""The state folder is for its owner only, whichever process of a site makes it."""
+"""The state folder is readable by its owner only, whichever process of a site creates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An operation's processes that the worker's user may not end, as those that ``sudo`` starts."""
+"""Processes of an operation that the worker's user may not end, such as those of ``sudo``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queue manners against a real Valkey: priorities, duplicates, batches and locks, through every way to submit."""
+"""Priorities, duplicates, batches and locks with a real Valkey, for every way to submit."""
 
 from __future__ import annotations
 
@@ -114,7 +114,9 @@ def test_a_priority_is_a_name_or_its_number(app: SmurfqApp, slot: Slot, priority
 
 
 @pytest.mark.parametrize("priority", ["soon", 3, -1, True, 0.5, "0", [0]])
-def test_a_priority_that_there_is_not_is_refused_by_name(app: SmurfqApp, connection: Connection, priority: Any) -> None:
+def test_a_priority_that_there_is_not_is_rejected_by_name(
+    app: SmurfqApp, connection: Connection, priority: Any
+) -> None:
     with pytest.raises(ParameterError, match=r"urgent \(0\), normal \(5\), background \(9\)"):
         trial(app).apply_async(priority=priority)
     with pytest.raises(ParameterError, match="there is no priority"):
@@ -155,7 +157,9 @@ def test_no_operation_has_a_parameter_that_means_something_else_to_submit() -> N
         assert not taken & {parameter.name for parameter in operation.parameters}, operation.name
 
 
-def test_the_same_waiting_already_is_refused_when_asked(app: SmurfqApp, slot: Slot, connection: Connection) -> None:
+def test_a_duplicate_of_a_waiting_run_is_rejected_on_request(
+    app: SmurfqApp, slot: Slot, connection: Connection
+) -> None:
     first = slot.submit("take_iv", tag="cal")  # not asked to be the only one
     for ask in (
         lambda: slot.submit("take_iv", unique=True, tag="cal"),
@@ -175,7 +179,7 @@ def test_the_same_waiting_already_is_refused_when_asked(app: SmurfqApp, slot: Sl
 
 
 @pytest.mark.parametrize("how", ["removed", "aborted", "started", "lost", "revoked"])
-def test_it_may_be_asked_again_once_it_no_longer_waits(
+def test_a_duplicate_is_accepted_when_the_first_run_no_longer_waits(
     app: SmurfqApp, slot: Slot, connection: Connection, how: str
 ) -> None:
     first = slot.submit("test", unique=True)
@@ -226,7 +230,7 @@ def test_of_many_at_once_one_is_taken(connection: Connection, slot: Slot) -> Non
     assert sorted(answers) == sorted([taken] + [f"refused: {taken}"] * 7)
 
 
-def test_what_is_known_of_equal_submissions_does_not_grow(slot: Slot, connection: Connection) -> None:
+def test_the_index_of_duplicates_does_not_grow(slot: Slot, connection: Connection) -> None:
     for _ in range(40):
         slot.submit("test").remove()
     (key,) = connection.redis.keys("smurfq:duplicates:*")
@@ -234,7 +238,7 @@ def test_what_is_known_of_equal_submissions_does_not_grow(slot: Slot, connection
     assert connection.redis.ttl(key) > 0
 
 
-def test_an_id_that_is_taken_is_refused_and_the_run_under_it_left_alone(app: SmurfqApp, slot: Slot) -> None:
+def test_an_id_that_is_taken_is_rejected_and_the_run_under_it_left_alone(app: SmurfqApp, slot: Slot) -> None:
     run = slot.submit("test")
     Writer(slot._connection, run.id).start()
     before = run.record()
@@ -255,7 +259,7 @@ def test_a_batch_is_queued_whole_and_in_its_order(connection: Connection, slot: 
     assert {run.record().submitted_by for run in runs} == {"ann"}
 
 
-def test_a_batch_with_what_is_wrong_is_refused_whole_and_names_each(connection: Connection) -> None:
+def test_a_batch_with_wrong_submissions_is_rejected_and_names_each(connection: Connection) -> None:
     asked = [
         Submission("test", ONE),
         Submission("take_iw", ONE),
@@ -270,7 +274,7 @@ def test_a_batch_with_what_is_wrong_is_refused_whole_and_names_each(connection: 
     assert is_empty(connection)
 
 
-def test_a_batch_that_meets_a_lock_or_its_like_is_refused_whole(connection: Connection, slot: Slot) -> None:
+def test_a_batch_with_a_locked_slot_or_a_duplicate_is_rejected_as_a_whole(connection: Connection, slot: Slot) -> None:
     Slot(TWO, connection=connection).lock("bob")
     with pytest.raises(SlotLockedError, match=TWO):
         submit_all([Submission("test", ONE), Submission("test", TWO)], connection=connection)
@@ -367,7 +371,7 @@ def submit_ways(app: SmurfqApp, slot: Slot) -> list[Callable[[], Any]]:
     ]
 
 
-def test_a_locked_slot_refuses_others_in_every_way(app: SmurfqApp, slot: Slot, connection: Connection) -> None:
+def test_a_locked_slot_rejects_others_in_every_way(app: SmurfqApp, slot: Slot, connection: Connection) -> None:
     lock = slot.lock("bob", "swapping the UFM", for_s=3600)
     assert slot.status().lock == lock
     for number, submit in enumerate(submit_ways(app, slot)):
@@ -399,7 +403,7 @@ def test_the_owner_the_state_lane_and_emergencies_pass_a_lock(
     assert slot.queue()[0].queue == f"{ONE}.emergency"
 
 
-def test_a_chain_that_was_accepted_before_a_lock_goes_on(app: SmurfqApp, slot: Slot) -> None:
+def test_a_chain_that_was_accepted_before_a_lock_continues(app: SmurfqApp, slot: Slot) -> None:
     chain(trial(app), trial(app), trial(app)).apply_async()
     slot.lock("bob")
     run_as_celery_does(app, slot)
@@ -410,7 +414,7 @@ def test_a_chain_that_was_accepted_before_a_lock_goes_on(app: SmurfqApp, slot: S
         slot.submit("test")
 
 
-def test_the_steps_of_the_owners_chain_go_on_under_the_lock(app: SmurfqApp, slot: Slot) -> None:
+def test_the_steps_of_the_owners_chain_continue_under_the_lock(app: SmurfqApp, slot: Slot) -> None:
     slot.lock("bob")
     chain(trial(app), trial(app)).apply_async(owner="bob")
     run_as_celery_does(app, slot)  # a worker sends it, which is nobody's owner
@@ -436,7 +440,7 @@ def test_a_lock_ends_by_itself_and_is_another_s_until_then(slot: Slot) -> None:
     assert slot.unlock(force=True) is True
 
 
-def test_the_lock_of_several_is_taken_back_where_one_is_another_s(connection: Connection) -> None:
+def test_a_lock_of_several_slots_is_undone_if_somebody_else_has_locked_one(connection: Connection) -> None:
     slots = Slots(connection=connection)
     slots[TWO].lock("bob")
     with pytest.raises(SlotLockedError, match=TWO):
@@ -477,7 +481,7 @@ def test_names_in_any_script_are_compared_whole(slot: Slot) -> None:
     assert slot.unlock("Ådám 🔭")
 
 
-def test_what_a_worker_sends_is_in_the_name_of_the_environment_s_owner(
+def test_a_worker_submits_as_the_owner_in_its_environment(
     app: SmurfqApp, slot: Slot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMURFQ_OWNER", "schedule")  # as an operation's process has it, whose settings are its worker's

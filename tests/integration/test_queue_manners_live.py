@@ -1,4 +1,4 @@
-"""Queue manners with real workers; and what workers refuse: foreign messages, commands that undo their guarantees."""
+"""Priorities and locks with real workers, which reject foreign messages and harmful commands."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_refused_step_of_a_chain_fails_the_rest_and_not_the_step_before(slot: 
     slot.release("ann")
 
 
-def test_commands_that_undo_a_worker_s_guarantees_are_refused(site: LiveSite, slot: Slot) -> None:
+def test_commands_that_undo_a_worker_s_guarantees_are_rejected(site: LiveSite, slot: Slot) -> None:
     node = f"smurf@{TWO}"
     before = children(site)
     arguments: dict[str, dict[str, Any]] = {

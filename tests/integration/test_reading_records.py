@@ -1,4 +1,4 @@
-"""Reading a whole record: in pages where it is long, whole at any length; and writing a lost header again."""
+"""Whole records are read completely, long ones in pages, and a lost header is written again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reaper: what has lost its worker or its message gets a final state, and only that."""
+"""The reaper gives a final state to runs that lost their worker or message, and only to those."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_one_whose_worker_lives_is_left_alone(clock: Clock) -> None:
     assert app.fence.running(SLOT) == running
 
 
-def test_a_lease_that_comes_back_starts_the_wait_anew(clock: Clock) -> None:
+def test_a_lease_that_comes_back_starts_the_wait_again(clock: Clock) -> None:
     running = left_running("reaper-3")
     reaper = Reaper(app, clock)
     reaper.sweep()
@@ -308,7 +308,7 @@ def test_a_clock_that_is_set_back_does_not_delay_what_is_done_about_a_message(cl
     assert Reaper(app, clock).sweep() == [taken.id]
 
 
-def test_a_purge_ends_what_waits_and_not_what_a_worker_has_taken(clock: Clock) -> None:
+def test_a_purge_ends_waiting_runs_but_not_those_that_a_worker_has_taken(clock: Clock) -> None:
     taken, purged = app.submit("test", slot=SLOT), app.submit("test", slot=SLOT)
     take(SLOT, long_ago())
     purge()
@@ -415,7 +415,7 @@ def test_one_that_has_begun_is_left_to_its_worker(clock: Clock) -> None:
     assert app.store.zscore(keys.WAITING, running.task_id) is None
 
 
-def test_a_chord_whose_last_member_was_not_counted_goes_on(clock: Clock) -> None:
+def test_a_chord_whose_last_member_was_not_counted_continues(clock: Clock) -> None:
     """The worker died between the result and the chord, or after it had begun to send the chord's body."""
     body = chord([trial.si(slot=SLOT), trial.si(slot=SLOT)], trial.si(slot=SLOT)).apply_async()
     members = app.waiting.waiting(SLOT)

@@ -1,4 +1,4 @@
-"""Redis loses its data in the middle of a run, or a publisher's clock is wrong: `complete` means what it says."""
+"""`complete` is correct if Redis loses its data during a run, or a publisher's clock is wrong."""
 
 from __future__ import annotations
 

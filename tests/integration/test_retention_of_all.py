@@ -1,4 +1,4 @@
-"""Nothing stays for ever: a site is used in every way, and then each key that it has left in Redis is accounted for."""
+"""No key stays for ever: after a site was used in every way, each key in Redis is accounted for."""
 
 from __future__ import annotations
 

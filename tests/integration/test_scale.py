@@ -1,4 +1,4 @@
-"""A site of 350 slots: looking at all of them costs round trips by the score, not by the slot, and misses nothing."""
+"""A site of 350 slots: reading all of them takes few round trips, and misses nothing."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_looking_costs_no_more_where_the_history_is_long(
     assert cost() == few
 
 
-def test_a_sweep_takes_a_few_round_trips_and_reads_only_the_lists_of_what_is_late(
+def test_a_sweep_takes_few_round_trips_and_reads_only_lists_with_late_runs(
     connection: Connection, valkey: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweeper = Reaper(app)

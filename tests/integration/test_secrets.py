@@ -1,4 +1,4 @@
-"""The password of Redis is in nothing that the command line says, whatever goes wrong."""
+"""No output of the command line contains the password of Redis."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def said(arguments: tuple[str, ...], url: str, folder: Path) -> str:
         ("doctor",),
     ],
 )
-def test_a_redis_that_is_away_does_not_have_it_told(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_an_outage_of_redis_is_not_in_the_log(arguments: tuple[str, ...], tmp_path: Path) -> None:
     url = f"redis://ann:{SECRET}@127.0.0.1:{free_port(socket.SOCK_STREAM)}/0"
     assert SECRET not in said(arguments, url, tmp_path)
 

@@ -1,4 +1,4 @@
-"""A site's processes: real ones, started, watched, and ended whole."""
+"""Real processes of a site are started, watched, and ended with all their descendants."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Clock:
         return self.now
 
 
-def test_one_that_dies_is_told_with_its_log_and_started_again_after_growing_pauses(
+def test_one_that_dies_is_reported_with_its_log_and_started_again_after_growing_pauses(
     child: MakeChild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()

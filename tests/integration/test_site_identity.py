@@ -1,4 +1,4 @@
-"""A command talks to the site that is meant, or says which site it talks to."""
+"""A command uses the right site, or says which site it uses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def cli(valkey: Client, valkey_url: str, monkeypatch: pytest.MonkeyPatch, tmp_pa
     "arguments",
     [("status",), ("history",), ("submit", "test"), ("hold", "-s", SLOT), ("workflow", "list"), ("queue", "list")],
 )
-def test_a_guessed_address_is_refused_where_a_site_answers_that_has_a_file(
+def test_the_default_address_is_rejected_if_a_site_with_a_file_answers(
     cli: Cli, valkey: Client, arguments: tuple[str, ...]
 ) -> None:
     valkey.set(keys.SITE, identity_text(SATP1))
@@ -81,7 +81,7 @@ def test_a_name_that_was_given_must_be_the_sites(cli: Cli, valkey: Client, valke
     assert "of site 'satp2'" in done.stderr
 
 
-def test_a_client_in_python_is_refused_as_a_command_is(valkey: Client, valkey_url: str) -> None:
+def test_a_client_in_python_is_rejected_as_a_command_is(valkey: Client, valkey_url: str) -> None:
     valkey.set(keys.SITE, identity_text(SATP1))
     settings = load({"SMURFQ_REDIS_URL": valkey_url})
     with pytest.raises(ConfigError, match="nothing here names a site"):

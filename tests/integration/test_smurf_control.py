@@ -161,7 +161,7 @@ def test_restart_of_the_link_without_a_server_fails_soon(access: ChannelAccess) 
     assert "smurf_server_s2:AMCc:RestartRssi could not be written" in text
 
 
-def test_preload_leaves_channel_access_alone_and_a_process_that_touched_it_is_refused(
+def test_preload_leaves_channel_access_alone_and_a_process_that_touched_it_is_rejected(
     access: ChannelAccess,
 ) -> None:
     access.serve()
@@ -249,9 +249,7 @@ def test_registers_are_connected_ahead_and_those_that_are_gone_forgotten(access:
     assert kept is True
 
 
-def test_where_no_server_answers_the_names_are_kept_and_little_time_is_lost(
-    access: ChannelAccess, tmp_path: Path
-) -> None:
+def test_without_a_server_the_names_are_kept_and_little_time_is_lost(access: ChannelAccess, tmp_path: Path) -> None:
     found = access.client(
         "import epics, time\nfrom types import SimpleNamespace\n"
         "from smurfq.config import Settings\nfrom smurfq.smurf_control import connect_ahead\n"

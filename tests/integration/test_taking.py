@@ -1,4 +1,4 @@
-"""A worker takes messages so that none is lost with it, and no discarded message comes back."""
+"""No message is lost with the worker that takes it, and no discarded message comes back."""
 
 from __future__ import annotations
 

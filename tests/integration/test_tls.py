@@ -1,4 +1,4 @@
-"""A Redis that is reached over TLS, verified by each of smurfq's connections, and one behind a Unix socket."""
+"""Redis over TLS, verified by all of smurfq's connections, and Redis behind a Unix socket."""
 
 from __future__ import annotations
 

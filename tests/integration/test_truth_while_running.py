@@ -1,4 +1,4 @@
-"""Clients and Flower are told the truth about a run from its submission to its end."""
+"""Clients and Flower get the true state of a run, from its submission to its end."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def test_gaps_copies_and_swaps_are_counted_in_the_record(live: BridgeSite) -> No
     eventually(lambda: live.counters().duplicate == 2 and live.counters().lost == 2)
 
 
-def test_publishers_of_one_script_do_not_look_like_losses(live: BridgeSite) -> None:
+def test_several_publishers_of_one_script_do_not_count_as_losses(live: BridgeSite) -> None:
     wires = [live.wire() for _ in range(3)]
     for number in range(30):
         for wire in wires[: 1 + number % 3]:
@@ -260,7 +260,7 @@ def test_a_stopped_bridge_has_written_what_it_received(live: BridgeSite) -> None
     assert not live.board.alive()
 
 
-def test_a_taken_port_is_an_error_that_says_who_has_it(live: BridgeSite) -> None:
+def test_a_port_in_use_is_an_error_that_says_who_has_it(live: BridgeSite) -> None:
     first = live.processes["bridge"]
     second = live.start(wait=False)
     assert second.wait(WITHIN_S) == 1
@@ -286,13 +286,15 @@ def test_a_killed_bridges_successor_counts_just_what_was_missed(live: BridgeSite
     assert live.texts("t1") == [str(number) for number in [*range(100), 102, *range(110, 120)]]
 
 
-def test_a_publisher_first_heard_in_the_middle_is_said_in_the_record(live: BridgeSite) -> None:
+def test_a_publisher_first_heard_in_the_middle_is_reported_in_the_record(live: BridgeSite) -> None:
     live.wire().send("session_log", "late", seq_no=12)
     assert live.drain().lost == 12
     assert "first heard at its message 12" in live.texts("t1")[0]
 
 
-def test_what_the_kernel_drops_is_counted_and_said(valkey_url: str, valkey: Client, tmp_path: Path) -> None:
+def test_datagrams_dropped_by_the_kernel_are_counted_and_logged(
+    valkey_url: str, valkey: Client, tmp_path: Path
+) -> None:
     with BridgeSite(valkey_url, tmp_path, SMURFQ_BRIDGE_RECEIVE_BUFFER_BYTES="65536") as site:
         bridge = site.start()
         site.begin("t1")
@@ -354,7 +356,7 @@ def test_nothing_is_lost_or_doubled_while_redis_is_away(tmp_path: Path) -> None:
         assert len(site.log_lines("Redis is back")) == len(site.log_lines("Redis is away"))
 
 
-def test_what_waited_for_redis_goes_to_the_task_that_ran_then(tmp_path: Path) -> None:
+def test_messages_buffered_while_redis_was_away_go_to_the_run_of_that_time(tmp_path: Path) -> None:
     with Valkey(tmp_path / "valkey", appendfsync="always") as valkey, BridgeSite(valkey.url, tmp_path) as site:
         bridge = site.start()
         site.begin("t1")
@@ -381,7 +383,7 @@ def test_a_bridge_stops_in_bounded_time_though_redis_is_away(tmp_path: Path) -> 
         assert site.log_lines("Redis did not come back")
 
 
-def test_a_record_that_redis_refuses_does_not_harm_the_others(live: BridgeSite) -> None:
+def test_a_record_that_redis_rejects_does_not_harm_the_others(live: BridgeSite) -> None:
     live.begin("t2", "crate1slot3")
     live.client.set(keys.events("t1"), "not a stream")
     broken, good = live.wire(), live.wire("crate1slot3")
@@ -413,7 +415,7 @@ def test_the_relay_forwards_every_datagram_untouched(valkey: Client, valkey_url:
             eventually(lambda: site.counters().relayed == len(datagrams))
 
 
-def test_a_relay_to_the_bridge_itself_is_refused(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
+def test_a_relay_to_the_bridge_itself_is_rejected(valkey: Client, valkey_url: str, tmp_path: Path) -> None:
     with BridgeSite(valkey_url, tmp_path) as site:
         site.environ["SMURFQ_BRIDGE_RELAY"] = f"127.0.0.1:{site.address[1]}"
         assert site.start(wait=False).wait(WITHIN_S) == 1

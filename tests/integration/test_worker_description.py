@@ -1,4 +1,4 @@
-"""A worker's description in Redis is whole or absent, whatever Redis does."""
+"""A worker's description in Redis is complete or absent, whatever Redis does."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_a_keeper_keeps_it_and_lets_go(valkey: Client, at: Connection) -> None:
 
 
 @pytest.mark.parametrize("is_process", [True, False])
-def test_what_runs_is_ended_once_when_its_leash_is_over(valkey: Client, is_process: bool) -> None:
+def test_a_running_operation_is_ended_once_when_its_leash_expires(valkey: Client, is_process: bool) -> None:
     leashes = Leashes(valkey)
     asked: list[EndRequest] = []
     leash = Leash("w", leashes)
@@ -93,7 +93,7 @@ def test_a_missing_leash_is_borne_for_a_moment(valkey: Client) -> None:
     assert [type(request) for request in asked] == [AbortRequest]
 
 
-def test_what_waits_starts_only_on_a_kept_leash(valkey: Client) -> None:
+def test_a_waiting_operation_starts_only_if_its_leash_is_alive(valkey: Client) -> None:
     leashes, clock = Leashes(valkey), Clock()
     leashes.keep("w", "me")
     Leash("w", leashes, clock).require("take_iv on crate1slot2", clock.pause)

@@ -1,4 +1,4 @@
-"""Workflows over several slots with real workers: what they do when slots fail, hang, die, or people interfere."""
+"""Workflows over several slots with real workers, if slots fail, hang or die, or people interfere."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_alone_a_function_is_a_workflow_of_its_own(site: LiveSite) -> None:
         workflows.stream("on")
 
 
-def test_a_schedule_with_one_slot_hung_and_one_failing_goes_on_without_them(
+def test_a_schedule_with_one_slot_hung_and_one_failing_continues_without_them(
     site: LiveSite, at: Connection, behaviour: dict[str, str]
 ) -> None:
     behaviour["crate1slot2"] = "fail"
@@ -190,7 +190,7 @@ def test_a_worker_that_is_killed_costs_its_slot_only(site: LiveSite, at: Connect
     site.await_worker("crate1slot4", f"worker-{SLOTS[0]}")
 
 
-def test_an_abort_ends_what_runs_and_what_waits_never_starts(
+def test_an_abort_ends_running_operations_and_waiting_ones_never_start(
     site: LiveSite, at: Connection, behaviour: dict[str, str]
 ) -> None:
     behaviour["crate1slot1"] = "hang"
@@ -214,7 +214,7 @@ def test_an_abort_ends_what_runs_and_what_waits_never_starts(
     assert [one.name for one in run.status().steps] == ["run"]
 
 
-def test_it_can_be_held_before_a_step_and_goes_on_when_released(site: LiveSite, at: Connection) -> None:
+def test_it_can_be_held_before_a_step_and_continues_when_released(site: LiveSite, at: Connection) -> None:
     gate = site.gate("held_workflow")
     path = file(
         site,
@@ -236,7 +236,7 @@ def test_it_can_be_held_before_a_step_and_goes_on_when_released(site: LiveSite, 
 
 
 @pytest.mark.parametrize("who", ["operation", "worker"])
-def test_what_it_has_started_ends_when_its_process_is_killed(
+def test_a_workflows_runs_end_when_its_process_is_killed(
     site: LiveSite, at: Connection, behaviour: dict[str, str], who: str
 ) -> None:
     behaviour["crate1slot1"] = "hang"
@@ -330,7 +330,7 @@ def test_a_slot_that_nobody_serves_is_dropped_before_its_deadline(
     assert Slot(UNSERVED, connection=at).queue() == []
 
 
-def test_an_error_in_a_producers_own_python_ends_what_it_has_started(
+def test_an_error_in_a_producers_python_ends_the_runs_that_it_started(
     site: LiveSite, at: Connection, behaviour: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behaviour["crate1slot1"] = "hang"

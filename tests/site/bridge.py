@@ -1,4 +1,4 @@
-"""A bridge by itself for tests: the process, a task that runs, and datagrams made to order."""
+"""A bridge on its own for tests: the process, a running task, and custom datagrams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports that are free and stay so: each test process has a block of its own, from which nobody else takes any.
+"""Free ports for tests: each test process has its own block, which no other process uses.
 
 A port that the kernel offers (``bind`` to 0) may be offered again, or become the near end of a connection, before a
 server that is being started, or is away for a while, listens on it. These lie below those that the kernel offers.

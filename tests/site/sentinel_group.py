@@ -1,4 +1,4 @@
-"""A primary, its replicas and three sentinels on loopback, of which a test may kill any."""
+"""A primary, its replicas and three sentinels on loopback, any of which a test may kill."""
 
 from __future__ import annotations
 

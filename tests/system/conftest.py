@@ -1,4 +1,4 @@
-"""Fixtures of the system tests: sites of their own, whose processes are killed."""
+"""Fixtures of the system tests: separate sites, whose processes are killed."""
 
 from __future__ import annotations
 

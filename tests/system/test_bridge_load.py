@@ -1,4 +1,4 @@
-"""The bridge under load: many publishers, large datagrams, junk, a slow Redis, an outage, a restart in the middle.
+"""The bridge under load: many publishers, large datagrams, junk, a slow Redis, an outage, a restart.
 
 Nothing is lost that neither the kernel nor the bridge's own buffer has counted, and the record says what is missing.
 """

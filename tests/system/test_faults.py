@@ -1,4 +1,4 @@
-"""Processes are killed, stopped and restarted: nothing runs twice, every run gets an end, no process is left behind."""
+"""Processes are killed, stopped and restarted: nothing runs twice, every run ends, and no process is left."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_killed_worker_takes_all_its_processes_with_it(site: LiveSite, worker:
     site.stop(site.processes["worker-after"])
 
 
-def test_sigterm_ends_what_runs_in_good_order_and_leaves_the_queue(site: LiveSite) -> None:
+def test_sigterm_ends_the_running_operation_in_good_order_and_leaves_the_queue(site: LiveSite) -> None:
     process = site.start_worker(SLOT)
     task, pids = started(site)
     queued = trial.delay(slot=SLOT)
@@ -140,7 +140,7 @@ def test_a_remote_command_to_stop_aborts_what_runs(site: LiveSite, worker: Any) 
     assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"], "the lane is started again"
 
 
-def test_sigquit_ends_what_runs_at_once_with_a_final_state(site: LiveSite) -> None:
+def test_sigquit_ends_the_running_operation_at_once_with_a_final_state(site: LiveSite) -> None:
     process = site.start_worker(SLOT)
     last = chain(run.si(slot=SLOT, script=site.script("long.py", LONG)), trial.si(slot=SLOT)).apply_async()
     first = last.parent
@@ -185,7 +185,7 @@ def test_a_worker_that_is_stopped_while_redis_is_away_ends_in_time(site: LiveSit
     assert "cleaned up" in record_of(tasks[0]).log, "it was asked before it was killed"
 
 
-def test_what_ends_while_redis_is_away_is_not_lost_with_its_worker(site: LiveSite) -> None:
+def test_an_outcome_during_an_outage_of_redis_survives_its_worker(site: LiveSite) -> None:
     worker = site.start_worker(SLOT)
     gate = site.gate("ends", "print('the value', flush=True)")
     steps = chain(run.si(slot=SLOT, script=gate.script), trial.si(slot=SLOT)).apply_async()
@@ -243,7 +243,7 @@ def test_a_hold_survives_the_worker(site: LiveSite) -> None:
     site.stop(process)
 
 
-def test_a_bridge_that_is_away_is_said_in_the_record(site: LiveSite, worker: Any) -> None:
+def test_a_bridge_that_is_away_is_reported_in_the_record(site: LiveSite, worker: Any) -> None:
     bridge = site.processes["bridge"]
     bridge.kill()
     bridge.wait(WITHIN_S)
@@ -252,7 +252,7 @@ def test_a_bridge_that_is_away_is_said_in_the_record(site: LiveSite, worker: Any
     eventually(lambda: trial.delay(slot=SLOT).get(timeout=WITHIN_S)["complete"])
 
 
-def test_a_bridge_killed_meanwhile_is_said_in_the_record(site: LiveSite, worker: Any) -> None:
+def test_a_bridge_killed_meanwhile_is_reported_in_the_record(site: LiveSite, worker: Any) -> None:
     """What it had received and not yet written is gone, and no later message shows by its number that it is."""
     gate = site.gate("meanwhile")
     task = run.delay(slot=SLOT, script=gate.script)

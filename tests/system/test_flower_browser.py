@@ -1,4 +1,4 @@
-"""Flower as people see it, in a real browser, and as scripts reach it."""
+"""Flower in a real browser, and through its API."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_the_password_is_made_once_and_for_the_owner_only(folder: Folder) -> Non
         f"/api/worker/queue/cancel-consumer/smurf@{SLOT}?queue={SLOT}",
     ],
 )
-def test_a_request_that_could_harm_a_card_is_rejected_with_the_reason(folder: Folder, path: str) -> None:
+def test_dangerous_requests_are_rejected(folder: Folder, path: str) -> None:
     folder.wait_for(lambda: f"smurf@{SLOT}" in request(folder, "/api/workers?refresh=1")[1], "Flower knows the worker")
     status, text = request(folder, path, body={})
     assert status == 403, text
@@ -118,7 +118,7 @@ def test_a_request_that_could_harm_a_card_is_rejected_with_the_reason(folder: Fo
         ("smurfq.test", {"args": [SLOT]}, "keyword"),
     ],
 )
-def test_what_is_sent_from_flower_is_checked_before_it_is_queued(
+def test_submissions_from_flower_are_checked_before_they_are_queued(
     folder: Folder, door: str, operation: str, body: Any, said: str
 ) -> None:
     before = len(Slot(SLOT, folder.settings).history(1000))
@@ -159,7 +159,7 @@ def test_celerys_own_tasks_cannot_be_sent(folder: Folder, door: str, name: str) 
 
 
 @pytest.mark.parametrize("door", ["apply", "async-apply", "send-task"])
-def test_a_body_that_is_no_request_is_refused_in_words(folder: Folder, door: str) -> None:
+def test_a_body_that_is_no_request_is_rejected_in_words(folder: Folder, door: str) -> None:
     """Whatever the body is: 400 and why, nothing queued, and nothing waited for."""
     asked = {"kwargs": {"slot": SLOT}}
     odd = ("link", "chain", "chord", "headers", "retries", "time_limit", "shadow", "name", "stamped_headers")

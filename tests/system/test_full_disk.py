@@ -1,4 +1,4 @@
-"""Disks that are full: said with the folder and what is free, nothing hangs, nothing that came out is lost."""
+"""Full disks: messages name the folder and the free space, nothing hangs, and no results are lost."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_log_that_cannot_be_written_keeps_no_operation(site: LiveSite) -> None
     assert run.delay(slot=SLOT, script=prints).get(timeout=WITHIN_S)["messages"] == []
 
 
-def test_what_cannot_be_noted_is_not_run_but_for_emergencies(site: LiveSite) -> None:
+def test_only_emergencies_run_if_the_attempt_log_cannot_be_written(site: LiveSite) -> None:
     state = site.folder / "state"
     with without_files_left(state):
         with pytest.raises(OperationFailedError, match="nothing was run") as failure:
@@ -124,7 +124,7 @@ def test_what_cannot_be_noted_is_not_run_but_for_emergencies(site: LiveSite) -> 
     assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["messages"] == []
 
 
-def test_a_redis_whose_disk_is_full_is_lived_through(site: LiveSite) -> None:
+def test_a_redis_with_a_full_disk_is_survived(site: LiveSite) -> None:
     gate = site.gate("gate", "print('went on')")
     task = run.delay(slot=SLOT, script=gate.script)
     eventually(lambda: app.records.read(task.id).log, what="it runs")

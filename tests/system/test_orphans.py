@@ -1,4 +1,4 @@
-"""However a process that a script started hides, and whatever of its worker is killed, it ends before the next run."""
+"""A process that hides ends before the next run, however its worker was killed."""
 
 from __future__ import annotations
 

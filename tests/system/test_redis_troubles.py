@@ -1,4 +1,4 @@
-"""A Redis that is away, full, read-only or behind another password: said clearly, lived through, nothing lost."""
+"""A Redis that is away, full, read-only or has another password: clear messages, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def away(site: LiveSite) -> Iterator[None]:
         (away, "does not answer"),
     ],
 )
-def test_it_is_said_lived_through_and_costs_nothing(site: LiveSite, trouble: Any, said: str) -> None:
+def test_it_is_reported_and_survived_without_loss(site: LiveSite, trouble: Any, said: str) -> None:
     """While an operation publishes and ends, and the next step of its chain is to be queued."""
     end = site.folder / f"end-{trouble.__name__}"
     end.unlink(missing_ok=True)  # of a first try
@@ -140,7 +140,7 @@ def test_it_is_said_lived_through_and_costs_nothing(site: LiveSite, trouble: Any
     print(f"{trouble.__name__}: {OUTAGE_S:.0f} s of it, all done {back_s:.2f} s after")
 
 
-def test_a_password_that_is_changed_is_said_and_goes_on_once_it_is_put_back(site: LiveSite) -> None:
+def test_a_password_that_is_changed_is_reported_and_continues_once_it_is_put_back(site: LiveSite) -> None:
     logs = {name: len(site.log(name)) for name in ("bridge", f"worker-{SLOT}")}
     with connect(f"{site.environ['SMURFQ_REDIS_URL'].replace('://', '://:another@')}") as admin:
         app.store.config_set("requirepass", "another")
@@ -194,7 +194,7 @@ def test_a_wrong_password_ends_every_process_at_its_start(site: LiveSite, tmp_pa
         assert "Traceback" not in text, (door, text)
 
 
-def test_what_a_broken_connection_had_taken_is_run_at_once(site: LiveSite) -> None:
+def test_a_message_taken_by_a_broken_connection_is_run_at_once(site: LiveSite) -> None:
     """Celery forgets a message it has taken when its connection breaks, and kombu keeps it back for a minute."""
     slot = "crate1slot3"
     task = trial.delay(slot=slot)

@@ -1,4 +1,4 @@
-"""A primary that dies: the sentinels choose another, and everything goes on there, nothing twice."""
+"""A primary that dies: the sentinels choose another one, work continues there, and nothing runs twice."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def stopped(pids: list[int]) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_all_goes_on_at_the_new_primary(site: LiveSite, group: SentinelGroup) -> None:
+def test_all_continues_at_the_new_primary(site: LiveSite, group: SentinelGroup) -> None:
     end = site.folder / "end"
     slot = Slot(SLOT, config.load(site.environ))
     run = slot.submit("run", script=site.script("long.py", SCRIPT), args=[str(end)])
@@ -125,7 +125,7 @@ def test_a_claim_and_a_lease_count_once_a_replica_has_them(group: SentinelGroup)
     group.start_server(first)
 
 
-def test_the_doctor_tells_what_a_failover_would_meet(group: SentinelGroup) -> None:
+def test_the_doctor_reports_problems_of_a_failover(group: SentinelGroup) -> None:
     eventually(lambda: "3 of 3 agree" in found_by_doctor(group.url, "sentinels"), WITHIN_S)
     third = group.sentinels[2]
     group.kill(third)

@@ -1,4 +1,4 @@
-"""A primary that is stopped until after the failover, and then runs again: it still answers as a primary for a moment.
+"""A primary that is stopped during the failover and then continues still answers as a primary for a moment.
 
 The servers take writes without a replica, so that nothing but smurfq itself keeps writes away from the old primary.
 """

@@ -1,4 +1,4 @@
-"""A short soak: ``make soak`` is the long one."""
+"""A short soak test; ``make soak`` is the long one."""
 
 from __future__ import annotations
 

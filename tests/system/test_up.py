@@ -1,4 +1,4 @@
-"""`smurfq up` and `down` as people start them, and what is left when they are killed."""
+"""`smurfq up` and `down` as people use them, and the state after they are killed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_up_runs_operations_and_a_signal_stops_all_in_order(folder: Folder, numb
     assert folder.journal() is None
 
 
-def test_what_is_queued_outlives_a_restart(folder: Folder) -> None:
+def test_queued_runs_survive_a_restart(folder: Folder) -> None:
     process = folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up")
     slot = Slot(SLOT, folder.settings)
@@ -89,7 +89,7 @@ def test_down_leaves_a_process_that_only_has_the_number_alone(folder: Folder) ->
         stranger.wait()
 
 
-def test_down_does_not_say_that_all_is_stopped_while_a_site_is_up(folder: Folder) -> None:
+def test_down_does_not_report_success_while_a_site_is_up(folder: Folder) -> None:
     """Whatever has become of the journal: another version's, or none."""
     folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up")
@@ -134,7 +134,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
 
 
 @pytest.mark.parametrize("name", ["bridge", "valkey", f"worker {SLOT}"])
-def test_a_process_that_dies_is_told_and_started_again(standing: Folder, name: str) -> None:
+def test_a_process_that_dies_is_reported_and_started_again(standing: Folder, name: str) -> None:
     folder = standing
     before = folder.pid(name)
     assert before is not None
@@ -173,7 +173,7 @@ def test_nothing_outlives_an_up_that_is_killed(folder: Folder) -> None:
     assert folder.smurfq("down").returncode == 0
 
 
-def test_asked_again_it_ends_sooner_and_leaves_nothing(folder: Folder) -> None:
+def test_a_second_request_ends_it_sooner_and_leaves_no_processes(folder: Folder) -> None:
     folder.environ["SMURFQ_LIMITS_SHUTDOWN_GRACE_S"] = "600"
     folder.environ["SMURFQ_SCRIPTS_FOLDERS"] = str(folder.path)
     process = folder.start("up", "--no-flower")
@@ -203,7 +203,7 @@ def test_an_up_after_one_that_was_killed_takes_over(folder: Folder) -> None:
     assert Slot(SLOT, folder.settings).run(run.id).record().outcome == "succeeded"
 
 
-def test_a_taken_port_is_told_with_its_owner_and_what_to_set(folder: Folder) -> None:
+def test_a_port_in_use_is_reported_with_its_owner_and_what_to_set(folder: Folder) -> None:
     import socket
 
     for kind, variable in (
@@ -223,7 +223,7 @@ def test_a_taken_port_is_told_with_its_owner_and_what_to_set(folder: Folder) -> 
         assert folder.processes() == []
 
 
-def test_a_redis_that_is_away_is_told(folder: Folder) -> None:
+def test_a_redis_that_is_away_is_reported(folder: Folder) -> None:
     folder.environ["SMURFQ_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     done = folder.smurfq("up", "--no-flower")
     assert done.returncode == 7

@@ -1,4 +1,4 @@
-"""A session as an operation's body sees it, whose events are kept in a list."""
+"""A session, as an operation's body sees it, whose events are kept in a list."""
 
 from __future__ import annotations
 

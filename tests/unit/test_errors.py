@@ -1,4 +1,4 @@
-"""Every error: through Celery's JSON and back, whole."""
+"""Every error keeps its fields in Celery's JSON."""
 
 from __future__ import annotations
 

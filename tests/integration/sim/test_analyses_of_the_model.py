@@ -1,4 +1,4 @@
-"""sodetlib's own analyses give back what the model holds. No Channel Access: the model's counts as their streams."""
+"""sodetlib's analyses find the true values, from the model's counts and without Channel Access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registers over Channel Access, as pyepics sees them."""
+"""The registers over Channel Access, read with pyepics."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_numbers_have_the_types_that_pysmurf_reckons_with(simulator: Simulator) 
     assert rest == ["int", 1763800000, 2, 4096]
 
 
-def test_a_read_sees_the_put_before_it_and_a_watcher_is_told(simulator: Simulator) -> None:
+def test_a_read_sees_the_put_before_it_and_subscribers_are_notified(simulator: Simulator) -> None:
     found = simulator.client(
         f"array = PV({RTM + 'RtmSpiMax:TesBiasDacDataRegChArray'!r}, auto_monitor=True)\n"
         f"one = PV({RTM + 'RtmSpiMax:TesBiasDacDataRegCh[7]'!r})\nresult = []\n"
@@ -125,7 +125,7 @@ def test_the_cryocard_answers_a_read_at_once(simulator: Simulator) -> None:
     assert all(found)
 
 
-def test_a_value_out_of_its_limits_is_refused(simulator: Simulator) -> None:
+def test_a_value_out_of_its_limits_is_rejected(simulator: Simulator) -> None:
     found = simulator.client(
         f"dac = PV({RTM + 'RtmSpiMax:TesBiasDacDataRegCh[9]'!r})\ndac.put(5, wait=True)\n"
         "dac.put(2**20, wait=True, timeout=2)\nresult = [dac.get(use_monitor=False)]"
@@ -146,7 +146,7 @@ def test_a_silent_server_is_not_even_found(simulator: Simulator) -> None:
     assert simulator.client(f"result = PV({NUMBER!r}).wait_for_connection(timeout=1.5)") is False
 
 
-def test_what_was_asked_of_a_locked_up_card_is_answered_once_its_link_is_back(simulator: Simulator) -> None:
+def test_requests_to_a_locked_up_card_are_answered_when_its_link_is_back(simulator: Simulator) -> None:
     simulator.fault(locked_up=True)
     found = simulator.client(
         f"number = PV({NUMBER!r}, auto_monitor=False)\n"

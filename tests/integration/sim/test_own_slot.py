@@ -1,4 +1,4 @@
-"""A run drives its own slot: opening another one's card is refused, whichever way a script tries it."""
+"""A run drives only its own slot: opening another slot's card is rejected, however a script tries it."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_script_finds_its_own_slot_on_a_site_of_several(sim_site: SimSite, loa
 
 
 @pytest.mark.parametrize("args", [["--slot", OTHER[-1]], [f"--slot={OTHER}"]])
-def test_a_submission_whose_arguments_name_another_slot_is_refused(sim_site: SimSite, args: list[str]) -> None:
+def test_a_submission_whose_arguments_name_another_slot_is_rejected(sim_site: SimSite, args: list[str]) -> None:
     with pytest.raises(ParameterError, match=f"--slot .* {OWN}"):
         run(sim_site, DOORS["caput"], *args)
 

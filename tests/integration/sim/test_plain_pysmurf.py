@@ -1,4 +1,4 @@
-"""`smurfq sim` alone, with plain pysmurf and sodetlib at it: no queue, no worker, and the files as a site has them."""
+"""`smurfq sim` alone with plain pysmurf and sodetlib, without queue and worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorder: a streamer in a real process of its own, which outlives nobody and leaves complete files."""
+"""The recorder: a streamer in a separate process, which does not outlive its parent and completes its files."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_writers_thread_never_waits_for_a_frame(recorder: Recorder) -> None:
     assert recorder.dropped == 0
 
 
-def test_a_killed_recorder_is_told_and_replaced(recorder: Recorder) -> None:
+def test_a_killed_recorder_is_reported_and_replaced(recorder: Recorder) -> None:
     recorder.open(NOW, STATUS).result(WITHIN_S)
     child_of(os.getpid()).kill()
     with pytest.raises(StreamError, match="recorder of crate1slot2 ended with code -9 in session 1700000000"):

@@ -1,4 +1,4 @@
-"""sodetlib's own fit of the tune that a simulated slot starts with, which is what a setup leaves."""
+"""sodetlib's fit of a simulated slot's initial tune, which is like that of a setup."""
 
 from __future__ import annotations
 

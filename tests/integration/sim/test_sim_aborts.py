@@ -1,4 +1,4 @@
-"""Aborts on the simulated slot, in each stage: the card is safe afterwards, by Channel Access, and goes on working."""
+"""Aborts on the simulated slot, in each stage: the card is safe afterwards, and works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The card after a run on the simulated slot: what the run switched on is switched off, or told, however it ends."""
+"""The card after a run on the simulated slot: what the run switched on is switched off or reported."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_high_current_mode_is_left_as_it_was(site: SimSite) -> None:
     assert is_at_start(site.read(SLOT))
 
 
-def test_what_a_script_leaves_on_when_it_succeeds_is_in_its_record(site: SimSite) -> None:
+def test_the_record_of_a_successful_script_lists_what_it_left_on(site: SimSite) -> None:
     record = submitted(site, "leaves", BIASES.format(volts=3.0), STREAMS).wait(LONG_S)
     assert record.outcome == "succeeded"
     state = site.read(SLOT)
@@ -199,7 +199,7 @@ def test_a_program_that_replaced_a_script_and_fails_has_its_card_looked_at(site:
     assert site.slot(SLOT).status().left_on is not None
 
 
-def test_what_a_program_that_replaced_a_script_leaves_on_is_told(site: SimSite) -> None:
+def test_the_record_lists_what_a_program_that_replaced_a_script_left_on(site: SimSite) -> None:
     text = RAISES.format(code=0) + "os.execv(sys.executable, [sys.executable, __file__, 'again'])\n"
     record = site.slot(SLOT).submit("run", script=site.script("becomes_well.py", text)).wait(LONG_S)
     assert record.outcome == "succeeded"
@@ -207,7 +207,7 @@ def test_what_a_program_that_replaced_a_script_leaves_on_is_told(site: SimSite) 
     assert site.slot(SLOT).status().left_on is not None
 
 
-def test_what_a_child_switched_on_before_the_scripts_own_start_is_told(site: SimSite) -> None:
+def test_the_record_lists_what_a_child_switched_on_before_the_script_started(site: SimSite) -> None:
     text = RAISES.format(code=0) + (
         "subprocess.run([sys.executable, __file__, 'again'], check=True)\n"
         "import epics\n"

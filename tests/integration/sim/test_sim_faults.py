@@ -1,4 +1,4 @@
-"""Each fault that a simulated slot can be given ends in a clear error in the record, and not in a hang."""
+"""Each fault of a simulated slot leads to a clear error in the record, not to a hang."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _told(site: SimSite, *slots: str) -> list[dict[str, Any]]:
     return [present["slots"][slot] for slot in slots]
 
 
-def test_a_silent_server_is_told_within_seconds(faulty: SimSite) -> None:
+def test_a_silent_server_is_reported_within_seconds(faulty: SimSite) -> None:
     faulty.fault(SLOT, silent=True)
     record = faulty.run("set_biases", bias=1.0)
     assert record.outcome == "failed"
@@ -83,7 +83,7 @@ def test_registers_that_never_answer_are_named_and_a_time_limit_holds(faulty: Si
     faulty.stop(worker)
 
 
-def test_a_card_without_its_cryocard_is_told(faulty: SimSite) -> None:
+def test_a_card_without_its_cryocard_is_reported(faulty: SimSite) -> None:
     faulty.fault(SLOT, no_cryocard=True)
     record = faulty.run("overbias_tes")
     assert record.outcome == "failed", record.to_dict()
@@ -91,7 +91,7 @@ def test_a_card_without_its_cryocard_is_told(faulty: SimSite) -> None:
     assert faulty.read()["session_id"] == 0
 
 
-def test_a_file_that_never_closes_is_told_with_its_session(faulty: SimSite) -> None:
+def test_a_file_that_never_closes_is_reported_with_its_session(faulty: SimSite) -> None:
     faulty.fault(SLOT, never_closes=True)
     record = faulty.run("stream", duration=1.0)
     assert record.outcome == "failed"
@@ -106,7 +106,7 @@ def test_a_stream_with_gaps_is_not_trusted(faulty: SimSite) -> None:
     assert 100 < record.data["missing_samples"] < 3000
 
 
-def test_a_server_that_dies_and_comes_back_in_the_middle_of_a_stream_is_told(faulty: SimSite) -> None:
+def test_a_server_that_restarts_during_a_stream_is_reported(faulty: SimSite) -> None:
     stream = faulty.slot().submit("stream")
     faulty.in_stage(stream, "streaming")
     faulty.simulator.kill()

@@ -1,4 +1,4 @@
-"""Every streaming operation of the contract, by the unmodified pysmurf and sodetlib on the simulated slot."""
+"""Every streaming operation, with the unmodified pysmurf and sodetlib on the simulated slot."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def biased(sim_site: SimSite) -> dict[str, SessionRecord]:
     }
 
 
-def test_the_observing_chain_finds_what_the_model_holds(sim_site: SimSite, biased: dict[str, SessionRecord]) -> None:
+def test_the_observing_chain_finds_the_true_values(sim_site: SimSite, biased: dict[str, SessionRecord]) -> None:
     truth = sim_site.truth()
     responsive = truth["responsive"]
     wired = np.bincount(truth["bias_group"][responsive], minlength=12)
@@ -239,7 +239,7 @@ def test_the_shipped_observation_and_shutdown_run_as_workflows(sim_site: SimSite
     assert (read["streaming"], read["open"], read["biases"]) == (0, 0, [0.0] * 12)
 
 
-def test_what_sodetlib_would_die_of_in_the_middle_is_refused_before(sim_site: SimSite) -> None:
+def test_keywords_with_which_sodetlib_would_fail_midway_are_rejected_first(sim_site: SimSite) -> None:
     before = set(Path(sim_site.options.folders.timestreams).rglob("*.g3"))
     for operation, params, said in (
         (

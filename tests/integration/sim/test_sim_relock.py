@@ -1,4 +1,4 @@
-"""`uxm_relock` and people's own scripts by the unmodified libraries, on cards as a setup leaves them.
+"""`uxm_relock` and control scripts with the unmodified libraries, on cards that are set up.
 
 The shipped workflow ``morning_relock`` runs on one slot while relocks on another fail and are aborted: what
 takes minutes waits for nothing.
@@ -215,7 +215,7 @@ def test_a_relock_locks_what_is_there_and_counts_it(site: SimSite, morning: Work
     assert [block[f"alarm_band{band}"] for band in range(8)] == [0, *[1] * 7]
 
 
-def test_a_morning_relock_is_told_to_its_end(site: SimSite, morning: WorkflowRun) -> None:
+def test_a_morning_relock_is_reported_to_its_end(site: SimSite, morning: WorkflowRun) -> None:
     steps = ("zero_biases", "uxm_relock", "take_iv", "bias_dets", "take_noise")
     radio.assert_succeeded(site, morning, *steps, name="morning_relock", slot=RELOCKED)
     noise = radio.step_done(site, morning, "take_noise", RELOCKED).data["quantiles"]["white_noise_level"]

@@ -1,4 +1,4 @@
-"""`uxm_setup` by the unmodified libraries on cards that were never set up: a whole cold start, failures, aborts.
+"""`uxm_setup` with the unmodified libraries on cards that were never set up: cold start, failures, aborts.
 
 The shipped workflow ``cold_start`` runs on one slot while setups on others fail and are aborted: what takes minutes
 waits for nothing.
@@ -176,7 +176,7 @@ def test_an_abort_in_any_stage_leaves_the_slot_untuned(site: ColdSite, stage: st
     site.fault(ABORTED)
 
 
-def test_the_setup_finds_what_the_model_holds(site: ColdSite) -> None:
+def test_the_setup_finds_the_true_values(site: ColdSite) -> None:
     record = site.done("uxm_setup")
     assert stages(record) == SETUP_STAGES
     texts = [text for _, text in record.messages]
@@ -203,7 +203,7 @@ def test_the_setup_finds_what_the_model_holds(site: ColdSite) -> None:
     assert {n: by_resonator.get(n) for n in expected} == {n: int(channel[n]) for n in expected}
 
 
-def test_what_follows_a_setup_works_on_the_tune_that_it_left(site: ColdSite) -> None:
+def test_operations_after_a_setup_use_its_tune(site: ColdSite) -> None:
     tune = site.done("uxm_setup")
     truth, resonators = site.truth(CHAIN), site.resonators(CHAIN)
     bgmap = site.done("take_bgmap")
@@ -230,7 +230,7 @@ def test_what_follows_a_setup_works_on_the_tune_that_it_left(site: ColdSite) -> 
     assert all(path.stat().st_size for path in files)
 
 
-def test_a_cold_start_is_told_to_its_end(site: ColdSite) -> None:
+def test_a_cold_start_is_reported_to_its_end(site: ColdSite) -> None:
     steps = ("uxm_setup", "take_bgmap", "take_iv", "bias_dets", "take_noise")
     radio.assert_succeeded(site, site.cold_start, *steps, name="cold_start", slot=CHAIN)
 

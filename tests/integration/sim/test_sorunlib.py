@@ -1,4 +1,4 @@
-"""sorunlib's own functions, as its authors wrote them, drive simulated slots through ``smurfq.ocs``.
+"""sorunlib's unmodified functions drive simulated slots through ``smurfq.ocs``.
 
 Run it with ``pip install 'smurfq[sorunlib]'``. Nothing of sorunlib is changed but where its client class comes from.
 """
@@ -137,7 +137,7 @@ tell("end")
     assert schedules.newest("set_biases", USED[1]).params == {"bias": 1.0, "bgs": [1, 2]}
 
 
-def test_a_slot_that_fails_is_dropped_and_the_schedule_goes_on(schedules: Schedules) -> None:
+def test_a_slot_that_fails_is_dropped_and_the_schedule_continues(schedules: Schedules) -> None:
     schedules.site.fault(USED[0], silent=True)
     try:
         told = schedules.run("""

@@ -1,4 +1,4 @@
-"""A session's files as those who read them elsewhere do: sodetlib's load_session, sotodlib's load_smurf and index."""
+"""A session's files are readable with sodetlib's load_session, and with sotodlib's load_smurf and index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams of workflows on simulated slots: on together, and closed whatever becomes of who started them."""
+"""Streams of workflows on simulated slots start together, and are closed even if their workflow dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every end of a command has its exit code."""
+"""Every end of a command has its own exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as a whole: all commands load, help, and turn errors into a line and an exit code."""
+"""The `smurfq` command loads all commands, shows their help, and turns errors into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _failing_group(error: Exception) -> SmurfqGroup:
     return Failing("smurfq", params=[click.Option(["--debug"], is_flag=True)], callback=lambda debug: None)
 
 
-def test_a_defect_is_said_to_be_one_without_a_traceback() -> None:
+def test_a_bug_is_reported_without_a_traceback() -> None:
     result = CliRunner().invoke(_failing_group(KeyError("oops")), ["any"])
     assert result.exit_code == 1
     assert "KeyError: 'oops'" in result.stderr
@@ -129,7 +129,7 @@ def test_a_defect_is_said_to_be_one_without_a_traceback() -> None:
     assert "Traceback" not in result.output
 
 
-def test_a_file_that_cannot_be_read_is_told_in_a_line() -> None:
+def test_a_file_that_cannot_be_read_is_reported_in_a_line() -> None:
     result = CliRunner().invoke(_failing_group(PermissionError(13, "Permission denied", "/x.log")), ["any"])
     assert result.exit_code == 1
     assert result.stderr == "smurfq: [Errno 13] Permission denied: '/x.log'\n"
@@ -142,7 +142,7 @@ def test_debug_shows_where_an_error_is_from() -> None:
 
 
 @pytest.mark.parametrize(("typed", "told"), [("sumbit", "'sumbit'; did you mean 'submit'?"), ("xyzzy", "'xyzzy'\n")])
-def test_the_nearest_of_a_misspelt_command_is_told(typed: str, told: str) -> None:
+def test_the_nearest_of_a_misspelt_command_is_reported(typed: str, told: str) -> None:
     result = CliRunner().invoke(main, [typed])
     assert result.exit_code == 2
     assert f"there is no command {told}" in result.stderr

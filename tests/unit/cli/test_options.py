@@ -1,4 +1,4 @@
-"""Slots and parameters from a command line."""
+"""Slots and parameters are parsed from a command line."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_values_are_json_or_bare_words(text: str, value: Any) -> None:
         ("load_tune=False", "false"),
     ],
 )
-def test_other_values_are_refused_with_what_to_write(text: str, told: str) -> None:
+def test_other_values_are_rejected_with_what_to_write(text: str, told: str) -> None:
     with pytest.raises(click.BadParameter, match=told):
         parse_params([text])
 
 
-def test_a_parameter_given_twice_is_refused() -> None:
+def test_a_parameter_given_twice_is_rejected() -> None:
     with pytest.raises(click.BadParameter, match="twice"):
         parse_params(["tag=a", "tag=b"])
 
@@ -83,6 +83,6 @@ def test_a_slot_is_never_guessed(environ: dict[str, str], settings: Any) -> None
 
 
 @pytest.mark.parametrize("given", ["crate1slot7", "7", "2", "slot2", ""])
-def test_a_slot_that_the_site_has_not_is_refused(given: str) -> None:
+def test_a_slot_that_the_site_does_not_have_is_rejected(given: str) -> None:
     with pytest.raises(UnknownSlotError, match="crate1slot2"):
         choose_slot(given, {}, TWO_CRATES)

@@ -1,4 +1,4 @@
-"""Records and slots as people read them."""
+"""Records and slots are formatted for people."""
 
 from __future__ import annotations
 
@@ -114,6 +114,6 @@ def test_time_spans(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-3", "0", "3 weeks", "1h30"])
-def test_other_time_spans_are_refused(text: str) -> None:
+def test_other_time_spans_are_rejected(text: str) -> None:
     with pytest.raises(click.BadParameter, match="30min"):
         TimeSpan().convert(text, None, None)

@@ -1,4 +1,4 @@
-"""`smurfq sim fault`, as a person calls it where no simulator runs."""
+"""`smurfq sim fault` while no simulator is running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def call(folder: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["sim", "fault", *arguments], env=environ)
 
 
-def test_faults_are_asked_for_slot_by_slot_and_taken_away(tmp_path: Path) -> None:
+def test_faults_are_set_and_cleared_for_each_slot(tmp_path: Path) -> None:
     assert call(tmp_path, "silent", "--slot", "crate1slot2").exit_code == ExitCode.SUCCEEDED
     done = call(tmp_path, "gaps", "--value", "0.3", "--slot", "crate1slot3", "--json")
     assert "the next one there will start with these faults" in done.stderr
@@ -45,7 +45,7 @@ def test_it_tells_which_faults_there_are(tmp_path: Path) -> None:
         (("gaps", "--value", "much", "--slot", "crate1slot2"), "is not JSON"),
     ],
 )
-def test_what_is_wrong_is_refused(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_faults_are_rejected(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     done = call(tmp_path, *arguments)
     assert done.exit_code == ExitCode.USAGE
     assert said in done.stderr

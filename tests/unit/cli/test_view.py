@@ -1,4 +1,4 @@
-"""The live view of a run: which lines updates are worth, and the last line of a terminal."""
+"""The live view of a run: the lines for updates, and the last line in a terminal."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_output_is_shown_by_whole_lines_and_only_when_asked_for() -> None:
     assert _lines(_view(), updates) == []
 
 
-def test_a_degraded_run_is_told_once() -> None:
+def test_a_degraded_run_is_reported_once() -> None:
     view = _view()
     update = StatusUpdate(1.0, "", {"degraded": True})
     assert len(_lines(view, [update, update])) == 1
@@ -95,7 +95,7 @@ def test_the_last_line_tells_where_the_run_stands() -> None:
     assert "key0" not in last
 
 
-def test_the_past_of_a_run_that_goes_on_is_told_too() -> None:
+def test_the_past_of_a_run_that_continues_is_reported_too() -> None:
     view = View(SessionRecord("3f2a91c0", op_name="take_iv", status="running", degraded=True), output=False)
     updates = [StatusUpdate(1.0, "running", {"status": "running"}), StatusUpdate(1.0, "", {"degraded": True})]
     assert [line[10:18] for line in _lines(view, updates)] == ["running", "degraded"]

@@ -1,4 +1,4 @@
-"""Any site file and any environment is either settings or a ``ConfigError`` that names what is wrong."""
+"""Any site file and environment give either settings or a ``ConfigError`` that names the error."""
 
 from __future__ import annotations
 

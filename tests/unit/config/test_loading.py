@@ -1,4 +1,4 @@
-"""The settings: what is taken, what is refused, and in which words."""
+"""The settings: valid values are accepted, and errors say what is wrong."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_home_is_expanded() -> None:
         ("SMURFQ_CONFIG", "/tmp", "Is a directory"),
     ],
 )
-def test_a_variable_is_refused_by_name(variable: str, text: str, said: str) -> None:
+def test_a_variable_is_rejected_by_name(variable: str, text: str, said: str) -> None:
     assert said in refusal({variable: text})
 
 
@@ -192,7 +192,7 @@ def test_a_variable_is_refused_by_name(variable: str, text: str, said: str) -> N
         ("bridge", "the site file FILE is not TOML"),
     ],
 )
-def test_a_site_file_is_refused_by_key(site: WriteSite, text: str, said: str) -> None:
+def test_a_site_file_is_rejected_by_key(site: WriteSite, text: str, said: str) -> None:
     path = site(text)
     assert said.replace("FILE", str(path)) in refusal({}, path)
 
@@ -270,7 +270,7 @@ def test_every_setting_has_a_variable_and_a_meaning() -> None:
     assert len(set(variables())) == len(keys) + 2
 
 
-def test_an_unknown_slot_is_refused_with_the_nearest() -> None:
+def test_an_unknown_slot_is_rejected_with_the_nearest() -> None:
     settings = load({"SMURFQ_SLOTS": "crate1slot2 crate1slot3"})
     assert settings.check_slot("crate1slot3") == "crate1slot3"
     with pytest.raises(UnknownSlotError, match="did you mean 'crate1slot2'") as caught:
@@ -284,7 +284,7 @@ def test_time_limits_by_operation() -> None:
     assert settings.time_limit_s("stream", None) is None
 
 
-def test_the_files_of_tls_are_part_of_where_redis_is(tmp_path: Path) -> None:
+def test_the_certificate_files_are_part_of_the_url(tmp_path: Path) -> None:
     certificates = Certificates(tmp_path / "ca")
     certificate, key = certificates.issue("smurf-srv1")
     files = {

@@ -1,4 +1,4 @@
-"""The commands that are given for what a run left on its card."""
+"""The commands that turn off what a run left on its card."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def test_each_thing_left_on_has_its_command(left_on: str, commands: set[str]) ->
     assert {command for command in (STREAMS, BIASES) if command in hint} == commands
 
 
-def test_what_no_command_turns_off_has_no_hint() -> None:
+def test_there_is_no_hint_if_no_command_turns_it_off() -> None:
     assert turn_off_hint("crate1slot2", "relays of the bias lines (0x1; at the start 0x0)") == ""

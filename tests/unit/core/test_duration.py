@@ -1,4 +1,4 @@
-"""Durations in words."""
+"""Durations are formatted as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON: strict on the way out, lenient on the way in."""
+"""JSON: strict when writing, lenient when reading."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def test_a_round_trip_changes_nothing_but_nan_and_infinity(value: object) -> Non
 
 
 @given(values)
-def test_what_goes_out_is_strict_json(value: object) -> None:
+def test_output_is_strict_json(value: object) -> None:
     json.loads(dumps(value), parse_constant=pytest.fail)
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
-def test_what_the_publisher_sends_for_no_number_is_null(text: str) -> None:
+def test_the_publishers_nan_and_infinity_become_null(text: str) -> None:
     assert loads(f'{{"x": [{text}]}}') == {"x": [None]}
 
 
@@ -77,7 +77,7 @@ def test_the_last_resort_is_repr() -> None:
 
 
 @pytest.mark.parametrize("value", ["a\ud800", {"\udfff": 1}, ["\ud83d", "\ude00"], {"x": [{"y": "\udc80"}]}])
-def test_half_a_character_becomes_the_one_for_what_is_unknown(value: object) -> None:
+def test_a_lone_surrogate_becomes_the_replacement_character(value: object) -> None:
     """Redis's Lua refuses it, and so does every encoder to UTF-8."""
     text = dumps(value)
     assert "\\ufffd" in text
@@ -90,6 +90,6 @@ def test_characters_beyond_the_first_plane_stay() -> None:
 
 
 @pytest.mark.parametrize(("value", "levels"), [(1, 0), ([], 1), ([[1], 2], 2), ({"a": ({"b": 1},)}, 3)])
-def test_how_deep_a_value_is_nested(value: object, levels: int) -> None:
+def test_nested_deeper_counts_levels(value: object, levels: int) -> None:
     assert not nested_deeper(value, levels)
     assert levels == 0 or nested_deeper(value, levels - 1)

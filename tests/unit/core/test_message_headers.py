@@ -15,7 +15,7 @@ def step(name: str, **options: object) -> object:
     return app.signature(name, app=app, immutable=True).set(**options)
 
 
-def test_each_operation_of_a_canvas_is_told_and_keeps_what_is_its_own() -> None:
+def test_each_operation_of_a_canvas_gets_headers_and_keeps_its_own() -> None:
     canvas = chain(
         step("a"),
         group(step("b", priority=9), chain(step("c"), step("d", headers={"own": 1}))),
@@ -31,7 +31,7 @@ def test_each_operation_of_a_canvas_is_told_and_keeps_what_is_its_own() -> None:
     assert dict(canvas) == before
 
 
-def test_a_fingerprint_is_of_what_is_asked_and_not_of_the_order_of_its_words() -> None:
+def test_a_fingerprint_does_not_depend_on_the_order_of_parameters() -> None:
     one = fingerprint("take_iv", "crate1slot2", {"tag": "cal", "kwargs": {"a": 1, "b": [2.0]}})
     assert one == fingerprint("take_iv", "crate1slot2", {"kwargs": {"b": [2.0], "a": 1}, "tag": "cal"})
     others = [

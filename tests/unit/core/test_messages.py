@@ -114,12 +114,12 @@ def test_a_number_that_is_not_finite_becomes_null(token: str) -> None:
         {"type": None},
     ],
 )
-def test_a_field_of_the_wrong_type_is_refused_by_name(changed: dict[str, Any]) -> None:
+def test_a_field_of_the_wrong_type_is_rejected_by_name(changed: dict[str, Any]) -> None:
     with pytest.raises(MessageError, match=next(iter(changed))):
         parse(datagram(**changed))
 
 
-def test_a_message_without_payload_is_refused() -> None:
+def test_a_message_without_payload_is_rejected() -> None:
     came = json.loads(datagram())
     del came["payload"]
     with pytest.raises(MessageError, match="payload"):
@@ -201,7 +201,7 @@ def test_a_file_keeps_its_type_and_says_its_kind(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["session_data", "data_file", "g3_file", "metadata"])
-def test_a_payload_of_the_wrong_type_is_said_in_the_record(kind: str) -> None:
+def test_a_payload_of_the_wrong_type_is_reported_in_the_record(kind: str) -> None:
     message = parse(datagram(type=kind, payload=[1, 2]))
     assert isinstance(message, Message)
     assert publication(message).malformed

@@ -1,4 +1,4 @@
-"""Values are turned into plain Python types, and errors show at most a part of them."""
+"""Values become plain Python types, and errors show at most a part of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders and logs that only their owner can read, whatever the umask is."""
+"""Folders and logs are readable by their owner only, for any umask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process's name is that of one process, in one boot, whatever the clock says."""
+"""A process id identifies one process in one boot, even if the clock changes."""
 
 from __future__ import annotations
 

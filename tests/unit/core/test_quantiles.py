@@ -1,4 +1,4 @@
-"""Quantiles are numpy's, without numpy; of no values they are None, not 0."""
+"""Quantiles agree with numpy's. Without values, they are None, not 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of Redis: sentinels are read as kombu and Celery read them, and no password is ever shown."""
+"""URLs of Redis: sentinels are parsed as by kombu and Celery, and passwords are never shown."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_login_database_and_options_may_stand_at_any_part() -> None:
         ("sentinel://one/zero?master_name=m", "not 'zero'"),
     ],
 )
-def test_what_is_wrong_is_said(url: str, said: str) -> None:
+def test_errors_describe_the_allowed_form(url: str, said: str) -> None:
     with pytest.raises(ValueError, match=said.replace("?", r"\?")):
         parse_sentinel(url)
 

@@ -1,4 +1,4 @@
-"""Results of the analyses become session data and blocks with the fields of the operations table."""
+"""Results of analyses become session data and blocks with the fields of the operations table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scripts run only from below the allowed folders, whatever links and dots say."""
+"""Scripts run only from below the allowed folders, even with links and `..` in the path."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_no_way_leads_out(allowed: Path, tmp_path: Path, way: str) -> None:
     assert caught.value.allowed == [str(allowed)]
 
 
-def test_a_relative_path_or_no_folder_at_all_is_refused(allowed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_or_no_folder_at_all_is_rejected(allowed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(allowed)
     with pytest.raises(ParameterError, match=f"did you mean {allowed}/deep/a.py") as caught:
         check_script("deep/a.py", [allowed])
@@ -55,7 +55,9 @@ def test_a_relative_path_or_no_folder_at_all_is_refused(allowed: Path, monkeypat
         check_script(str(allowed / "deep" / "a.py"), [])
 
 
-def test_what_is_read_is_what_was_checked(allowed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_that_is_read_is_the_one_that_was_checked(
+    allowed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A folder on the way is replaced by a link after the check: the file opened is looked at, and refused."""
     (allowed / "deep" / "a.py").write_text("mine")
     (tmp_path / "elsewhere").mkdir()
@@ -92,7 +94,7 @@ def test_a_script_that_is_no_file_or_unreadable_is_rejected(allowed: Path, monke
 
 
 @pytest.mark.parametrize("way", ["loop.py", "a.py/x.py", "deep/\N{FULLWIDTH FULL STOP}./a.py"])
-def test_odd_paths_are_refused_and_raise_nothing_else(allowed: Path, way: str) -> None:
+def test_odd_paths_are_rejected_and_raise_nothing_else(allowed: Path, way: str) -> None:
     (allowed / "loop.py").symlink_to(allowed / "loop.py")
     (allowed / "a.py").write_text("")
     with pytest.raises(ParameterError):
@@ -152,7 +154,7 @@ def test_arguments_that_name_no_other_slot_pass(args: list[str]) -> None:
         ["--slot", "2" * 5000],
     ],
 )
-def test_an_argument_that_names_another_slot_is_refused(args: list[str]) -> None:
+def test_an_argument_that_names_another_slot_is_rejected(args: list[str]) -> None:
     with pytest.raises(ParameterError, match=r"the script's argument --slot \S+ contradicts crate1slot3") as caught:
         check_arguments(args, "crate1slot3")
     assert (caught.value.parameter, caught.value.slot) == ("args", "crate1slot3")

@@ -101,7 +101,7 @@ def test_a_restart_where_the_next_number_happens_to_be_zero_loses_nothing() -> N
     assert (seen.lost, seen.duplicates) == (0, 0)
 
 
-def test_a_fork_that_goes_on_with_its_parents_numbers_loses_nothing() -> None:
+def test_a_fork_that_continues_with_its_parents_numbers_loses_nothing() -> None:
     seen = Counted()
     for number in range(100):
         seen.take(number)
@@ -220,7 +220,7 @@ def test_a_first_number_that_no_publisher_reaches_is_no_loss() -> None:
     assert SequenceChanges(Sequences()).step(SOURCE, FARTHEST_JUMP, 1.0).lost == FARTHEST_JUMP
 
 
-def test_what_is_remembered_is_bounded_however_many_sources_and_strands_come() -> None:
+def test_memory_is_bounded_for_any_number_of_sources_and_strands() -> None:
     """Each source begins in the middle, leaves a gap in a strand of its own, and begins again."""
     sequences = Sequences()
     for number in range(2 * SOURCES_KEPT):

@@ -1,4 +1,4 @@
-"""The record's fold: each batch once, the end absorbs, statuses only go forward."""
+"""The fold of events to a record: each batch once, no change after the end, and statuses never go back."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_op_code_is_that_of_ocs(values: dict[str, Any], code: OpCode) -> None:
     assert SessionRecord("id", **values).op_code == code
 
 
-def test_an_unknown_header_field_is_refused() -> None:
+def test_an_unknown_header_field_is_rejected() -> None:
     with pytest.raises(ValueError, match="no_such"):
         session.header(0.0, no_such=1)
 

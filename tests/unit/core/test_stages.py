@@ -21,7 +21,7 @@ def test_malformed_timestamps_make_no_stages() -> None:
     assert new_stages([["a", 1]], "no list") == [("a", 1.0)]
 
 
-def test_a_stage_is_told_with_its_number_where_that_is_known() -> None:
+def test_a_stage_is_shown_with_its_number_if_that_is_known() -> None:
     assert words("uxm_setup", "setup_amps") == "setup_amps (1/7)"
     assert words("uxm_relock", "end") == "end (6/6)"
     assert words("uxm_setup", "abort: asked") == "abort: asked"

@@ -1,4 +1,4 @@
-"""A type tells in words which values it allows."""
+"""A type describes the values that it allows."""
 
 from __future__ import annotations
 

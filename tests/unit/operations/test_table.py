@@ -1,4 +1,4 @@
-"""The models of the operations table check parameters, and errors tell what is wrong with them."""
+"""The models of the operations table check parameters, and errors say what is wrong."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_required_parameter_is_missed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_unknown_parameter_is_refused_with_the_nearest_named(name: str) -> None:
+def test_an_unknown_parameter_is_rejected_with_the_nearest_named(name: str) -> None:
     known = [p.name for p in OPERATIONS[name].parameters]
     misspelt = f"{known[-1]}x" if known else "anything"
     with pytest.raises(ParameterError) as caught:
@@ -130,9 +130,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("name", "params", "expected"), GOOD)
-def test_what_is_allowed_goes_on_the_wire_as_json(
-    name: str, params: dict[str, object], expected: dict[str, object]
-) -> None:
+def test_allowed_values_are_sent_as_json(name: str, params: dict[str, object], expected: dict[str, object]) -> None:
     checked = check(name, params)
     assert {key: checked[key] for key in expected} == expected
     assert json.loads(json.dumps(checked, allow_nan=False)) == checked
@@ -239,7 +237,7 @@ def test_a_value_that_is_not_allowed_is_rejected(name: str, parameter: str, valu
         ("take_iv", {"kwargs": {"cfg": 1}}, "cfg"),
     ],
 )
-def test_kwargs_may_not_say_otherwise_than_a_parameter(name: str, params: dict[str, object], keyword: str) -> None:
+def test_kwargs_may_not_contradict_a_parameter(name: str, params: dict[str, object], keyword: str) -> None:
     with pytest.raises(ParameterError, match=f"kwargs may not set {keyword!r}"):
         check(name, params)
 
@@ -375,7 +373,7 @@ def test_the_table_needs_no_numpy() -> None:
         ("stream", {"downsample_factor": 0}, "downsample_factor in kwargs must be a whole number from 1"),
     ],
 )
-def test_keywords_that_sodetlib_would_stumble_over_are_refused(name: str, kwargs: dict[str, Any], said: str) -> None:
+def test_keywords_that_sodetlib_would_stumble_over_are_rejected(name: str, kwargs: dict[str, Any], said: str) -> None:
     with pytest.raises(ParameterError, match=re.escape(said)):
         check(name, {"kwargs": kwargs})
 

@@ -1,4 +1,4 @@
-"""Sensors that the tests of the physics are made with."""
+"""Sensors for the tests of the physics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream's filter: what scipy's would give at every frame, at those that are kept."""
+"""The stream's filter agrees with scipy's at the frames that are kept."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_it_is_the_filter_and_then_every_so_manieth_frame(factor: int, cuts: lis
     np.testing.assert_allclose(np.concatenate(found), expected[::factor], atol=SMALL * np.abs(trace).max())
 
 
-def test_what_stopped_moving_rings_on_and_then_costs_nothing() -> None:
+def test_a_detector_at_rest_rings_for_a_while_and_then_takes_no_time() -> None:
     trace = np.full((4000, 3), 50e-6)
     trace[100:, 1] = 40e-6
     whole = lfilter(B, A, trace[:, 1], zi=lfilter_zi(B, A) * trace[0, 1])[0]
@@ -58,7 +58,7 @@ def test_what_stopped_moving_rings_on_and_then_costs_nothing() -> None:
     assert index.size == 0
 
 
-def test_a_detector_that_moves_anew_starts_from_rest() -> None:
+def test_a_detector_that_moves_again_starts_from_rest() -> None:
     decimator = Decimator(Processing(1, B, A), np.array([1.0, 3.0]))
     _, out = decimator.run(Currents(np.array([1.0, 3.0]), np.array([1]), np.full((10, 1), 3.0), 10), np.arange(10))
     np.testing.assert_allclose(out, 3.0)
@@ -82,6 +82,6 @@ def test_without_a_filter_frames_are_kept_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"factor": 0}, {"a": (0.0, 1.0)}, {"a": (1.0, -1.0)}, {"a": ()}, {"b": ()}])
-def test_a_filter_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+def test_a_filter_that_cannot_be_is_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="got"):
         Processing(**wrong)

@@ -1,4 +1,4 @@
-"""The population of a slot: repeatable, wired as a slot is, with a truth that the closed forms bear out."""
+"""The detectors of a slot: repeatable, wired like a slot, with true values that agree with the closed forms."""
 
 from __future__ import annotations
 

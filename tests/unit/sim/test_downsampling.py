@@ -1,4 +1,4 @@
-"""The downsampler's factor, as pysmurf sets it in both of its modes."""
+"""The downsampling factor in both of pysmurf's modes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def test_by_the_timing_system_it_takes_what_pysmurf_asks_for(factor: int, bitmas
 
 
 @pytest.mark.parametrize("bitmask", [0, 1, 1023])
-def test_what_would_keep_no_frame_is_refused(bitmask: int) -> None:
+def test_settings_that_would_keep_no_frame_are_rejected(bitmask: int) -> None:
     with pytest.raises(StreamError, match=rf"ExternalBitmask = {bitmask}; set a factor"):
         downsample_factor(held(EXTERNAL, bitmask=bitmask).__getitem__)

@@ -1,4 +1,4 @@
-"""Faults: which there are, and the file that asks for them."""
+"""The faults, and the file that requests them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_invalid_fault_is_rejected(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '{"crate1slot2": {"gap": true}}', "[]", '{"slot2": {}}'])
-def test_a_file_that_tells_no_faults_is_told(tmp_path: Path, text: str) -> None:
+def test_an_invalid_file_of_faults_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / faults.FILE_NAME).write_text(text)
     with pytest.raises(ConfigError, match=r"faults\.json is not a file of faults"):
         faults.read(tmp_path)

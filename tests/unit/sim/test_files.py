@@ -1,4 +1,4 @@
-"""The configuration and the tune that a simulated site starts with."""
+"""The initial configuration and tune of a simulated site."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_tune_has_every_tone_where_its_register_has_it(tmp_path: Path) -> None
     assert device["experiment"]["tunefile"] == str(path)
 
 
-def test_what_operations_have_noted_in_the_device_configuration_stays(tmp_path: Path) -> None:
+def test_values_that_operations_wrote_to_the_device_configuration_are_kept(tmp_path: Path) -> None:
     folders = Folders.below(tmp_path)
     write_site(folders, SLOTS)
     device = folders.config / "device_crate1slot2.yml"

@@ -1,4 +1,4 @@
-"""The watches of a channel that are notified of a capture."""
+"""The subscriptions of a channel that are notified of a capture."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Circuit:
         return SimpleNamespace(circuit=self, subscriptionid=number)
 
 
-def test_only_the_last_watch_of_each_client_is_told_and_the_others_are_forgotten() -> None:
+def test_only_the_newest_subscription_of_each_client_is_notified() -> None:
     one, other = Circuit(1, 2, 3), Circuit(1)
     watches = [one.watch(1), other.watch(1), one.watch(2), one.watch(3)]
     assert last_watches(watches) == [watches[3], watches[1]]

@@ -1,4 +1,4 @@
-"""A slot's model as a stream sees it: counts that are currents, the truth's noise, changes on their frame."""
+"""A slot's model as a stream sees it: the counts are currents with the true noise, and change at the right frame."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_an_iv_curve_gives_back_resistance_and_power(detectors: Detectors) -> No
 
 
 @pytest.mark.parametrize("shape", [(11, 5), (12,)])
-def test_biases_of_another_shape_are_refused(detectors: Detectors, shape: tuple[int, ...]) -> None:
+def test_biases_of_another_shape_are_rejected(detectors: Detectors, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"\(12, n_frames\)"):
         SlotModel(detectors, 1).advance(0, np.zeros(shape), False)
 

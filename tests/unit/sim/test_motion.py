@@ -1,4 +1,4 @@
-"""The motion of a slot's sensors: the same however it is cut, and only for those that have a reason to move."""
+"""The sensors' currents do not depend on the division into stretches, and sensors at rest are not computed."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_a_text_ends_at_its_first_zero_and_at_its_size() -> None:
         (r.RAMP_MAX_COUNT, "many"),
     ],
 )
-def test_what_a_register_cannot_hold_is_refused_by_name(name: str, value: object) -> None:
+def test_a_value_that_does_not_fit_a_register_is_rejected_by_name(name: str, value: object) -> None:
     with pytest.raises(RegisterValueError, match=r"register AMCc:.* takes"):
         TABLE[name].value_of(value)
 

@@ -1,4 +1,4 @@
-"""The header of a sample says what sotodlib reads of it; stretches join to what they are parts of."""
+"""The header of a sample has the fields that sotodlib reads, and stretches can be joined."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def test_parts_join_to_the_whole(sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize("name", ["counts", "tes_biases", "frame_counter", "relays"])
-def test_what_is_too_long_is_refused(name: str) -> None:
+def test_samples_of_wrong_shapes_are_rejected(name: str) -> None:
     right = samples(0, 5)
     with pytest.raises(StreamError, match="as many columns as times"):
         Samples(**{**vars(right), name: getattr(samples(0, 6), name)})
 
 
-def test_more_bias_lines_than_the_header_has_are_refused() -> None:
+def test_more_bias_lines_than_the_header_has_are_rejected() -> None:
     with pytest.raises(StreamError, match="at most 16"):
         samples(0, 5, groups=17)

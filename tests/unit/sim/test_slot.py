@@ -114,7 +114,7 @@ def test_relays_go_to_the_bias_lines_and_replies_to_the_register(bench: Bench) -
     assert bench.slot.value(r.CARD_READ) == 0
 
 
-def test_the_stream_is_told_in_order(bench: Bench) -> None:
+def test_the_stream_is_called_in_order(bench: Bench) -> None:
     for name, value in (
         (r.ENABLE_STREAMING, 1),
         (r.PROCESSOR + "Unwrapper:reset", 1),
@@ -154,7 +154,7 @@ def test_a_locked_up_card_comes_back_after_its_link_is_restarted(bench: Bench, m
     assert bench.slot.answers(r.SLOT_NUMBER)
 
 
-def test_an_unknown_register_stores_and_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_register_stores_and_is_reported(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.put("AMCc:Nothing", 4)
     assert bench.slot.value("AMCc:Nothing") == 4
-    assert "AMCc:Nothing is not known" in caplog.text
+    assert "AMCc:Nothing is unknown" in caplog.text

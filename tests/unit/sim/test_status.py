@@ -1,4 +1,4 @@
-"""A stream's status is what sotodlib's reader takes: plain values, cut texts of lists, all that it needs."""
+"""sotodlib's reader accepts a stream's status: plain values and texts of lists, with all fields that it needs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_arrays_are_texts_of_what_was_put(registers: dict[str, Value]) -> None:
     assert len(offsets) == 512
 
 
-def test_the_downsampler_is_told_as_rogue_does(registers: dict[str, Value]) -> None:
+def test_the_downsampler_is_described_like_rogues(registers: dict[str, Value]) -> None:
     status = stream_status(registers)
     assert status["AMCc.SmurfProcessor.Downsampler.Factor"] == 5
     assert status["AMCc.SmurfProcessor.Downsampler.DownsamplerMode"] == "Internal"

@@ -1,4 +1,4 @@
-"""A slot's stream, driven by hand: which frames it makes, of which biases, and when it opens and closes."""
+"""A slot's stream, driven by hand: its frames, their biases, and when it opens and closes."""
 
 from __future__ import annotations
 

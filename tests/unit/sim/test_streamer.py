@@ -1,4 +1,4 @@
-"""The frames that a session writes, read back from its files."""
+"""The frames of a session, read back from its files."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_two_sessions_of_one_second_share_nothing(streamer: Streamer, tmp_path: 
     assert [part[0]["session_id"] for part in frames(tmp_path)] == [first, second]
 
 
-def test_high_precision_is_told_and_counts(streamer: Streamer, tmp_path: Path) -> None:
+def test_high_precision_is_marked_and_counts(streamer: Streamer, tmp_path: Path) -> None:
     streamer.open(NOW, STATUS, StreamOptions(high_precision=True))
     streamer.write(samples(0, 300))
     streamer.close(NOW + 2)
@@ -185,7 +185,7 @@ def test_high_precision_is_told_and_counts(streamer: Streamer, tmp_path: Path) -
     assert set(np.diff(counter0).tolist()) == {2400, 2400 - 480_000}
 
 
-def test_what_is_out_of_turn_is_refused(streamer: Streamer, tmp_path: Path) -> None:
+def test_calls_out_of_order_are_rejected(streamer: Streamer, tmp_path: Path) -> None:
     streamer.close(NOW)
     with pytest.raises(StreamError, match="open a session"):
         streamer.write(samples(0, 1))
@@ -197,14 +197,14 @@ def test_what_is_out_of_turn_is_refused(streamer: Streamer, tmp_path: Path) -> N
     streamer.close(NOW)
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(StreamError, match=r"crate1slot2 cannot write .*17000/crate1slot2/1700000000_000\.g3"):
         Streamer(blocked, "crate1slot2", crate=1, slot=2).open(NOW, STATUS)
 
 
-def test_a_full_disk_is_told_and_the_session_ends_all_the_same(streamer: Streamer, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_the_session_ends_all_the_same(streamer: Streamer, tmp_path: Path) -> None:
     streamer.open(NOW, STATUS, StreamOptions(file_duration_s=1.0, agg_time_s=0.1))
     (tmp_path / "17000/crate1slot2/1700000000_001.g3").symlink_to("/dev/full")
     with pytest.raises(StreamError, match=r"crate1slot2 cannot write .*_001\.g3: .*is the disk full\?"):

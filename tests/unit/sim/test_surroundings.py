@@ -37,8 +37,8 @@ def test_a_card_that_the_environment_names_is_overruled(tmp_path: Path) -> None:
     assert variables["SMURF_CONFIG_DIR"] == variables["OCS_CONFIG_DIR"] == str(tmp_path / "mine" / "config")
 
 
-def test_slots_of_one_number_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"slots of different numbers.*crate1slot2, crate2slot2"):
+def test_slots_of_one_number_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"must have different numbers.*crate1slot2, crate2slot2"):
         options_of(settings(tmp_path), ("crate1slot2", "crate2slot2"))
     with pytest.raises(ConfigError, match="got none"):
         options_of(settings(tmp_path), ())
@@ -51,7 +51,7 @@ def test_each_slot_has_a_population_of_its_own(tmp_path: Path) -> None:
     assert options.seed_of("crate1slot2") != options.seed_of("crate1slot3")
 
 
-def test_the_simulators_word_is_believed_while_its_process_lives(tmp_path: Path) -> None:
+def test_the_simulators_state_is_used_while_its_process_lives(tmp_path: Path) -> None:
     options = options_of(settings(tmp_path), ("crate1slot2",))
     options.folder.mkdir(parents=True)
     assert presence.read(options.folder) is None

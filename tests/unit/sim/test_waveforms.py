@@ -1,4 +1,4 @@
-"""The voltages on the slow DACs: values put, tables played, and their times."""
+"""The voltages of the slow DACs over time, from values put and tables played."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def test_nothing_plays_before_it_is_continuous_and_a_stop_holds_the_last_value()
     assert biases_at(dacs.states(), np.array([20.0 + 0.25 * period_s])).bits[0, 0] == 100
 
 
-def test_a_new_table_does_not_start_the_play_anew() -> None:
+def test_a_new_table_does_not_start_the_play_again() -> None:
     dacs = playing(10.0)
     period_s = TABLE_SIZE * 1000 * TICK_S
     dacs.load_table(0, STEP + 5, 10.0 + 0.6 * period_s)
     assert biases_at(dacs.states(), np.array([10.0 + 0.75 * period_s])).bits[0, 0] == (205 + 200) // 2
 
 
-def test_what_is_forgotten_is_only_what_is_over() -> None:
+def test_only_states_that_have_ended_are_discarded() -> None:
     dacs = SlowDacs(0.0)
     for time in (1.0, 2.0, 3.0):
         dacs.set_dac(1, int(time), time)

@@ -66,7 +66,7 @@ def test_settings_tell_the_file_and_the_names_of_variables_and_no_value(tmp_path
         (lambda info: store._writable(redis.Redis(), info), {"role": "slave"}, "fail"),
     ],
 )
-def test_redis_by_what_it_says_of_itself(
+def test_rediss_own_report_is_checked(
     check: Callable[[dict[str, Any]], Finding], change: dict[str, Any], level: str | None
 ) -> None:
     assert check({**GOOD, **change}).level == level

@@ -1,4 +1,4 @@
-"""The login's password."""
+"""The password of Flower's login."""
 
 from __future__ import annotations
 

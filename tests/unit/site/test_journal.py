@@ -1,4 +1,4 @@
-"""The note of what runs, and that only one site is brought up in a folder."""
+"""The journal of a running site, and the lock that allows only one site in a folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_journal_of_an_earlier_version_names_no_process(tmp_path: Path) -> Non
     assert found.left() == []
 
 
-def test_whether_a_site_is_up_is_known_without_a_journal(tmp_path: Path) -> None:
+def test_a_running_site_is_detected_without_a_journal(tmp_path: Path) -> None:
     assert not journal.is_locked(tmp_path)
     with journal.only_one(tmp_path):
         assert journal.is_locked(tmp_path)

@@ -1,4 +1,4 @@
-"""A command beside a site finds its simulated slots."""
+"""A command in another terminal finds the site's simulated slots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def note(folder: Path, pid: int | None) -> None:
     journal.write(folder, Journal(state="ready", who=ProcessId.of(os.getpid()), processes=[entry]))
 
 
-def test_it_sees_what_the_processes_of_the_site_see(tmp_path: Path) -> None:
+def test_it_uses_the_variables_of_the_sites_processes(tmp_path: Path) -> None:
     environ = {"SMURFQ_STATE_DIR": str(tmp_path), "SMURFQ_SLOTS": "crate1slot2", "SMURFQ_SIM_PORT": "4711"}
     note(tmp_path, os.getpid())
     settings = load(simulation.beside_running(environ, load(environ)))

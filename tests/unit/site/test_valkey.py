@@ -15,6 +15,6 @@ def test_a_plain_folder_will_do(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["/tmp/with space", "/tmp/it's", '/tmp/"so"', "/tmp/back\\slash"])
-def test_one_that_its_configuration_cannot_name_is_told_before_anything_starts(folder: str) -> None:
+def test_a_folder_that_valkey_cannot_use_is_reported_before_the_start(folder: str) -> None:
     with pytest.raises(StartError, match="SMURFQ_STATE_DIR"):
         require_data_dir(load({"SMURFQ_SLOTS": "crate1slot2", "SMURFQ_STATE_DIR": folder}))

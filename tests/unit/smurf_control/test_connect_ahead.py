@@ -15,7 +15,7 @@ NAMES = st.text("abcdef", min_size=1, max_size=2)
 
 
 @given(st.dictionaries(NAMES, st.integers(0, 20)), st.sets(NAMES), st.sets(NAMES))
-def test_what_is_used_is_kept_and_what_is_gone_is_not(before: dict[str, int], used: set[str], gone: set[str]) -> None:
+def test_used_names_are_kept_and_missing_ones_removed(before: dict[str, int], used: set[str], gone: set[str]) -> None:
     kept = names_to_keep(before, used, gone)
     assert {name for name, unused_runs in kept.items() if unused_runs == 0} == used
     assert not (gone - used) & kept.keys()
@@ -41,7 +41,7 @@ def test_there_are_never_too_many_and_those_used_last_stay() -> None:
     assert next(iter(kept)) == "new"
 
 
-def test_a_file_that_is_not_what_was_written_is_as_good_as_none(tmp_path: Path) -> None:
+def test_an_invalid_file_counts_as_missing(tmp_path: Path) -> None:
     path = names_file(Settings(state_dir=tmp_path), "crate1slot2", "take_iv")
     assert connect_ahead._read(path, "s2:") == {}
     connect_ahead._write(path, {"s2:a": 0, "s2:b": 3})

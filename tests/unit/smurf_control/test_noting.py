@@ -1,4 +1,4 @@
-"""A card is looked at when a script first creates a channel, and never where it creates none."""
+"""A card's state is noted when a script first creates a channel, and never if it creates none."""
 
 from __future__ import annotations
 

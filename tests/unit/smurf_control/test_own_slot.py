@@ -38,7 +38,7 @@ CHILD_PYTHON = Path(sys.modules["smurfq.smurf_control.own_slot"].__file__ or "")
         ("", None),
     ],
 )
-def test_which_server_of_another_slot_has_a_register(register: str, other: str | None) -> None:
+def test_the_other_slots_server_is_recognized_by_the_register_name(register: str, other: str | None) -> None:
     assert other_server(register, OWN) == other
 
 

@@ -1,4 +1,4 @@
-"""A Publisher uses no number for what it does not send."""
+"""A Publisher uses no number for a message that it does not send."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_message_that_is_no_json_uses_no_number_and_is_reported_ever_less_ofte
     assert [text.partition(" not sent: TypeError")[0] for text in told] == ["a message was", "10 messages were"]
 
 
-def test_what_is_too_large_gives_its_number_to_the_error_that_takes_its_place(told: list[str]) -> None:
+def test_the_error_for_a_too_large_message_uses_its_number(told: list[str]) -> None:
     sent = Sent()
     sent.publisher.publish("x" * 70_000)
     sent.publisher.publish("good")
@@ -73,7 +73,7 @@ def test_an_error_of_the_scripts_own_keeps_its_number(told: list[str]) -> None:
     assert sent.numbers == [1, 2]
 
 
-def test_what_the_socket_does_not_take_uses_no_number(told: list[str]) -> None:
+def test_a_message_that_the_socket_rejects_uses_no_number(told: list[str]) -> None:
     sent = Sent()
     sent.fails = OSError("no route")
     with pytest.raises(OSError, match="no route"):

@@ -1,4 +1,4 @@
-"""A scan that does not end is given up and named; all else that a scan raises is as it was."""
+"""A scan that does not end is aborted and named; other errors of a scan are unchanged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_scan_that_does_not_end_is_named_with_its_band() -> None:
         control.read_stream_data_daq(2**19)
 
 
-def test_pysmurfs_own_patience_is_told_in_the_same_words() -> None:
+def test_pysmurfs_own_timeout_has_the_same_message() -> None:
     def scan(_band: int) -> None:
         raise Exception("Timeout waiting for PVs to update.")
 
@@ -42,7 +42,7 @@ def test_pysmurfs_own_patience_is_told_in_the_same_words() -> None:
         limited(scan, 600).run_serial_gradient_descent(5)
 
 
-def test_what_a_scan_returns_and_raises_otherwise_is_as_it_was_and_the_timer_is_off() -> None:
+def test_results_and_other_errors_of_a_scan_pass_and_the_timer_is_stopped() -> None:
     before = signal.getsignal(signal.SIGALRM)
     control = limited(lambda band, **more: (band, more), 600)
     assert control.take_debug_data(2, nsamp=4) == (2, {"nsamp": 4})
@@ -56,7 +56,7 @@ def test_what_a_scan_returns_and_raises_otherwise_is_as_it_was_and_the_timer_is_
     assert signal.getsignal(signal.SIGALRM) is before
 
 
-def test_in_another_thread_a_scan_goes_on_without_a_limit() -> None:
+def test_in_another_thread_a_scan_continues_without_a_limit() -> None:
     found: list[Any] = []
     control = limited(lambda band: band, 600)
     thread = threading.Thread(target=lambda: found.append(control.run_serial_eta_scan(4)))

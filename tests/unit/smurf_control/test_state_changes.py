@@ -1,4 +1,4 @@
-"""The changes that a run made to its card: compared with the state at its start, and in words."""
+"""The changes that a run made to its card, compared with the state at its start."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_biases_stay_where_the_start_is_not_known() -> None:
     assert put_back(dacs(9.0, 9.0, 9.0), None, PAIRS) == dacs(9.0, 9.0, 9.0)
 
 
-def test_what_was_on_before_the_run_is_not_named() -> None:
+def test_the_summary_omits_what_was_on_before_the_run() -> None:
     observing = CardState(1, 1, 1700, 0, dacs(2.0, 2.0, 2.0), 0, [10, 0])
     assert on(observing) == {}
     assert summary(CardAfter.RESTORE, observing, {}, {}, []) == "nothing is on that was off at the start"
@@ -75,7 +75,7 @@ def test_a_stream_of_another_session_than_that_at_the_start_is_the_runs() -> Non
     assert on(observing, session_id=1800) == {"streaming": "streaming", "g3_file": "the g3 file (session 1800)"}
 
 
-def test_what_a_run_switched_on_is_named() -> None:
+def test_the_summary_names_what_a_run_switched_on() -> None:
     found = on(QUIET, g3_file=1, session_id=17, playback=1, bias_dacs=dacs(3.0, 0.0, 3.0), relays=3, tones=[10, 4])
     assert list(found.values()) == [
         "the g3 file (session 17)",
@@ -94,7 +94,7 @@ def test_what_a_run_switched_on_is_named() -> None:
     )
 
 
-def test_what_is_on_is_named_as_uncertain_if_the_start_is_not_known() -> None:
+def test_the_summary_is_uncertain_if_the_state_at_the_start_is_unknown() -> None:
     found = switched_on(CardState(), {"streaming": 1, "g3_file": 0}, PAIRS)
     text = summary(CardAfter.RESTORE, CardState(), found, found, [])
     assert text == "on now, and perhaps at the start too: streaming"

@@ -1,4 +1,4 @@
-"""Nothing is made safe after the state lane: beside it runs an operation whose stream and biases are its own."""
+"""After a run of the state lane, nothing is made safe, since an operation of the control lane may be running."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_the_state_lane_leaves_the_card_alone(recorded: Any, monkeypatch: pytest
     assert session.record().data == {"skipped": "the state lane only reads"}
 
 
-def test_a_stage_is_told_once_when_sodetlib_begins_it(recorded: Any) -> None:
+def test_a_stage_is_reported_once_when_sodetlib_begins_it(recorded: Any) -> None:
     session = recorded("uxm_setup")
     timestamps: list[Any] = []
     for at, name in enumerate(["setup_amps", "setup_tune"]):

@@ -1,4 +1,4 @@
-"""`run` executes a script as `python script args…` would, and tells how it ended."""
+"""`run` executes a script like `python script args…`, and reports how it ended."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_text_of_an_exit_is_named_and_goes_to_stderr(run: Run, capsys: pytes
     assert capsys.readouterr().err == "no bands left\n"
 
 
-def test_an_uncaught_exception_is_told_from_the_script_on(run: Run) -> None:
+def test_an_uncaught_exception_is_reported_from_the_script_on(run: Run) -> None:
     with pytest.raises(OperationFailedError, match="ValueError: too warm") as caught:
         run("def f():\n    raise ValueError('too warm')\nf()\n")
     shown = caught.value.traceback

@@ -1,4 +1,4 @@
-"""Failures that sodetlib reports only by a returned value become errors."""
+"""Failures that sodetlib reports only by a return value become errors."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_setup_that_raises_keeps_its_summary() -> None:
     assert _left_by(caught.value, "uxm_relock") == {}
 
 
-def test_bands_in_which_nothing_was_found_are_told_apart_from_those_that_were_not_searched() -> None:
+def test_bands_without_resonators_differ_from_bands_that_were_not_searched() -> None:
     responses = {0: {"lock_status": {}}, 1: {"find_freq": {"resonance": []}}, 2: {"find_freq": {"resonance": [5.1]}}}
     assert _without_resonators(SimpleNamespace(freq_resp=responses)) == [1]
 

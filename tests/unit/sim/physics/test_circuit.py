@@ -1,4 +1,4 @@
-"""The bias circuit: the current divides as it must, also where the resistance depends on it."""
+"""The bias circuit divides the current correctly, even if the resistance depends on the current."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Motion in time: it rests where it must, settles as fast as the closed form says, and latches."""
+"""Sensors over time: they rest at the operating point, settle as fast as the closed form says, and latch."""
 
 from __future__ import annotations
 

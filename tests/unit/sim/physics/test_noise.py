@@ -1,4 +1,4 @@
-"""Noise: closed forms of its spectra, against what is drawn."""
+"""The spectra of generated noise agree with their closed forms."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def balanced(tes: TesParameters, point: OperatingPoint) -> None:
 
 
 @given(bias=st.floats(0.25e-3, 7e-3), load=st.floats(0.0, 2e-12))
-def test_what_heats_a_resting_sensor_flows_to_its_bath(bias: float, load: float) -> None:
+def test_the_power_in_a_sensor_at_rest_flows_to_its_bath(bias: float, load: float) -> None:
     tes = replace(population(3, 5).tes, p_opt=np.full(5, load))
     balanced(tes, at_bias(tes, bias))
 

@@ -1,4 +1,4 @@
-"""The SQUID's curve and the ramp over it."""
+"""The SQUID's curve, and the flux ramp."""
 
 from __future__ import annotations
 

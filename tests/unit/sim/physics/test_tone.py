@@ -1,4 +1,4 @@
-"""A tone on a resonator: its error near the resonance, the loop that follows it, and when it does not."""
+"""A tone on a resonator: its error near the resonance, and the loop that follows it or does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small slot that is tuned, as the tests of the radio side begin with it."""
+"""A small tuned slot for the tests of the radio side."""
 
 from __future__ import annotations
 

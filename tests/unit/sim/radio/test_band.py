@@ -1,4 +1,4 @@
-"""A band's sweeps, descents and eta, against the truth of its resonators."""
+"""A band's sweeps, descents and eta agree with the true values of its resonators."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_the_file_is_as_the_card_writes_it(capture: debug.Capture, tmp_path: Pat
     assert resets.size == 4
 
 
-def test_what_is_off_is_exactly_zero_and_what_is_on_is_not(slot: TunedSlot, capture: debug.Capture) -> None:
+def test_channels_that_are_off_read_exactly_zero_and_others_do_not(slot: TunedSlot, capture: debug.Capture) -> None:
     on = columns(slot)
     assert (np.ptp(capture.second[:, on], axis=0) > 0).all()
     assert not np.delete(capture.second, on, axis=1).any()

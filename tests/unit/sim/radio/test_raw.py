@@ -1,4 +1,4 @@
-"""Raw captures: the response that pysmurf makes of them, and that nothing saturates."""
+"""Raw captures: pysmurf's response from them, and no saturation."""
 
 from __future__ import annotations
 

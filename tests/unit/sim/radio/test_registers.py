@@ -1,4 +1,4 @@
-"""The registers of the radio side: each holds its first value, and one channel's are views of the arrays."""
+"""The registers of the radio side have initial values, and a channel's registers are views of the arrays."""
 
 from __future__ import annotations
 

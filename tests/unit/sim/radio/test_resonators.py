@@ -1,4 +1,4 @@
-"""The resonators of a slot: repeatable, spaced as on chips, with a truth of what a setup ought to make of them."""
+"""The resonators of a slot: repeatable, spaced as on chips, with the true results of a setup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registers of the radio side start tasks, and their results are shown in order."""
+"""The registers of the radio side start tasks, whose results are published in order."""
 
 from __future__ import annotations
 
@@ -172,7 +172,9 @@ def test_a_raw_capture_comes_once_to_who_began_to_watch_before(bench: Bench, bay
         assert bench.array(name).std() > 100
 
 
-def test_the_file_of_a_capture_that_cannot_be_written_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_file_of_a_capture_that_cannot_be_written_is_reported(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     empty = radio.buffer_register(0, "Empty[1]")
 
     async def script() -> None:
@@ -225,7 +227,7 @@ def test_the_readout_is_the_same_until_a_register_of_it_changes(bench: Bench, sl
         pytest.param(r.CARD_WRITE, 7 << 20, id="amplifiers off"),
     ],
 )
-def test_what_is_switched_off_reads_no_detector_any_more(bench: Bench, name: str, value: float) -> None:
+def test_a_channel_that_is_switched_off_reads_no_detector(bench: Bench, name: str, value: float) -> None:
     before = bench.slot.radio.readout()
     bench.slot.put_now(name, value)
     after = bench.slot.radio.readout()

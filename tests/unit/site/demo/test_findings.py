@@ -1,4 +1,4 @@
-"""The demo's table: it agrees with the truth, and with nothing that is beside it."""
+"""The demo's table agrees with true values, and with no others."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def disagreeing(data: dict[str, dict[str, Any]]) -> set[str]:
     return {row.what for row in compare(data, EXPECTED) if not row.agrees}
 
 
-def test_what_is_true_agrees() -> None:
+def test_true_values_agree() -> None:
     rows = compare(measured(), EXPECTED)
     assert all(row.agrees for row in rows)
     shown = {row.what: (row.found, row.held) for row in rows}
@@ -79,7 +79,7 @@ def test_what_is_true_agrees() -> None:
         (measured(rfrac=0.95), {"R/R_n, median", "biased (0.2 < R/R_n < 0.9)"}),
     ],
 )
-def test_what_is_beside_the_truth_does_not(data: dict[str, dict[str, Any]], wrong: set[str]) -> None:
+def test_wrong_values_do_not_agree(data: dict[str, dict[str, Any]], wrong: set[str]) -> None:
     assert disagreeing(data) == wrong
 
 

@@ -1,4 +1,4 @@
-"""The files that the workflow must have left."""
+"""The files that the workflow must produce."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_missing_pictures_are_reported(records: dict[str, SessionRecord], tmp_pa
     assert found == "take_iv made no picture iv_rns.png"
 
 
-def test_a_stream_without_its_file_is_told(records: dict[str, SessionRecord], tmp_path: Path) -> None:
+def test_a_stream_without_its_file_is_reported(records: dict[str, SessionRecord], tmp_path: Path) -> None:
     records["stream"].data["sid"] = SID + 1
     (found,) = missing(records, tmp_path / "timestreams")
     assert f"the stream {SID + 1} wrote no g3 file" in found
@@ -59,7 +59,7 @@ def test_a_stream_without_its_file_is_told(records: dict[str, SessionRecord], tm
         ({"complete": False}, "complete=False"),
     ],
 )
-def test_a_record_that_is_not_as_it_should_be_is_told(
+def test_a_record_that_is_not_as_it_should_be_is_reported(
     records: dict[str, SessionRecord], tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
     for name, value in change.items():

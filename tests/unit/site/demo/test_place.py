@@ -1,4 +1,4 @@
-"""The site that the demo makes for itself."""
+"""The site that the demo creates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_its_site_is_its_own(tmp_path: Path) -> None:
     assert settings.epics.ca_addr_list == f"127.0.0.1:{settings.sim.port}"
 
 
-def test_its_file_says_what_up_gives_the_processes_of_a_simulated_site(tmp_path: Path) -> None:
+def test_its_file_has_the_variables_of_a_simulated_site(tmp_path: Path) -> None:
     from smurfq.sim.surroundings import options_of, site_variables
 
     environ = place.environment(tmp_path / "demo", {})

@@ -45,7 +45,7 @@ def test_a_run_as_it_should_be_has_no_problems(record: SessionRecord) -> None:
         ({"complete": False}, "complete=False"),
     ],
 )
-def test_anything_else_is_told(record: SessionRecord, change: dict[str, Any], said: str) -> None:
+def test_every_other_result_is_reported(record: SessionRecord, change: dict[str, Any], said: str) -> None:
     for name, value in change.items():
         setattr(record, name, value)
     assert any(said in problem for problem in script.problems(record))

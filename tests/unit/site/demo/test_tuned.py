@@ -1,4 +1,4 @@
-"""The demo's rows of the radio side: they agree with the truth, and with nothing that is beside it."""
+"""The demo's rows of the radio side agree with true values, and with no others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def found(delay_us: float = 2.461, on: int = 201, good: int = 197) -> tuple[dict
     return setup, {"all_det_num": [on, 190, *[0] * 6], "good_det_num": [good, 190, *[0] * 6]}
 
 
-def test_what_is_true_agrees() -> None:
+def test_true_values_agree() -> None:
     assert wrong(*found()) == set()
     shown = {row.what: (row.found, row.held) for row in compare_tune(*found(), BANDS)}
     assert shown["band 0: resonators with a tone"] == ("201", "200 to 202")
@@ -36,7 +36,7 @@ def test_what_is_true_agrees() -> None:
         (found(good=180), {"band 0: resonators that track"}),
     ],
 )
-def test_what_is_beside_the_truth_does_not(data: tuple[dict[str, Any], dict[str, Any]], said: set[str]) -> None:
+def test_wrong_values_do_not_agree(data: tuple[dict[str, Any], dict[str, Any]], said: set[str]) -> None:
     assert wrong(*data) == said
 
 

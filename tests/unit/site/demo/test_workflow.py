@@ -1,4 +1,4 @@
-"""The workflow's steps are operations that there are, with parameters that they take."""
+"""The workflow's steps are existing operations, with valid parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_step_would_be_accepted(step: Step) -> None:
     assert step.why
 
 
-def test_the_order_is_that_in_which_one_needs_the_other() -> None:
+def test_the_steps_are_in_the_order_of_their_dependencies() -> None:
     assert [step.operation for step in STEPS] == [
         "take_bgmap",
         "take_iv",
