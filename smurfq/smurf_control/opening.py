@@ -61,7 +61,7 @@ def open_slot(
         raise OperationFailedError(
             f"the card of {session.slot} does not answer: no {epics_root(session.slot)}:… within "
             f"{_ANSWER_S:g} s at EPICS_CA_ADDR_LIST={os.environ.get('EPICS_CA_ADDR_LIST', '')!r}. Is its "
-            "smurf server running? If it is, the card may hang: try restart_rssi",
+            "smurf server running? If it is, the card may hang: restart_rssi may help",
             slot=session.slot,
         )
     if not reads_only:

@@ -69,7 +69,7 @@ def test_up_detached_is_up_once_and_down_ends_it(folder: Folder) -> None:
     assert folder.processes() == []
     again = folder.smurfq("down")
     assert again.returncode == 9
-    assert "nothing is up" in again.stderr
+    assert "no site is up" in again.stderr
 
 
 def test_down_leaves_a_process_that_only_has_the_number_alone(folder: Folder) -> None:
