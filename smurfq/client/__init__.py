@@ -1,4 +1,4 @@
-"""The Python client: submits operations, follows and ends runs, reads records. Needs no pysmurf.
+"""The Python client: submits operations, follows and ends runs, reads records. It does not need pysmurf.
 
 >>> from smurfq.client import Slot
 >>> run = Slot("crate1slot2").submit("take_iv", tag="cal")  # doctest: +SKIP
@@ -7,9 +7,9 @@
 >>> run.record().data  # doctest: +SKIP
 
 ``connection`` connects to a site. ``run`` is one run of an operation; ``slot`` and ``slots`` are the hardware.
-``run_reader`` reads the events of runs and keeps a ``run_state`` of each; ``following`` turns them into ``updates``
-for those who follow one run. ``waiting`` says why a run has not started yet, ``status`` what a slot is doing, ``final``
-how a run ended; ``batch`` submits several operations in one step.
+``run_reader`` reads the events of runs and keeps a ``run_state`` of each; ``following`` converts the events to
+``updates``. ``waiting`` explains why a run has not started yet, ``status`` describes a slot, and ``final`` the end of a
+run. ``batch`` submits several operations in one step.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Submission:
-    """What is asked of a slot; the fields are as ``Slot.submit`` takes them."""
+    """A request to a slot. The fields have the meaning of the arguments of ``Slot.submit``."""
 
     operation: str
     slot: str
@@ -33,17 +33,17 @@ def submit_all(
     owner: str | None = None,
     connection: Connection | None = None,
 ) -> list[Run]:
-    """The runs of ``submissions``, in their order, over one or several slots; queued in one step, all or none.
+    """Queue ``submissions`` for one or several slots in one step, all or none; return their runs in the same order.
 
-    Those for one slot are served in the order given, within their priority. All are checked before anything is
-    queued, and a process that dies in between has queued all of them or none.
+    Submissions with the same slot and priority are served in the given order. All are checked before anything is
+    queued. If this process dies meanwhile, either all were queued or none was.
 
     Raises
     ------
     BatchError
-        Some of them are rejected; the message and the field ``errors`` name each by its number, from 1.
+        Some submissions are rejected; the message and the field ``errors`` give the number of each, from 1.
     SlotLockedError, DuplicateError
-        A slot is locked by somebody else, or the same is asked of it already. Nothing was queued.
+        A slot is locked by somebody else, or a submission is a duplicate. Nothing was queued.
     StoreUnavailableError
         Redis did not answer.
     """

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 class Connection(StoreAccess):
-    """The parts of a site that a client uses. Safe to share between threads, not to take over a fork."""
+    """The parts of a site that a client uses. Threads can share it; a forked process must not use it."""
 
-    site: SiteIdentity | None = None  # which one answered, where that was compared
+    site: SiteIdentity | None = None  # the site that answered, if it was compared
 
     def __init__(
         self, settings: Settings, *, environment: bool = False, named_by: Mapping[str, str] | None = None
@@ -49,12 +49,12 @@ class Connection(StoreAccess):
         Raises
         ------
         ConfigError
-            Redis serves another site than this process means; ``named_by`` are the variables that name the site.
+            Redis serves another site than the environment names. ``named_by`` lists the variables that name the site.
         """
         made = SiteStore(self.settings)
         if self.settings.site or (self._named_by is not None and names_no_site(self._named_by)):
             named_by = {FILE_VARIABLE: "the settings"} if self._named_by is None else self._named_by
-            with best_effort("the site is not compared", NoPermissionError):  # whatever is asked next says so
+            with best_effort("the site is not compared", NoPermissionError):  # the next call raises it
                 self.site = require_same_site(made.redis, self.settings, named_by)
         return made
 
@@ -75,12 +75,12 @@ class Connection(StoreAccess):
 
     @property
     def owner(self) -> str:
-        """In whose name this process asks for something, unless it says otherwise."""
+        """The default owner of this process's requests."""
         return identity.owner(os.environ, self.settings.owner)
 
     @cached_property
     def app(self) -> SmurfqApp:
-        """The Celery application, through which everything is submitted."""
+        """The Celery application that submits operations."""
         # Celery takes a third of a second to load, and reading a record does not need it.
         from smurfq.app import SmurfqApp, app  # noqa: PLC0415
         from smurfq.celery_app.settings import celery_settings  # noqa: PLC0415
@@ -95,7 +95,7 @@ class Connection(StoreAccess):
         return made
 
     def submit(self, operation: str, slot: str, params: Mapping[str, Any], **options: Any) -> str:
-        """The id of an operation, now queued.
+        """Queue an operation and return its id.
 
         Raises
         ------
@@ -114,12 +114,12 @@ class Connection(StoreAccess):
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Queue all that is submitted in the block when it ends, in one step: all of it or nothing.
+        """Queue all submissions of the block when it ends, in one step: all of them or none.
 
         Raises
         ------
         SlotLockedError, DuplicateError
-            One of them is rejected; nothing was queued.
+            One submission is rejected; nothing was queued.
         StoreUnavailableError
             Redis did not answer.
         """
@@ -128,7 +128,7 @@ class Connection(StoreAccess):
 
     @contextmanager
     def reached(self) -> Iterator[None]:
-        """Run the block; that Redis does not answer in it is told as what it is.
+        """Run the block, and convert errors of Redis to ``StoreUnavailableError``.
 
         Raises
         ------
@@ -150,5 +150,5 @@ def _from_environment() -> Connection:
 
 
 def connection_of(settings: Settings | None) -> Connection:
-    """The connection for ``settings``; for None the one that this process's environment describes."""
+    """Return the connection for ``settings``; None means the settings of this process's environment."""
     return _from_environment() if settings is None else Connection(settings)

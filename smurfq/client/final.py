@@ -1,4 +1,4 @@
-"""The end of a run for a client: from its record, or from Celery's metadata if no worker wrote an end. Pure."""
+"""The end of a run for a client: from its record, or from Celery's metadata if no worker wrote it. No I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ERROR_OF_OUTCOME: dict[str | None, type[OperationError]] = {
 
 
 def ended_by_meta(record: T, meta: dict[str, Any]) -> T:
-    """``record``, ended as Celery's final metadata says: revoked, or failed before a worker wrote it down."""
+    """Return ``record`` with the end in Celery's final metadata: revoked, or failed before a worker recorded it."""
     result = meta.get("result")
     state = meta["status"]
     if state == "SUCCESS":
@@ -38,7 +38,7 @@ def ended_by_meta(record: T, meta: dict[str, Any]) -> T:
 
 
 def operation_error(record: SessionRecord) -> OperationError:
-    """The error with which a run ended, as the worker raised it where it is one of smurfq's."""
+    """Return the error with which a run ended; an error of smurfq has the class that the worker raised."""
     told = record.error or {}
     kind = getattr(errors, str(told.get("type", "")), None)
     if not (isinstance(kind, type) and issubclass(kind, OperationError)):

@@ -1,4 +1,4 @@
-"""Follows a run to its end, over outages of Redis: what its events are to a person or a program."""
+"""Follows a run to its end, also over outages of Redis, and yields typed updates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Follower:
     Raises
     ------
     RecordNotFoundError
-        No record is known by this id.
+        No record has this id.
     StoreUnavailableError
         Redis did not answer.
     """
@@ -41,14 +41,14 @@ class Follower:
                 read_header(connection, task_id)
 
     def updates(self) -> Iterator[RecordUpdate]:
-        """Every update from the position on; the last is ``DoneUpdate``.
+        """Yield every update after the position; the last is ``DoneUpdate``.
 
         Raises
         ------
         WaitTimeoutError
-            The run was not over in the time given.
+            The run did not end within the timeout.
         RecordNotFoundError
-            The record is no longer known.
+            The record no longer exists.
         """
         was_away = False
         while True:
@@ -68,7 +68,7 @@ class Follower:
                 raise self._timed_out("Redis does not answer" if was_away else doing_now(self._connection, self._id))
 
     def _round(self) -> list[RecordUpdate]:
-        """What came in a while; once all of a run that is over has come, its end."""
+        """Return the new updates; if the run is over and there are no more events, return its end."""
         if self._ended:
             record = read_record(self._connection, self._id)
             return [DoneUpdate(record.end_time or time.time(), record)]
@@ -95,7 +95,7 @@ class Follower:
 
 
 def doing_now(connection: Connection, task_id: str) -> str:
-    """What a run is doing, in one line for people."""
+    """Describe in one line what a run is doing."""
     try:
         record = connection.records.header(task_id)
         if record.status == "queued":

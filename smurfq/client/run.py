@@ -1,4 +1,4 @@
-"""A run, by its id: follow it, wait for it, end it, read its record."""
+"""A handle of a run: follows it, waits for it, ends it, and reads its record."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Answer = Literal["asked", "removed", "over"]
 
 
 class Run:
-    """One run of an operation. Cheap to make: nothing is read before it is asked for.
+    """One run of an operation. Creating the object reads nothing from Redis.
 
     Parameters
     ----------
     run_id
-        The session id, which is also the Celery task id; whole.
+        The complete session id, which is also the Celery task id.
     settings
-        The site's; absent: those that this process's environment describes.
+        The settings of the site. Default: those of this process's environment.
     """
 
     def __init__(self, run_id: str, settings: Settings | None = None, *, connection: Connection | None = None) -> None:
@@ -40,48 +40,48 @@ class Run:
         return f"Run({self.id!r})"
 
     def record(self) -> SessionRecord:
-        """The session record as it stands, also long after the run, and of one that failed.
+        """Return the present session record, also after the run has ended or failed.
 
         Raises
         ------
         RecordNotFoundError
-            No record is known by this id.
+            No record has this id.
         """
         with self._connection.reached():
             return read_record(self._connection, self.id)
 
     def header(self) -> SessionHeader:
-        """The record's header, without its messages, data, files, stages and log: cheap, whatever its size.
+        """Return the record's header, without messages, data, files, stages and log; fast for a record of any size.
 
         Raises
         ------
         RecordNotFoundError
-            No record is known by this id.
+            No record has this id.
         """
         with self._connection.reached():
             return read_header(self._connection, self.id)
 
     def follow(self, timeout: float | None = None, *, past: bool = True) -> Iterator[RecordUpdate]:
-        """All that happens to the run, as it happens, and what has happened before unless ``past`` is false.
+        """Yield the updates of the run as they happen; the past ones first, unless ``past`` is false.
 
-        The last update is a ``DoneUpdate`` with the final record. Redis may go away and come back meanwhile.
+        The last update is a ``DoneUpdate`` with the final record. Outages of Redis are waited out.
 
         Raises
         ------
         WaitTimeoutError
-            The run was not over within ``timeout`` seconds.
+            The run did not end within ``timeout`` seconds.
         """
         return Follower(self._connection, self.id, timeout, past=past).updates()
 
     def wait(self, timeout: float | None = None, *, raise_on_failure: bool = False) -> SessionRecord:
-        """The final record, once the run is over, however it ended.
+        """Wait until the run ends with any outcome, and return its final record.
 
         Raises
         ------
         WaitTimeoutError
-            The run was not over within ``timeout`` seconds; the message says what it is doing.
+            The run did not end within ``timeout`` seconds; the message says what it is doing.
         OperationError
-            ``raise_on_failure``, and the run ended without success: the error that ended it.
+            ``raise_on_failure`` is true and the run did not succeed; this is the error that ended it.
         """
         for update in self.follow(timeout, past=False):
             if isinstance(update, DoneUpdate):
@@ -91,20 +91,20 @@ class Run:
         raise AssertionError("a follower ends with DoneUpdate or raises")
 
     def result(self, timeout: float | None = None) -> dict[str, Any]:
-        """The final record as the JSON object that Celery's ``.get()`` returns, once the run has succeeded.
+        """Wait until the run has succeeded, and return the final record as the JSON object of Celery's ``.get()``.
 
         Raises
         ------
         WaitTimeoutError, OperationError
-            As for ``wait`` with ``raise_on_failure``.
+            See ``wait`` with ``raise_on_failure``.
         """
         return self.wait(timeout, raise_on_failure=True).to_dict()
 
     def stop(self, by: str | None = None, reason: str = "", *, wait_s: float | None = None) -> Answer:
-        """Ask the run to end in good order: a process such as ``stream`` ends with success.
+        """Stop the run: a process such as ``stream`` ends and succeeds.
 
-        Returns ``asked``; ``removed`` where it had not started and was taken out of its queue; ``over`` where
-        it had ended before.
+        Return ``asked``; ``removed`` if the run had not started and was removed from its queue; ``over`` if it had
+        already ended.
         """
         return self._end("stop", by, reason, None, wait_s)
 
@@ -116,46 +116,46 @@ class Run:
         grace_s: float | None = None,
         wait_s: float | None = None,
     ) -> Answer:
-        """Ask the run to end now, in stages: asked, interrupted, killed; it ends as ``aborted``.
+        """Abort the run in stages: asked, signalled, killed. It ends as ``aborted``.
 
-        Returns as ``stop`` does.
+        Return the same values as ``stop``.
 
         Parameters
         ----------
         by, reason
-            Who asks, and why; both go into the record. ``by`` is ``user@host`` unless given.
+            Who aborts the run, and why; the record contains both. The default of ``by`` is ``user@host``.
         grace_s
-            Instead of the site's graces: how long each stage may take before the next, rougher one.
+            How long each stage may take before the next one. Default: the grace times of the site.
         wait_s
-            Return only once the run is over, or raise ``WaitTimeoutError`` after so many seconds.
+            Return only when the run is over, and raise ``WaitTimeoutError`` after this many seconds.
         """
         return self._end("abort", by, reason, grace_s, wait_s)
 
     def waiting(self) -> Waiting | None:
-        """The run's message, while it waits in a queue."""
+        """Return the run's message while it waits in a queue, else None."""
         with self._connection.reached():
             header = self._connection.records.header(self.id)
             found = self._connection.queues.waiting(header.slot)
         return next((item for item in found if item.task_id == self.id), None)
 
     def remove(self, by: str | None = None, reason: str = "") -> None:
-        """Take the run out of its queue; it ends as ``aborted``, and so does what was chained to it.
+        """Remove the run from its queue. It ends as ``aborted``, and the runs that are chained to it fail.
 
         Raises
         ------
         RequestError
-            It does not wait: it runs, or has ended.
+            The run is not waiting: it is running, or has ended.
         """
         if not self._remove(by or whoami(), reason):
             raise self._not_waiting("taken out of its queue", f"`smurfq abort {short(self.id)}` ends a running one")
 
     def move_to_front(self) -> None:
-        """Make the run the next of its queue to be served.
+        """Move the run to the front of its queue.
 
         Raises
         ------
         RequestError
-            It does not wait: it runs, or has ended.
+            The run is not waiting: it is running, or has ended.
         """
         waiting = self.waiting()
         with self._connection.reached():

@@ -1,4 +1,4 @@
-"""Reads runs: their records, and their events as they come, of several runs by one blocking read of Redis."""
+"""Reads the records and new events of runs; one blocking read of Redis serves several runs."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from smurfq.store.final_metadata import final_metadata
 from smurfq.store.outage import RedisAway
 from smurfq.store.records import BEGINNING, Update
 
-LOOK_EVERY_S = 1.0  # how often the header is read although no event came: none tells what only Celery knows
+LOOK_EVERY_S = 1.0  # how often the header is read without an event: an end that only Celery knows causes none
 _CHECK_EVERY_S = 0.25
 T = TypeVar("T", bound=SessionHeader)
 
 
 def read_record(connection: Connection, task_id: str) -> SessionRecord:
-    """The record of any run, past or present, as it stands; where no worker ended it, Celery's word counts.
+    """Return the present record of any run. If no worker wrote its end, use Celery's metadata.
 
     Raises
     ------
     RecordNotFoundError
-        No record is known by this id.
+        No record has this id.
     """
     return _read(connection, task_id, connection.records.read, SessionRecord)
 
 
 def read_header(connection: Connection, task_id: str) -> SessionHeader:
-    """The record's header: cheap, whatever the record's size; else as above."""
+    """Return the record's header, which is fast for a record of any size; see ``read_record``."""
     return _read(connection, task_id, connection.records.header, SessionHeader)
 
 
@@ -50,9 +50,9 @@ def _read(connection: Connection, task_id: str, read: Callable[[str], T], kind: 
 
 
 class RunReader:
-    """Reads the events of several runs, each under a name that the caller chooses, as that of its slot.
+    """Reads the events of several runs. The caller gives each run a name, for example that of its slot.
 
-    ``away`` says whether Redis is away.
+    ``away`` is set while Redis is away.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -66,19 +66,19 @@ class RunReader:
         return {name: run.id for name, run in self._runs.items()}
 
     def add(self, name: str, run_id: str, position: str = BEGINNING) -> None:
-        """Read this run from ``position`` on, in place of the one that had the name."""
+        """Read this run from ``position`` on. It replaces an earlier run of the same name."""
         self._runs[name] = RunState(run_id, position)
 
     def header(self, name: str) -> SessionHeader | None:
-        """The run's header as it was read last; None if it was not read yet, or if there is no record."""
+        """Return the run's last read header; None if it was not read yet, or if there is no record."""
         return self._runs[name].header if name in self._runs else None
 
     def over(self, name: str) -> bool:
-        """Whether the run was over when it was last read."""
+        """Return whether the run was over when it was last read."""
         return name in self._runs and self._runs[name].over
 
     def look(self, names: Iterable[str]) -> None:
-        """Read the headers of runs, and what Celery says of those that have not ended."""
+        """Read the headers of runs, and Celery's metadata of those that have not ended."""
         runs, now = [self._runs[name] for name in names], time.monotonic()
         headers = self._connection.records.known_headers([run.id for run in runs])
         going_on = [run.id for run in runs if run.id not in headers or not headers[run.id].done]
@@ -88,7 +88,7 @@ class RunReader:
             run.look_at = now + LOOK_EVERY_S
 
     def read(self, names: Collection[str], wait_s: float) -> dict[str, list[Event]]:
-        """The new events of runs, by name; none if none came for ``wait_s``, or until it is time to look again."""
+        """Return the new events of runs, by name; nothing if none came for ``wait_s`` or until the next ``look``."""
         now = time.monotonic()
         if due := [name for name in names if self._runs[name].look_at <= now]:
             self.look(due)
@@ -97,7 +97,7 @@ class RunReader:
         wait_s = min(wait_s, min(self._runs[name].look_at for name in names) - time.monotonic())
         block_ms = max(1, int(1000 * wait_s)) if wait_s > 0 else None
         updates = self._connection.records.updates_after(positions, block_ms)
-        # The headers come before the events count as read: if Redis goes away in between, nothing is lost.
+        # Read the headers before the events are counted as read: if Redis goes away in between, no event is lost.
         self.look([by_id[run_id] for run_id, new in updates.items() if any(map(_changes_header, new))])
         return {by_id[run_id]: self._runs[by_id[run_id]].take(new) for run_id, new in updates.items()}
 
@@ -112,8 +112,8 @@ class RunReader:
     ) -> set[str]:
         """Wait until ``enough`` is true for all names; return those for which it is not at ``until`` (monotonic).
 
-        ``check`` is called several times a second, and ends the wait by raising. ``heed`` is given the events that
-        come. The runs are read at least once. Redis may go away and come back.
+        ``check`` is called several times a second, and can raise an error to end the wait. ``heed`` receives the new
+        events. The runs are read at least once. Outages of Redis are waited out.
         """
         waiting, left_s = set(names), float("inf")
         while left_s > 0 and (waiting := {name for name in waiting if not enough(name)}):

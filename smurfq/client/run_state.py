@@ -1,4 +1,4 @@
-"""What a reader knows of one run: how far it has read, and how the run stands. Pure."""
+"""The state of one run for a reader: the position up to which it has read, and the run's header. No I/O."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ SETTLE_S = 1.0  # how long a record may lag behind Celery's final metadata
 
 @dataclass
 class RunState:
-    """A run as a reader knows it. ``position`` is that of the newest batch that was read.
+    """The state of a run for a reader. ``position`` is that of the newest batch that was read.
 
-    ``header`` is as it was read last; None if no record is known.
+    ``header`` is the last read header; None if there is no record.
     """
 
     id: str
     position: str = BEGINNING
     header: SessionHeader | None = None
-    look_at: float = 0.0  # when to read the header again, though no event came
-    _numbers: dict[str, int] = field(default_factory=dict, init=False)  # of each writer, the newest batch
+    look_at: float = 0.0  # when to read the header again if no event comes
+    _numbers: dict[str, int] = field(default_factory=dict, init=False)  # number of the newest batch of each writer
     _final_since: float | None = field(default=None, init=False)
 
     @property
     def over(self) -> bool:
-        """Whether the run has ended."""
+        """True if the run has ended."""
         return self.header is not None and self.header.done
 
     def take(self, updates: Iterable[Update]) -> list[Event]:
-        """Count batches as read; return their events, without those of a batch that a writer wrote twice."""
+        """Mark batches as read; return their events, without those of a batch that a writer wrote twice."""
         events: list[Event] = []
         for update in updates:
             self.position = update.position
@@ -43,10 +43,10 @@ class RunState:
         return events
 
     def see(self, header: SessionHeader | None, final_meta: Mapping[str, Any] | None, now: float) -> None:
-        """Note the header of the run, and Celery's metadata if that says that the task has ended.
+        """Store the header of the run, and Celery's metadata if it says that the task has ended.
 
-        The record has the last word. Celery's counts if there is no record, and once the record did not end for
-        ``SETTLE_S``: a task that was revoked in its queue has no worker that writes an end.
+        The record takes precedence. Celery's metadata is used if there is no record, or if the record has no end
+        ``SETTLE_S`` later: if a task was revoked in its queue, no worker writes its end.
         """
         self.header = header
         if final_meta is None or self.over:

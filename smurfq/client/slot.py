@@ -1,4 +1,4 @@
-"""A slot, and the requests to it. Needs no pysmurf."""
+"""A slot, and the requests to it. This module does not need pysmurf."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["Held", "Priority", "Slot"]
 
 @dataclass(frozen=True)
 class Held:
-    """A hold that was put. ``confirmed``: the worker said that it takes nothing more.
+    """The result of ``hold``. ``confirmed`` is true if the worker has confirmed that it takes no more messages.
 
-    Where no worker is alive it is true as well: nothing can start, and a worker that comes finds the hold.
+    It is also true if no worker is alive, because nothing can start then, and a new worker will find the hold.
     """
 
     hold: Hold
@@ -41,7 +41,7 @@ class Slot:
     slot
         The slot id, ``crate1slot2``.
     settings
-        The site's; absent: those that this process's environment describes.
+        The settings of the site. Default: those of this process's environment.
 
     Raises
     ------
@@ -65,20 +65,22 @@ class Slot:
         owner: str | None = None,
         **params: Any,
     ) -> Run:
-        """Queue an operation; the run that it will be.
+        """Queue an operation and return its run.
 
-        Urgent ones are served before normal ones, background ones last; none interrupts what runs. ``unique`` rejects
-        it where the same, with the same parameters, waits already; ``"running"``: waits or runs. ``owner`` is in
-        whose name, which a locked slot looks at; absent: ``SMURFQ_OWNER``, else ``user@host``.
+        Urgent runs are served before normal ones, and background runs last. No priority interrupts a running operation.
+        With ``unique=True``, the submission is rejected if a duplicate is waiting; with ``"running"``, also if one is
+        running. ``owner`` is the name under which the run is submitted; a locked slot checks it. The default is
+        ``SMURFQ_OWNER``, else ``user@host``.
 
         Raises
         ------
         UnknownOperationError, ParameterError
-            There is no such operation, or a parameter is not as ``OPERATIONS.md`` has it. Nothing was queued.
+            There is no such operation, or ``docs/reference/operations.md`` does not allow a parameter. Nothing was
+            queued.
         SlotLockedError
             Somebody else has locked the slot. Nothing was queued.
         DuplicateError
-            ``unique``, and the same is there already. Nothing was queued.
+            ``unique`` was given, and there is a duplicate. Nothing was queued.
         StoreUnavailableError
             Redis did not answer. Nothing was queued.
         """
@@ -86,17 +88,17 @@ class Slot:
         return self.run(self._connection.submit(operation, self.slot, params, **asked))
 
     def run(self, run_id: str) -> Run:
-        """The run with this id."""
+        """Return the run with this id."""
         return Run(run_id, connection=self._connection)
 
     def running(self) -> Run | None:
-        """What runs on the slot's control lane now."""
+        """Return the run that is running on the slot's control lane, if there is one."""
         with self._connection.reached():
             found = running_now(self._connection, self.slot, "control")
         return self.run(found.session_id) if found else None
 
     def current_run(self) -> Run:
-        """What runs on the slot's control lane now.
+        """Return the run that is running on the slot's control lane.
 
         Raises
         ------
@@ -109,7 +111,7 @@ class Slot:
         return run
 
     def stop(self, *, by: str | None = None, reason: str = "") -> Answer:
-        """Ask what runs now to end in good order; see ``Run.stop``.
+        """Stop the run that is running; see ``Run.stop``.
 
         Raises
         ------
@@ -126,7 +128,7 @@ class Slot:
         grace_s: float | None = None,
         wait_s: float | None = None,
     ) -> Answer:
-        """Ask what runs now to end at once; see ``Run.abort``.
+        """Abort the run that is running; see ``Run.abort``.
 
         Raises
         ------
@@ -138,9 +140,9 @@ class Slot:
     def hold(
         self, owner: str | None = None, note: str = "", for_s: float | None = None, *, force: bool = False
     ) -> Held:
-        """Hold the slot: nothing new starts on it until it is released, or ``for_s`` seconds are over.
+        """Hold the slot: no new run starts on it until it is released, or until ``for_s`` seconds have passed.
 
-        What runs goes on. Returns once the worker has said that it takes nothing more.
+        The running operation continues. Return when the worker has confirmed that it takes no more messages.
 
         Raises
         ------
@@ -154,7 +156,7 @@ class Slot:
             return Held(hold, self._tell_worker())
 
     def release(self, owner: str | None = None, *, force: bool = False) -> bool:
-        """Release the slot; false if it was not held.
+        """Release the slot; return false if it was not held.
 
         Raises
         ------
@@ -169,20 +171,22 @@ class Slot:
     def lock(
         self, owner: str | None = None, note: str = "", for_s: float | None = None, *, force: bool = False
     ) -> Lock:
-        """Lock the slot: until it is unlocked it takes the owner's submissions only.
+        """Lock the slot: until it is unlocked, it accepts only its owner's submissions.
 
-        What was accepted before goes on, with the later steps of its chains; emergencies and the state lane pass.
+        Runs that were accepted before still run, with the later steps of their chains. The lock does not affect
+        emergencies and the state lane.
 
         Parameters
         ----------
         owner
-            Whose it is; absent: ``SMURFQ_OWNER``, else ``user@host``. Locked again by its owner, it is locked anew.
+            The owner of the lock; default: ``SMURFQ_OWNER``, else ``user@host``. A new lock of the same owner replaces
+            the old one.
         note
-            Why, for those whose submissions are rejected.
+            The reason, which rejected submissions report.
         for_s
-            For so many seconds; absent: until it is unlocked.
+            How long to lock the slot, in seconds; default: until it is unlocked.
         force
-            Even if somebody else has locked it.
+            Replace somebody else's lock.
 
         Raises
         ------
@@ -196,7 +200,7 @@ class Slot:
         return lock
 
     def unlock(self, owner: str | None = None, *, force: bool = False) -> bool:
-        """Unlock the slot; false if it was not locked.
+        """Unlock the slot; return false if it was not locked.
 
         Raises
         ------
@@ -207,10 +211,10 @@ class Slot:
             return self._connection.locks.release(self.slot, owner or self._connection.owner, force=force)
 
     def emergency_off(self, by: str | None = None, reason: str = "", **params: Any) -> Run:
-        """Switch the slot's card off next, whatever runs, waits or holds; the run of ``all_off``.
+        """Run ``all_off`` on the slot's card before anything else; return its run.
 
-        The slot is held first, in place of any other hold, and stays so until it is released; then ``all_off``
-        is sent to the emergency lane, which aborts what runs.
+        First hold the slot, and replace any other hold. The hold lasts until the slot is released. Then submit
+        ``all_off`` to the emergency lane, which aborts the running operation.
         """
         with self._connection.reached():
             self._hold_for_emergency(by or whoami(), reason)
@@ -219,22 +223,22 @@ class Slot:
         return run
 
     def status(self) -> SlotStatus:
-        """What the slot is doing, who serves, holds and locks it, and what waits."""
+        """Return the status of the slot: its worker, hold, lock, running operation and waiting runs."""
         with self._connection.reached():
             return slot_status(self._connection, self.slot)
 
     def queue(self) -> Sequence[Waiting]:
-        """All that waits, in the order in which it will be served; emergencies first."""
+        """Return the waiting messages in the order in which they will be served; emergencies first."""
         with self._connection.reached():
             return self._connection.queues.waiting(self.slot)
 
     def history(self, count: int = 20) -> list[SessionHeader]:
-        """The headers of the slot's newest records, newest first; ``Run.record`` reads the rest of one."""
+        """Return the headers of the slot's newest records, newest first; ``Run.record`` reads a whole record."""
         with self._connection.reached():
             return self._connection.records.history(self.slot, count)
 
     def _hold_for_emergency(self, by: str, reason: str) -> None:
-        """Hold without an end, whoever holds: another's hold could end while the card is switched off."""
+        """Hold the slot without an end, and replace any other hold, which could end before the card is off."""
         before = self._connection.holds.get(self.slot)
         note = f"emergency off{f': {reason}' if reason else ''}"
         if before is not None and before.owner != by:
@@ -242,7 +246,7 @@ class Slot:
         self._connection.holds.put(Hold(self.slot, by, note, time.time(), None), force=True)
 
     def _tell_worker(self) -> bool:
-        """Make the worker look at the hold now; whether it answered, or there is none to start anything."""
+        """Make the worker read the hold now; return whether it answered, or no worker is alive."""
         if not is_served(self._connection, self.slot, "control"):
             return True
         return bool(self._connection.app.control_worker(self.slot, "apply_hold"))

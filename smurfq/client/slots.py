@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Slots:
-    """Several slots of a site: all that it has, or those named. Iterates over its ``Slot`` objects.
+    """All slots of a site, or those that are named. Iterating yields ``Slot`` objects.
 
     Raises
     ------
@@ -57,21 +57,21 @@ class Slots:
         owner: str | None = None,
         **params: Any,
     ) -> dict[str, Run]:
-        """Queue an operation on every slot, in one step, or on none; the runs by slot. See ``Slot.submit``."""
+        """Queue an operation on all slots in one step, or on none; return the runs by slot. See ``Slot.submit``."""
         with self._connection.batch():
             return {slot.slot: slot.submit(operation, priority, unique=unique, owner=owner, **params) for slot in self}
 
     def wait(self, runs: Mapping[str, Run], timeout: float | None = None) -> dict[str, SessionRecord]:
-        """The final records of ``runs`` by slot, once all are over; ``timeout`` is that of each in turn."""
+        """Wait for ``runs`` one after another, ``timeout`` seconds for each; return the final records by slot."""
         return {name: run.wait(timeout) for name, run in runs.items()}
 
     def status(self) -> dict[str, SlotStatus]:
-        """What each slot is doing."""
+        """Return the status of each slot."""
         with self._connection.reached():
             return slots_status(self._connection, list(self._slots))
 
     def queue(self) -> dict[str, list[Waiting]]:
-        """All that waits for each slot, in the order in which it will be served; emergencies first."""
+        """Return the waiting messages of each slot in the order in which they will be served; emergencies first."""
         with self._connection.reached():
             return self._connection.queues.waiting_of(self._slots)
 
@@ -80,7 +80,7 @@ class Slots:
         return self._each(lambda slot: slot.hold(owner, note, for_s))
 
     def lock(self, owner: str | None = None, note: str = "", for_s: float | None = None) -> dict[str, Lock]:
-        """Lock each slot; see ``Slot.lock``. Where one is another's, those locked just now are unlocked again."""
+        """Lock each slot; see ``Slot.lock``. If somebody else has locked one, the new locks are removed again."""
         done: dict[str, Lock] = {}
         with self._connection.reached():
             before = {name for name in self._slots if self._connection.locks.get(name) is not None}
@@ -94,11 +94,11 @@ class Slots:
         return done
 
     def emergency_off(self, by: str | None = None, reason: str = "") -> dict[str, Run]:
-        """Switch the cards of all slots off next; the runs of ``all_off`` by slot."""
+        """Run ``all_off`` on the cards of all slots before anything else; return the runs by slot."""
         return self._each(lambda slot: slot.emergency_off(by, reason))
 
     def _each(self, ask: Callable[[Slot], T]) -> dict[str, T]:
-        """What ``ask`` returns of each slot; all at once, so that a worker that does not answer delays no other."""
+        """Return the result of ``ask`` for each slot. The calls run concurrently: a silent worker delays no other."""
         with ThreadPoolExecutor(max_workers=max(1, len(self))) as pool:
             asked = {slot.slot: pool.submit(ask, slot) for slot in self}
         return {name: answer.result() for name, answer in asked.items()}

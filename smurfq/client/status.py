@@ -30,7 +30,7 @@ _STAGE_BATCHES = 200
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """A worker of a slot: whether it is alive, and what it says of itself (host, pid, versions, since)."""
+    """A worker of a slot: whether it is alive, and its report (host, pid, versions, since)."""
 
     lane: Lane
     alive: bool
@@ -39,7 +39,7 @@ class WorkerStatus:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run that goes on now. ``stage`` and ``message`` are the newest ones."""
+    """A run that is running now, with its newest ``stage`` and ``message``."""
 
     lane: Lane
     record: SessionHeader
@@ -48,7 +48,7 @@ class RunStatus:
     elapsed_s: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The run as a JSON object, without the record's bulk."""
+        """Return the run as a JSON object, without messages, data and log of its record."""
         return {
             "session_id": self.record.session_id,
             "lane": self.lane,
@@ -67,7 +67,7 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class SlotStatus:
-    """All that a person at a slot asks first."""
+    """The status of a slot."""
 
     slot: str
     workers: tuple[WorkerStatus, ...]
@@ -81,11 +81,11 @@ class SlotStatus:
 
     @property
     def alive(self) -> bool:
-        """Whether operations sent to the slot now would be run."""
+        """True if a living worker would run operations that are submitted to the slot now."""
         return self.workers[0].alive
 
     def to_dict(self) -> dict[str, Any]:
-        """The status as a JSON object."""
+        """Return the status as a JSON object."""
         return {
             "slot": self.slot,
             "alive": self.alive,
@@ -101,7 +101,7 @@ class SlotStatus:
 
 
 def waiting_dict(item: Waiting) -> dict[str, Any]:
-    """A waiting message as a JSON object, without its wire form."""
+    """Return a waiting message as a JSON object, without its raw text."""
     return {
         "session_id": item.task_id,
         "op_name": plain_name(item.op_name),
@@ -114,17 +114,17 @@ def waiting_dict(item: Waiting) -> dict[str, Any]:
 
 
 def summary(record: SessionHeader) -> dict[str, Any]:
-    """A record's header as a JSON object: all but its messages, data, files, metadata, stages and log."""
+    """Return a record's header as a JSON object, without messages, data, files, metadata, stages and log."""
     return {name: value for name, value in record.to_dict().items() if name not in BULK_FIELDS}
 
 
 def slot_status(connection: Connection, slot: str) -> SlotStatus:
-    """The status of a slot, as things stand."""
+    """Return the present status of a slot."""
     return slots_status(connection, [slot])[slot]
 
 
 def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, SlotStatus]:
-    """The status of each of several slots, as things stand: a few round trips, however many slots there are."""
+    """Return the present status of several slots, in a few round trips for any number of slots."""
     workers = _workers(connection, slots)
     running = _running(connection, slots)
     holds, locks = connection.holds.of(slots), connection.locks.of(slots)
@@ -149,7 +149,7 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
 
 
 def bridge_health(connection: Connection) -> Health | None:
-    """The bridge's health and counters; None where no bridge is alive."""
+    """Return the bridge's health and counters; None if no bridge is alive."""
     return BridgeBoard(connection.redis).health()
 
 
@@ -168,9 +168,9 @@ def _workers(connection: Connection, slots: Sequence[str]) -> dict[str, tuple[Wo
 
 
 def running_now(connection: Connection, slot: str, lane: Lane) -> SessionHeader | None:
-    """The header of what runs on a lane now.
+    """Return the header of the run that is running on a lane, if there is one.
 
-    A worker ends the record first and then notes that nothing runs any more: what is done does not run.
+    A worker ends the record before it removes the note of the present run, so a run whose record is done is left out.
     """
     running = connection.fence.running(publisher_id(slot, lane))
     if running is None:

@@ -11,19 +11,19 @@ from smurfq.core.session import Event, SessionRecord
 
 @dataclass(frozen=True)
 class RecordUpdate:
-    """Something that happened to a run, at ``time`` (s since 1970)."""
+    """An update of a run, at ``time`` (s since 1970)."""
 
     kind: ClassVar[str]
     time: float
 
     def to_dict(self) -> dict[str, Any]:
-        """The update as a JSON object; ``kind`` tells which it is."""
+        """Return the update as a JSON object; ``kind`` names its class."""
         return {"kind": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True)
 class QueueUpdate(RecordUpdate):
-    """The run waits; ``text`` says for what. ``place`` is 1 for the next to be served, None where unknown."""
+    """The run waits; ``text`` gives the reason. ``place`` is 1 for the next run, None if it is not known."""
 
     kind: ClassVar[str] = "queue"
     text: str
@@ -49,7 +49,7 @@ class MessageUpdate(RecordUpdate):
 
 @dataclass(frozen=True)
 class DataUpdate(RecordUpdate):
-    """Session data set and removed; with ``replaced``, ``values`` is now all of it."""
+    """Session data were set or removed. If ``replaced`` is true, ``values`` are all session data."""
 
     kind: ClassVar[str] = "data"
     values: dict[str, Any]
@@ -75,7 +75,7 @@ class StageUpdate(RecordUpdate):
 
 @dataclass(frozen=True)
 class LogUpdate(RecordUpdate):
-    """A piece of the operation's stdout and stderr; not cut at line ends."""
+    """A part of the operation's stdout and stderr, not cut at line ends."""
 
     kind: ClassVar[str] = "log"
     text: str
@@ -91,7 +91,7 @@ class FileUpdate(RecordUpdate):
 
 @dataclass(frozen=True)
 class StoreUpdate(RecordUpdate):
-    """Redis went away (``away``), or is back: what follows goes on where it had stopped."""
+    """Redis went away (``away`` is true) or is back. No update is missing after an outage."""
 
     kind: ClassVar[str] = "store"
     away: bool
@@ -106,12 +106,12 @@ class DoneUpdate(RecordUpdate):
     record: SessionRecord
 
     def to_dict(self) -> dict[str, Any]:
-        """The update as a JSON object, with the record as everywhere else."""
+        """Return the update as a JSON object with the whole record."""
         return {"kind": self.kind, "time": self.time, "record": self.record.to_dict()}
 
 
 def translate(event: Event) -> Iterator[RecordUpdate]:
-    """The update that an event of the record is to a follower; none for the end and for unknown kinds."""
+    """Yield the update for an event of the record; nothing for the end and for unknown kinds."""
     at = float(event.get("t") or 0.0)
     match event.get("k"):
         case "message":
@@ -132,5 +132,5 @@ def translate(event: Event) -> Iterator[RecordUpdate]:
 
 
 def ends(event: Event) -> bool:
-    """Whether an event says that the run is over."""
+    """Return whether an event says that the run is over."""
     return event.get("k") == "header" and event["set"].get("status") == "done"

@@ -16,7 +16,7 @@ _NAMED_IN_FRONT = 2
 
 @dataclass(frozen=True)
 class WaitReason:
-    """What a waiting run waits for. ``place`` is 1 for the next to be served, None where no message waits."""
+    """The reason why a run waits. ``place`` is 1 for the next run, None if its message is in no queue."""
 
     slot: str
     lane: Lane
@@ -52,7 +52,7 @@ class WaitReason:
 
 
 def why_waiting(connection: Connection, record: SessionHeader) -> WaitReason:
-    """What a queued run waits for, as things stand."""
+    """Return the reason why a queued run waits now."""
     waiting = connection.queues.waiting(record.slot)
     mine = next((item for item in waiting if item.task_id == record.session_id), None)
     lane = lane_of(record.slot, mine.queue) if mine else "control"
@@ -73,9 +73,9 @@ def why_waiting(connection: Connection, record: SessionHeader) -> WaitReason:
 
 
 def is_served(connection: Connection, slot: str, lane: Lane) -> bool:
-    """Whether a living worker has the lease of a slot's lane; the control worker serves emergencies too.
+    """Return whether a living worker has the lease of a slot's lane; the control worker serves emergencies too.
 
-    In the place of the slot, ``workflows``: whether any of the workflows' workers lives.
+    If ``slot`` is ``workflows``, return whether any of the workflows' workers is alive.
     """
     if slot == WORKFLOWS:
         seats = workflow_seats(connection.settings.workflows.at_once)
@@ -84,17 +84,17 @@ def is_served(connection: Connection, slot: str, lane: Lane) -> bool:
 
 
 def lane_of(slot: str, queue: str) -> Lane:
-    """The lane of a slot that a queue is."""
+    """Return the lane of a slot to which a queue belongs."""
     return next((lane for lane in LANES if queue == queue_name(slot, lane)), "control")
 
 
 def short(task_id: str) -> str:
-    """An id cut to what a person needs to tell it from others."""
+    """Return the first characters of an id, which are enough to identify it for a person."""
     return task_id[:8]
 
 
 def plain_name(name: str) -> str:
-    """An operation's name without Celery's prefix."""
+    """Return an operation's name without Celery's prefix."""
     return name.removeprefix("smurfq.")
 
 

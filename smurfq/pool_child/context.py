@@ -92,7 +92,7 @@ class WorkerContext:
         """Write the worker's description, which expires soon after the last time.
 
         Hundreds of workers do this each second, and each write goes into Redis's file. So only the fields that have
-        changed are written, but at least one, which fails if Redis takes no writes. A reader finds the whole
+        changed are written, but at least one, which fails if Redis does not accept writes. A reader finds the whole
         description or none.
         """
         key = keys.worker(self.publisher)

@@ -1,8 +1,9 @@
-"""Everything that smurfq keeps in Redis; the only code that writes live task metadata.
+"""All data of smurfq in Redis. Only this package writes the metadata of live tasks.
 
-``connection`` connects, ``outage`` waits while Redis is away, ``record_batches`` writes session records and ``records``
-reads them, ``snapshot`` holds the bounded copy of a record in Celery's own metadata, ``fence`` claims, leases and what
-runs where, ``holds`` the held queues, ``control_requests`` the requests to a running operation, ``queues`` what waits.
+``connection`` connects, and ``outage`` waits while Redis is away. ``record_batches`` writes session records,
+``records`` reads them, and ``snapshot`` writes a bounded copy of a record into Celery's own metadata. ``fence``
+contains claims, leases and the notes of present runs, ``holds`` the held slots, ``control_requests`` the requests to
+running operations, and ``queues`` the waiting messages.
 """
 
 from smurfq.store.connection import connect

@@ -1,6 +1,7 @@
 """Admits submissions: checks, records and queues all of them in one atomic step, or none.
 
-A refusal, a crash or a lost connection leaves nothing or all; sent twice, it is done once.
+If a submission is rejected, nothing is queued. After a crash or a lost connection, either all is queued or nothing is.
+A request that is sent twice takes effect once.
 """
 
 from __future__ import annotations
@@ -21,17 +22,18 @@ from smurfq.store.lua_scripts import lua_script
 
 Unique = Literal["", "waiting", "running"]
 
-_ANY_TIME = 1e18  # s since 1970: later than any lock, whatever the clocks of the hosts say
+_ANY_TIME = 1e18  # s since 1970: later than any lock, even if the hosts' clocks differ
 
 _WRITTEN = ("op_name", "slot", "params", "status", "submit_time", "parent_id", "root_id", "submitted_by")
 
 
 @dataclass(frozen=True)
 class Item:
-    """One submission: its record, its message in two forms, and whether another of its kind refuses it.
+    """One submission: its record, its message in two forms, and whether a duplicate rejects it.
 
-    ``text`` is the message as the queue ``key`` has it; ``message`` is kept with the record, to be sent again.
-    ``unique``: refused where the same waits (or, with ``running``, where it waits or runs) under ``publisher``.
+    ``text`` is the message for the queue ``key``. ``message`` is kept with the record, so that it can be sent again.
+    With ``unique="waiting"`` the submission is rejected if a duplicate is waiting; with ``running``, also if one is
+    running under ``publisher``.
     """
 
     record: SessionRecord
@@ -45,7 +47,10 @@ class Item:
 
 @dataclass(frozen=True)
 class LockCheck:
-    """A slot that must not be locked against ``owner``; a canvas accepted earlier is refused by earlier locks only."""
+    """A slot that nobody but ``owner`` may have locked.
+
+    ``accepted`` is the time at which the submission's canvas was accepted: locks that are newer do not reject it.
+    """
 
     slot: str
     owner: str
@@ -53,7 +58,7 @@ class LockCheck:
 
 
 class Admission:
-    """The door to a site's queues."""
+    """Admits submissions to a site's queues."""
 
     def __init__(self, client: Client, locks: Locks, expires_s: float) -> None:
         self._client = client
@@ -62,14 +67,14 @@ class Admission:
         self._admit = client.register_script(lua_script("admit"))
 
     def admit(self, items: Sequence[Item], checks: Iterable[LockCheck], nonce: str) -> None:
-        """Write down and queue all of ``items``, or none of them.
+        """Record and queue all of ``items``, or none of them.
 
-        ``nonce`` stands for this one attempt: called again with it, after a lost connection, nothing is done twice.
+        ``nonce`` identifies this request: a second call with the same nonce, after a lost connection, changes nothing.
 
         Raises
         ------
         SlotLockedError, DuplicateError
-            One of them is refused; its field ``index`` says which.
+            One of the items is rejected; the error's field ``index`` gives its index.
         """
         looked_at = list(dict.fromkeys(checks))
         words: list[Any] = [nonce, self._expires_s, time.time() - self._expires_s, len(items), len(looked_at)]

@@ -15,26 +15,26 @@ from smurfq.core.sequence import SOURCES_KEPT, Source
 from smurfq.core.strands import Position
 from smurfq.store.connection import Client
 
-ALIVE_S = 5  # without a sign of life for this long, the bridge counts as gone
-WAS_ALIVE_S = 300  # but may be back soon: what it says may not get through, as in an outage of Redis
+ALIVE_S = 5  # if the bridge has not reported for this long, it counts as gone
+WAS_ALIVE_S = 300  # for this long it may still be running: in an outage of Redis its reports do not arrive
 _POSITIONS_KEPT_S = 86_400.0
 
 
 @dataclass
 class Counters:
-    """What the bridge has counted since it started; every number only grows, but ``lost`` and ``buffered``."""
+    """The bridge's counters since its start. All of them only grow, except ``lost`` and ``buffered``."""
 
     received: int = 0  # datagrams taken from the socket
     applied: int = 0  # messages written to a record
-    malformed: int = 0  # datagrams that are no message, and messages with a payload of the wrong type
+    malformed: int = 0  # datagrams that are not a valid message, and messages with a payload of the wrong type
     unknown_id: int = 0  # messages of a publisher id that the site does not have; dropped
-    idle: int = 0  # messages of a publisher id under which nothing ran; dropped
+    idle: int = 0  # messages that were assigned to no run; dropped
     duplicate: int = 0  # second copies of a message; dropped
-    lost: int = 0  # messages known to be missing by their numbers; a late arrival takes one off
+    lost: int = 0  # messages that are missing according to the sequence numbers; a late message reduces it by one
     buffered: int = 0  # datagrams received and not yet applied
     buffered_dropped: int = 0  # datagrams dropped because the bridge's own buffer was full
     kernel_dropped: int = 0  # datagrams dropped by the kernel because the socket's buffer was full
-    refused: int = 0  # messages that Redis would not take
+    refused: int = 0  # messages that Redis rejected
     failed: int = 0  # datagrams on which the bridge itself failed
     relayed: int = 0  # datagrams forwarded
     relay_failed: int = 0  # datagrams that could not be forwarded
@@ -42,7 +42,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Health:
-    """The bridge's health as it wrote it last."""
+    """The bridge's latest report of its health."""
 
     pid: int
     host: str
@@ -54,13 +54,13 @@ class Health:
 
 
 class BridgeBoard:
-    """The bridge's health in Redis: written each second by the bridge, read by all who ask for it."""
+    """The bridge's health in Redis. The bridge writes it each second; any process can read it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def show(self, health: Health) -> None:
-        """Write the health down; it vanishes ``ALIVE_S`` seconds after the last time."""
+        """Write the health; it expires after ``ALIVE_S`` seconds."""
         values = asdict(health)
         values.update(values.pop("counters"))
         with self._client.pipeline(transaction=True) as pipe:
@@ -70,7 +70,7 @@ class BridgeBoard:
             pipe.execute()
 
     def health(self) -> Health | None:
-        """The bridge's health; None if there was no sign of life for ``ALIVE_S`` seconds."""
+        """Return the bridge's health; None if the bridge has not reported for ``ALIVE_S`` seconds."""
         found: Mapping[str, str] = self._client.hgetall(keys.BRIDGE)  # type: ignore[assignment]
         if not found:
             return None
@@ -79,42 +79,42 @@ class BridgeBoard:
         return Health(counters=counters, **_named(values, Health))
 
     def alive(self) -> bool:
-        """Whether the bridge gave a sign of life within the last ``ALIVE_S`` seconds."""
+        """Return whether the bridge has reported within the last ``ALIVE_S`` seconds."""
         return bool(self._client.exists(keys.BRIDGE))
 
     def expected(self) -> bool:
-        """Whether the bridge is alive, or was within the last ``WAS_ALIVE_S`` seconds and has not been stopped."""
+        """Return whether the bridge is alive, or was alive in the last ``WAS_ALIVE_S`` seconds and was not stopped."""
         return bool(self._client.exists(keys.BRIDGE, keys.BRIDGE_WAS_ALIVE))
 
     def is_behind(self) -> bool:
-        """Whether the bridge is alive, and has received messages that it has not written yet."""
+        """Return whether the bridge is alive and has received messages that it has not written yet."""
         health = self.health()
         return health is not None and health.counters.buffered > 0
 
     def clear(self) -> None:
-        """Say that the bridge is gone, without waiting for its last sign of life to expire."""
+        """Delete the bridge's report, so that it counts as gone before the report expires."""
         self._client.delete(keys.BRIDGE, keys.BRIDGE_WAS_ALIVE)
 
 
 class Positions:
-    """Where each publisher's numbering stands, so that a new bridge knows what was missed in between."""
+    """The last sequence number of each publisher, with which a new bridge can count the messages in between."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def queue(self, pipe: Pipeline, positions: Mapping[Source, Position]) -> None:
-        """Put the command that writes ``positions`` into a pipeline."""
+        """Add the command that writes ``positions`` to a pipeline."""
         if positions:
             texts: dict[Any, Any] = {_source_text(source): dumps(list(at)) for source, at in positions.items()}
             pipe.hset(keys.BRIDGE_POSITIONS, mapping=texts)
 
     def prune(self) -> None:
-        """Delete the positions that ``read`` would leave out, once there are many."""
+        """Delete the positions that ``read`` would not return, if there are many."""
         if int(self._client.hlen(keys.BRIDGE_POSITIONS)) > 2 * SOURCES_KEPT:
             self.read()
 
     def read(self) -> dict[Source, Position]:
-        """The newest positions, the oldest first; those of long-silent sources are deleted."""
+        """Return the newest positions, the oldest first; delete those of sources that have long been silent."""
         texts: Mapping[str, str] = self._client.hgetall(keys.BRIDGE_POSITIONS)  # type: ignore[assignment]
         found = {source: Position(*loads(text)) for source, text in texts.items()}
         newest_first = sorted(found, key=lambda source: found[source].time, reverse=True)

@@ -1,4 +1,4 @@
-"""Writes on the condition that some keys are unchanged, in one round trip."""
+"""Writes to Redis in one round trip, if some keys are unchanged."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ _LONGEST_COMMAND = 4000  # words: Lua's stack holds some 8000 values
 
 
 class Conditional:
-    """Runs the commands of a pipeline if some strings in Redis are what they were."""
+    """Runs the commands of a pipeline if some strings in Redis are unchanged."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._if_unchanged = client.register_script(lua_script("run_if_unchanged"))
 
     def __call__(self, pipe: Pipeline, expected: Mapping[str, str]) -> bool:
-        """Whether the commands in ``pipe`` were run; the pipeline is empty then. ``expected``: texts by key.
+        """Run the commands in ``pipe`` if each key has its text in ``expected``; return whether they were run.
+
+        The pipeline is empty afterwards.
 
         Raises
         ------
         ResponseError
-            Redis refused one of the commands; the others were run.
+            Redis rejected one of the commands; the others were run.
         """
         commands: list[tuple[Any, ...]] = [arguments for arguments, _ in pipe.command_stack]
         if any(len(command) > _LONGEST_COMMAND for command in commands):
@@ -40,7 +42,7 @@ class Conditional:
         return bool(self._if_unchanged(keys=list(expected), args=words)) if words else True
 
     def _in_two_steps(self, pipe: Pipeline, expected: Mapping[str, str]) -> bool:
-        """The same by a question and a transaction, between which a key may change."""
+        """Do the same by a read and a transaction. A key may change between the two."""
         found = self._client.mget(list(expected)) if expected else []
         if [text or "" for text in found] != list(expected.values()):
             return False

@@ -29,15 +29,15 @@ _SENTINEL_TIMEOUT_S = 1.0
 
 
 def connect(url: str, *, retries: int = 2) -> Client:
-    """A client of the Redis at ``url`` that answers text; it tries a lost connection again before it raises.
+    """Return a client of the Redis at ``url``, which decodes answers to text and retries if a connection is lost.
 
-    ``retries`` of 0 is for writers that must know whether a write may have been done already. With a ``sentinel://``
-    URL each connection goes to the server that is the primary then, and leaves it once another one is.
+    Use ``retries=0`` for writers that must know whether a write may already have been done. With a ``sentinel://``
+    URL each connection goes to the present primary, and to another server when that one becomes the primary.
     """
     name_refusals()
     options: dict[str, Any] = {
         "decode_responses": True,
-        "encoding_errors": "surrogateescape",  # what lies in a queue may be no text
+        "encoding_errors": "surrogateescape",  # a message in a queue may contain bytes that are not text
         "socket_timeout": SOCKET_TIMEOUT_S,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_keepalive": True,
@@ -65,7 +65,7 @@ def connect(url: str, *, retries: int = 2) -> Client:
 
 
 def sentinel_options(address: SentinelUrl) -> dict[str, Any]:
-    """How to connect to the sentinels: one that is away must not be waited for while another knows the primary."""
+    """Return the options of connections to sentinels: short timeouts, since another sentinel may know the primary."""
     options: dict[str, Any] = {
         "socket_timeout": _SENTINEL_TIMEOUT_S,
         "socket_connect_timeout": _SENTINEL_TIMEOUT_S,
@@ -77,17 +77,17 @@ def sentinel_options(address: SentinelUrl) -> dict[str, Any]:
 
 
 def replicas_to_wait_for(client: Client) -> int:
-    """How many replicas must know of a claim or a lease: one where sentinels may make a replica the primary."""
+    """Return how many replicas must confirm a claim or a lease: one if sentinels may promote a replica, else none."""
     return int(isinstance(client.connection_pool, SentinelConnectionPool))
 
 
 def require_access(url: str) -> None:
-    """Nothing, if the Redis at ``url`` lets us in, or is not there yet.
+    """Check that the Redis at ``url`` accepts smurfq's user and certificate. If Redis does not answer, return.
 
     Raises
     ------
     StoreUnavailableError
-        It rejects our user or password, or TLS with it fails: waiting would not help.
+        Redis rejected the user or password, or TLS failed: waiting would not help.
     """
     with connect(url, retries=0) as client:
         try:
@@ -100,5 +100,5 @@ def require_access(url: str) -> None:
 
 
 def require_writes(client: Client) -> None:
-    """Nothing, if Redis takes writes now; one of ``AWAY`` is raised if not."""
-    client.setrange(keys.WRITE_PROBE, 0, "")  # leaves no key, and is refused as any other write is
+    """Check that Redis accepts writes now; raise one of ``AWAY`` if not."""
+    client.setrange(keys.WRITE_PROBE, 0, "")  # creates no key, and is rejected like any other write

@@ -1,4 +1,4 @@
-"""Requests to a running operation: ``stop`` (a process ends in good order) and ``abort``."""
+"""Requests to a running operation: ``stop`` (a process ends and succeeds) and ``abort``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _EXPIRES_S = 7 * 86400
 
 @dataclass(frozen=True)
 class Request:
-    """One thing asked of a running operation."""
+    """One request to a running operation."""
 
     verb: Verb
     by: str = ""
     reason: str = ""
     time: float = 0.0
-    grace_s: float | None = None  # instead of the configured graces
+    grace_s: float | None = None  # replaces the configured grace times
     delay_s: float = 0.0  # time that the operation is given to end by itself first
 
 
@@ -34,7 +34,7 @@ class ControlRequests:
         self._client = client
 
     def ask(self, task_id: str, request: Request) -> None:
-        """Ask something of an operation; one that has not started yet is told at its start."""
+        """Send a request to an operation. If the operation has not started, it receives the request at its start."""
         fields: dict[str, str | float] = {
             "verb": request.verb,
             "by": request.by,
@@ -51,11 +51,11 @@ class ControlRequests:
             pipe.execute()
 
     def forget(self, task_id: str) -> None:
-        """Drop what was asked of an operation that is over."""
+        """Delete the requests to an operation that has ended."""
         self._client.delete(keys.control(task_id))
 
     def subscribe(self, task_id: str, position: str = "0-0", block_ms: int = 1_000) -> Iterator[Request | None]:
-        """All that is and will be asked of an operation; ``None`` whenever nothing was for ``block_ms``."""
+        """Yield past and future requests to an operation, and ``None`` if none came for ``block_ms``."""
         while True:
             entries = read_after(self._client, keys.control(task_id), position, count=10, block_ms=block_ms)
             if not entries:

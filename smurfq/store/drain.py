@@ -1,6 +1,7 @@
-"""The worker's side of the drain: asks whether the bridge has written everything that an operation published.
+"""The worker's side of the drain: asks the bridge whether it has written all messages of an operation.
 
-The marker goes to the bridge's own port, behind every datagram sent before it; the answer comes through Redis.
+The worker sends a marker to the bridge's port, where it arrives after all earlier datagrams. The bridge answers through
+Redis.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ _LOOK_EVERY_S = 1.0
 
 @dataclass(frozen=True)
 class DrainAnswer:
-    """What the bridge says of the task that runs under a publisher id, once all before the marker is written."""
+    """The bridge's answer about the task of a publisher id, after it has written all messages before the marker."""
 
-    lost: int  # its messages known to be missing by their numbers
+    lost: int  # messages of the task that are missing according to their sequence numbers
     kernel_dropped: int  # datagrams of all publishers that the kernel dropped since the task started
     buffered_dropped: int  # datagrams of all publishers that the bridge's own buffer dropped since then
-    applied: int  # its messages that this bridge wrote
-    younger: bool = False  # this bridge began after the task, so it cannot know what an earlier one had not written
-    task_id: str | None = None  # the task that runs there; None if Redis knows of none
+    applied: int  # messages of the task that this bridge wrote
+    younger: bool = False  # this bridge started after the task, and does not know what an earlier one lost
+    task_id: str | None = None  # the task of the publisher id; None if Redis has no note of one
     unrecorded: int = 0  # messages that reached the bridge since the task began, and are in no record
 
     @property
     def complete(self) -> bool:
-        """Whether it is certain that nothing is missing."""
+        """True if it is certain that no message is missing."""
         missing = self.lost or self.unrecorded or self.kernel_dropped or self.buffered_dropped
         return self.task_id is not None and not (missing or self.younger)
 
@@ -45,11 +46,11 @@ class DrainAnswer:
 def drain(
     client: Client, address: tuple[str, int], publisher: str, *, tries: int = 4, wait_s: float = 0.6
 ) -> DrainAnswer | None:
-    """The bridge's answer; None if none came, after ``tries`` markers and ``wait_s`` seconds for each.
+    """Return the bridge's answer; None if none came, after ``tries`` markers with ``wait_s`` seconds for each.
 
-    A bridge that is not there is asked once, and not waited for long; one that was there lately may have been kept
-    from saying so by an outage of Redis. One that is behind is waited for, ``BEHIND_FOR_S`` more. Asking needs Redis:
-    the errors of ``redis-py`` come through.
+    A bridge that has not been alive lately gets one marker and a short wait. A bridge that was alive lately gets all
+    markers, because an outage of Redis may have delayed its reports. If the bridge lags, wait ``BEHIND_FOR_S`` more.
+    The errors of ``redis-py`` are not caught.
     """
     board = BridgeBoard(client)
     if not board.expected():

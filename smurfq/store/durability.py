@@ -19,7 +19,7 @@ log = logging.getLogger("smurfq.store")
 
 @dataclass(frozen=True)
 class Danger:
-    """What may be lost, by which of Redis's settings, and what to do."""
+    """A setting of Redis that may lose data, what it may lose, and what to do."""
 
     subject: str
     found: str
@@ -27,7 +27,7 @@ class Danger:
 
 
 def persistence(info: Mapping[str, Any]) -> Danger | None:
-    """What a restart would lose, by what INFO says."""
+    """Return the data that a restart would lose according to INFO, if any."""
     subject = "redis persistence"
     if not int(info.get("aof_enabled", 0)):
         return Danger(
@@ -42,7 +42,7 @@ def persistence(info: Mapping[str, Any]) -> Danger | None:
 
 
 def eviction(info: Mapping[str, Any]) -> Danger | None:
-    """What a shortage of memory would lose, by what INFO says."""
+    """Return the data that a lack of memory would lose according to INFO, if any."""
     policy = info.get("maxmemory_policy", "noeviction")
     if policy == "noeviction":
         return None
@@ -54,7 +54,7 @@ def eviction(info: Mapping[str, Any]) -> Danger | None:
 
 
 def failover(info: Mapping[str, Any], min_replicas: int) -> Danger | None:
-    """What a failover would lose, by what INFO says and how many replicas a write needs."""
+    """Return the data that a failover would lose according to INFO and ``min_replicas``, if any."""
     subject = "redis replicas"
     if int(info.get("connected_slaves", 0)) < 1:
         return Danger(subject, "no replica follows the primary: there is nothing to fail over to", "start a replica")
@@ -69,17 +69,17 @@ def failover(info: Mapping[str, Any], min_replicas: int) -> Danger | None:
 
 
 def replicas_needed(client: Client) -> int:
-    """How many replicas must follow a primary, for it to take writes."""
+    """Return the number of replicas that a primary needs to accept writes."""
     return int(client.config_get(_MIN_REPLICAS)[_MIN_REPLICAS] or 0)
 
 
 def dangers(url: str) -> Iterator[Danger]:
-    """All that may be lost by the settings of the Redis at ``url``.
+    """Yield the dangers in the settings of the Redis at ``url``.
 
     Raises
     ------
     RedisError
-        It does not answer, or does not let us ask.
+        Redis does not answer, or does not allow smurfq's user to read its settings.
     """
     with connect(url) as client:
         info: dict[str, Any] = client.info()
@@ -90,7 +90,7 @@ def dangers(url: str) -> Iterator[Danger]:
 
 
 def warn_of_losses(url: str) -> None:
-    """Log what the settings of the Redis at ``url`` may lose; nothing if it does not answer."""
+    """Log the dangers in the settings of the Redis at ``url``. If Redis does not answer, only log that."""
     with best_effort("cannot ask Redis for its settings", RedisError):
         for danger in dangers(url):
             log.warning("%s; %s", danger.found, danger.todo)

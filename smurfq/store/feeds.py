@@ -20,7 +20,7 @@ _BLOCK_MS: Final = 5_000
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a feed; ``block_name`` is the feed's name. ``position`` is where it stands in the feed."""
+    """One block of a feed. ``block_name`` is the feed's name, ``position`` the id of the entry in its stream."""
 
     block_name: str
     timestamp: float
@@ -29,7 +29,7 @@ class Block:
     position: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The block in the shape that OCS publishes, and its slot."""
+        """Return the block in OCS's format, with its slot."""
         return {
             "block_name": self.block_name,
             "timestamp": self.timestamp,
@@ -39,7 +39,7 @@ class Block:
 
 
 class Feeds:
-    """The feeds of a site. ``expires_s`` and ``kept`` are for writers: how long a block is kept, and how many are."""
+    """The feeds of a site. Writers keep a block for ``expires_s``, and at most ``kept`` blocks of a feed."""
 
     def __init__(self, client: Client, expires_s: float = math.inf, kept: int = BLOCKS_KEPT) -> None:
         self._client = client
@@ -47,7 +47,7 @@ class Feeds:
         self._kept = kept
 
     def append(self, name: str, slot: str, timestamp: float, data: Mapping[str, Any]) -> str:
-        """The position at which a block was added to feed ``name``; what is too old, or too many, is dropped."""
+        """Add a block to the feed ``name``, drop blocks that are too old or too many, and return its position."""
         fields: dict[Any, Any] = {"slot": slot, "timestamp": dumps(timestamp), "data": dumps(data)}
         with self._client.pipeline(transaction=True) as pipe:
             pipe.xadd(keys.feed(name), fields, maxlen=self._kept, approximate=True)
@@ -55,7 +55,7 @@ class Feeds:
             if self._expires_s < math.inf:
                 oldest_ms = int(1000 * (time.time() - self._expires_s))
                 pipe.xtrim(keys.feed(name), minid=oldest_ms, approximate=False)
-                for key in (keys.feed(name), keys.feed_last(name)):  # one to which nothing is added goes whole
+                for key in (keys.feed(name), keys.feed_last(name)):  # a feed without new blocks expires as a whole
                     pipe.pexpire(key, int(1000 * self._expires_s))
             position, *_ = pipe.execute()
         return str(position)
@@ -81,12 +81,12 @@ class Feeds:
         return found[:count]
 
     def subscribe(self, name: str, position: str = "$", block_ms: int = _BLOCK_MS) -> Iterator[Block | None]:
-        """The blocks after ``position`` as they come (by default: from now on); None when none came for long.
+        """Yield the blocks after ``position`` (default: from now on), and None if none came for ``block_ms``.
 
-        Never ends by itself; it is a blocking read of the stream, not a poll.
+        It never ends by itself. It reads the stream with a blocking read, without polling.
         """
         key = keys.feed(name)
-        if position == "$":  # else blocks that come between two reads would be missed
+        if position == "$":  # otherwise it would miss blocks that come between two reads
             newest = read_newest(self._client, key, 1)
             position = newest[0][0] if newest else "0-0"
         while True:

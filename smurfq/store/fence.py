@@ -1,6 +1,6 @@
 """The fence: each attempt is claimed once, and each queue is leased to one worker.
 
-Celery gives neither "never twice" nor "never two at once" (``docs/decisions/0002-fence.md``).
+Celery guarantees neither "never twice" nor "never two at once" (``docs/decisions/0002-fence.md``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RAN_KEPT = 16
 
 @dataclass(frozen=True)
 class Running:
-    """What runs under a publisher id: the task, its Celery request, and the processes it runs in."""
+    """The present run of a publisher id: the task, its Celery request, and its processes."""
 
     task_id: str
     op_name: str
@@ -41,7 +41,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Ran:
-    """What ran under a publisher id until a while ago; times by its host's clock, s since 1970."""
+    """A recent run of a publisher id. Times are those of its host's clock, in s since 1970."""
 
     task_id: str
     host: str
@@ -51,12 +51,12 @@ class Ran:
 
 @dataclass(frozen=True)
 class Claim:
-    """The answer to a claim: ``ok``, or why not.
+    """The answer to a claim: ``ok``, or the reason why the claim was rejected.
 
-    ``final``: the task has ended already (``detail``: its state); ``claimed``: this try of it runs or ran elsewhere
-    (``detail``: who has it); ``unleased``: another worker has taken over (``detail``: its token), as from one that was
-    stopped for a while with a message in its hands; ``busy``: another task is written down as running here
-    (``detail``: its ``Running``), and the lease is the claimant's.
+    ``final``: the task has already ended (``detail``: its state). ``claimed``: somebody else has claimed this attempt
+    (``detail``: who). ``unleased``: another worker has the lease (``detail``: its token), for example because this
+    worker was paused after it had taken the message. ``busy``: the claimant has the lease, but another task is noted as
+    running on the slot (``detail``: its ``Running``).
     """
 
     answer: str
@@ -64,12 +64,12 @@ class Claim:
 
     @property
     def ok(self) -> bool:
-        """Whether the task may run."""
+        """True if the task may run."""
         return self.answer == "ok"
 
 
 class Fence:
-    """Claims, leases and the note of what runs where."""
+    """Claims, leases and the notes of present runs."""
 
     def __init__(self, client: Client, expires_s: float) -> None:
         self._client = client
@@ -82,12 +82,12 @@ class Fence:
         self._release = client.register_script(lua_script("release_lease"))
 
     def claim(self, running: Running, name: str, retries: int, who: str, started_meta: str) -> Claim:
-        """Claim one try of a task, in one atomic step: refused where the task ended, runs, or the slot is busy.
+        """Claim one attempt of a task, in one atomic step. See ``Claim`` for the reasons of a rejection.
 
         Raises
         ------
         WritesRefusedError
-            A failover might lose the claim: no replica knows of it. Claim again.
+            No replica has the claim, so a failover might lose it. Claim again.
         """
         answer, detail = self._lasting(
             "claim",
@@ -112,24 +112,24 @@ class Fence:
         return Claim(answer, detail)
 
     def give_up(self, task_id: str, name: str) -> bool:
-        """Whether nobody has claimed the first try of a task; nobody can from then on."""
+        """Claim the first attempt of a task, so that nobody runs it. Return false if somebody has claimed it before."""
         claim = keys.claim(task_id, name, 0)
         return bool(self._client.set(claim, _GIVEN_UP, nx=True, ex=self._expires_s)) or (
-            self._client.get(claim) == _GIVEN_UP  # by one that died before it could write so
+            self._client.get(claim) == _GIVEN_UP  # by a process that died before it wrote the outcome
         )
 
     def running(self, publisher: str) -> Running | None:
-        """What is written down as running under a publisher id."""
+        """Return the present run of a publisher id, if there is one."""
         return parse_running(self._client.get(keys.running(publisher)))  # type: ignore[arg-type]
 
     def running_of(self, publishers: Sequence[str]) -> dict[str, Running]:
-        """What is written down as running under each of several publisher ids, where anything is."""
+        """Return the present run of each of several publisher ids that has one."""
         texts: list[str | None] = self._client.mget(map(keys.running, publishers)) if publishers else []  # type: ignore[assignment]
         found = zip(publishers, map(parse_running, texts), strict=True)
         return {publisher: running for publisher, running in found if running is not None}
 
     def note_processes(self, running: Running) -> bool:
-        """Write down the processes of what runs; false if something else runs there by now."""
+        """Note the processes of the present run; return false if another run has replaced it."""
         return bool(
             self._change_running(
                 keys=[keys.running(running.publisher)], args=[dumps(running.task_id), dumps(asdict(running))]
@@ -137,16 +137,16 @@ class Fence:
         )
 
     def note_again(self, running: Running, instead_of: Running | None = None) -> bool:
-        """Whether the note of what runs was gone, and is written again; only while its worker has the lease.
+        """Write the note of the present run again if Redis lost it and its worker has the lease; return whether.
 
-        ``instead_of``: what is noted there, and is over; it is replaced.
+        If the note names ``instead_of``, a run that has ended, it is replaced.
         """
         names = [keys.lease(running.publisher), keys.running(running.publisher)]
         replaced = dumps(instead_of.task_id) if instead_of is not None else ""
         return bool(self._note_again(keys=names, args=[running.lease, dumps(asdict(running)), replaced]))
 
     def finished(self, running: Running) -> bool:
-        """Write down that nothing runs there any more; false if it was not this task that ran."""
+        """Remove the note of the present run, and add it to the recent runs; false if the note names another task."""
         ran = Ran(running.task_id, running.host, running.started, time.time())
         return bool(
             self._finished(
@@ -156,20 +156,20 @@ class Fence:
         )
 
     def mark_needs_make_safe(self, publisher: str, reason: str) -> None:
-        """Write down that a card was left in an unknown state; the next operation makes it safe first."""
+        """Note that a card was left in an unknown state. The next operation makes the card safe first."""
         self._client.set(keys.needs_make_safe(publisher), reason)
 
     def take_needs_make_safe(self, publisher: str) -> str | None:
-        """Why a card was left in an unknown state, if it was; the note is taken away."""
+        """Remove the note that a card was left in an unknown state; return the reason, or None if there is no note."""
         return self._client.getdel(keys.needs_make_safe(publisher))  # type: ignore[return-value]
 
     def take_lease(self, queue: str, token: str, ttl_s: float) -> bool:
-        """Take or renew the lease of a queue; false while another worker has it.
+        """Take or renew the lease of a queue; return false while another worker has it.
 
         Raises
         ------
         WritesRefusedError
-            A failover might lose the lease, just taken: no replica knows of it. It is given back.
+            No replica has the new lease, so a failover might lose it. The lease was released again.
         """
         names, ttl_ms = [keys.lease(queue)], int(1000 * ttl_s)
         found = self._renew(keys=names, args=[token, ttl_ms])
@@ -182,8 +182,8 @@ class Fence:
             raise
 
     def _lasting(self, script: str, keys: list[str], args: list[Any]) -> Any:
-        """Run the script of this name and return its answer once enough replicas have what it wrote."""
-        with self._client.pipeline(transaction=False) as pipe:  # of one connection, for whose writes WAIT waits
+        """Run the script of this name, and return its answer when enough replicas have its writes."""
+        with self._client.pipeline(transaction=False) as pipe:  # WAIT waits for its own connection's writes
             pipe.eval(lua_script(script), len(keys), *keys, *args)
             if self._replicas:
                 pipe.wait(self._replicas, _WAIT_MS)
@@ -193,31 +193,31 @@ class Fence:
         return answer
 
     def lease_left_s(self, queue: str) -> float:
-        """How long the lease of a queue lasts unless it is renewed, in s; 0 if no worker has it."""
+        """Return the time in s until the lease of a queue expires; 0 if no worker has it."""
         left_ms: int = self._client.pttl(keys.lease(queue))
         return max(0, left_ms) / 1000
 
     def lease_owner(self, queue: str) -> str | None:
-        """The token of the worker that has the lease of a queue."""
+        """Return the token of the worker that has the lease of a queue, if one has it."""
         return self._client.get(keys.lease(queue))  # type: ignore[return-value]
 
     def lease_owners(self, queues: Sequence[str]) -> dict[str, str]:
-        """The token of the worker that has the lease of each of several queues, where one has it."""
+        """Return the token of the worker for each of several queues that is leased."""
         tokens: list[str | None] = self._client.mget(map(keys.lease, queues)) if queues else []  # type: ignore[assignment]
         return {queue: token for queue, token in zip(queues, tokens, strict=True) if token is not None}
 
     def release_lease(self, queue: str, token: str) -> None:
-        """Give the lease of a queue back, if it is still the token's; it expires within a second."""
+        """Release the lease of a queue if the token still has it; it expires within a second."""
         self._release(keys=[keys.lease(queue)], args=[token, _RELEASED_MS])
 
 
 def parse_ran(text: str) -> Ran:
-    """The ``Ran`` that Redis holds as ``text``."""
+    """Return the ``Ran`` that Redis stores as ``text``."""
     return Ran(**loads(text))
 
 
 def parse_running(text: str | None) -> Running | None:
-    """The ``Running`` that Redis holds as ``text``."""
+    """Return the ``Running`` that Redis stores as ``text``."""
     if not text:
         return None
     values = loads(text)

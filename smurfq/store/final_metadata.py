@@ -1,4 +1,4 @@
-"""Celery's metadata of tasks that have ended; whether a task has ended is decided in Lua, for all readers."""
+"""Reads Celery's metadata of tasks that have ended. A Lua script decides, for all readers, whether a task has ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smurfq.store.lua_scripts import lua_script
 
 
 def final_metadata(client: Client, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Celery's metadata of those of several tasks that have ended, by task id; one round trip."""
+    """Return Celery's metadata of the tasks that have ended, by task id, in one round trip."""
     if not task_ids:
         return {}
     texts: Any = client.eval(lua_script("final_metas"), len(task_ids), *map(keys.meta, task_ids))

@@ -1,7 +1,8 @@
 """Lists session records by time, for all slots, a slot or an operation, and finds ids by their beginning.
 
-What ran last on a slot is here too. Every look takes the time of what it finds, however many records there are. An
-index forgets an id ``expires_s`` after its submission, and goes whole when nothing was submitted for so long.
+It also finds the last run of a slot. The time of a search depends on the number of results, not on the number of
+records. An id is removed from an index ``expires_s`` after its submission. An index expires that long after the last
+submission.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from smurfq.errors import RecordNotFoundError
 from smurfq.store.connection import Client
 from smurfq.store.lua_scripts import lua_script
 
-_PAGES = (20, 500)  # ids looked at in one round trip, at first and at most, to pick an operation's out of a slot's
-_AFTER_ANY = "\x7f"  # sorts behind all that an id may hold
+_PAGES = (20, 500)  # ids read in one round trip, at first and at most, to select an operation's ids among a slot's
+_AFTER_ANY = "\x7f"  # sorts after any character of an id
 
 
 def index_keys(slot: str, operation: str) -> list[str]:
@@ -34,7 +35,7 @@ class History:
         self._expires_s = int(expires_s)
 
     def queue(self, pipe: Pipeline, task_id: str, slot: str, operation: str, at: float) -> None:
-        """Put the command into a pipeline that adds a record which began ``at`` (s since 1970), if it is not there."""
+        """Add the command to a pipeline that indexes a record submitted ``at`` (s since 1970), if it is not indexed."""
         found = index_keys(slot, operation)
         pipe.eval(
             lua_script("enter_history"),
@@ -50,7 +51,7 @@ class History:
     def ids(
         self, slot: str | None = None, operation: str | None = None, count: int = 20, before: float | None = None
     ) -> list[str]:
-        """The ids of the newest records, newest first: of a slot, of an operation, submitted ``before`` a time."""
+        """Return the ids of the newest records of a slot and operation submitted ``before`` a time, newest first."""
         if slot and operation:
             return self._of_both(slot, operation, count, before)
         key = keys.history(slot) if slot else keys.history_of(operation) if operation else keys.HISTORY
@@ -70,22 +71,22 @@ class History:
         return self._client.zrevrangebyscore(key, newest, "-inf", start=start, num=count)  # type: ignore[return-value]
 
     def newest(self, slot: str, operation: str) -> str | None:
-        """The id of the run of an operation that was submitted last for a slot; its record may have expired."""
+        """Return the id of an operation's run that was submitted last for a slot; its record may have expired."""
         found: Any = self._client.hget(keys.newest(slot), operation)
         return None if found is None else str(found)
 
     def last(self, slots: Sequence[str]) -> dict[str, str]:
-        """The id of the run that ended last on each of several slots; its record may have expired."""
+        """Return the id of the run that ended last on each of several slots; its record may have expired."""
         found: list[str | None] = self._client.hmget(keys.LAST, list(slots)) if slots else []  # type: ignore[assignment]
         return {slot: task_id for slot, task_id in zip(slots, found, strict=True) if task_id is not None}
 
     def find(self, start: str) -> str:
-        """The one id that begins with ``start``, as a person types it.
+        """Return the only id that begins with ``start``, which a person typed.
 
         Raises
         ------
         RecordNotFoundError
-            None or several do.
+            No id or several ids begin with it.
         """
         if self._client.exists(keys.record(start)):
             return start
@@ -103,7 +104,7 @@ class History:
 
 
 def fields_of(client: Client, task_ids: Sequence[str], name: str) -> Iterator[str | None]:
-    """The JSON text of one field of several records' headers, in one round trip."""
+    """Yield the JSON text of one header field of several records, in one round trip."""
     with client.pipeline(transaction=False) as pipe:
         for task_id in task_ids:
             pipe.hget(keys.record(task_id), name)

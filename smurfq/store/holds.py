@@ -1,4 +1,4 @@
-"""Holds: nothing new starts on a slot that is held. A hold survives restarts."""
+"""Holds: no new run starts on a slot that is held. A hold survives restarts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from smurfq.store.reservations import Reservation, Reservations
 
 @dataclass(frozen=True)
 class Hold(Reservation):
-    """Who holds a slot's queue, why, since when and until when (s since 1970; None: until released)."""
+    """A hold of a slot: its owner, reason, start and end (s since 1970; None: until it is released)."""
 
     DONE: ClassVar[str] = "held"
 
 
 class Holds(Reservations[Hold]):
-    """The holds of a site's slots; another's is rejected with ``SlotHeldError``."""
+    """The holds of a site's slots. Changing somebody else's hold raises ``SlotHeldError``."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client, Hold, keys.hold, SlotHeldError)

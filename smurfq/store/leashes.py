@@ -1,6 +1,7 @@
-"""Leashes: what a workflow started ends when the workflow ends or its process dies.
+"""Leashes: the operations that a workflow started end when the workflow ends or its process dies.
 
-Who starts operations keeps a key alive; each operation's worker looks at it once a second.
+The process that starts operations (the keeper) renews a key, and the worker of each operation checks the key once a
+second.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
 from smurfq.store.connection import Client
 
-TTL_S = 15.0  # how long a leash is kept after its keeper's last sign of life
-PATIENCE_S = 5.0  # how long a leash may be missing: a keeper that lost Redis for long comes back within a second
+TTL_S = 15.0  # a leash expires this long after its keeper's last renewal
+PATIENCE_S = 5.0  # how long a leash may be missing: after a long outage of Redis, its keeper renews it within a second
 _OVER_FOR_S = 7 * 86_400
-HEADER = "smurfq_leash"  # of a task's message: the id of the leash that it is on
-STEP_HEADER = "smurfq_step"  # of a task's message: which step of which workflow it is, in words
+HEADER = "smurfq_leash"  # message header: the id of the task's leash
+STEP_HEADER = "smurfq_step"  # message header: the step and workflow of the task, in words
 _KEPT, _OVER = "kept", "over"
 
 
 class LeashState(StrEnum):
-    """What a leash says to the operations on it."""
+    """The state of a leash."""
 
-    KEPT = "kept"  # go on
-    OVER = "over"  # end now: who started you has ended
-    MISSING = "missing"  # end, if it stays so
+    KEPT = "kept"  # the operations continue
+    OVER = "over"  # the operations end now, because the workflow has ended
+    MISSING = "missing"  # the operations end if the leash stays missing
 
 
 class Leashes:
@@ -34,17 +35,17 @@ class Leashes:
         self._client = client
 
     def keep(self, leash_id: str, keeper: str) -> None:
-        """Keep what is on a leash going, for a while."""
+        """Renew a leash, so that its operations continue."""
         self._client.set(keys.leash(leash_id), dumps({"state": _KEPT, "by": keeper}), px=int(1000 * TTL_S))
 
     def end(self, leash_id: str, why: str) -> None:
-        """Have all that is on a leash end, and what waits on it never start."""
+        """End a leash: its running operations are aborted, and its waiting ones never start."""
         self._client.set(keys.leash(leash_id), dumps({"state": _OVER, "by": why}), ex=_OVER_FOR_S)
 
     def look(self, leash_id: str) -> tuple[LeashState, str]:
-        """What a leash says now, and who keeps it or why it is over."""
+        """Return the state of a leash, and its keeper or the reason for its end."""
         text = self._client.get(keys.leash(leash_id))
         if not text:
-            return LeashState.MISSING, "whoever had started it is gone"
+            return LeashState.MISSING, "the process that started it is gone"
         told = loads(str(text))
         return LeashState(told["state"]), str(told["by"])

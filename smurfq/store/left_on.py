@@ -1,4 +1,4 @@
-"""Stores in Redis what a run left on, one note for each slot; `smurfq status` shows it."""
+"""Stores in Redis a note for each slot with the parts that a run left on; `smurfq status` shows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LeftOnNotes:
         self._client = client
 
     def of(self, slots: Sequence[str]) -> dict[str, LeftOn]:
-        """The note of each slot that has one."""
+        """Return the note of each slot that has one."""
         texts: Any = self._client.mget([keys.left_on(slot) for slot in slots]) if slots else []
         return {slot: LeftOn(**loads(text)) for slot, text in zip(slots, texts, strict=True) if text}
 

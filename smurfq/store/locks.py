@@ -1,6 +1,6 @@
 """Locks: a locked slot accepts its owner's submissions only. Earlier submissions still run.
 
-``admission`` keeps to it, in the step that queues.
+``admission`` checks the lock in the atomic step that queues a submission.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from smurfq.store.reservations import Reservation, Reservations
 
 @dataclass(frozen=True)
 class Lock(Reservation):
-    """Whose submissions a slot takes, why, since when and until when (s since 1970; None: until unlocked)."""
+    """A lock of a slot: its owner, reason, start and end (s since 1970; None: until it is unlocked)."""
 
     DONE: ClassVar[str] = "locked"
 
     def refusal(self, owner: str) -> SlotLockedError:
-        """The error for a submission in another's name."""
+        """Return the error for a submission by ``owner``, who is not the owner of the lock."""
         return SlotLockedError(
             f"{self}; a submission by {owner} is rejected. Ask them; `smurfq unlock --slot {self.slot} --force` breaks "
             "the lock, and `smurfq emergency-off` passes it by",
@@ -34,7 +34,7 @@ class Lock(Reservation):
 
 
 class Locks(Reservations[Lock]):
-    """The locks of a site's slots; another's is rejected with ``SlotLockedError``."""
+    """The locks of a site's slots. Changing somebody else's lock raises ``SlotLockedError``."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client, Lock, keys.lock, SlotLockedError)

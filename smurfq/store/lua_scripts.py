@@ -1,8 +1,8 @@
 """Loads the Lua scripts of ``store/lua`` and gives their keys and arguments names.
 
 The leading comments of a script declare its signature: ``-- keys: lease, running``, ``-- args: token, header...`` and
-``-- uses: wake``, which names the functions that it calls. The loader writes one ``local`` for each name; a name with
-three dots holds the list of all that follows.
+``-- uses: wake``, which names the functions that it calls. The loader writes one ``local`` for each name. A name with
+three dots becomes a list of all remaining values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _REST = "..."
 
 @cache
 def lua_script(name: str) -> str:
-    """The text of a script, with the functions that it uses and a local variable for each key and argument."""
+    """Return the text of a script, with the functions that it uses and a local variable for each key and argument."""
     body = _read(name)
     declared = {kind: names.split(", ") for kind, names in _DECLARATION.findall(body)}
     functions = [_read(used) for used in declared.get("uses", ())]

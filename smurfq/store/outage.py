@@ -1,8 +1,8 @@
-"""What smurfq does while Redis is away: it waits for it, with or without a deadline, or it leaves something out.
+"""Handles outages of Redis: waits until Redis is back or until a deadline, or skips the call.
 
 ``patiently`` repeats a call until Redis is back, or until a deadline. ``best_effort`` tries once. ``RedisAway`` is for
-a caller that runs its block again by itself. An ``Outage`` logs when Redis goes away and when it is back; a loop that
-has its own reason to go on, such as a timer, uses it alone.
+a caller that repeats its block itself. An ``Outage`` logs when Redis goes away and when it is back. Loops that repeat
+for another reason, such as a timer, use only an ``Outage``.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ log = logging.getLogger("smurfq.store")
 class Outage:
     """Logs when Redis goes away, twice a minute while it stays away, and when it is back.
 
-    ``meanwhile`` says what happens to what needs Redis. Several loops of a process may share one outage, so that each
-    outage is logged once.
+    ``meanwhile`` is the part of the log line that describes the effect. Several loops of a process may share one
+    ``Outage``, so that each outage is logged once.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class Outage:
 
     @property
     def is_away(self) -> bool:
-        """Whether Redis was away when it was asked last."""
+        """True if Redis was away at the last call."""
         return self._since is not None
 
     def away(self, cause: BaseException) -> None:
-        """Note that Redis did not answer, or takes no writes."""
+        """Note that Redis did not answer, or does not accept writes."""
         now = self._clock()
         if self._since is not None and now < self._next_reminder:
             return
@@ -63,7 +63,7 @@ class Outage:
         self._log.error("Redis is %s: %s; %s", word, explain(self._url, cause), self._meanwhile)
 
     def back(self) -> None:
-        """Note that Redis answered, and takes writes."""
+        """Note that Redis answered, and accepts writes."""
         since, self._since = self._since, None
         if since is not None:
             self._log.warning("Redis is back after %.1f s", self._clock() - since)
@@ -77,9 +77,10 @@ def patiently(
     pause: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
-    """Return what ``call`` returns, called again for as long as Redis is away or takes no writes.
+    """Return the result of ``call``; repeat the call while Redis is away or does not accept writes.
 
-    ``pause`` waits between two calls; it may raise, to end the wait. ``outage`` logs it; without one, a new one does.
+    ``pause`` waits between two calls; it may raise an error to end the wait. ``outage`` (default: a new one) logs the
+    outage.
 
     Raises
     ------
@@ -110,7 +111,7 @@ def patiently(
 
 
 class RedisAway:
-    """Says whether Redis is away for a caller: ``cause`` is the newest error, and None while Redis answers."""
+    """Stores whether Redis is away for a caller: ``cause`` is the newest error, and None while Redis answers."""
 
     def __init__(self, pause: Callable[[float], None] = time.sleep) -> None:
         self.cause: Exception | None = None
@@ -119,9 +120,9 @@ class RedisAway:
 
     @contextmanager
     def tolerated(self, left_s: float = float("inf")) -> Iterator[None]:
-        """Run the block; if Redis is away in it, keep the cause and pause, for ``left_s`` at most, instead of raising.
+        """Run the block. If Redis is away, store the cause and pause for at most ``left_s``, instead of raising.
 
-        The caller runs the block again.
+        The caller then repeats the block.
         """
         try:
             yield
@@ -134,7 +135,7 @@ class RedisAway:
 
 
 class best_effort:  # noqa: N801 used as contextlib.suppress is
-    """Runs the block once. If Redis is away, or ``also`` is raised, logs ``what`` is left out, and goes on after it."""
+    """Runs the block once. If Redis is away, or the block raises ``also``, logs ``what`` and skips the rest of it."""
 
     def __init__(self, what: str, *also: type[Exception], level: int = logging.DEBUG) -> None:
         self._what = what
@@ -145,7 +146,7 @@ class best_effort:  # noqa: N801 used as contextlib.suppress is
         """Run the block."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
-        """Return whether the error is one to pass over; log it then."""
+        """Return whether to suppress the error, and log it if so."""
         if not isinstance(error, self._passed_over):
             return False
         log.log(self._level, "%s: %s", self._what, error)

@@ -1,7 +1,7 @@
 """Limits redis-py's nested retries to the outermost one.
 
-redis-py retries a command, within it the connecting, and within that the first health check. Against a server that
-accepts connections and does not answer, two retries become 3 * 3 attempts with a timeout each: 90 s.
+redis-py retries a command, the connection attempt in it, and the health check in that attempt. If a server accepts
+connections and does not answer, two retries become 3 * 3 attempts with a timeout each: 90 s.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _state = threading.local()
 
 
 class OutermostRetry(Retry):
-    """A ``Retry`` of which, where one is called within another, only the outermost tries again."""
+    """A ``Retry`` that does not retry if it is called within another one: only the outermost retries."""
 
     def call_with_retry(self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """As ``Retry.call_with_retry``; within another call of it, one attempt."""
+        """Do the same as ``Retry.call_with_retry``, but make only one attempt within another call of it."""
         if getattr(_state, "retries", False):
             once = copy.copy(self)
             once.update_retries(0)

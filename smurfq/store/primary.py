@@ -1,7 +1,7 @@
-"""Connections to the primary that the sentinels name; they move when the sentinels name another one.
+"""Connections to the primary that the sentinels name. When the sentinels name another one, they move to it.
 
-An old primary that was stopped during the failover and runs again answers as a primary until the sentinels demote it,
-some ten seconds later. It accepts writes, and loses them when it is demoted.
+If a primary was paused during a failover and resumes, it answers as a primary until the sentinels demote it, some ten
+seconds later. It accepts writes until then, and loses them when it is demoted.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.sentinel import SentinelManagedConnection
 
-#: The sentinels take a server for dead no sooner than this (``down-after-milliseconds``), with no reply in between.
+#: The sentinels wait at least this long (``down-after-milliseconds``) without a reply before a server counts as dead.
 UNASKED_S = 1.0
-_PAUSE = 10.0  # of the time that an answer took: sentinels that are away must not slow each command down
+_PAUSE = 10.0  # times the duration of the query: sentinels that are away must not slow down each command
 
 
 class PrimaryConnection(SentinelManagedConnection):
     """A connection that trusts a reply only from the server that the sentinels name as the primary.
 
-    Where replies follow each other within ``UNASKED_S``, no failover can have happened between them. After a longer
-    silence the sentinels are asked when the reply has come, and a reply of an old primary becomes a lost connection.
+    If a reply comes within ``UNASKED_S`` of the one before, no failover can have happened between them. After a longer
+    silence, the connection queries the sentinels once the reply has come. A reply of an old primary counts as a lost
+    connection.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -35,17 +36,17 @@ class PrimaryConnection(SentinelManagedConnection):
         super().connect_to(address)  # type: ignore[no-untyped-call]
 
     def can_read(self, timeout: float = 0) -> bool:
-        """Whether something can be read; the pool asks it of a connection that it hands out."""
+        """Return whether data can be read. The connection pool calls this before it hands out a connection."""
         self.require_primary()
         return super().can_read(timeout)
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        """A reply; see ``Connection.read_response``.
+        """Return a reply; see ``Connection.read_response``.
 
         Raises
         ------
         redis.exceptions.ConnectionError
-            The server is no longer the primary: what it was asked to do is lost.
+            The server is no longer the primary, so the effect of the command is lost.
         """
         response = super().read_response(*args, **kwargs)
         self.require_primary()
@@ -53,12 +54,14 @@ class PrimaryConnection(SentinelManagedConnection):
         return response
 
     def require_primary(self) -> None:
-        """Nothing, if this server was heard of lately or is the primary by the sentinels' word, or they are away.
+        """Check that this server is still the primary.
+
+        The check succeeds if the server answered lately, if the sentinels name it, or if the sentinels are away.
 
         Raises
         ------
         redis.exceptions.ConnectionError
-            They name another one; the connection is closed, and goes there when it is used again.
+            The sentinels name another server. This connection is closed, and connects to that server at its next use.
         """
         asked = time.monotonic()
         if not self.is_connected or asked < self._sure_until:

@@ -1,7 +1,7 @@
 """The waiting messages of a slot: lists them, removes them, moves them to the front.
 
-kombu keeps a queue as one list a priority step, pushed on the left and taken from the right: the last element of
-the first list that is not empty is next.
+kombu stores a queue as one list for each priority step. It pushes on the left and takes from the right, so the next
+message is the last element of the first list that is not empty.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from smurfq.store.lua_scripts import lua_script
 
 PRIORITY_STEPS = tuple(sorted(PRIORITIES.values()))
 NORMAL_PRIORITY = NORMAL
-UNREADABLE = "(unreadable)"  # in the place of an id or a name
+UNREADABLE = "(unreadable)"  # replaces an id or a name
 _MANY_SLOTS = 8
-_SLOTS_AT_ONCE = 64  # a slot has nine lists; Redis does nothing else while it reads them
+_SLOTS_AT_ONCE = 64  # a slot has nine lists, and Redis serves nobody else while it reads them
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Queues:
         self._busy = client.register_script(lua_script("busy_slots"))
 
     def waiting_in(self, queue: str) -> list[Waiting]:
-        """All that waits in one of a slot's queues, in the order in which it will be served."""
+        """Return the messages that wait in one of a slot's queues, in the order in which they will be served."""
         lists = _lists(queue)
         with self._client.pipeline(transaction=False) as pipe:
             for key, _ in lists:
@@ -69,11 +69,11 @@ class Queues:
         ]
 
     def waiting(self, slot: str) -> list[Waiting]:
-        """All that waits for a slot, in the order in which it will be served; emergencies first."""
+        """Return the messages that wait for a slot, in the order in which they will be served; emergencies first."""
         return self.waiting_of([slot])[slot]
 
     def waiting_of(self, slots: Iterable[str]) -> dict[str, list[Waiting]]:
-        """All that waits for each of several slots, as ``waiting`` has it; a round trip for many slots at once."""
+        """Return the waiting messages of several slots, as ``waiting`` does, in one round trip for many slots."""
         found: dict[str, list[Waiting]] = {slot: [] for slot in slots}
         for slot, lists in self._read(self._busy_of(list(found))):
             found[slot] = [
@@ -84,16 +84,17 @@ class Queues:
         return found
 
     def _busy_of(self, slots: list[str]) -> list[str]:
-        """Those of many slots for which anything waits: in most sites at most times few, and a slot has nine lists."""
+        """Return the slots with waiting messages. They are usually few, and reading a slot means reading nine lists."""
         if len(slots) < _MANY_SLOTS:
             return slots
         endings = [key.removeprefix(slots[0]) for key, _, _ in _lists_of(slots[0])]
         return self._busy(args=[len(endings), *endings, *slots])  # type: ignore[no-any-return]
 
     def missing_of(self, task_ids: Mapping[str, Collection[str]]) -> dict[str, float | None]:
-        """Those of the waiting tasks of several slots whose message is in no queue, each slot's at one moment.
+        """Return the waiting tasks of several slots whose message is in no queue; each slot is read atomically.
 
-        With each: when a worker took its message (s since 1970). None: no worker did, so somebody removed it.
+        The value is the time at which a worker took the message (s since 1970). None means that no worker took it, so
+        somebody removed it.
         """
         missing: dict[str, float | None] = {}
         with self._client.pipeline(transaction=False) as pipe:
@@ -105,7 +106,7 @@ class Queues:
         return missing
 
     def _read(self, slots: Iterable[str]) -> Iterator[tuple[str, list[list[str]]]]:
-        """The lists of each slot, as they are at one moment."""
+        """Yield the lists of each slot, read atomically."""
         rest = iter(slots)
         while some := list(islice(rest, _SLOTS_AT_ONCE)):
             with self._client.pipeline(transaction=True) as pipe:
@@ -117,7 +118,7 @@ class Queues:
                 yield slot, list(islice(found, len(LANES) * len(PRIORITY_STEPS)))
 
     def unacknowledged_tags(self, queues: Collection[str]) -> list[str]:
-        """The delivery tags of all messages that were taken from ``queues`` and not acknowledged, the oldest last."""
+        """Return the delivery tags of messages taken from ``queues`` and not acknowledged, the oldest last."""
         tags: list[str] = self._client.zrevrange(UNACKED_INDEX, 0, -1)  # type: ignore[assignment]
         if not tags:
             return []
@@ -127,8 +128,8 @@ class Queues:
     def send_again(self, task_id: str, key: str, text: str) -> None:
         """Queue a task's message again, in the list ``key``.
 
-        What kombu keeps of the first is forgotten: it would come back after a minute, even where the second was
-        removed meanwhile.
+        kombu's copy of the first message is deleted. Otherwise kombu would restore it after a minute, even if somebody
+        has removed the second message meanwhile.
         """
         self._forget_unacknowledged(task_id)
         self._send_again(keys=[key, keys.record(task_id), keys.WAITING], args=[text, task_id, time.time()])
@@ -143,11 +144,11 @@ class Queues:
                 pipe.execute()
 
     def remove(self, waiting: Waiting) -> bool:
-        """Take a message out of its queue; false if a worker has it by now."""
+        """Remove a message from its queue; return false if a worker has already taken it."""
         return bool(self._client.lrem(waiting.key, 1, waiting.text))
 
     def to_front(self, waiting: Waiting) -> bool:
-        """Make a message the next of its queue to be served; false if a worker has it by now."""
+        """Move a message to the front of its queue; return false if a worker has already taken it."""
         front = _lists(waiting.queue)[0][0]
         return bool(self._to_front(keys=[waiting.key, front], args=[waiting.text]))
 
@@ -157,12 +158,12 @@ def _id_in(unacknowledged: str) -> str:
 
 
 def list_key(queue: str, priority: int) -> str:
-    """The Redis list of a queue's priority."""
+    """Return the key of the Redis list for a priority of a queue."""
     return f"{queue}{SEPARATOR}{priority}" if priority else queue
 
 
 def _lists_of(slot: str) -> list[tuple[str, int, str]]:
-    """A slot's lists in the order in which they are served: key, priority and queue."""
+    """Return a slot's lists in the order in which they are served: key, priority and queue."""
     return [
         (key, priority, queue)
         for queue in (queue_name(slot, lane) for lane in LANES)
@@ -175,7 +176,7 @@ def _lists(queue: str) -> list[tuple[str, int]]:
 
 
 def parse(text: str, key: str, priority: int, queue: str) -> Waiting:
-    """A message of a queue; one that no producer of smurfq has sent is shown as well, as far as it can be read."""
+    """Return a message of a queue. A message that smurfq did not send is parsed as far as possible."""
     message = _message(text)
     headers = _headers(message)
     args, kwargs, embed = _body(message)

@@ -1,4 +1,4 @@
-"""Writes session records to Redis, in batches of events: a message costs its own size and not the record's.
+"""Writes session records to Redis in batches of events, so that a write costs the size of its events only.
 
 A record is a hash for the header, a hash for the session data, and a stream of all events. ``records`` reads them.
 """
@@ -21,17 +21,17 @@ from smurfq.store.lua_scripts import lua_script
 from smurfq.store.streams import read_newest
 
 BATCHES_KEPT = 200_000
-WRITTEN = "_written"  # field of the header: how many messages of its publishers the bridge has written
-_REQUEST = "_request"  # field of the header from the claim on: the task's request
+WRITTEN = "_written"  # header field: how many published messages of this run the bridge has written
+_REQUEST = "_request"  # header field, written at the claim: the task's request
 _RESTORED = HEADER_FIELDS - {"messages_total", "lost", "success", "outcome", "end_time"}
-_LOOKED_BACK = 1000  # batches of other writers that may have come between a write and its retry
+_LOOKED_BACK = 1000  # batches that other writers may add between a write and its retry
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Events of one record, written together. ``number`` only grows for a ``writer``.
+    """Events of one record that are written together. Each ``writer`` numbers its batches with increasing ``number``.
 
-    ``published`` counts the messages of publishers that they were made of.
+    ``published`` is the number of published messages from which the events were made.
     """
 
     task_id: str
@@ -51,7 +51,7 @@ class BatchWriter:
         self._end = client.register_script(lua_script("end_record"))
 
     def start(self, record: SessionRecord) -> None:
-        """Write down that a record's task has been claimed by a worker; also of one that was never admitted."""
+        """Record that a worker has claimed the task. Create the record if the task was never admitted."""
         at = time.time()
         header = {
             name: value
@@ -67,9 +67,9 @@ class BatchWriter:
             pipe.execute()
 
     def restore(self, record: SessionHeader, request: Mapping[str, Any]) -> bool:
-        """Whether Redis had lost the header of a record whose task runs; it is written again.
+        """Write the header of a running task's record again if Redis lost it; return whether it was lost.
 
-        What the bridge counts in it goes on from what is there.
+        The bridge's count in the header continues from its present value.
         """
         key = keys.record(record.session_id)
         if self.client.hexists(key, _REQUEST):
@@ -92,19 +92,19 @@ class BatchWriter:
             pipe.execute()
 
     def is_written(self, batch: Batch) -> bool:
-        """Whether a batch is among the newest: a lost connection does not tell whether its writing was done."""
+        """Return whether a batch is among the newest. A writer that lost its connection does not know this."""
         entries = read_newest(self.client, keys.events(batch.task_id), _LOOKED_BACK)
         return any(entry["w"] == batch.writer and int(entry["n"]) == batch.number for _, entry in entries)
 
     def end(self, task_id: str, writer: str, event: Event) -> bool:
-        """Write how a run ended; false, and nothing is written, where its end was written before."""
+        """Write the end of a run. If its end was written before, write nothing and return false."""
         header = [text for name, value in event["set"].items() for text in (name, dumps(value))]
         events = keys.events(task_id)
         names = [keys.record(task_id), events, keys.WAITING, keys.data(task_id), keys.LAST, f"{events}:copy"]
         return bool(self._end(keys=names, args=[self.expires_s, task_id, writer, dumps([event]), *header]))
 
     def queue(self, pipe: Pipeline, batch: Batch) -> None:
-        """Put the commands that write ``batch`` into a pipeline."""
+        """Add the commands that write ``batch`` to a pipeline."""
         task_id = batch.task_id
         if kept := [event for event in batch.events if event.get("kept", True)]:
             fields: dict[Any, Any] = {"w": batch.writer, "n": batch.number, "b": dumps(kept)}
@@ -132,7 +132,7 @@ class BatchWriter:
         pipe.hincrby(keys.record(task_id), "_rev", 1)
         self._set_header(pipe, task_id, header)
         pipe.expire(keys.events(task_id), self.expires_s)
-        if header.get("status") == "done":  # all of the record goes at once, whenever its data were last written
+        if header.get("status") == "done":  # all keys of the record expire together, whenever each was last written
             pipe.expire(keys.data(task_id), self.expires_s)
 
     def _set_header(self, pipe: Pipeline, task_id: str, header: Mapping[str, Any]) -> None:
@@ -141,7 +141,7 @@ class BatchWriter:
         pipe.expire(keys.record(task_id), self.expires_s)
 
     def _queue_data(self, pipe: Pipeline, task_id: str, events: Iterable[Event]) -> None:
-        """Set the keys of the session data, each as it stands after all of ``events``."""
+        """Set each key of the session data to its value after all of ``events``."""
         key = keys.data(task_id)
         merged: dict[str, Any] = {}
         removed: set[str] = set()

@@ -1,7 +1,7 @@
 """Session records in Redis: a hash for the header, a hash for the session data, a stream for all events.
 
-``record_batches`` writes them. Readers fold the stream, or wait for the next batches. ``history`` knows which records
-there are.
+``record_batches`` writes them. Readers fold the events of the stream, or wait for the next batches. ``history`` lists
+the records.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _READ_COUNT = 500
 
 @dataclass(frozen=True)
 class Update:
-    """The events of one batch as a reader gets them, and the position from which to go on."""
+    """The events of one batch, and the position from which a reader continues."""
 
     position: str
     writer: str
@@ -34,19 +34,19 @@ class Update:
 
 
 class Records(BatchWriter):
-    """The session records of a site: what ``BatchWriter`` writes, and all that is read of it."""
+    """Reads the session records of a site, and writes them as a ``BatchWriter``."""
 
     def kept_message(self, task_id: str) -> tuple[Any, int]:
-        """The message that asks for a task which nobody has claimed, and how often it was sent again."""
+        """Return the kept message of a task that nobody has claimed, and how often it was sent again."""
         text, resent = self.client.hmget(keys.record(task_id), ["_message", "_resent"])
         return (loads(text) if text else None), int(resent or 0)
 
     def exists(self, task_id: str) -> bool:
-        """Whether a record is known by this id."""
+        """Return whether a record has this id."""
         return bool(self.client.exists(keys.record(task_id)))
 
     def header(self, task_id: str) -> SessionHeader:
-        """The record's header: cheap, whatever the record's size.
+        """Return the record's header; this is fast for a record of any size.
 
         Raises
         ------
@@ -56,11 +56,11 @@ class Records(BatchWriter):
         return self.headers([task_id])[0]
 
     def headers(self, task_ids: Sequence[str]) -> list[SessionHeader]:
-        """The headers of several records, in one round trip; see ``header``."""
+        """Return the headers of several records in one round trip; see ``header``."""
         return [_header(task_id, fields) for task_id, fields in zip(task_ids, self._fields(task_ids), strict=True)]
 
     def known_headers(self, task_ids: Sequence[str]) -> dict[str, SessionHeader]:
-        """The headers of those of several records that are known, by id and in this order; see ``header``."""
+        """Return the headers of those records that exist, by id and in the given order; see ``header``."""
         found = zip(task_ids, self._fields(task_ids), strict=True)
         return {task_id: _header(task_id, fields) for task_id, fields in found if fields}
 
@@ -71,31 +71,31 @@ class Records(BatchWriter):
             return pipe.execute()
 
     def slots_of(self, task_ids: Sequence[str]) -> dict[str, str]:
-        """The slot of each of several records, of those that are known."""
+        """Return the slot of each record that exists."""
         found = zip(task_ids, fields_of(self.client, task_ids, "slot"), strict=True)
         return {task_id: str(loads(text)) for task_id, text in found if text is not None}
 
     def last(self, slots: Sequence[str]) -> dict[str, SessionHeader]:
-        """The header of the run that ended last on each of several slots, where one did and is known."""
+        """Return the header of the run that ended last on each slot, if there is one and its record exists."""
         found = self.index.last(slots)
         headers = self.known_headers(list(found.values()))
         return {slot: headers[task_id] for slot, task_id in found.items() if task_id in headers}
 
     def data(self, task_id: str) -> dict[str, Any]:
-        """The session data of a record, as it stands."""
+        """Return the present session data of a record."""
         return _values(self.client.hgetall(keys.data(task_id)))  # type: ignore[arg-type]
 
     def files(self, task_id: str) -> list[dict[str, Any]]:
-        """The files of a record; its events are read only where there are any."""
+        """Return the files of a record. The events are read only if the record has files."""
         if not self.client.hexists(keys.record(task_id), "_files"):
             return []
         return self.read(task_id).files
 
     def read(self, task_id: str) -> SessionRecord:
-        """The whole record, as it stands.
+        """Return the whole present record.
 
-        The events of a long run are read in pages, so that Redis serves others meanwhile. Header and data are those
-        at the last page.
+        The events of a long run are read in pages, so that Redis can serve others between the pages. Header and data
+        are read with the last page.
 
         Raises
         ------
@@ -123,11 +123,11 @@ class Records(BatchWriter):
         return record
 
     def tail(self, task_id: str, batches: int = 50) -> list[Event]:
-        """The events of the newest ``batches`` batches, oldest first."""
+        """Return the events of the newest ``batches`` batches, oldest first."""
         return self.tails([task_id], batches)[0]
 
     def tails(self, task_ids: Sequence[str], batches: int = 50) -> list[list[Event]]:
-        """The newest events of several records, in one round trip; see ``tail``."""
+        """Return the newest events of several records in one round trip; see ``tail``."""
         with self.client.pipeline(transaction=False) as pipe:
             for task_id in task_ids:
                 pipe.xrevrange(keys.events(task_id), count=batches)
@@ -135,10 +135,10 @@ class Records(BatchWriter):
         return [[event for _, entry in reversed(entries) for event in loads(entry["b"])] for entries in found]
 
     def updates_after(self, positions: Mapping[str, str], block_ms: int | None = None) -> dict[str, list[Update]]:
-        """The batches of each record after its position, of the records that have any.
+        """Return the batches after the position of each record that has any.
 
-        It is one blocking read for all records, not a poll: it returns once there are any, and after ``block_ms`` at
-        the latest; without ``block_ms``, at once.
+        This is one blocking read for all records. It returns when there are batches, and after ``block_ms`` at the
+        latest; without ``block_ms``, it returns at once.
         """
         ids = {keys.events(task_id): task_id for task_id in positions}
         after = {key: positions[task_id] for key, task_id in ids.items()}
@@ -149,14 +149,14 @@ class Records(BatchWriter):
         }
 
     def newest_position(self, task_id: str) -> str:
-        """The position of a record's newest batch."""
+        """Return the position of a record's newest batch."""
         newest = read_newest(self.client, keys.events(task_id), 1)
         return newest[0][0] if newest else BEGINNING
 
     def history(
         self, slot: str | None = None, count: int = 20, before: float | None = None, operation: str | None = None
     ) -> list[SessionHeader]:
-        """The headers of the newest records, newest first; expired ones are left out. See ``History.ids``."""
+        """Return the headers of the newest records, newest first, without expired ones. See ``History.ids``."""
         return list(self.known_headers(self.index.ids(slot, operation, count, before)).values())
 
 
@@ -172,5 +172,5 @@ def _header(task_id: str, fields: Mapping[str, str]) -> SessionHeader:
         )
     values = _values({name: text for name, text in fields.items() if not name.startswith("_")})
     if values.get("outcome"):
-        values["status"] = "done"  # whatever a process that is dead by now had sent before
+        values["status"] = "done"  # even if a process that has died since sent another status
     return SessionHeader.from_dict({"session_id": task_id, **values})

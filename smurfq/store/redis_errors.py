@@ -1,4 +1,4 @@
-"""Defines which errors say that Redis is away or takes no writes, and explains them in words."""
+"""Defines the errors which mean that Redis is away or does not accept writes, and explains them in words."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from smurfq.store.tls_failure import describe, tls_failure
 
 
 class WritesRefusedError(ResponseError):
-    """Redis takes no writes now: NOREPLICAS, too few follow it; MISCONF, it cannot write to disk.
+    """Redis does not accept writes now: NOREPLICAS (too few replicas) or MISCONF (it cannot write to its disk).
 
-    UNBLOCKED: it has become a replica while we waited for something to come.
+    UNBLOCKED means that Redis became a replica during a blocking read.
     """
 
 
-#: Redis takes no writes now, though it answers. This says nothing against the command.
+#: Redis answers, but does not accept writes now. The command itself is valid.
 REFUSES = (OutOfMemoryError, ReadOnlyError, MasterDownError, WritesRefusedError)
-#: Redis does not answer, or takes no writes: the command may work later.
+#: Redis does not answer, or does not accept writes: the command may succeed later.
 AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, *REFUSES, StoreUnavailableError)
 
 _UNNAMED = ("NOREPLICAS", "MISCONF", "UNBLOCKED")
-_REFUSALS = ("OOM", "READONLY", *_UNNAMED)  # also within a script's error, where they are text only
+_REFUSALS = ("OOM", "READONLY", *_UNNAMED)  # a script's error contains these words only as text
 
 
 def name_refusals() -> None:
-    """Have redis-py raise ``WritesRefusedError`` where it has no class for an answer; for Celery's connections too."""
+    """Make redis-py raise ``WritesRefusedError`` for answers without a class of their own, also in Celery."""
     for code in _UNNAMED:
         DefaultParser.EXCEPTION_CLASSES.setdefault(code, WritesRefusedError)
 
 
 def takes_no_writes(error: BaseException) -> bool:
-    """Return whether an error says nothing against the command: no memory, no disk, a replica, a missing right."""
+    """Return whether Redis rejected a valid write: no memory, no disk, a replica, or a missing permission."""
     if isinstance(error, (*REFUSES, NoPermissionError)):
         return True
     return isinstance(error, ResponseError) and any(f"{code} " in str(error) for code in _REFUSALS)
@@ -59,20 +59,20 @@ def explain(url: str, cause: BaseException) -> str:
     if (failure := tls_failure(cause)) is not None:
         return f"Redis{at}: {describe(failure)}"
     if isinstance(cause, NoPermissionError):
-        return f"Redis{at} does not allow our user all that is needed ({cause}); see its ACL rules"
+        return f"Redis{at} does not give smurfq's user all permissions that it needs ({cause}); see its ACL rules"
     if isinstance(cause, ReadOnlyError):
         return (
-            f"Redis{at} is a read-only replica and takes no writes; {where} must name the primary (or its "
-            "sentinels), or this one must become it (REPLICAOF NO ONE)"
+            f"Redis{at} is a read-only replica and does not accept writes; {where} must name the primary (or its "
+            "sentinels), or make this server the primary (REPLICAOF NO ONE)"
         )
     if isinstance(cause, OutOfMemoryError):
         return (
-            f"Redis{at} is out of memory and takes no writes; what it has is safe, and all goes on once there "
-            "is room: raise its maxmemory (CONFIG SET maxmemory …)"
+            f"Redis{at} is out of memory and does not accept writes; no data is lost, and smurfq continues when "
+            "there is room: raise its maxmemory (CONFIG SET maxmemory …)"
         )
     if takes_no_writes(cause):
-        return f"Redis{at} takes no writes now ({cause}); see its replicas, its disk and its log"
+        return f"Redis{at} does not accept writes now ({cause}); check its replicas, its disk and its log"
     if isinstance(cause, MasterNotFoundError):
-        return f"the sentinels{at} know no primary that is alive ({cause}); {where} says where they are"
+        return f"the sentinels{at} know no primary that is alive ({cause}); {where} gives their addresses"
     hint = "; is that its TLS port?" if is_tls(url) else ""
-    return f"Redis{at} does not answer ({cause}){hint}; `smurfq doctor` tells more, {where} says where it is"
+    return f"Redis{at} does not answer ({cause}){hint}; `smurfq doctor` checks it, {where} gives its address"

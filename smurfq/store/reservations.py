@@ -15,7 +15,7 @@ from smurfq.store.lua_scripts import lua_script
 
 @dataclass(frozen=True)
 class Reservation:
-    """Whose a slot is, why, since when and until when (s since 1970; None: until it is given back)."""
+    """A reservation of a slot: its owner, reason, start and end (s since 1970; None: until it is released)."""
 
     slot: str
     owner: str
@@ -23,14 +23,14 @@ class Reservation:
     since: float = 0.0
     until: float | None = None
 
-    DONE: ClassVar[str]  # what has been done to the slot, in a word
+    DONE: ClassVar[str]  # the verb for messages: "held" or "locked"
 
     def __str__(self) -> str:
         note = f" ({self.note})" if self.note else ""
         return f"{self.slot} is {self.DONE} by {self.owner}{self.until_words()}{note}"
 
     def until_words(self) -> str:
-        """`` until 14:30:00``, with the date unless that is today; empty where it has no end."""
+        """Return `` until 14:30:00``, with the date unless it is today; empty if the reservation has no end."""
         if self.until is None:
             return ""
         end, today = time.localtime(self.until), time.localtime()
@@ -51,21 +51,21 @@ class Reservations(Generic[R]):
         self._change = client.register_script(lua_script("change_reservation"))
 
     def get(self, slot: str) -> R | None:
-        """The reservation of a slot; None if there is none, or its time is over."""
+        """Return the reservation of a slot; None if there is none, or if it has ended."""
         return self.parse(self._client.get(self._key(slot)))
 
     def of(self, slots: Sequence[str]) -> dict[str, R]:
-        """The reservations of several slots, where there is one."""
+        """Return the reservation of each slot that has one."""
         texts: Any = self._client.mget(map(self._key, slots)) if slots else []
         found = zip(slots, map(self.parse, texts), strict=True)
         return {slot: reservation for slot, reservation in found if reservation is not None}
 
     def parse(self, text: Any) -> R | None:
-        """The reservation that Redis holds as ``text``."""
+        """Return the reservation that Redis stores as ``text``."""
         return self._kind(**loads(text)) if text else None
 
     def put(self, reservation: R, *, force: bool = False) -> None:
-        """Reserve a slot, anew if it is the owner's already.
+        """Reserve a slot. If the owner has reserved it before, the new reservation replaces the old one.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Reservations(Generic[R]):
         self._apply(reservation.slot, reservation.owner, force, dumps(asdict(reservation)), life_ms)
 
     def release(self, slot: str, owner: str, *, force: bool = False) -> bool:
-        """Give a slot back; false if it was not reserved.
+        """Release a slot; return false if it was not reserved.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Celery's result backend for sentinels, with connections that leave an old primary."""
+"""Celery's result backend for sentinels, whose connections follow a failover to the new primary."""
 
 from __future__ import annotations
 

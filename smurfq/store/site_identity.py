@@ -1,4 +1,4 @@
-"""Identifies the site that a Redis serves: the site's workers write it there, and clients compare it with theirs."""
+"""Identifies the site of a Redis: the site's workers write it there, and clients compare it with their settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from smurfq.store.outage import best_effort
 
 @dataclass(frozen=True)
 class SiteIdentity:
-    """A site: its name and its site file, where it has them, the host of its worker, and whether it is simulated."""
+    """A site: its name and site file (if any), the host of its worker, and whether it is simulated."""
 
     name: str | None
     site_file: str | None
@@ -32,7 +32,7 @@ class SiteIdentity:
 
 
 def identity_of(settings: Settings, environ: Mapping[str, str]) -> SiteIdentity:
-    """The site that a worker with these settings belongs to."""
+    """Return the site to which a worker with these settings belongs."""
     file = environ.get(FILE_VARIABLE)
     return SiteIdentity(
         settings.site, str(Path(file).absolute()) if file else None, socket.gethostname(), settings.simulated
@@ -40,14 +40,14 @@ def identity_of(settings: Settings, environ: Mapping[str, str]) -> SiteIdentity:
 
 
 def identity_text(identity: SiteIdentity) -> str:
-    """The identity as ``keys.SITE`` holds it."""
+    """Return the text of the identity that ``keys.SITE`` stores."""
     return dumps(asdict(identity))
 
 
 def read_identity(client: Client) -> SiteIdentity | None:
-    """The site that a Redis serves; None where no worker has served it yet.
+    """Return the site of a Redis; None if no worker has served it yet.
 
-    What a worker of another version writes beside is passed over.
+    Fields that a worker of another version has added are ignored.
     """
     text = client.get(keys.SITE)
     if not text:
@@ -57,9 +57,9 @@ def read_identity(client: Client) -> SiteIdentity | None:
 
 
 def require_same_site(client: Client, settings: Settings, environ: Mapping[str, str]) -> SiteIdentity | None:
-    """The site that a Redis serves, if it may be the one that ``environ`` means.
+    """Return the site of a Redis, after a check that ``environ`` does not name another one.
 
-    An address that was given is trusted; the default address is not, where a site with a name or a site file answers.
+    If ``environ`` names no site, only a site without a name and without a site file is accepted.
 
     Raises
     ------
@@ -82,12 +82,12 @@ def require_same_site(client: Client, settings: Settings, environ: Mapping[str, 
 
 
 def reject_guess(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Return if ``environ`` names a site, or the Redis at the default address serves no other one.
+    """Check that the default address is a safe choice, if ``environ`` names no site.
 
     Raises
     ------
     ConfigError
-        It serves a site that has a name or a site file.
+        The Redis at the default address serves a site that has a name or a site file.
     """
     if names_no_site(environ):
         with connect(settings.redis_url, retries=0) as client, best_effort("the site is not compared"):

@@ -18,7 +18,7 @@ from smurfq.store.snapshot import Snapshots
 
 
 class SiteStore:
-    """The parts of a site's store, connected on first use. Safe to share between threads, not to take over a fork."""
+    """The parts of a site's store, connected on first use. Threads can share it; a forked process must not use it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -27,7 +27,7 @@ class SiteStore:
     def redis(self) -> Client:
         """The client of the site's Redis."""
         client = connect(self._settings.redis_url)
-        weakref.finalize(self, client.close)  # else its sockets go in any order with the cycles that an app is full of
+        weakref.finalize(self, client.close)  # otherwise the garbage collector closes its sockets in any order
         return client
 
     @cached_property
@@ -72,7 +72,7 @@ class SiteStore:
 
 
 class StoreAccess:
-    """The parts of the store that the Celery application and a client both show; a subclass makes ``site_store``."""
+    """The parts of the store that both the Celery application and a client have; a subclass makes ``site_store``."""
 
     @cached_property
     def site_store(self) -> SiteStore:

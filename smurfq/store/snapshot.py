@@ -1,7 +1,7 @@
 """A bounded copy of a live record in Celery's metadata, in state ``PROGRESS``.
 
-So ``AsyncResult(id).state``, ``.info`` and ``.get(on_message=…)`` just work. The copy is written by compare-and-set:
-it never undoes a final state, and an older copy never replaces a newer one.
+So ``AsyncResult(id).state``, ``.info`` and ``.get(on_message=…)`` work. The copy is written by compare-and-set: it
+never replaces a final state, and an older copy never replaces a newer one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Snapshots:
         self._write = client.register_script(lua_script("write_snapshot"))
 
     def publish(self, task_id: str) -> bool:
-        """Copy the record as it stands into Celery's metadata; false if the task has ended or a newer copy is there."""
+        """Copy the present record to Celery's metadata; return false if the task ended or a newer copy exists."""
         with self._client.pipeline(transaction=True) as pipe:
             pipe.hgetall(keys.record(task_id))
             pipe.hgetall(keys.data(task_id))
@@ -77,7 +77,7 @@ def meta_text(task_id: str, state: str, result: Any, request: dict[str, Any]) ->
 
 
 def bounded_data(data: dict[str, str]) -> dict[str, Any]:
-    """The session data for a snapshot: whole while small, else its long values replaced by their size."""
+    """Return the session data for a snapshot. If they are large, each long value is replaced by its size."""
     if sum(map(len, data.values())) <= DATA_BYTES_SHOWN:
         return {name: loads(text) for name, text in data.items()}
     shown: dict[str, Any] = {}

@@ -11,16 +11,16 @@ Entry = tuple[str, dict[str, str]]
 
 
 def read_after(client: Client, key: str, position: str, *, count: int, block_ms: int) -> list[Entry]:
-    """The entries of a stream after ``position``; none if none came within ``block_ms``. It blocks, not polls."""
+    """Return the entries of a stream after ``position``; block for at most ``block_ms`` if there are none."""
     return read_each_after(client, {key: position}, count=count, block_ms=block_ms).get(key, [])
 
 
 def read_each_after(
     client: Client, positions: Mapping[str, str], *, count: int, block_ms: int | None
 ) -> dict[str, list[Entry]]:
-    """The entries of each stream after its position, of the streams that have any; ``count`` of each at most.
+    """Return at most ``count`` entries after the position of each stream that has any.
 
-    It is one read for all, which blocks for at most ``block_ms``; without ``block_ms`` it returns at once.
+    This is one read for all streams. It blocks for at most ``block_ms``; without ``block_ms`` it returns at once.
     """
     streams: dict[Any, Any] = {**positions}
     answer: Any = client.xread(streams, count=count, block=block_ms)
@@ -30,6 +30,6 @@ def read_each_after(
 
 
 def read_newest(client: Client, key: str, count: int, end: str = "+") -> list[Entry]:
-    """The newest ``count`` entries of a stream up to ``end``, newest first."""
+    """Return the newest ``count`` entries of a stream up to ``end``, newest first."""
     answer: Any = client.xrevrange(key, end, count=count)
     return list(answer)

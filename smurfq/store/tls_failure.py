@@ -11,7 +11,7 @@ _ADDRESS_MISMATCH = 64
 
 
 def tls_failure(error: BaseException) -> ssl.SSLError | None:
-    """The error of TLS that caused ``error``, or None."""
+    """Return the TLS error that caused ``error``, or None."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -23,7 +23,7 @@ def tls_failure(error: BaseException) -> ssl.SSLError | None:
 
 
 def describe(failure: ssl.SSLError) -> str:
-    """What is wrong between smurfq and a server that is reached over TLS, and which setting to change."""
+    """Return in words what is wrong with a TLS connection, and which setting to change."""
     if isinstance(failure, ssl.SSLCertVerificationError):
         return f"its certificate is rejected: {failure.verify_message.rstrip('.')}; {_todo(failure.verify_code)}"
     reason = failure.reason or str(failure)

@@ -103,7 +103,7 @@ def test_a_full_redis_is_waited_for_and_loses_nothing(valkey: Client, caplog: py
         valkey.config_set("maxmemory", "0")
         client.close()
     assert [event["text"] for event in Records(valkey, 3600).tail("t1")] == ["text"]
-    assert "out of memory and takes no writes" in caplog.text
+    assert "out of memory and does not accept writes" in caplog.text
 
 
 def test_nothing_is_written_where_something_else_runs_than_expected(valkey: Client) -> None:

@@ -114,7 +114,7 @@ def test_a_lease_that_comes_back_starts_the_wait_again(clock: Clock) -> None:
 
 @pytest.mark.parametrize(("setting", "value"), [("min-replicas-to-write", 1), ("maxmemory", 1)])
 def test_one_whose_worker_cannot_renew_its_lease_is_left_alone(clock: Clock, setting: str, value: int) -> None:
-    """While Redis takes no writes it still answers: as if the worker were gone."""
+    """If Redis does not accept writes, it still answers: as if the worker were gone."""
     running = left_running("reaper-14")
     reaper = Reaper(app, clock)
     reaper.sweep()

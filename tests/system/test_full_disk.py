@@ -130,9 +130,9 @@ def test_a_redis_with_a_full_disk_is_survived(site: LiveSite) -> None:
     eventually(lambda: app.records.read(task.id).log, what="it runs")
     logs = {name: len(site.log(name)) for name in ("bridge", f"worker-{SLOT}")}
     with full(site.folder / "valkey"):
-        eventually(_refused, what="it takes no writes")
+        eventually(_refused, what="it does not accept writes")
         for name, begin in logs.items():
-            eventually(lambda: "takes no writes" in site.log(name)[begin:], what=f"{name} says so")
+            eventually(lambda: "does not accept writes" in site.log(name)[begin:], what=f"{name} says so")
         with pytest.raises(StoreUnavailableError, match="No space left on device"):
             Slot(SLOT, config.load(site.environ)).submit("test")
         finding = found(site, store.check, "redis")

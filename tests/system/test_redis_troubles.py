@@ -95,9 +95,9 @@ def away(site: LiveSite) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [
-        (full, "is out of memory and takes no writes"),
-        (read_only, "is a read-only replica and takes no writes"),
-        (without_replicas, "takes no writes now"),
+        (full, "is out of memory and does not accept writes"),
+        (read_only, "is a read-only replica and does not accept writes"),
+        (without_replicas, "does not accept writes now"),
         (away, "does not answer"),
     ],
 )

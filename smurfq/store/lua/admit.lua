@@ -1,6 +1,6 @@
 -- Records and queues all items, or none of them.
--- Keys: waiting; for each item its record, list, duplicates, what runs, and the five of its indexes; the checked locks.
--- Words: for each check in whose name and when it was accepted; for each item its id, time, uniqueness, message text,
+-- Keys: waiting; for each item its record, list, duplicates, present run, and its five indexes; the checked locks.
+-- Words: for each check the owner and the time of acceptance; for each item its id, time, uniqueness, message text,
 -- operation, the number of its header's fields, and their names and values.
 -- keys: waiting, item_keys...
 -- args: nonce, expires_s, oldest, items, checks, words...

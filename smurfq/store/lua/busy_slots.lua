@@ -1,5 +1,5 @@
--- Returns the slots for which anything waits. A slot's lists are named by the slot and one of the first `count` words;
--- the slots are the words behind these.
+-- Returns the slots with waiting messages. The key of a list is the slot followed by one of the first `count` words.
+-- The other words are the slots.
 -- args: count, words...
 count = tonumber(count)
 local found = {}

@@ -1,5 +1,5 @@
--- Sets or deletes a hold or lock. It returns what was there; another owner's is changed only by force.
--- An empty `text` deletes it; an empty `life_ms` lets it last for ever.
+-- Sets or deletes a hold or lock, and returns the old one. Another owner's is changed only if `force` is set.
+-- If `text` is empty, it is deleted. If `life_ms` is empty, it never expires.
 -- keys: reservation
 -- args: owner, force, text, life_ms
 local present = redis.call('GET', reservation)

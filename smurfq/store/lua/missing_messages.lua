@@ -1,5 +1,5 @@
--- Returns the ids whose message is in none of a slot's lists, each followed by when a worker took it, or ''.
--- A message that is in a list is no longer taken: kombu put back what a worker did not acknowledge.
+-- Returns the ids whose message is in none of a slot's lists, each followed by the time at which a worker took it, or ''.
+-- A message in a list is not taken any more: kombu put it back because a worker did not acknowledge it.
 -- keys: lists...
 -- args: ids...
 local queued, missing = {}, {}

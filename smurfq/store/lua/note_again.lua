@@ -1,5 +1,5 @@
--- Writes the note of what runs again, for the holder of the lease, where nothing is noted or where the note is of the
--- task `instead_of` (JSON text, with quotes; '' stands for nothing).
+-- Writes the note of the present run again, for the holder of the lease, if there is no note or if the note names the
+-- task `instead_of` (JSON text, with quotes; '' means no task).
 -- keys: lease, running
 -- args: token, running_text, instead_of
 -- uses: json_string

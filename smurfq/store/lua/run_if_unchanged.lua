@@ -1,6 +1,6 @@
--- Runs commands if each key holds what is expected ('' stands for nothing). Returns 1, or the first error.
--- The words are the expected texts, then each command as the count of its words and the words. A command that fails
--- does not keep the others from running, as in a transaction.
+-- Runs commands if each key has its expected text ('' means that the key does not exist). Returns 1, or the first error.
+-- The words are the expected texts, and then for each command the number of its words and the words. If a command
+-- fails, the others still run, as in a transaction.
 -- keys: unchanged...
 -- args: words...
 for i, key in ipairs(unchanged) do

@@ -1,5 +1,5 @@
 -- Wakes a worker that waits for messages in `list`. One token is enough: the worker that takes a message passes it on.
--- If this fails, the worker looks within a second anyway; the message must not be lost for it.
+-- Errors are ignored: the message must not be lost, and the worker checks its lists once a second anyway.
 local function wake(list)
   local key = 'smurfq:wake:' .. string.match(list, '^[^%c]+')
   redis.pcall('LPUSH', key, '1')

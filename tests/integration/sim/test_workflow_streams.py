@@ -120,7 +120,7 @@ def test_a_producers_streams_end_with_it_by_a_signal_or_a_kill(site: SimSite) ->
         for process in (terminated, killed):
             process.kill()
             process.communicate()
-    assert any("whoever had started it is gone" in text for _, text in runs[1].record().messages)
+    assert any("the process that started it is gone" in text for _, text in runs[1].record().messages)
 
 
 def test_a_workflows_streams_end_when_its_process_is_killed(site: SimSite, at: Connection) -> None:
