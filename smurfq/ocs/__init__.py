@@ -1,13 +1,14 @@
 """OCS's client interface for smurfq: code written for ocs and socs runs with a changed import.
 
-``smurfq.ocs`` stands for ``ocs``, ``ocs.ocs_client``, ``ocs.matched_client``, ``ocs.client_http`` and
-``socs.smurf.MultiSlotController``. Needs no ocs installed.
+``smurfq.ocs`` replaces ``ocs``, ``ocs.ocs_client``, ``ocs.matched_client``, ``ocs.client_http`` and
+``socs.smurf.MultiSlotController``. ocs need not be installed.
 
 >>> from smurfq.ocs import OCSClient
 >>> OCSClient("pysmurf-controller-crate1slot2").take_iv(tag="cal")  # doctest: +SKIP
 
-``client`` has the operations as attributes, ``operation`` their verbs, ``reply`` what each verb returns, ``session``
-the record as an OCS session, ``agent`` what is asked of a slot, ``registry`` which slots there are.
+``client`` has the operations as attributes, ``operation`` their methods, and ``reply`` the value that each method
+returns. ``session`` converts a record to an OCS session. ``agent`` sends requests to a slot, and ``registry`` lists the
+slots.
 """
 
 from __future__ import annotations

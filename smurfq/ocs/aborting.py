@@ -1,4 +1,4 @@
-"""The PysmurfController's task ``abort``, which ends whatever is running on the slot."""
+"""The PysmurfController's task ``abort``, which aborts the operation that is running on the slot."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ NAME: Final = "abort"
 
 
 class _Abort(Parameters):
-    """Aborts whatever runs in the slot, in stages."""
+    """Aborts the operation that is running on the slot, in stages."""
 
 
 _TABLE: Final = Operation(NAME, "control", _Abort)
 
 
 class AbortTask(Task):
-    """Its session is that of what it aborted: over once that is over, and then a success."""
+    """The task ``abort``. Its session ends when the aborted run has ended, and is then a success."""
 
     def __init__(self, agent: Agent) -> None:
         super().__init__(agent, _TABLE, NAME)
 
     @request
     def start(self, **params: Any) -> OCSReply:
-        """Ask what runs to end now. ``ERROR`` where nothing runs."""
+        """Abort the running operation. Return ``ERROR`` if none is running."""
         running = self.agent.running("control")
         if running is None:
             return OCSReply(ERROR, f"no operation is running on {self.agent.slot}", {})
@@ -38,7 +38,7 @@ class AbortTask(Task):
         return OCSReply(OK, f'Started task "{NAME}".', self._session())
 
     def _told(self, record: SessionRecord) -> Session:
-        return self._encode(record)  # kept: no record of its own tells of it later
+        return self._encode(record)  # kept, because the abort has no record of its own
 
     def _encode(self, record: SessionRecord) -> Session:
         ended = {"success": True, "op_code": int(OpCode.SUCCEEDED)} if record.done else {}

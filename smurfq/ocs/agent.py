@@ -1,4 +1,4 @@
-"""A slot as OCS sees an agent: the session of each operation, and whether it may start."""
+"""A slot in the role of an OCS agent: the session of each operation, and whether it may start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TAIL_BATCHES: Final = 500
 
 
 class Agent:
-    """The slot that an instance id means."""
+    """The slot of an instance id."""
 
     def __init__(self, instance_id: str, slot: str, connection: Connection) -> None:
         self.instance_id = instance_id
@@ -32,25 +32,25 @@ class Agent:
         self.connection = connection
 
     def run(self, run_id: str) -> Run:
-        """The run with this id."""
+        """Return the run with this id."""
         return Run(run_id, connection=self.connection)
 
     def is_served(self, operation: Operation) -> bool:
-        """Whether a living worker would run an operation of the slot."""
+        """Return whether a living worker would run an operation of the slot."""
         with self.connection.reached():
             return is_served(self.connection, self.slot, operation.lane)
 
     def submit(self, operation: Operation, params: Mapping[str, Any]) -> str:
-        """The id of an operation, now queued; see ``Connection.submit``."""
+        """Queue an operation and return its id; see ``Connection.submit``."""
         return self.connection.submit(operation.name, self.slot, params)
 
     def record(self, run_id: str) -> SessionRecord:
-        """A run's record; while it goes on only with its newest messages, since a status is asked for often.
+        """Return a run's record. While the run continues, the record has only the newest messages, for speed.
 
         Raises
         ------
         RecordNotFoundError
-            No record is known by this id.
+            No record has this id.
         """
         records = self.connection.records
         header = read_header(self.connection, run_id)
@@ -67,11 +67,11 @@ class Agent:
         )
 
     def running(self, lane: Lane) -> SessionHeader | None:
-        """The header of what runs in a lane now; what is in the emergency lane runs in the control lane's worker."""
+        """Return the header of the run in a lane, if any. The control lane's worker also runs the emergency lane."""
         return running_now(self.connection, self.slot, "state" if lane == "state" else "control")
 
     def active(self, operation: Operation) -> str | None:
-        """The id of the run of an operation that goes on or waits, if there is one."""
+        """Return the id of the running or waiting run of an operation, if there is one."""
         running = self.running(operation.lane)
         if running is not None and running.op_name == operation.name:
             return running.session_id
@@ -82,7 +82,7 @@ class Agent:
         return next((item.task_id for item in waiting if plain_name(item.op_name) == operation.name), None)
 
     def last(self, operation: Operation) -> SessionRecord | None:
-        """The record of the run of an operation that goes on, or else of the newest."""
+        """Return the record of an operation's running or waiting run, else of its newest run."""
         found = self.active(operation) or self.connection.records.index.newest(self.slot, operation.name)
         try:
             return self.record(found) if found is not None else None
@@ -90,14 +90,14 @@ class Agent:
             return None
 
     def check_may_start(self, operation: Operation) -> None:
-        """Return if an operation may be queued now.
+        """Check that an operation may be queued now.
 
         Raises
         ------
         SlotBusyError
-            It would wait behind what ``ocs.busy`` does not let it wait for.
+            ``ocs.busy`` does not allow the operation to wait for the runs before it.
         SlotError
-            No worker serves the slot: who waits for it without a timeout would wait for ever.
+            No worker serves the slot, so a client that waits without a timeout would wait forever.
         """
         if not is_served(self.connection, self.slot, operation.lane):
             queue = queue_name(self.slot, operation.lane)
@@ -107,7 +107,7 @@ class Agent:
             )
         refuses = _REFUSES[self.connection.settings.ocs.busy]
         if operation.lane == "emergency":
-            return  # it passes by all that waits, and what runs is aborted for it
+            return  # it runs before all waiting runs, and aborts the running one
         for what, task_id, doing in self._before(operation):
             if refuses(what, doing):
                 raise SlotBusyError(
@@ -119,12 +119,12 @@ class Agent:
 
     @contextmanager
     def starting(self, operation: Operation) -> Iterator[None]:
-        """Let no other such client start the same operation meanwhile.
+        """Prevent other OCS clients from starting the same operation during the block.
 
         Raises
         ------
         SlotBusyError
-            Another one has been starting it for long.
+            Another client has been starting it for too long.
         """
         lock = self.connection.redis.lock(
             keys.starting(self.slot, operation.name), timeout=_LOCK_S, blocking_timeout=_LOCK_S
@@ -140,7 +140,7 @@ class Agent:
             ) from cause
 
     def _before(self, operation: Operation) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """Name, id and parameters of what runs and waits before an operation would."""
+        """Yield name, id and parameters of each run that would run before the operation."""
         running = self.running(operation.lane)
         if running is not None:
             yield running.op_name, running.session_id, running.params
@@ -157,7 +157,7 @@ class Agent:
 
 
 def is_endless(op_name: str, params: Mapping[str, Any]) -> bool:
-    """Whether an operation goes on until somebody stops it."""
+    """Return whether an operation continues until somebody stops it."""
     found = OPERATIONS.get(op_name)
     return found is not None and found.process and params.get("duration") is None and not params.get("once")
 

@@ -29,16 +29,16 @@ class OCSClient:
     >>> client = OCSClient("pysmurf-controller-crate1slot2")  # doctest: +SKIP
     >>> ok, msg, session = client.take_iv(tag="cal")  # doctest: +SKIP
 
-    ``OCSClient("registry")`` has ``main``, whose status names the slots that are served.
+    ``OCSClient("registry")`` has the process ``main``, whose status lists the slots.
 
     Parameters
     ----------
     instance_id
-        As ``instances.slot_of`` takes it.
+        An instance id; see ``instances.slot_of``.
     privs, args, site, start, client_type
-        Taken, as ocs has them, and not used: smurfq has no access levels, and its settings say where the site is.
+        Accepted for compatibility with ocs, and not used: smurfq has no access levels, and its settings name the site.
     settings
-        The site's; absent: those that this process's environment describes.
+        The settings of the site. Default: those of this process's environment.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class OCSClient:
 
 
 class MatchedClient(OCSClient):
-    """``OCSClient`` by the name that it had in ocs until 2025."""
+    """``OCSClient`` under its old name, which ocs used until 2025."""
 
 
 def _operations(instance_id: str, connection: Connection) -> Iterator[tuple[str, OcsOperation | RegistryMain]]:
@@ -85,7 +85,7 @@ def _operations(instance_id: str, connection: Connection) -> Iterator[tuple[str,
             return
         agent = Agent(instance_id, slot_of(instance_id, connection.settings), connection)
     except UnknownSlotError as cause:
-        # sorunlib looks for these words, and leaves the slot out.
+        # sorunlib searches for these words, and then skips the slot.
         raise ControlClientError(f"no callee registered: {cause}", instance=instance_id) from cause
     except StoreUnavailableError as cause:
         raise ControlClientError(f"{instance_id}: {cause}", instance=instance_id) from cause
@@ -103,7 +103,7 @@ def _made(agent: Agent, operation: Operation, name: str) -> OcsOperation:
 
 
 def _told(operation: Operation) -> str:
-    """What ``help`` shows of an operation: what it does, and its parameters."""
+    """Return the text that ``help`` shows for an operation: a description and its parameters."""
     lines = [operation.summary, ""]
     for parameter in operation.parameters:
         default = "required" if parameter.required else f"default {parameter.default!r}"

@@ -9,11 +9,11 @@ from smurfq.errors import SmurfqError
 if TYPE_CHECKING:
     OcsError = RuntimeError
 else:
-    try:  # where ocs is installed, its users' `except ControlClientError` must catch ours
+    try:  # if ocs is installed, `except` with its ControlClientError must catch this error
         from ocs.client_http import ControlClientError as OcsError
     except ImportError:
         OcsError = RuntimeError
 
 
 class ControlClientError(SmurfqError, OcsError):
-    """The slot asked for is not in the site's configuration, or Redis did not answer."""
+    """The requested slot is not in the site's configuration, or Redis did not answer."""

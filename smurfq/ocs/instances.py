@@ -1,4 +1,4 @@
-"""The slot for an OCS instance id."""
+"""Converts between OCS instance ids and slots."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _SHORT = re.compile(r"(?:c(?P<crate>\d+))?s(?P<slot>\d+)")
 
 
 def slot_of(instance_id: str, settings: Settings) -> str:
-    """The slot of an instance id.
+    """Return the slot of an instance id.
 
-    One of the site's ``ocs.instances``, or with or without ``pysmurf-controller-`` a slot id (``crate1slot2``), its
-    short form (``c1s2``), or the slot's number alone (``s2``) where one crate only has it.
+    An instance id is a key of the site's ``ocs.instances``, a slot id (``crate1slot2``), its short form (``c1s2``), or
+    the slot's number alone (``s2``) if only one crate has it. The prefix ``pysmurf-controller-`` is optional.
 
     Raises
     ------
     UnknownSlotError
-        It names none of the site's slots, or several.
+        The instance id matches no slot of the site, or several.
     """
     if instance_id in settings.ocs.instances:
         return settings.ocs.instances[instance_id]
@@ -49,7 +49,7 @@ def slot_of(instance_id: str, settings: Settings) -> str:
 
 
 def instance_of(slot: str, settings: Settings | None = None) -> str:
-    """The instance id under which a slot is listed: the site's own for it, or the one that ends in its slot id."""
+    """Return the instance id of a slot: the one in the site's settings, else the one that ends with the slot id."""
     given = settings.ocs.instances if settings is not None else {}
     own = next((instance for instance, its_slot in given.items() if its_slot == slot), slot)
     return own if own.startswith(PREFIX) else PREFIX + own

@@ -14,16 +14,17 @@ from smurfq.ocs.reply import ERROR, OCSReply
 
 
 class MultiSlotController:
-    """The slots that a worker serves, by what stands last in their instance ids (``crate1slot2``).
+    """The slots that a worker serves, by the last part of their instance ids (``crate1slot2``).
 
-    Each verb returns its replies by slot. A slot that cannot be asked replies ``ERROR``, and the others are asked.
+    Each method returns the replies by slot. If a slot cannot be reached, its reply is ``ERROR``, and the others still
+    receive the request.
 
     Parameters
     ----------
     client_args
-        Taken, as socs has it, and not used.
+        Accepted for compatibility with socs, and not used.
     settings
-        The site's; absent: those that this process's environment describes.
+        The settings of the site. Default: those of this process's environment.
     """
 
     def __init__(self, client_args: Any = None, *, settings: Settings | None = None) -> None:
@@ -34,7 +35,7 @@ class MultiSlotController:
         self.get_active_smurfs()
 
     def get_active_smurfs(self) -> None:
-        """Look again which slots are served; the clients of those that still are stay as they are."""
+        """Update the list of slots that a worker serves. The clients of slots that stay in the list are kept."""
         before, self.smurfs = self.smurfs, {}
         for address, entry in self.reg.main.status().session["data"].items():
             instance_id = address.split(".")[-1]
@@ -44,25 +45,25 @@ class MultiSlotController:
             self.smurfs[key] = before.get(key) or OCSClient(instance_id, settings=self._settings)
 
     def start(self, op_name: str, ids: str | Iterable[str] | None = None, **params: Any) -> dict[str, OCSReply]:
-        """Start an operation on the slots ``ids``, else on all."""
+        """Start an operation on the slots ``ids``; default: all slots."""
         return self._each(ids, lambda smurf: getattr(smurf, op_name).start(**params))
 
     def stop(self, op_name: str, ids: str | Iterable[str] | None = None) -> dict[str, OCSReply]:
-        """Stop a process on the slots ``ids``, else on all."""
+        """Stop a process on the slots ``ids``; default: all slots."""
         return self._each(ids, lambda smurf: getattr(smurf, op_name).stop())
 
     def abort(self, op_name: str, ids: str | Iterable[str] | None = None) -> dict[str, OCSReply]:
-        """Abort a task on the slots ``ids``, else on all."""
+        """Abort a task on the slots ``ids``; default: all slots."""
         return self._each(ids, lambda smurf: getattr(smurf, op_name).abort())
 
     def status(self, op_name: str, ids: str | Iterable[str] | None = None) -> dict[str, OCSReply]:
-        """How an operation stands on the slots ``ids``, else on all."""
+        """Return the status of an operation on the slots ``ids``; default: all slots."""
         return self._each(ids, lambda smurf: getattr(smurf, op_name).status())
 
     def wait(
         self, op_name: str, ids: str | Iterable[str] | None = None, timeout: float | None = None
     ) -> dict[str, OCSReply]:
-        """Wait for an operation on the slots ``ids``, else on all, one after another; ``timeout`` is for each."""
+        """Wait for an operation on one slot of ``ids`` (default: all) after another; ``timeout`` is for each."""
         return self._each(ids, lambda smurf: getattr(smurf, op_name).wait(timeout=timeout))
 
     def _each(self, ids: str | Iterable[str] | None, ask: Callable[[OCSClient], OCSReply]) -> dict[str, OCSReply]:

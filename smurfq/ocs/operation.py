@@ -17,12 +17,12 @@ from smurfq.operations import Operation
 
 F = TypeVar("F", bound=Callable[..., OCSReply])
 
-# What the PysmurfController takes and smurfq has no use for: every operation runs in a process of its own.
+# Parameters of the PysmurfController that smurfq does not need: every operation runs in its own process.
 _MEANINGLESS: Final = frozenset({"run_in_main_process", "run_in_main_procsess"})
 
 
 def request(method: F) -> F:
-    """Make a method a request: that Redis does not answer is told as OCS's clients tell it."""
+    """Decorate a method that is a request: if Redis does not answer, it raises the error of OCS's clients."""
 
     @functools.wraps(method)
     def asked(self: OcsOperation, *args: Any, **kwargs: Any) -> OCSReply:
@@ -36,10 +36,10 @@ def request(method: F) -> F:
 
 
 class OcsOperation:
-    """One operation of a slot, as OCS's clients know it.
+    """One operation of a slot, with the interface of OCS's clients.
 
-    It follows the run that it started until it has told that run's end; before and after, it tells of whatever run of
-    the operation goes on in the slot, or else of the newest.
+    Its session is that of the run that it started, until it has returned that run's end. Before and after, its session
+    is that of the operation's active run on the slot, else of the newest run.
     """
 
     kind: Literal["task", "process"]
@@ -56,7 +56,7 @@ class OcsOperation:
 
     @request
     def start(self, **params: Any) -> OCSReply:
-        """Queue the operation. ``OK`` says that it was queued; ``ERROR`` says why it was not."""
+        """Queue the operation. ``OK`` means that it was queued; ``ERROR`` gives the reason why it was not."""
         self._own = self._refused = None
         try:
             with self.agent.starting(self.operation):
@@ -74,7 +74,7 @@ class OcsOperation:
 
     @request
     def wait(self, timeout: float | None = None) -> OCSReply:
-        """Wait for the end, at most ``timeout`` seconds; ``OK`` says that it is over, not that it succeeded."""
+        """Wait for the end, at most ``timeout`` seconds. ``OK`` means that the run ended, not that it succeeded."""
         session = self._session()
         if not session:
             return OCSReply(OK, "Idle.", {})
@@ -101,7 +101,7 @@ class OcsOperation:
 
     @request
     def status(self) -> OCSReply:
-        """How the operation stands; an empty session where it has never run."""
+        """Return the session of the operation; it is empty if the operation has never run."""
         session = self._session()
         return OCSReply(OK, "Session active." if session else "No session active.", session)
 
@@ -116,7 +116,7 @@ class OcsOperation:
         return OCSReply(OK, f'Requested {verb} on {self.kind} "{self.name}".', self._session_of(run.id))
 
     def _session(self) -> Session:
-        """The session to tell of; see the class."""
+        """Return the session of the run that the class's docstring describes."""
         if self._own is not None:
             return self._told(self.agent.record(self._own))
         last = self.agent.last(self.operation)
@@ -136,7 +136,7 @@ class OcsOperation:
         return self._encode(record)
 
     def _given_up(self, run_id: str, error: SmurfqError) -> OCSReply:
-        """The answer of a wait that was given up; what this client queued does not begin when nobody waits any more."""
+        """Return the reply of a wait that was given up. Remove the run from its queue, since nobody waits for it."""
         if run_id == self._own and self._removed(run_id, f"given up: {error}"):
             return OCSReply(ERROR, f"{error}; it was taken out of the queue", self._session())
         return OCSReply(ERROR, f"{error}; it goes on", self._session_of(run_id))
@@ -144,7 +144,7 @@ class OcsOperation:
     def _removed(self, run_id: str, reason: str) -> bool:
         try:
             self.agent.run(run_id).remove(reason=reason)
-        except RequestError:  # it does not wait: it was running when its worker went away
+        except RequestError:  # it is in no queue: it was running when its worker went away
             return False
         return True
 
@@ -156,7 +156,7 @@ class Task(OcsOperation):
 
     @request
     def abort(self) -> OCSReply:
-        """Ask the run to end now, in stages; see ``smurfq.client.Run.abort``."""
+        """Abort the run in stages; see ``smurfq.client.Run.abort``."""
         return self._end("abort")
 
     def __call__(self, **params: Any) -> OCSReply:
@@ -165,13 +165,13 @@ class Task(OcsOperation):
 
 
 class Process(OcsOperation):
-    """An operation that goes on until it is stopped. Calling it asks for its status."""
+    """An operation that continues until it is stopped. Calling it returns its status."""
 
     kind = "process"
 
     @request
     def stop(self) -> OCSReply:
-        """Ask the run to end in good order."""
+        """Stop the run, so that it ends and succeeds."""
         return self._end("stop")
 
     def __call__(self) -> OCSReply:
@@ -179,12 +179,12 @@ class Process(OcsOperation):
 
 
 def wanted(operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a start, without those that only the PysmurfController has.
+    """Return the parameters of a start, without those that only the PysmurfController has.
 
     Raises
     ------
     ParameterError
-        Its test mode was asked for, or another slot.
+        The parameters request the test mode or another slot.
     """
     if params.get("test_mode"):
         raise ParameterError(

@@ -1,4 +1,4 @@
-"""The registry agent's process ``main``, from which OCS's clients learn which controllers exist."""
+"""The registry agent's process ``main``, from which OCS's clients read the list of controllers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROOT = "observatory"
 
 
 class RegistryMain:
-    """A process that always runs: its data name each slot of the site, and say whether a worker serves it."""
+    """A process that always runs. Its data list the slots of the site, and whether a worker serves each."""
 
     kind: Literal["process"] = "process"
 
@@ -29,19 +29,19 @@ class RegistryMain:
         self._since = time.time()
 
     def start(self, **_params: Any) -> OCSReply:
-        """``ERROR``: it runs already."""
+        """Return ``ERROR``, because it is already running."""
         return OCSReply(ERROR, 'Operation "main" already in progress.', self.status().session)
 
     def wait(self, timeout: float | None = None) -> OCSReply:
-        """``TIMEOUT`` at once: it never ends."""
+        """Return ``TIMEOUT`` at once, because it never ends."""
         return OCSReply(TIMEOUT, 'Operation "main" still running; wait timed out.', self.status().session)
 
     def stop(self) -> OCSReply:
-        """``ERROR``: it cannot be stopped."""
+        """Return ``ERROR``, because it cannot be stopped."""
         return OCSReply(ERROR, "the registry is part of smurfq and cannot be stopped", self.status().session)
 
     def status(self) -> OCSReply:
-        """The slots, by their addresses: ``expired`` where no worker serves them."""
+        """Return the slots by their addresses. A slot that no worker serves is ``expired``."""
         try:
             with self._connection.reached():
                 data = dict(self._entry(slot) for slot in self._connection.settings.slots)

@@ -14,7 +14,7 @@ _SHOWN_ABOVE = frozenset(
 
 
 class ResponseCode(IntEnum):
-    """Whether a *request* was handled, which says nothing of how the operation ended."""
+    """The result of a *request*. It does not say how the operation ended."""
 
     OK = 0
     ERROR = -1
@@ -27,9 +27,9 @@ TIMEOUT: Final = ResponseCode.TIMEOUT.value
 
 
 class OCSReply(NamedTuple):
-    """The answer to a request: ``status`` (``OK``, ``ERROR``, ``TIMEOUT``), a line for people, and the session.
+    """The reply to a request: ``status`` (``OK``, ``ERROR``, ``TIMEOUT``), a line of text, and the session.
 
-    ``session`` is empty where the operation has never run.
+    ``session`` is empty if the operation has never run.
     """
 
     status: int
@@ -67,7 +67,7 @@ def _how_it_goes(session: dict[str, Any]) -> str:
 
 
 def for_people(seconds: float) -> str:
-    """A duration as OCS writes it, in the unit in which it is read best."""
+    """Return a duration as text, in OCS's format and in a suitable unit."""
     size = abs(seconds)
     if size < 1:
         return f"{seconds:.6f} s"

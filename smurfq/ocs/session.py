@@ -1,4 +1,4 @@
-"""A session record as an OCS session: OCS's fields with OCS's meaning first, then smurfq's own."""
+"""Converts a session record to an OCS session: OCS's fields with OCS's meaning first, then smurfq's own."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _CRED_LEVEL: Final = 1  # OCS's level of a client without a password: smurfq has
 
 
 def encode(record: SessionRecord, op_name: str) -> Session:
-    """The session of a run.
+    """Return the session of a run.
 
-    What waits in the queue is ``starting``, since its submission: an OCS session begins with the request. Why a run
-    failed is its last message, as in OCS.
+    A run that waits in the queue is ``starting``, and its start is the time of submission, because an OCS session
+    begins with the request. The last message of a failed run is the reason of the failure, as in OCS.
     """
     queued = record.status == "queued"
     values = record.to_dict()
@@ -57,7 +57,7 @@ def encode(record: SessionRecord, op_name: str) -> Session:
 
 
 def refused(op_name: str, slot: str, params: Mapping[str, Any], error: SmurfqError) -> Session:
-    """The session of a start that was rejected: one that failed at once."""
+    """Return a failed session for a start that was rejected."""
     now = time.time()
     record = SessionRecord(
         session_id="",
@@ -76,7 +76,7 @@ def refused(op_name: str, slot: str, params: Mapping[str, Any], error: SmurfqErr
 
 
 def _data(record: SessionRecord) -> dict[str, Any]:
-    # Who waits for a stream takes a missing `stream_on` for true: it is not, before the operation has said so.
+    # Clients that wait for a stream treat a missing `stream_on` as true, so it is false until the operation sets it.
     return {"stream_on": False, **record.data} if record.op_name == "stream" else dict(record.data)
 
 

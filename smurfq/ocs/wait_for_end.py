@@ -1,4 +1,4 @@
-"""Waits for the end of a run, but not for something that does not exist."""
+"""Waits for the end of a run, and gives up if no worker serves its slot or Redis does not answer."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _LOOK_EVERY_S = 2.0
 def wait_for_end(
     connection: Connection, run_id: str, is_served: Callable[[], bool], *, timeout_s: float | None, patience_s: float
 ) -> SessionRecord:
-    """The final record of a run.
+    """Wait for the end of a run, and return its final record.
 
     Raises
     ------
     WaitTimeoutError
-        It was not over within ``timeout_s``.
+        The run did not end within ``timeout_s``.
     SlotError
-        No timeout was given, and for ``patience_s`` no worker has served the slot.
+        No timeout was given, and no worker has served the slot for ``patience_s``.
     StoreUnavailableError
-        No timeout was given, and Redis has not answered for so long.
+        No timeout was given, and Redis has not answered for ``patience_s``.
     RecordNotFoundError
-        The record is not known any more.
+        The record no longer exists.
     """
     reader = RunReader(connection)
     reader.add(run_id, run_id)

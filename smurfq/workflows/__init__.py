@@ -1,4 +1,4 @@
-"""Observing workflows over one slot, some or all: what a schedule is written with.
+"""Observing workflows over one or more slots: the functions with which schedules are written.
 
 >>> from smurfq.workflows import bias_step, iv_curve, streaming, wait, workflow
 >>> @workflow  # doctest: +SKIP
@@ -8,14 +8,14 @@
 ...         streams.wait(duration_s)
 ...     bias_step()
 
-``smurfq workflow submit observe.py`` runs it on the workers' side. Needs no pysmurf.
+``smurfq workflow submit observe.py`` runs it in the workflows' worker. It does not need pysmurf.
 
-``functions`` are the steps that observers know, ``streams`` keeps streams on and always ends them; ``running`` is
-what holds steps together (slots, drop list, policy), ``step`` one of them, ``policy``, ``verdict`` and ``report`` their
-rules and results. ``context`` is what a step knows of its workflow, ``sending`` and ``leash_renewal`` are its way to
-the slots, ``host`` and ``terminating`` where it all runs. ``decorator``, ``definition``, ``parameter_types`` and
-``catalogue`` say which workflows there are; ``submitting`` runs one on the workers' side, where ``body`` is what its
-process does.
+``functions`` contains the steps, and ``streams`` starts and always closes streams. ``running`` contains a workflow's
+state (slots, drop list, policy), and ``step`` one step. ``policy``, ``verdict`` and ``report`` are their rules and
+results. ``context`` is the part of a workflow that its steps need; ``sending`` and ``leash_renewal`` connect them to
+the slots. ``host`` and ``terminating`` describe the process in which a workflow runs. ``decorator``, ``definition``,
+``parameter_types`` and ``catalogue`` find and read workflows. ``submitting`` submits one to the workflows' worker,
+whose process runs ``body``.
 """
 
 from __future__ import annotations

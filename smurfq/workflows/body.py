@@ -24,7 +24,7 @@ def run_workflow(
     min_survivors: int | None = None,
     max_failures: int | None = None,
 ) -> None:
-    """Run a workflow that smurfq ships or that a file defines. Its steps are in the record's data: ``step_1``, ….
+    """Run a workflow that smurfq provides or that a file defines. The record's data contain its steps: ``step_1``, ….
 
     Raises
     ------
@@ -33,9 +33,9 @@ def run_workflow(
     WorkflowHaltedError
         Too few slots were left, or too many were dropped.
     OperationFailedError
-        It ended with another exit code than 0.
+        It ended with an exit code other than 0.
     """
-    forget_current_tasks()  # what a workflow submits is no part of the task that runs it
+    forget_current_tasks()  # the operations that a workflow submits are not children of the task that runs it
     definition = catalogue.find(workflow, session.settings.scripts.folders)
     definition.check(params)
     session.data.update(workflow=definition.name)

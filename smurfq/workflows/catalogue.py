@@ -1,4 +1,4 @@
-"""Finds workflows: those that smurfq ships, and files in the site's script folders."""
+"""Finds workflows: those that smurfq provides, and files in the site's script folders."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _SHIPPED = Path(__file__).parent / "shipped"
 
 
 def shipped() -> list[Definition]:
-    """Return the workflows that smurfq ships, by name."""
+    """Return the workflows that smurfq provides, sorted by name."""
     return [definition.read(path, path.read_bytes()) for path in sorted(_SHIPPED.glob("[a-z]*.py"))]
 
 
 def find(workflow: str, folders: Sequence[Path]) -> Definition:
-    """Return the workflow of this name, or in the file at this absolute path, which must be in one of ``folders``.
+    """Return the workflow with this name, or the one in the file at this absolute path below one of ``folders``.
 
     Raises
     ------
     UnknownWorkflowError
-        There is none; or the file does not lie there, or is not one.
+        There is no such workflow, the file is not below one of ``folders``, or it is not a workflow.
     """
     if "/" in workflow:
         try:

@@ -1,4 +1,4 @@
-"""The context of a workflow that its steps need: its id, its connection, and where it runs."""
+"""The parts of a workflow that its steps need: its id, its connection, and its host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smurfq.workflows.report import Report
 
 @dataclass(frozen=True)
 class WorkflowContext:
-    """The context of a step: what it needs of its workflow. ``id`` is the id of the workflow's record."""
+    """The parts of a workflow that a step needs. ``id`` is the id of the workflow's record."""
 
     id: str
     connection: Connection
@@ -26,7 +26,7 @@ class OpenStreams(Protocol):
     ended: Report | None
 
     def close(self) -> Report:
-        """Close them, and return how they ended."""
+        """Close the streams, and return the report of their end."""
 
     def conclude(self, how: How | None = None) -> Report:
-        """Close them, and drop each slot whose stream did not end well."""
+        """Close the streams, and drop each slot whose stream did not succeed."""

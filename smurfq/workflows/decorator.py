@@ -10,7 +10,7 @@ _MARK = "__smurfq_workflow__"
 
 
 def workflow(function: F) -> F:
-    """Mark the one function of a file that is the workflow. Its parameters and types are those of the workflow.
+    """Mark a function as the workflow of its file. The function's parameters and types are those of the workflow.
 
     Allowed types are float, int, str, bool, dict, list[…], tuple[…, …], and ``… | None``.
     """

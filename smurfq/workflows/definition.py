@@ -28,8 +28,8 @@ _MARK = "workflow"
 class Definition:
     """A workflow. ``function`` is the name of its function; None for a file that is run from top to bottom.
 
-    ``source`` is what was read, and so what is run. In ``model``, names have a prefix, since a workflow may call its
-    parameters as it likes; their aliases are without it.
+    ``source`` is the text that was read; the same text is run. In ``model``, names have a prefix, because any name is
+    allowed for a workflow's parameter; the aliases have no prefix.
     """
 
     name: str
@@ -41,28 +41,28 @@ class Definition:
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Return its parameters; a default is as the source has it."""
+        """Return its parameters, with the defaults that the source gives."""
         return parameters_of(self.model)
 
     def check(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Check the parameters that were given, and return them as the function takes them.
+        """Check the given parameters, and return them as arguments for the function.
 
         Raises
         ------
         ParameterError
-            One is unknown, missing or ill-typed.
+            A parameter is unknown, missing or has the wrong type.
         """
         checked = validate(self.model, params or {}, self.name, f"workflow {self.name}")
         fields = type(checked).model_fields.items()
         return {str(field.alias): getattr(checked, name) for name, field in fields if name in checked.model_fields_set}
 
     def run(self, params: Mapping[str, Any]) -> Any:
-        """Run the workflow in this process, and return what it returns.
+        """Run the workflow in this process, and return its result.
 
         Raises
         ------
         ParameterError
-            A parameter is not as it must be. Nothing was run.
+            A parameter is not valid. Nothing was run.
         """
         checked = self.check(params)
         if self.function is None:
@@ -76,7 +76,7 @@ class Definition:
         Raises
         ------
         UnknownWorkflowError
-            The file does not give it when it is run.
+            The file, when it is run, does not define the function.
         """
         found = self._execute(f"smurfq_workflow_{self.name}").get(self.function or "")
         if found is None or not is_workflow(found):
@@ -87,7 +87,7 @@ class Definition:
         return function
 
     def _execute(self, name: str) -> dict[str, Any]:
-        """Run the source as the module ``name``, and return its names; it can import modules beside its file."""
+        """Run the source as the module ``name``, and return its globals; it can import modules of its folder."""
         module = types.ModuleType(name)
         module.__dict__.update(__file__=self.path, __cached__=None, __spec__=None)
         before = sys.modules.get(name)
@@ -108,7 +108,7 @@ def read(path: Path, source: bytes) -> Definition:
     Raises
     ------
     UnknownWorkflowError
-        It is not Python, marks several functions, or gives a parameter a type that is not allowed.
+        The source is not Python, marks several functions, or gives a parameter a type that is not allowed.
     """
     try:
         tree = ast.parse(source, str(path))

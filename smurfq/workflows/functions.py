@@ -1,7 +1,7 @@
 """The steps of an observation, with the names and arguments of sorunlib; each returns a ``Report`` by slot.
 
-In a ``Workflow`` they work on its remaining slots. Elsewhere each step is a workflow of its own: on all slots of the
-site, or on ``targets``.
+In a ``Workflow``, a step runs on the remaining slots. Elsewhere each step is a workflow of its own, on all slots of the
+site or on ``targets``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from smurfq.workflows.policy import How
 from smurfq.workflows.report import Report
 from smurfq.workflows.running import Workflow, current
 
-SETTLING_S = 120.0  # between slots, where each heats its array
+SETTLING_S = 120.0  # between two slots, if the step heats the array
 
 
 def run_operation(
@@ -34,12 +34,12 @@ def run_operation(
 
 
 def set_targets(targets: Iterable[str | int] | str) -> None:
-    """Limit the steps that follow to these slots.
+    """Limit the following steps to these slots.
 
     Raises
     ------
     RequestError
-        This is not within a workflow.
+        No workflow is running in this context.
     """
     _this_workflow("set_targets").set_targets(targets)
 
@@ -50,7 +50,7 @@ def wait(seconds: float) -> None:
     Raises
     ------
     RequestError
-        This is not within a workflow.
+        No workflow is running in this context.
     """
     _this_workflow("wait").wait(seconds)
 
@@ -61,29 +61,29 @@ def say(text: str) -> None:
     Raises
     ------
     RequestError
-        This is not within a workflow.
+        No workflow is running in this context.
     """
     _this_workflow("say").message(text)
 
 
 def forgive(*slots: str) -> None:
-    """Restore slots that were dropped: all, or those named.
+    """Restore all dropped slots, or those that are named.
 
     Raises
     ------
     RequestError
-        This is not within a workflow.
+        No workflow is running in this context.
     """
     _this_workflow("forgive").forgive(*slots)
 
 
 def stop_streams() -> None:
-    """Stop the streams that are running on the slots, whoever started them.
+    """Stop all streams on the slots, including those that the workflow did not start.
 
     Raises
     ------
     RequestError
-        This is not within a workflow.
+        No workflow is running in this context.
     """
     workflow = _this_workflow("stop_streams")
     workflow.hold_point("stop_streams")
@@ -102,7 +102,7 @@ def uxm_setup(
     kwargs: dict[str, Any] | None = None,
     **how: Unpack[How],
 ) -> Report:
-    """Set each UXM up from scratch."""
+    """Set up each UXM from the beginning."""
     return run_operation("uxm_setup", {"bands": bands, "kwargs": kwargs}, concurrent, settling_time, **how)
 
 
@@ -114,7 +114,7 @@ def uxm_relock(
     kwargs: dict[str, Any] | None = None,
     **how: Unpack[How],
 ) -> Report:
-    """Lock each UXM on the resonators of its tune again."""
+    """Lock each UXM again on the resonators of its tune."""
     return run_operation("uxm_relock", {"bands": bands, "kwargs": kwargs}, concurrent, settling_time, **how)
 
 
@@ -125,7 +125,10 @@ def iv_curve(
     settling_time: float | None = None,
     **how: Unpack[How],
 ) -> Report:
-    """Take an IV curve of every detector. Slot by slot, it waits 120 s between two slots, or ``settling_time``."""
+    """Take an IV curve of every detector.
+
+    With ``concurrent=False``, it waits ``settling_time`` (120 s by default) between two slots.
+    """
     settle_s = SETTLING_S if settling_time is None else settling_time
     return run_operation("take_iv", {"tag": tag, "kwargs": iv_kwargs}, concurrent, settle_s, **how)
 
@@ -139,7 +142,10 @@ def bias_step(
     rfrac_range: tuple[float, float] | None = None,
     **how: Unpack[How],
 ) -> Report:
-    """Take bias steps. Slot by slot, it waits 120 s between two slots, or ``settling_time``."""
+    """Take bias steps.
+
+    With ``concurrent=False``, it waits ``settling_time`` (120 s by default) between two slots.
+    """
     settle_s = SETTLING_S if settling_time is None else settling_time
     params = {"tag": tag, "kwargs": kwargs, "rfrac_range": rfrac_range}
     return run_operation("take_bias_steps", params, concurrent, settle_s, **how)
@@ -172,7 +178,7 @@ def zero_biases(
 
 
 def overbias(bias_group: Any = None, concurrent: bool = True, settling_time: float = 0.0, **how: Unpack[How]) -> Report:
-    """Drive the detectors normal by a high bias."""
+    """Drive the detectors normal with a high bias."""
     return run_operation("overbias_tes", {"bgs": bias_group}, concurrent, settling_time, **how)
 
 
@@ -184,7 +190,7 @@ def take_bgmap(
     kwargs: dict[str, Any] | None = None,
     **how: Unpack[How],
 ) -> Report:
-    """Find out which bias group every channel belongs to."""
+    """Measure the bias group of every channel."""
     return run_operation("take_bgmap", {"tag": tag, "kwargs": kwargs}, concurrent, settling_time, **how)
 
 

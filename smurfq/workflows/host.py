@@ -17,7 +17,7 @@ class Host(Protocol):
     """The interface of the place where a workflow runs."""
 
     leashes_all: bool
-    """Whether everything that the workflow starts ends with it, and not only its streams."""
+    """True if all operations that the workflow starts end with it; false if only its streams do."""
 
     def check(self) -> None:
         """Raise if the workflow must end."""
@@ -26,7 +26,7 @@ class Host(Protocol):
         """Write a line for people."""
 
     def stage(self, name: str) -> None:
-        """Note that a step begins."""
+        """Record that a step begins."""
 
     def data(self, **values: Any) -> None:
         """Write data of the workflow."""
@@ -61,13 +61,13 @@ class SessionHost:
 class ProducerHost:
     """A producer's Python: there is no record, and messages go to ``logging``.
 
-    Operations outlive the producer as any others do; its streams end with it.
+    When the producer ends, its operations continue, and its streams are closed.
     """
 
     leashes_all = False
 
     def check(self) -> None:
-        """Do nothing: a producer is ended by an exception of its own."""
+        """Do nothing: an exception in the producer's own code ends it."""
 
     def message(self, text: str) -> None:
         """Log a line."""

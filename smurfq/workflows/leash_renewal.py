@@ -1,4 +1,4 @@
-"""Renews a workflow's leash from a thread of its own for as long as the workflow lives."""
+"""Renews a workflow's leash in a separate thread while the workflow runs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class LeashRenewal:
 
     @property
     def kept(self) -> bool:
-        """Whether the leash is being renewed."""
+        """True while the leash is being renewed."""
         return self._thread is not None
 
     def start(self) -> None:
-        """Start to renew the leash, before any operation is put on it."""
+        """Start to renew the leash. Call this before the first operation is submitted with the leash."""
         if self._thread is not None:
             return
         with self._connection.reached():

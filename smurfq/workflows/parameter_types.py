@@ -1,4 +1,4 @@
-"""Reads the types of a workflow's parameters from its source, which is not run for it."""
+"""Reads the types of a workflow's parameters from its source, without running it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smurfq.operations.kinds import Allowed, Flag, Number, Text
 
 
 def _to_tuple(value: Any) -> Any:
-    """Return a list, which is what JSON has for a tuple, as a tuple."""
+    """Convert a list, with which JSON represents a tuple, to a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -35,12 +35,12 @@ _NAMED: Final[Mapping[str, Any]] = {
 def read(annotation: ast.expr | None) -> Any:
     """Return the type that an annotation names, with its check; ``Any`` if there is no annotation.
 
-    A whole number is allowed for a float, and a list for a tuple. Of a union, the first type that matches is taken.
+    A whole number is allowed for a float, and a list for a tuple. In a union, the first type that matches is used.
 
     Raises
     ------
     ValueError
-        The type is none of those that are allowed.
+        The type is not one of the allowed types.
     """
     match annotation:
         case None:
@@ -74,7 +74,7 @@ def _union(kinds: list[Any]) -> Any:
     if not others:
         return types.NoneType
     union = reduce(operator.or_, others)
-    if get_origin(union) in (Union, types.UnionType):  # it is not, if all members are the same
-        # A new Field each time: `typing` caches by equality, and takes int | float for float | int.
+    if get_origin(union) in (Union, types.UnionType):  # false if all members are the same type
+        # A new Field each time: `typing` caches by equality, and would return int | float for float | int.
         union = Annotated[union, Field(union_mode="left_to_right")]
     return union if len(others) == len(kinds) else union | None

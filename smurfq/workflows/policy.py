@@ -1,4 +1,4 @@
-"""Decides when a workflow continues without a slot, tries again, or ends. Pure."""
+"""Decides whether a workflow continues without a slot, retries, or ends. No I/O."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from smurfq import operations
 from smurfq.errors import ParameterError
 from smurfq.workflows.report import SlotOutcome, SlotReport
 
-QUEUE_ALLOWANCE_S = 600.0  # beside an operation's own time limit, for what waits in front of it
+QUEUE_ALLOWANCE_S = 600.0  # added to an operation's own time limit, for the runs that wait before it
 RETRIED = frozenset({SlotOutcome.FAILED, SlotOutcome.LOST, SlotOutcome.TIMED_OUT})
 
 
 class How(TypedDict, total=False):
     """The options of a step, which every step function accepts.
 
-    ``targets``: on these slots only. ``stagger_s``: so long between the starts on two slots. ``deadline_s``: from the
-    moment it is queued on a slot; what is not over by then is stopped, and counts as failed there; else the
-    operation's own time limit and ten minutes for what waits in front of it. ``retries``: so many more tries for a
-    slot where it failed, of operations that are safe to repeat. ``min_survivors``, ``max_failures``: instead of the
-    workflow's.
+    ``targets``: run the step on these slots only. ``stagger_s``: the time between the starts on two slots.
+    ``deadline_s``: the time from the moment when the operation is queued on a slot; a run that is not over by then is
+    ended, and counts as failed. The default is the operation's own time limit, plus ten minutes for waiting in the
+    queue. ``retries``: the number of further attempts on a slot where the operation failed; only for operations that
+    are safe to repeat. ``min_survivors``, ``max_failures``: replace those of the workflow.
     """
 
     targets: Collection[str] | str
@@ -34,13 +34,16 @@ class How(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Policy:
-    """When a workflow ends early: with fewer than ``min_survivors`` slots, or after more than ``max_failures``."""
+    """The rule for an early end of a workflow.
+
+    It ends if fewer than ``min_survivors`` slots are left, or if more than ``max_failures`` slots were dropped.
+    """
 
     min_survivors: int = 1
     max_failures: int | None = None
 
     def why_halt(self, left: Collection[str], dropped: Collection[str]) -> str | None:
-        """Return why the workflow may not continue with the slots ``left``; None if it may."""
+        """Return the reason why the workflow may not continue with the slots ``left``; None if it may."""
         if len(left) < self.min_survivors:
             return f"{len(left)} of its slots are left, and it needs {self.min_survivors}"
         if self.max_failures is not None and len(dropped) > self.max_failures:
@@ -54,7 +57,7 @@ def check_retries(operation: str, retries: int) -> int:
     Raises
     ------
     ParameterError
-        It is no count, or the operations table does not mark the operation as safe to repeat.
+        ``retries`` is not a count, or the operations table does not mark the operation as safe to repeat.
     """
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise ParameterError(
@@ -72,7 +75,7 @@ def check_retries(operation: str, retries: int) -> int:
 
 
 def to_retry(reports: Collection[SlotReport]) -> list[str]:
-    """Return the slots to try again: not those where somebody aborted it, or where it was rejected."""
+    """Return the slots for a retry: those where the step failed, but was neither aborted nor rejected."""
     return [one.slot for one in reports if one.outcome in RETRIED]
 
 

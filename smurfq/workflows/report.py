@@ -1,4 +1,4 @@
-"""The results of one step of a workflow, slot by slot. Pure."""
+"""The results of one step of a workflow, slot by slot. No I/O."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from smurfq.core.duration import duration
 
 
 class SlotOutcome(StrEnum):
-    """The result of a step on one slot; only ``SUCCEEDED`` is good."""
+    """The result of a step on one slot. All values except ``SUCCEEDED`` count as failures."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    ABORTED = "aborted"  # by somebody, or because an emergency came in between
-    LOST = "lost"  # its worker died, or nobody serves the slot
-    TIMED_OUT = "timed out"  # its deadline passed; it was ended
+    ABORTED = "aborted"  # by somebody, or by an emergency
+    LOST = "lost"  # its worker died, or no worker serves the slot
+    TIMED_OUT = "timed out"  # its deadline passed, and it was ended
     REJECTED = "rejected"  # it could not be queued
 
 
@@ -26,8 +26,8 @@ class SlotOutcome(StrEnum):
 class SlotReport:
     """The report of a step on one slot.
 
-    ``record_id`` is the session id of the run that decided (the last one, where it was tried again; None where it was
-    never queued); ``dropped`` says that the workflow goes on without the slot.
+    ``record_id`` is the session id of the last attempt; None if the operation was never queued. If ``dropped`` is true,
+    the workflow continues without the slot.
     """
 
     slot: str
@@ -40,7 +40,7 @@ class SlotReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the step succeeded on the slot."""
+        """True if the step succeeded on the slot."""
         return self.outcome is SlotOutcome.SUCCEEDED
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Report:
 
     @property
     def failed(self) -> list[str]:
-        """The slots on which it did not succeed, for any reason."""
+        """The slots on which the step did not succeed, for any reason."""
         return [slot for slot, one in self.slots.items() if not one.ok]
 
     def with_dropped(self, slots: Iterable[str]) -> Report:

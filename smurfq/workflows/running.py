@@ -38,19 +38,19 @@ class Workflow:
     ...     print(uxm_relock())
     ...     print(night.dropped)
 
-    A slot on which a step fails is dropped: later steps leave it out. When too few are left, or too many were
-    dropped, the workflow halts. At its end, however it ends, the streams that it has started are closed.
+    A slot on which a step fails is dropped: later steps do not use it. If too few slots are left, or too many were
+    dropped, the workflow halts. When the workflow ends for any reason, it closes the streams that it has started.
 
     Parameters
     ----------
     slots
-        The slots to work on: slot ids, or their numbers where only one crate has them; all of the site unless given.
+        Slot ids, or slot numbers if only one crate has them. Default: all slots of the site.
     min_survivors, max_failures
         See ``Policy``.
     settings, connection
-        The site; that of this process's environment unless given.
+        The site. Default: the site of this process's environment.
     host, workflow_id
-        Where it runs, and its record's id; for the workflows' workers.
+        The host on which it runs, and its record's id. Only the workflows' workers set them.
 
     Raises
     ------
@@ -107,11 +107,11 @@ class Workflow:
 
     @property
     def left(self) -> list[str]:
-        """The slots that the next step works on: its targets without those dropped."""
+        """The slots of the next step: the targets without the dropped slots."""
         return [slot for slot in self.targets if slot not in self.dropped]
 
     def set_targets(self, targets: Iterable[str | int] | str) -> None:
-        """Limit the workflow to these slots from now on; a slot that was dropped stays dropped.
+        """Limit the following steps to these slots. Dropped slots stay dropped.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class Workflow:
         self.host.data(targets=self.targets)
 
     def forgive(self, *slots: str) -> None:
-        """Restore slots that were dropped: all, or those named."""
+        """Restore all dropped slots, or those that are named."""
         for slot in slots or tuple(self.dropped):
             self.dropped.pop(slot, None)
         self.host.data(dropped=self.dropped)
@@ -143,16 +143,16 @@ class Workflow:
         params: Mapping[str, Any] | None = None,
         **how: Unpack[How],
     ) -> Report:
-        """Run an operation on all remaining slots; return its report when it is over on each.
+        """Run an operation on all remaining slots, and return its report when it has ended on all of them.
 
         Parameters
         ----------
         operation, params
             The operation and its parameters.
         concurrent
-            On all slots at once; else on one after another.
+            If true, run on all slots at once, else on one after another.
         settling_time
-            Where one after another: seconds to wait between the end on one slot and the start on the next.
+            If the slots run one after another: time between the end on one slot and the start on the next, in s.
         how
             See ``How``.
 
@@ -179,7 +179,7 @@ class Workflow:
 
     @contextlib.contextmanager
     def step(self, name: str, targets: Collection[str | int] | str | None = None) -> Iterator[Step]:
-        """A new step on the remaining slots; at the end of the block, its unfinished runs are ended."""
+        """Yield a new step on the remaining slots; at the end of the block, end its unfinished runs."""
         self.hold_point(name)
         slots = self.left if targets is None else [slot for slot in self._slots(targets) if slot not in self.dropped]
         if not slots:
@@ -193,7 +193,7 @@ class Workflow:
             raise
 
     def new_step(self, name: str, slots: list[str], runs: RunReader | None = None) -> Step:
-        """Record a new step on these slots; ``runs`` are those of an earlier step that it continues."""
+        """Record a new step on these slots. ``runs`` are the runs of an earlier step, if the new one continues it."""
         self._number += 1
         step = Step(self._context, self._number, name, slots, runs)
         self.host.stage(f"{self._number} {name}")
@@ -206,7 +206,7 @@ class Workflow:
         Raises
         ------
         WorkflowHaltedError
-            Too few are left, or too many were dropped.
+            Too few slots are left, or too many slots were dropped.
         """
         for slot in report.failed:
             self.dropped[slot] = f"step {step.number} {report.operation}: {report[slot].reason or report[slot].outcome}"

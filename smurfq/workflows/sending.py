@@ -26,16 +26,16 @@ def send(
     step: str,
     leashed: bool,
 ) -> None:
-    """Queue ``operation`` for the slots of ``ids``, each with its id there: on all of them or on none.
+    """Queue ``operation`` for the slots of ``ids``, on all of them or on none. ``ids`` gives the run's id on each slot.
 
     Raises
     ------
     RequestError
-        It is rejected on one of them.
+        The operation is rejected on one of the slots.
     StoreUnavailableError
-        Redis did not answer; whether it was queued is not known, and it may be sent again under the same ids.
+        Redis did not answer. It is not known whether the operation was queued; it is safe to send the same ids again.
     """
-    from celery import group  # noqa: PLC0415 - reading what workflows there are does without
+    from celery import group  # noqa: PLC0415 - listing workflows does not need Celery
 
     app = connection.app
     headers = {STEP_HEADER: f"{workflow} {step}", **({HEADER: workflow} if leashed else {})}

@@ -1,4 +1,4 @@
-"""Runs one step: submits an operation to some slots, waits until its deadline, and then aborts what still runs."""
+"""Runs one step: submits an operation to some slots, waits until its deadline, and then aborts unfinished runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from smurfq.workflows.host import pause
 from smurfq.workflows.report import SlotOutcome, SlotReport
 from smurfq.workflows.verdict import GivenUp, report_of
 
-UNSERVED_S = 60.0  # so long a slot may be without a worker while a run waits there
+UNSERVED_S = 60.0  # how long a slot may have no worker while a run waits there
 _LOOK_ROUND_S = 2.0
-_ENDED_WITHIN_S = 15.0  # beside the graces, once a run was told to end
+_ENDED_WITHIN_S = 15.0  # in addition to the grace times, after a run was asked to end
 _SEND_WITHIN_S = 30.0
 
 
@@ -71,7 +71,7 @@ class Step:
         self.context.host.data(**{f"step_{self.number}": value})
 
     def do(self, asked: Asked, slots: list[str], attempt: int, stagger_s: float = 0.0) -> dict[str, SlotReport]:
-        """Make one attempt on each of ``slots``, submitted at once or ``stagger_s`` apart; return the reports."""
+        """Make one attempt on each of ``slots``, all at once or ``stagger_s`` apart; return the reports."""
         self.send(asked, slots, attempt, stagger_s, leashed=self.context.host.leashes_all)
         self.wait(slots, asked.deadline_s)
         found = {slot: self.report(slot) for slot in slots}
@@ -80,7 +80,7 @@ class Step:
         return found
 
     def send(self, asked: Asked, slots: list[str], attempt: int, stagger_s: float, *, leashed: bool) -> None:
-        """Queue the operation on ``slots``; if one slot rejects it, only that slot is given up."""
+        """Queue the operation on ``slots``; if one slot rejects it, give up only that slot."""
         groups = [[slot] for slot in slots] if stagger_s > 0 else [slots]
         for number, group in enumerate(groups):
             if number:
@@ -93,14 +93,14 @@ class Step:
             self.runs.add(slot, run_id)
             self._attempts[slot] = attempt
             self._given_up.pop(slot, None)
-        self.write("running")  # before they are sent: whoever clears up after a crash knows of all
+        self.write("running")  # before they are sent, so that the cleanup after a crash finds all of them
         try:
             self._queue(asked, ids, leashed=leashed)
         except RequestError as error:
             if len(slots) == 1:
                 self._given_up[slots[0]] = GivenUp(SlotOutcome.REJECTED, str(error))
                 return
-            for slot in slots:  # none was queued; those where it is not rejected still can
+            for slot in slots:  # none was queued: send it to each slot separately
                 self._send(asked, [slot], attempt, leashed=leashed)
 
     def _queue(self, asked: Asked, ids: Mapping[str, str], *, leashed: bool) -> None:
@@ -123,7 +123,7 @@ class Step:
         except DuplicateError as error:
             if error.fields.get("state") != "known":
                 raise
-            # Redis went away after it had taken them in: these ids are this step's own.
+            # Redis went away after it had accepted them: these ids belong to this step.
         except AWAY as cause:
             raise RequestError(f"{asked.operation} could not be queued: {cause}") from cause
         now = time.monotonic()
@@ -155,11 +155,11 @@ class Step:
         )
 
     def give_up(self, slot: str, outcome: SlotOutcome, reason: str) -> None:
-        """Set a slot's report, whatever its run says later."""
+        """Set a slot's report; the later outcome of its run does not change it."""
         self._given_up.setdefault(slot, GivenUp(outcome, reason))
 
     def end_all(self, why: str, *, abort: bool = False) -> None:
-        """End what still runs or waits, as ``end`` does; return when it is over, or when its time to end is."""
+        """End all unfinished runs as ``end`` does; return when they are over, or when their time is over."""
         queued = [slot for slot in self.runs.ids if not self._rejected(slot)]
         left = self.runs.wait(queued, self.runs.over, until=time.monotonic())
         self.end(left, why, abort=abort)
@@ -167,16 +167,16 @@ class Step:
         self.reports.update({slot: self.report(slot) for slot in self.runs.ids if slot not in self.reports})
 
     def end(self, slots: Iterable[str], why: str, *, abort: bool = False) -> None:
-        """Ask runs to end: a process in good order unless ``abort``, anything else by an abort.
+        """End runs: stop a process, unless ``abort`` is true, and abort any other operation.
 
-        What waits is taken out of its queue.
+        Waiting runs are removed from their queues.
         """
         by = f"workflow {self.context.id[:8]}"
         for slot in slots:
             run = Run(self.runs.ids[slot], connection=self.context.connection)
             record = self.runs.header(slot)
             is_process = record is not None and bool(record.op_name) and operation_of(record.op_name).process
-            with best_effort(f"{run.id} is not asked to end, and its leash ends it", SmurfqError):  # or never queued
+            with best_effort(f"{run.id} is not asked to end, and its leash ends it", SmurfqError):  # or not queued
                 run.stop(by, why) if is_process and not abort else run.abort(by, why)
 
     def _rejected(self, slot: str) -> bool:

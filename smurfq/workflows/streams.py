@@ -24,7 +24,7 @@ _MARGIN_S = 30.0
 class Streams:
     """Streams that were started together on the remaining slots of a workflow.
 
-    ``report`` is what became of their start, ``ended`` of their end.
+    ``report`` is the report of their start, ``ended`` that of their end.
     """
 
     def __init__(self, workflow: Workflow, params: dict[str, Any], how: How, *, wait_for_stream: bool = True) -> None:
@@ -52,11 +52,11 @@ class Streams:
 
     @property
     def slots(self) -> list[str]:
-        """The slots that stream or will stream."""
+        """The slots that stream now or will stream."""
         return [slot for slot in self._step.slots if slot not in self.workflow.dropped]
 
     def check(self) -> Report | None:
-        """Check that all slots still stream; a slot that does not is dropped, and the report says why.
+        """Check that all slots still stream; drop the others, and return a report with the reasons.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Streams:
         return self.workflow.conclude(self._step, Report(_OPERATION, reports))
 
     def wait(self, seconds: float) -> None:
-        """Stream for ``seconds``; a slot whose stream ends earlier is dropped.
+        """Stream for ``seconds``; drop each slot whose stream ends earlier.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Streams:
         return self.ended
 
     def conclude(self, how: How | None = None) -> Report:
-        """Close all streams, and drop each slot whose stream did not end well.
+        """Close all streams, and drop each slot whose stream did not succeed.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Streams:
         }
 
     def _queued(self) -> dict[str, SlotReport]:
-        """Return the report of the start, if only queueing was asked for."""
+        """Return the report of the start, if the caller requested queueing only."""
         return {slot: queued_report(self._step.report(slot)) for slot in self._step.slots}
 
     def _heed(self, slot: str, events: list[Event]) -> None:
@@ -161,13 +161,13 @@ def streaming(
 ) -> Iterator[Streams]:
     """Stream on ``slots``, or on all remaining slots, from the beginning of the block to its end.
 
-    They start together, and ``deadline_s`` (180 s) is for all of them. They are closed however the block ends: by an
-    error, Ctrl-C or SIGTERM, and when this process is killed.
+    They start together, within ``deadline_s`` (180 s). They are closed when the block ends for any reason, including an
+    error, Ctrl-C, SIGTERM or a kill of this process.
 
     Raises
     ------
     WorkflowHaltedError
-        Too few came on; those that did are closed again.
+        Too few streams started. The streams that started are closed.
     """
     params = {
         "tag": tag,
@@ -207,9 +207,9 @@ def stream(
     Raises
     ------
     RequestError
-        ``state`` is neither, or this is not within a workflow.
+        ``state`` is neither ``on`` nor ``off``, or no workflow is running in this context.
     WorkflowHaltedError
-        Too few came on, or closed well.
+        Too few streams started, or too few ended successfully.
     """
     workflow = current()
     if workflow is None:
@@ -228,7 +228,7 @@ def stream(
     began = time.time()
     reports: dict[str, SlotReport] = {}
     still_on = [one for one in workflow.streams if one.ended is None]
-    for one in still_on:  # all are closed before one that did not end well may halt the workflow
+    for one in still_on:  # close all before one that did not succeed may halt the workflow
         reports.update(one.close().slots)
     for one in still_on:
         one.conclude(how)

@@ -28,8 +28,9 @@ _STEP = "step_"
 class StepStatus:
     """A step of a workflow: an operation on some slots. ``ids`` are the session ids of its newest runs, by slot.
 
-    ``state`` is ``waiting`` (between slots, or to be queued), ``running`` or ``done``; ``slots`` has what is decided;
-    ``undecided`` how the other runs stand, by slot: ``queued``, ``starting``, ``running``, ``stopping`` or an outcome.
+    ``state`` is ``waiting`` (between two slots, or before it is queued), ``running`` or ``done``. ``slots`` contains
+    the reports so far. ``undecided`` gives the state of the other runs by slot: ``queued``, ``starting``, ``running``,
+    ``stopping`` or an outcome.
     """
 
     number: int
@@ -42,7 +43,7 @@ class StepStatus:
     undecided: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """The step as a JSON object."""
+        """Return the step as a JSON object."""
         return {
             "number": self.number,
             "name": self.name,
@@ -57,9 +58,9 @@ class StepStatus:
 
 @dataclass(frozen=True)
 class WorkflowStatus:
-    """The progress of a workflow. ``dropped`` gives the reason by slot; ``hold`` says who holds it.
+    """The progress of a workflow. ``dropped`` gives the reason for each dropped slot, and ``hold`` the present hold.
 
-    ``held``: it has come to that step and waits.
+    ``held`` is true if the workflow waits at the hold, before its next step.
     """
 
     record: SessionHeader
@@ -73,7 +74,7 @@ class WorkflowStatus:
 
     @property
     def state(self) -> str:
-        """``queued``, ``running``, ``held``, ``stopping``, or how it ended: ``succeeded``, ``failed``, …."""
+        """``queued``, ``running``, ``held``, ``stopping``, or the outcome: ``succeeded``, ``failed``, …."""
         if self.record.done:
             return str(self.record.outcome)
         if self.record.status == "running" and self.held:
@@ -81,7 +82,7 @@ class WorkflowStatus:
         return self.record.status
 
     def to_dict(self) -> dict[str, Any]:
-        """The status as a JSON object."""
+        """Return the status as a JSON object."""
         return {
             "session_id": self.record.session_id,
             "workflow": self.name,
@@ -101,7 +102,8 @@ class WorkflowStatus:
 class WorkflowRun(Run):
     """One run of a workflow: a ``Run`` that can also be held before a step.
 
-    ``abort`` ends it as a whole: what runs for it is stopped in good order, what waits never starts.
+    ``abort`` ends the whole workflow: its streams are closed, its other running operations are aborted, and its waiting
+    operations never start.
     """
 
     def status(self) -> WorkflowStatus:
@@ -110,7 +112,7 @@ class WorkflowRun(Run):
         Raises
         ------
         RecordNotFoundError
-            No workflow is known by this id.
+            No workflow has this id.
         """
         with self._connection.reached():
             header = self.header()
@@ -129,7 +131,7 @@ class WorkflowRun(Run):
         SlotHeldError
             Somebody else holds it, and ``force`` is false.
         RequestError
-            It is over.
+            The workflow is over.
         """
         if self.header().done:
             raise RequestError(f"workflow {self.id[:8]} is over, there is nothing to hold", session_id=self.id)
@@ -140,7 +142,7 @@ class WorkflowRun(Run):
         return hold
 
     def release(self, owner: str | None = None, *, force: bool = False) -> bool:
-        """Release the workflow; false if it was not held.
+        """Release the workflow; return false if it was not held.
 
         Raises
         ------
@@ -162,22 +164,22 @@ def submit(
     settings: Settings | None = None,
     connection: Connection | None = None,
 ) -> WorkflowRun:
-    """Queue a workflow. A workflow process of the site runs it, independently of this process.
+    """Queue a workflow. The workflows' worker runs it, independently of this process.
 
     Parameters
     ----------
     workflow
-        The name of a shipped one, or the path of a file below one of the site's script folders.
+        The name of a workflow that smurfq provides, or the path of a file below one of the site's script folders.
     params
-        Its own parameters.
+        The workflow's own parameters.
     slots
-        The slots to work on; all of the site unless given.
+        The slots of the workflow. Default: all slots of the site.
     min_survivors, max_failures
-        When it ends early; see ``Policy``.
+        The rule for an early end; see ``Policy``.
     priority
-        ``urgent``, ``normal`` or ``background``, among the workflows that wait.
+        ``urgent``, ``normal`` or ``background``: the order among waiting workflows.
     settings, connection
-        The site; that of this process's environment unless given.
+        The site. Default: the site of this process's environment.
 
     Raises
     ------
@@ -188,7 +190,7 @@ def submit(
     """
     connection = connection or connection_of(settings)
     name = str(Path(workflow).absolute()) if workflow.endswith(".py") else workflow
-    if "/" not in name or Path(name).exists():  # else it is on the worker's machine only, which checks before a step
+    if "/" not in name or Path(name).exists():  # otherwise only the worker's machine has the file and checks it
         catalogue.find(name, connection.settings.scripts.folders).check(params)
     chosen = [slots] if isinstance(slots, str) else None if slots is None else list(slots)
     for slot in chosen or ():
@@ -205,7 +207,7 @@ def submit(
 
 
 def available() -> list[Definition]:
-    """Return the workflows that smurfq ships."""
+    """Return the workflows that smurfq provides."""
     return catalogue.shipped()
 
 

@@ -1,4 +1,4 @@
-"""Turns SIGTERM into an exception, so that a producer that is terminated ends what it has started."""
+"""Converts SIGTERM to an exception, so that a terminated producer ends the operations that it has started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def sigterm_raises() -> Iterator[None]:
         return
 
     def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what it begins is not to be interrupted
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # only once: a second SIGTERM must not interrupt the cleanup
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, leave)

@@ -1,4 +1,4 @@
-"""Decides what became of a step on one slot, from its run's record and from what the step has given up. Pure."""
+"""Determines the result of a step on one slot, from the run's record and from the step's own decision. No I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smurfq.workflows.report import SlotOutcome, SlotReport
 
 @dataclass(frozen=True)
 class GivenUp:
-    """Why a step no longer waits for a slot; it counts whatever the slot's run says later."""
+    """The reason why a step no longer waits for a slot. It takes precedence over the later outcome of the run."""
 
     outcome: SlotOutcome
     reason: str
@@ -20,7 +20,7 @@ class GivenUp:
 def report_of(
     slot: str, run_id: str, record: SessionHeader | None, given_up: GivenUp | None = None, attempts: int = 1
 ) -> SlotReport:
-    """Return the report of a step on a slot, whose newest run has the header ``record``."""
+    """Return the report of a step on a slot. ``record`` is the header of its newest run."""
     over = record is not None and record.done
     took_s = record.end_time - record.start_time if record and record.start_time and record.end_time else None
     if given_up is None:
@@ -35,14 +35,14 @@ def report_of(
 
 
 def queued_report(found: SlotReport) -> SlotReport:
-    """Return the report of a stream's start of which only the queueing was asked for."""
+    """Return the report of a stream's start, if the caller requested queueing only."""
     if found.outcome is SlotOutcome.REJECTED:
         return found
     return SlotReport(found.slot, SlotOutcome.SUCCEEDED, "", found.record_id)
 
 
 def started_report(found: SlotReport, *, late: bool, over: bool, within_s: float) -> SlotReport:
-    """Return the report of a stream's start: it must have come on by then, and still be on."""
+    """Return the report of a stream's start: the stream must have started in time, and still be on."""
     if found.outcome is SlotOutcome.REJECTED:
         return found
     if late:
@@ -52,7 +52,7 @@ def started_report(found: SlotReport, *, late: bool, over: bool, within_s: float
 
 
 def gone_report(found: SlotReport) -> SlotReport:
-    """Return the report of a stream that ended by itself, which is a failure whatever its run says."""
+    """Return the report of a stream that ended by itself. It is a failure, even if the run succeeded."""
     outcome = SlotOutcome.ABORTED if found.ok else found.outcome
     reason = "somebody stopped it" if found.ok else found.reason
     return replace(found, outcome=outcome, reason=f"the stream ended: {reason}")
