@@ -49,7 +49,7 @@ _EXIT_CODES: Mapping[ExitCode, str] = {
     ExitCode.LOST: "The worker that ran the operation is gone, or the message that requested it is.",
     ExitCode.TIMED_OUT: "The time of `--timeout` is over. The run continues.",
     ExitCode.UNAVAILABLE: "Redis or the bridge does not answer.",
-    ExitCode.REJECTED: "The slot is held by somebody else, or busy.",
+    ExitCode.REJECTED: "The slot is busy, or somebody else holds or locked it, or the submission is a duplicate.",
     ExitCode.NOT_FOUND: "No record has this id, or `smurfq down` found no site to stop.",
     ExitCode.INTERRUPTED: "Ctrl-C. A run that was followed continues.",
 }
@@ -63,7 +63,7 @@ def settings_page() -> str:
         "Settings come from a TOML site file, which `SMURFQ_CONFIG` names, and from the variables "
         "`SMURFQ_<SECTION>_<KEY>`, which override the file. Without a file, the defaults apply. An unknown key or "
         "variable is an error that names it. [examples/site.toml](../../examples/site.toml) is an example; "
-        "`smurfq doctor` shows the settings in force.",
+        "`smurfq doctor` shows the present settings.",
         "In a variable, a list of folders is separated by colons, and a table is a JSON object. An empty variable "
         "counts as not set. Each process reads the settings once, when it starts.",
         "## Crates and slots",
@@ -96,8 +96,8 @@ def operations_page() -> str:
         "The `emergency` lane is served first, even while the slot is held, and aborts the running operation. "
         "*Time limit*: after this time, smurfq ends the operation in the stages of an abort. `limits.operations` of "
         "the site sets other limits for single operations. "
-        "*Process*: an operation that continues until `smurfq stop`, and then succeeds. To stop any other operation is "
-        "to abort it.",
+        "*Process*: an operation that continues until `smurfq stop`, and then succeeds. Stopping any other operation "
+        "aborts it.",
         "smurfq passes `kwargs` to the sodetlib function. If a keyword is also a parameter, `kwargs` may not give it "
         "another value. `null` selects the default of a parameter. smurfq also checks those of sodetlib's own keywords "
         "that would make it fail in the middle of the work. If sodetlib does not know a keyword, the worker rejects "
@@ -154,13 +154,13 @@ def exit_codes_page() -> str:
 
 
 def workflows_page() -> str:
-    """Return the page of the shipped workflows and of the functions with which workflows are written."""
+    """Return the page of the workflows that smurfq provides, and of the functions for writing workflows."""
     parts = [
         "# Workflows",
         "This page lists the workflows that smurfq provides, and the functions with which schedules are written. "
         "[Run a night](../how-to/run-a-night.md) shows how to use them, and "
         "[decision 17](../decisions/0017-workflows.md) gives the reasons for their design.",
-        "## Shipped",
+        "## Workflows that smurfq provides",
     ]
     for one in workflows.available():
         parts.append(f"### {one.name}\n\n{one.summary}")
@@ -278,7 +278,7 @@ def _operation(item: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _also(item: Mapping[str, Any], name: str) -> str:
-    return "; the time limit is then this plus 120 s" if name == "duration" and item["process"] else ""
+    return "; the time limit is then the duration plus 120 s" if name == "duration" and item["process"] else ""
 
 
 def _default(parameter: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ class ArrivedMessage(NamedTuple):
 
 
 class RunState(NamedTuple):
-    """What the bridge knows of a run whose messages it has written."""
+    """The bridge's state of a run whose messages it has written."""
 
     task_id: str
     lost: int = 0  # messages known to be missing by their numbers
@@ -42,7 +42,7 @@ class RunState(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What is known of the runs under some publisher ids."""
+    """The known runs of some publisher ids."""
 
     host: str  # where the bridge runs
     running: Mapping[str, Running]  # by publisher id
@@ -52,7 +52,7 @@ class Snapshot(NamedTuple):
 
 
 class RunChange(NamedTuple):
-    """What a batch adds to the record of one run."""
+    """The additions of a batch to the record of one run."""
 
     before: RunState
     events: list[Event]
@@ -72,7 +72,7 @@ class RunChange(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What a batch changes."""
+    """The changes by a batch."""
 
     runs: dict[str, RunChange]  # by task id; those to whose records something is added
     empty: int  # messages that add nothing to a record, as session data without keys
@@ -86,7 +86,7 @@ class Changes(NamedTuple):
 def attribute(
     batch: Iterable[ArrivedMessage], snapshot: Snapshot, sequences: Sequences, now: float, notice: str = ""
 ) -> Changes:
-    """What ``batch`` changes.
+    """Return the changes by ``batch``.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def owner(message: Message, arrival: float, snapshot: Snapshot, now: float) -> s
 
 
 def sent_at(message: Message, arrival: float, host: str, bridge_host: str) -> float | None:
-    """When a message was sent, by the clock of ``host``; None if that is not known.
+    """Return the time at which a message was sent, by the clock of ``host``; None if it is not known.
 
     The clock of a publisher's process may be wrong. If the bridge runs on ``host``, the time of arrival is used.
     """
@@ -160,7 +160,7 @@ def sent_at(message: Message, arrival: float, host: str, bridge_host: str) -> fl
 
 
 def _is_of(running: Running, message: Message, arrival: float, bridge_host: str, now: float) -> bool:
-    """Whether a message was sent since ``running`` began, as far as that can be known."""
+    """Return whether a message was sent after ``running`` began; true if this is not known."""
     sent = sent_at(message, arrival, running.host, bridge_host)
     if sent is None or sent >= running.started or running.started > now:  # the last: its clock was set back
         return True
@@ -196,7 +196,7 @@ class _Draft:
         return not said.malformed
 
     def change(self, now: float) -> RunChange:
-        """What the batch adds to the run."""
+        """Return the additions of the batch to the run."""
         if self.lost != self.state.lost:
             self.events.append(session.header(now, lost=max(0, self.lost)))
         return RunChange(self.state, self.events, self.messages, self.lost, self.timestamps)

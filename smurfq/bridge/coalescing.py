@@ -26,7 +26,7 @@ class Coalescing:
         self._fruitless = 0  # writes left until pausing is tried again
 
     def pause_s(self, taken: int, more: bool) -> float:
-        """How long to pause after ``taken`` messages were written. ``more``: other messages wait already."""
+        """Return the pause after ``taken`` messages were written. ``more`` is true if other messages are waiting."""
         now = self._clock()
         self._credit = min(BURST, self._credit + (now - self._at) * WRITES_PER_S) - 1
         self._at = now

@@ -22,7 +22,7 @@ class Drops:
         self._last = 0
 
     def grown(self, now: float) -> int:
-        """How much the count has grown since this was last called."""
+        """Return the growth of the count since the last call."""
         count = self._count()
         grown, self._last = count - self._last, count
         if grown:
@@ -30,7 +30,7 @@ class Drops:
         return grown
 
     def since(self, start: float) -> int:
-        """How much the count has grown since ``start``."""
+        """Return the growth of the count since ``start``."""
         return self._steps.since(start)
 
 

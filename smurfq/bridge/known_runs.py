@@ -30,9 +30,9 @@ class KnownRuns:
         self._recent: dict[str, list[Ran]] = {}  # the newest first
 
     def look_up(self, publishers: Iterable[str]) -> Snapshot:
-        """What runs now under each of the publisher ids; three round trips at most, one when no run is new.
+        """Read the present run of each publisher id, in at most three round trips; in one if no run is new.
 
-        The answer may be out of date as soon as it is there. So writes depend on its ``expected`` texts.
+        The answer may already be out of date when it arrives, so writes depend on its ``expected`` texts.
         """
         names = sorted(publishers)
         found: list[str | None] = self._client.mget([keys.running(name) for name in names]) if names else []  # type: ignore[assignment]
@@ -48,7 +48,7 @@ class KnownRuns:
         return self._snapshot(names, running)
 
     def known(self, publishers: Collection[str]) -> Snapshot | None:
-        """What ran under each of the publisher ids when Redis was asked last; None if that is unknown for one."""
+        """Return the last read run of each publisher id; None if one of them was not read."""
         running = {}
         for name in publishers:
             text = self._texts.get(name)
@@ -63,7 +63,7 @@ class KnownRuns:
         return self._snapshot(publishers, running)
 
     def state(self, task_id: str) -> RunState | None:
-        """What is known of a run; None if nothing is."""
+        """Return the state of a run; None if the run is not known."""
         return self._states.get(task_id)
 
     def commit(self, state: RunState) -> None:
@@ -71,7 +71,7 @@ class KnownRuns:
         self._states[state.task_id] = state
 
     def vanished(self, state: RunState) -> int:
-        """How many of a run's messages were written to Redis and are gone from there: it has lost data."""
+        """Return the number of a run's messages that were written to Redis and that Redis has lost."""
         written: Any = self._client.hget(keys.record(state.task_id), WRITTEN)
         return max(0, state.before + state.applied - int(written or 0))
 

@@ -66,7 +66,7 @@ def receive_buffer_bytes(bound: socket.socket) -> int:
 
 
 def kernel_dropped(bound: socket.socket) -> int:
-    """How many datagrams the kernel dropped since the socket was bound (modulo 2**32)."""
+    """Return the number of datagrams that the kernel dropped since the socket was bound (modulo 2**32)."""
     return int(_MEMINFO.unpack(bound.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[8])
 
 

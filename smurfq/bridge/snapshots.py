@@ -36,7 +36,7 @@ class SnapshotPace:
                 self._due[task_id] = max(now, self._earliest.get(task_id, now))
 
     def wait_s(self, longest_s: float) -> float:
-        """How long it is until a snapshot is due, ``longest_s`` at most."""
+        """Return the time until a snapshot is due, ``longest_s`` at most."""
         if not self._due:
             return longest_s
         return min(longest_s, max(0.0, min(self._due.values()) - self._clock()))

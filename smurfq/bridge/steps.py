@@ -23,7 +23,7 @@ class Steps:
         self._steps.append((at, self._count))
 
     def since(self, start: float) -> int:
-        """How much came at ``start`` or later."""
+        """Return the count of arrivals at ``start`` or later."""
         before = 0
         for time, count in self._steps:
             if time >= start:
@@ -43,6 +43,6 @@ class Unowned:
         self._steps.setdefault(publisher, Steps()).add(1, at)
 
     def since(self, publisher: str, start: float) -> int:
-        """How many arrived at ``start`` or later."""
+        """Return the number of messages that arrived at ``start`` or later."""
         steps = self._steps.get(publisher)
         return steps.since(start) if steps is not None else 0

@@ -27,7 +27,7 @@ is the number of exactly one. The first characters of an id are enough.
 
 \b
 Exit codes: 0 succeeded, 1 other error, 2 usage, 3 operation failed, 4 aborted, 5 lost, 6 timed out waiting,
-7 Redis or bridge unavailable, 8 rejected (held or busy), 9 no such record, 130 Ctrl-C."""
+7 Redis or bridge unavailable, 8 rejected (held, locked, busy, duplicate), 9 no such record, 130 Ctrl-C."""
 
 
 @click.group(

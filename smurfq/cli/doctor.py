@@ -19,7 +19,9 @@ _STYLE = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Check settings, Redis, bridge, publisher, workers, files and Channel Access, and say how to fix problems.
+    """Check the installation, and say how to fix problems.
+
+    The checks cover settings, Redis, bridge, publisher, workers, files and Channel Access.
 
     The checks run on this machine, with this environment, and change nothing. The exit code is 1 if a check failed.
     """

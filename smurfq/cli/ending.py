@@ -26,7 +26,7 @@ _SAID = {
     "removed": "had not started; it was removed from its queue",
     "over": "had already ended",
 }
-_wait_option = click.option("--wait", "-w", is_flag=True, help="Return only once the run is over.")
+_wait_option = click.option("--wait", "-w", is_flag=True, help="Return only when the run is over.")
 
 
 @click.command()
@@ -74,7 +74,7 @@ def abort(
     wait: bool,
     as_json: bool,
 ) -> None:
-    """End a run now, in stages: ask it, then interrupt it, then kill it. Runs that are chained to it fail too.
+    """Abort a run in stages: ask it, then signal it, then kill it. Runs that are chained to it fail too.
 
     Without an ID, the run that the slot is executing is aborted. A run that has not started is removed from its queue.
 
@@ -95,7 +95,7 @@ def abort(
 @click.option("--detach", "-d", is_flag=True, help="Do not wait until the cards are off.")
 @json_option
 def emergency_off(*, slot: str | None, every: bool, by: str | None, reason: str, detach: bool, as_json: bool) -> None:
-    """Switch off a slot's card now: hold the slot, abort the operation that is running, and run `all_off`.
+    """Switch off a slot's card now: hold the slot, abort its operation, run `all_off`.
 
     This works on a held slot too, and does not ask for confirmation. The slot stays held until `smurfq release`. The
     exit code is that of `all_off`; with --all, it is that of the first `all_off` that did not succeed.

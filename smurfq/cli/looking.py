@@ -22,7 +22,7 @@ from smurfq.store.bridge import Health
 @slot_option
 @json_option
 def status(slot: str | None, as_json: bool) -> None:
-    """Show the slots with their workers, holds, running and waiting operations, and show the bridge.
+    """Show the bridge, and the worker, hold, running and waiting runs of each slot.
 
     Without --slot, all slots of the site are shown.
 

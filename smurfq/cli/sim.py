@@ -37,7 +37,7 @@ Examples:
 @_folder_option
 @click.pass_context
 def sim(context: click.Context, slots: tuple[str, ...], folder: Path | None) -> None:
-    """Serve simulated slots over Channel Access, for plain pysmurf or any EPICS client, in the foreground.
+    """Serve simulated slots over Channel Access, in the foreground, for any EPICS client.
 
     Without --slot, it serves all slots of the site. It prints the environment variables that a client needs; with
     `smurfq up --sim`, the site's own processes have them. After SIGTERM or Ctrl-C, it completes its g3 files and exits.
@@ -70,7 +70,7 @@ def fault(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Inject a fault into a simulated slot. Without a NAME, list the known faults and those in force.
+    """Inject a fault into a simulated slot. Without a NAME, list the known and the active faults.
 
     The command returns when the simulator has applied the fault. If no simulator is running, the next one starts with
     the fault.
@@ -98,7 +98,7 @@ def fault(
 
 
 def _present(folder: Path) -> dict[str, Any]:
-    """Return the faults in force, or those with which the next simulator of a folder will start."""
+    """Return the active faults, or those with which the next simulator of a folder will start."""
     faults = _simulator("smurfq.sim.faults")
     status = _simulator("smurfq.sim.presence").read(folder)
     if status is None:

@@ -190,7 +190,9 @@ def follow(run_id: str, timeout: float | None, as_json: bool) -> None:
 )
 @json_option
 def abort(*, run_id: str, by: str | None, reason: str, wait: bool, as_json: bool) -> None:
-    """End a workflow and its runs: running operations are stopped cleanly, waiting ones never start.
+    """Abort a workflow with all its runs.
+
+    Its streams are closed, its other running operations are aborted, and its waiting ones never start.
 
     \b
     Examples:

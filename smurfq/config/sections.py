@@ -25,26 +25,26 @@ class Redis(Section):
     ca_file: Folder | None = None
     """With rediss://: the CA that signed Redis's certificate (PEM), if this machine does not know the CA."""
     cert_file: Folder | None = None
-    """With rediss://: the certificate that smurfq shows to a Redis that asks for one (PEM)."""
+    """With rediss://: the certificate that smurfq presents if Redis requests one (PEM)."""
     key_file: Folder | None = None
     """The private key of cert_file (PEM), without a password."""
     embedded_port: Port = 6385
     """TCP port of the embedded Valkey, on 127.0.0.1."""
     result_expires_days: PositiveFloat = 30.0
-    """How long records, results and the log files of operations are kept."""
+    """Retention time of records, results and the log files of operations."""
     feed_expires_days: PositiveFloat = 365.0
-    """How long the blocks of feeds are kept."""
+    """Retention time of the blocks of feeds."""
     feed_blocks: Annotated[int, Field(ge=1000)] = 100_000
     """Approximate maximum number of blocks that are kept of each feed, for all slots together."""
 
     @property
     def result_expires_s(self) -> float:
-        """How long records, results and log files are kept, in seconds."""
+        """Retention time of records, results and log files, in seconds."""
         return self.result_expires_days * _DAY_S
 
     @property
     def feed_expires_s(self) -> float:
-        """How long the blocks of feeds are kept, in seconds."""
+        """Retention time of the blocks of feeds, in seconds."""
         return self.feed_expires_days * _DAY_S
 
 
@@ -52,7 +52,7 @@ class Bridge(Section):
     """The UDP bridge; the publishers send to this address."""
 
     host: str = "127.0.0.1"
-    """Address on which it listens. Use another one than loopback only if publishers run on other machines."""
+    """Address on which it listens. Use an address other than loopback only if publishers run on other machines."""
     port: Port = 8200
     """UDP port."""
     relay: Annotated[str, AfterValidator(check_host_port)] | None = None
@@ -60,9 +60,9 @@ class Bridge(Section):
     receive_buffer_bytes: Annotated[int, Field(ge=65536)] = 8 * 1024 * 1024
     """Receive buffer that the bridge requests. The kernel grants at most net.core.rmem_max."""
     buffer_messages: Annotated[int, Field(ge=1000)] = 500_000
-    """How many messages may wait in memory while Redis is away. Older ones are dropped and counted."""
+    """Maximum number of messages that wait in memory while Redis is away. The oldest are dropped and counted."""
     buffer_bytes: Annotated[int, Field(ge=65536)] = 512 * 1024 * 1024
-    """How much memory these messages may use."""
+    """Maximum memory for these messages."""
     metrics_port: PortOrOff = 0
     """TCP port of the Prometheus metrics, on the bridge's host; 0: off."""
 
@@ -86,7 +86,7 @@ class Epics(Section):
     ca_max_array_bytes: int = 80_000_000
     """EPICS_CA_MAX_ARRAY_BYTES."""
     connect_ahead: bool = True
-    """Whether an operation connects at its start, all at once, the registers that earlier runs of it used."""
+    """If true, an operation connects at its start all registers that its earlier runs used."""
 
 
 class Smurf(Section):
@@ -108,13 +108,13 @@ class Limits(Section):
     kill_grace_s: NonNegativeFloat = 10.0
     """Time from that exception until SIGKILL."""
     emergency_grace_s: NonNegativeFloat = 3.0
-    """Replaces both of the above while an emergency operation waits."""
+    """Replaces abort_grace_s and kill_grace_s while an emergency operation waits."""
     shutdown_grace_s: NonNegativeFloat = 10.0
-    """How long a running operation may continue when its worker is stopped."""
+    """Time for which a running operation may continue after its worker was told to stop."""
     close_stream_s: PositiveFloat = 60.0
-    """How long the streamer may take to close a g3 file."""
+    """Maximum time for the streamer to close a g3 file."""
     scan_s: PositiveFloat = 360.0
-    """How long the smurf server may take to scan a band or to capture data; pysmurf itself waits at most 240 to 360."""
+    """Maximum time for the smurf server to scan a band or to capture data; pysmurf itself waits at most 240 to 360."""
     operation_s: PositiveFloat = 7200.0
     """Time limit of `run`. docs/reference/operations.md lists the limits of the other operations."""
     operations: Mapping[str, PositiveFloat] = Field(default_factory=dict)
@@ -122,12 +122,12 @@ class Limits(Section):
 
     @property
     def end_workflow_s(self) -> float:
-        """How long an aborted workflow may take to end, with all operations that it started."""
+        """Maximum time for an aborted workflow to end, with all operations that it started."""
         return self.abort_grace_s + self.clean_workflow_s
 
     @property
     def clean_workflow_s(self) -> float:
-        """How long an interrupted workflow may take to end the operations that it started."""
+        """Maximum time for an interrupted workflow to end the operations that it started."""
         return self.abort_grace_s + self.kill_grace_s + self.close_stream_s
 
 
@@ -139,16 +139,16 @@ class Worker(Section):
     spare: bool = True
     """Keep a forked process ready for the next operation."""
     lease_ttl_s: PositiveFloat = 15.0
-    """How long after a worker's death another worker may take over its slot."""
+    """Time after a worker's death until another worker may take over its slot."""
     lock_wait_s: NonNegativeFloat = 30.0
-    """How long an operation waits for a card that another process on this host still uses."""
+    """Time for which an operation waits for a card that another process on this host still uses."""
 
 
 class Workflows(Section):
     """The workers of workflows, which drive no card."""
 
     at_once: Annotated[int, Field(ge=1)] = 3
-    """How many workflows may run at the same time. Further ones wait."""
+    """Maximum number of workflows that run at the same time. Further ones wait."""
 
 
 class Flower(Section):
@@ -174,11 +174,11 @@ class Sim(Section):
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of all random numbers. The same seed gives the same slots."""
     high_precision: bool = False
-    """Whether the g3 files contain the counters of the timing system."""
+    """If true, the g3 files contain the counters of the timing system."""
     file_duration_s: PositiveFloat = 600.0
-    """How long a stream writes to one g3 file before it starts the next."""
+    """Time for which a stream writes to one g3 file before it starts the next."""
     cold: bool = False
-    """Whether the cards start without tune, tones and amplifiers, as if just powered on, or as a setup leaves them."""
+    """If true, cards start as if just powered on, without tune, tones and amplifiers; else as a setup leaves them."""
 
 
 class Ocs(Section):
@@ -187,9 +187,9 @@ class Ocs(Section):
     instances: Mapping[str, str] = Field(default_factory=dict)
     """The slot of each OCS instance id that does not contain the name of its slot. As a variable: a JSON object."""
     busy: Literal["refuse", "queue-finite", "queue"] = "queue-finite"
-    """What `start` does on a busy slot: an error, queueing if all runs before it will end, or always queueing."""
+    """Reaction of `start` on a busy slot: an error, queueing if all runs before it will end, or always queueing."""
     patience_s: PositiveFloat = 120.0
-    """How long a wait without a timeout waits for a slot that no worker serves, or for a Redis that does not answer."""
+    """Maximum wait without a timeout for a slot that no worker serves, or for a Redis that does not answer."""
 
 
 class Crate(Section):

@@ -39,7 +39,7 @@ class Settings(Section):
     site: Annotated[str, Field(min_length=1)] | None = None
     """Name of the site. A client whose site has another name than the workers' is rejected."""
     simulated: bool = False
-    """Whether the slots are simulated. Every record says so."""
+    """True if the slots are simulated. Every record says so."""
     owner: Annotated[str, Field(min_length=1)] | None = None
     """Name under which this process submits. A locked slot checks it. Default: user@host."""
     redis: Redis = Redis()

@@ -69,7 +69,7 @@ class Sequences:
 
 
 class SequenceChanges:
-    """What a batch of messages changes in ``before``, which stays as it is."""
+    """The changes of ``before`` by a batch of messages. ``before`` itself is not modified."""
 
     def __init__(self, before: Sequences) -> None:
         self._before = before
@@ -77,7 +77,7 @@ class SequenceChanges:
         self.strands_added = self.missing_added = 0  # negative if more are gone than were added
 
     def step(self, source: Source, seq_no: int, time: float, *, start: bool = False) -> Step:
-        """What a message's number says. ``start``: it is the message with which a Publisher begins."""
+        """Return the effect of a message's number. ``start`` is true for the first message of a Publisher."""
         strands = self.touched.get(source)
         if strands is None:
             known = self._before.strands(source)
@@ -99,7 +99,7 @@ class SequenceChanges:
         return step
 
     def positions(self) -> dict[Source, Position]:
-        """Where the newest strand of each source of the batch stands."""
+        """Return the position of the newest strand of each source of the batch."""
         return {source: Position(strands[-1].next, strands[-1].time) for source, strands in self.touched.items()}
 
     def _add(self, strands: int, missing: int) -> None:
@@ -113,12 +113,12 @@ class SequenceChanges:
 
 
 def missing_count(strands: list[Strand]) -> int:
-    """How many numbers are missing in the strands and may still arrive."""
+    """Return the count of numbers that are missing in the strands and may still arrive."""
     return sum(len(strand.missing) for strand in strands)
 
 
 def forget_missing(strands: list[Strand]) -> int:
-    """How many missing numbers were forgotten: all of them."""
+    """Forget all missing numbers, and return their count."""
     count = missing_count(strands)
     for strand in strands:
         strand.forget_missing()

@@ -21,14 +21,14 @@ _ALL_UNSEEN = array("d", [_UNSEEN]) * REMEMBERED
 
 
 class Position(NamedTuple):
-    """Where a strand stands: the number that comes next, and the time of the newest message."""
+    """The position of a strand: the next expected number, and the time of the newest message."""
 
     next: int
     time: float
 
 
 class Arrival(Enum):
-    """How a message relates to the ones before it."""
+    """The relation of a message to the messages before it."""
 
     NEW = "new"
     LATE = "late"  # fills a gap
@@ -36,7 +36,7 @@ class Arrival(Enum):
 
 
 class Step(NamedTuple):
-    """What one message changes: ``lost`` is added to the count of missing messages, negative where a gap was filled."""
+    """The effect of one message. ``lost`` is added to the count of missing messages; negative if it filled a gap."""
 
     arrival: Arrival
     lost: int = 0
@@ -98,7 +98,7 @@ class Strand:
         self.missing, self._shares_missing = set(), False
 
     def has(self, seq_no: int, time: float) -> bool:
-        """Whether a message with this number and time is among the newest."""
+        """Return whether a message with this number and time is among the newest."""
         return self.next - REMEMBERED <= seq_no < self.next and self.seen[seq_no % REMEMBERED] == time
 
     def _own_missing(self) -> None:
@@ -142,7 +142,7 @@ def step_out_of_order(strands: list[Strand], seq_no: int, time: float, *, begins
 
 
 def is_duplicate(strands: list[Strand], seq_no: int, time: float) -> bool:
-    """Whether one of a source's strands has a message with this number and time."""
+    """Return whether one of a source's strands has a message with this number and time."""
     return any(strand.has(seq_no, time) for strand in strands)
 
 

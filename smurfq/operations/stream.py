@@ -15,7 +15,7 @@ class _Keywords(Parameters):
     filter_order: Count | None = None
     """order of the filter; default: that of the device configuration"""
     downsample_factor: Factor | None = None
-    """default: that of the device configuration"""
+    """downsampling factor; default: that of the device configuration"""
 
 
 class Stream(Parameters):

@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 
 
 class Stage(IntEnum):
-    """How far the abort of an operation has come."""
+    """The stage that the abort of an operation has reached."""
 
     NONE = 0
     ASKED = 1  # session.status is "stopping": sodetlib's stop_point and our session raise at the next safe point

@@ -112,7 +112,7 @@ class Aftercare:
         return CardAfter.RESTORE
 
     def _still_left(self, earlier: LeftOn) -> LeftOn | None:
-        """What is still on of what an earlier run left on; its note as it is where the card cannot be looked at."""
+        """Check the card, and return a note of the parts that are still on; ``earlier`` if the check fails."""
         look = {"policy": CardAfter.LOOK.value, "start": earlier.expected, "noted_dacs": earlier.bias_dacs}
         findings = self._make_safe(look)
         if "error" in findings:

@@ -65,7 +65,7 @@ def _new_note(findings: dict[str, Any]) -> LeftOn:
 
 
 def _answers(findings: dict[str, Any]) -> bool:
-    """Whether any register of the card answered."""
+    """Return whether any register of the card answered."""
     return any(value is not None for value in findings.get("after", {}).values())
 
 

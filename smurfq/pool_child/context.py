@@ -58,7 +58,7 @@ class WorkerContext:
 
     @property
     def serves_alone(self) -> bool:
-        """Whether only one worker at a time takes from its queue: the one that has the lease."""
+        """True if only one worker at a time takes messages from the queue: the one that has the lease."""
         return self.leased == self.queue
 
     def stop(self) -> None:
@@ -79,7 +79,7 @@ class WorkerContext:
 
     @property
     def is_driving(self) -> bool:
-        """Whether a pool child is alive that runs an operation and has not kept its outcome yet."""
+        """True if a living pool child runs an operation and has not kept the outcome yet."""
         pid = int.from_bytes(self._driver[:], sys.byteorder)
         who = ProcessId.of(pid) if pid else None
         return who is not None and who.alive

@@ -1,4 +1,4 @@
-"""How an operation's process ended: its result, its exit code, and what its supervisor had to do."""
+"""The end of an operation's process: its result, its exit code, and the supervisor's actions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smurfq.pool_child.abort import Plan, Stage
 
 @dataclass(frozen=True)
 class Ending:
-    """How an operation's process ended."""
+    """The end of an operation's process."""
 
     result: dict[str, Any] | None  # the last frame that it sent; None if it died before
     exit_code: int  # negative for a signal, as in ``subprocess``
@@ -24,7 +24,7 @@ class Ending:
 
     @property
     def died(self) -> bool:
-        """Whether the operation was killed or died, so that it could not clean up."""
+        """True if the operation was killed or died, so that it could not clean up."""
         return self.stage is Stage.KILLED or self.result is None
 
 

@@ -42,7 +42,7 @@ class Job:
 
     @property
     def drives_card(self) -> bool:
-        """Whether it may leave the card unsafe; an operation of the state lane only reads."""
+        """True if the operation may leave the card unsafe; an operation of the state lane only reads."""
         return self.card and not self.card_closed and self.publisher == publisher_id(self.slot, "control")
 
     def to_wire(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How a kind of run is performed: its environment, its limits, and making its card safe before it."""
+"""The policy for a kind of run: its environment, its limits, and making its card safe before it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from smurfq.store import patiently
 
 
 class RunPolicy:
-    """How an operation of a slot is performed."""
+    """The policy for an operation of a slot."""
 
     card = True  # whether it has a card, whose publisher's messages come through the bridge
 

@@ -23,7 +23,7 @@ from smurfq.store.leashes import Leashes
 
 
 class WorkflowPolicy(RunPolicy):
-    """How a workflow is performed: it drives no card, and has no time limit unless one is asked for."""
+    """The policy for a workflow: it drives no card, and has no time limit unless its submission sets one."""
 
     card = False
 

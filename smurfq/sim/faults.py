@@ -1,7 +1,7 @@
 """Defines the faults that can be injected into a simulated slot, and the file that requests them.
 
 The file is `<folder>/faults.json`: slot id → {fault: true or its value}. The simulator reads it whenever it has
-changed, and lists the faults in force in its `status.json`.
+changed, and lists the active faults in its `status.json`.
 """
 
 from __future__ import annotations

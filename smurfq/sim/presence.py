@@ -1,6 +1,6 @@
 """Writes the simulator's state to `<folder>/status.json`: its process, address, slots and faults.
 
-`smurfq up` waits for this file, and `smurfq sim fault` reads the faults in force from it.
+`smurfq up` waits for this file, and `smurfq sim fault` reads the active faults from it.
 """
 
 from __future__ import annotations

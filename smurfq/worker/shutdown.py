@@ -81,9 +81,9 @@ def _leave_in_time(app: SmurfqApp) -> None:
 
 
 def _operation_lives(app: SmurfqApp) -> bool:
-    """Whether the operation is still ending, by itself or in the stages of an abort, or its card is being made safe.
+    """Return whether the operation is still running or ending, or its card is being made safe.
 
-    Between two of these steps none of its processes may exist; the pool child tells when it has kept the outcome.
+    Between two of these steps, none of its processes may exist. So the pool child reports when it has kept the outcome.
     """
     if app.worker_context.is_driving:
         return True
@@ -116,7 +116,7 @@ def _log_leaving(app: SmurfqApp, cause: Exception, active: list[str]) -> None:
         for task_id in active
     ]
     logger.critical(
-        "%s; told to stop, this worker ends without it: %s",
+        "%s; this worker was told to stop and ends without Redis: %s",
         explain(app.settings.redis_url, cause),
         ", ".join(told) or "nothing ran",
     )

@@ -84,7 +84,7 @@ def test_a_worker_that_holds_the_lock_of_its_log_ends(
     task = run.delay(slot=SLOT, script=site.gate("never").script)
     eventually(lambda: app.records.read(task.id).log, what="it runs")
     ends(site, worker)
-    assert (f"this worker ends without it: {task.id}" in site.log(f"worker-{SLOT}")) == is_logged
+    assert (f"ends without Redis: {task.id}" in site.log(f"worker-{SLOT}")) == is_logged
 
 
 def test_a_worker_waits_until_its_pool_child_has_kept_the_outcome(site: LiveSite) -> None:
@@ -106,7 +106,7 @@ def test_a_worker_waits_until_its_pool_child_has_kept_the_outcome(site: LiveSite
     finally:
         worker.kill()
         site.valkey.start()
-    assert f"this worker ends without it: {task.id} has ended" in site.log(f"worker-{SLOT}")
+    assert f"ends without Redis: {task.id} has ended" in site.log(f"worker-{SLOT}")
 
 
 def test_a_worker_that_is_stopped_before_celery_handles_signals_ends(site: LiveSite) -> None:
