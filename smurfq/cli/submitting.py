@@ -73,7 +73,7 @@ Examples:
 @_priority_option
 @_unique_option
 @_owner_option
-@click.option("--follow", "-f", is_flag=True, help="Show the run until it ends; the exit code tells its outcome.")
+@click.option("--follow", "-f", is_flag=True, help="Show the run until it ends; the exit code gives its outcome.")
 @timeout_option
 @json_option
 def submit(

@@ -106,7 +106,7 @@ folders (scripts.folders), on the machine of the workflows' worker."""
     show_default=True,
     help="Priority among the waiting workflows.",
 )
-@click.option("--follow", "-f", is_flag=True, help="Show the workflow until it ends; the exit code tells its outcome.")
+@click.option("--follow", "-f", is_flag=True, help="Show the workflow until it ends; the exit code gives its outcome.")
 @timeout_option
 @json_option
 def submit(
@@ -175,7 +175,7 @@ def show(run_id: str, as_json: bool) -> None:
 @timeout_option
 @json_option
 def follow(run_id: str, timeout: float | None, as_json: bool) -> None:
-    """Show a workflow until it ends. The exit code tells its outcome. Ctrl-C ends the view, not the workflow."""
+    """Show a workflow until it ends. The exit code gives its outcome. Ctrl-C ends the view, not the workflow."""
     run = _run(run_id)
     run.status()  # raises if the run is not a workflow
     sys.exit(_follow(run, as_json=as_json, timeout_s=timeout))

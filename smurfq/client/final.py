@@ -43,7 +43,7 @@ def operation_error(record: SessionRecord) -> OperationError:
     kind = getattr(errors, str(told.get("type", "")), None)
     if not (isinstance(kind, type) and issubclass(kind, OperationError)):
         kind = _ERROR_OF_OUTCOME.get(record.outcome, OperationFailedError)
-    message = told.get("message") or f"it ended as {record.outcome}; `smurfq show {record.session_id}` tells more"
+    message = told.get("message") or f"it ended as {record.outcome}; `smurfq show {record.session_id}` gives details"
     fields = {name: value for name, value in told.items() if name not in ("type", "message", "fields")}
     return kind(
         str(message),

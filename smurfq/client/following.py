@@ -88,7 +88,7 @@ class Follower:
 
     def _timed_out(self, doing: str) -> WaitTimeoutError:
         return WaitTimeoutError(
-            f"{short(self._id)} was not over within {self._timeout_s:g} s: {doing}; it goes on, "
+            f"{short(self._id)} was not over within {self._timeout_s:g} s: {doing}; it continues, "
             f"`smurfq follow {short(self._id)}` shows it, `smurfq abort {short(self._id)}` ends it",
             session_id=self._id,
         )

@@ -147,7 +147,7 @@ class Run:
             The run is not waiting: it is running, or has ended.
         """
         if not self._remove(by or whoami(), reason):
-            raise self._not_waiting("taken out of its queue", f"`smurfq abort {short(self.id)}` ends a running one")
+            raise self._not_waiting("removed from its queue", f"`smurfq abort {short(self.id)}` ends a running one")
 
     def move_to_front(self) -> None:
         """Move the run to the front of its queue.
@@ -189,7 +189,7 @@ class Run:
             self._connection.app.fail_waiting(
                 waiting,
                 OperationAbortedError(
-                    f"{plain_name(waiting.op_name)} {short(self.id)} was taken out of the queue "
+                    f"{plain_name(waiting.op_name)} {short(self.id)} was removed from the queue "
                     f"{waiting.queue} by {by} before it had started{because}",
                     session_id=self.id,
                     by=by,

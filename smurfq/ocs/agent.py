@@ -113,7 +113,7 @@ class Agent:
                 raise SlotBusyError(
                     f"{operation.name} was not queued on {self.slot}: {what} {short(task_id)} is before it"
                     f"{' until somebody stops it' if is_endless(what, doing) else ''}; "
-                    "`ocs.busy` of the site file says what may be waited for",
+                    "`ocs.busy` of the site file sets which runs it may wait for",
                     slot=self.slot,
                 )
 

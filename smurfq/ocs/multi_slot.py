@@ -71,8 +71,8 @@ class MultiSlotController:
         unknown = [name for name in names if name not in self.smurfs]
         if unknown:
             raise UnknownSlotError(
-                f"no worker serves {', '.join(unknown)}; served are {', '.join(self.smurfs) or 'none'}, "
-                "and get_active_smurfs() looks again",
+                f"no worker serves {', '.join(unknown)}; workers serve {', '.join(self.smurfs) or 'none'}, "
+                "and get_active_smurfs() updates the list",
                 got=unknown,
                 known=list(self.smurfs),
             )

@@ -138,8 +138,8 @@ class OcsOperation:
     def _given_up(self, run_id: str, error: SmurfqError) -> OCSReply:
         """Return the reply of a wait that was given up. Remove the run from its queue, since nobody waits for it."""
         if run_id == self._own and self._removed(run_id, f"given up: {error}"):
-            return OCSReply(ERROR, f"{error}; it was taken out of the queue", self._session())
-        return OCSReply(ERROR, f"{error}; it goes on", self._session_of(run_id))
+            return OCSReply(ERROR, f"{error}; the run was removed from the queue", self._session())
+        return OCSReply(ERROR, f"{error}; the run continues", self._session_of(run_id))
 
     def _removed(self, run_id: str, reason: str) -> bool:
         try:

@@ -58,6 +58,6 @@ def wait_for_end(
 def _unserved(run_id: str, patience_s: float) -> SlotError:
     return SlotError(
         f"no worker has served the slot of {run_id} for {patience_s:g} s (ocs.patience_s of the site file); "
-        "`smurfq status` tells more",
+        "`smurfq status` gives details",
         session_id=run_id,
     )

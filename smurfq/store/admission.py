@@ -110,14 +110,14 @@ class Admission:
         what = f"{record.op_name} on {record.slot}"
         if answer == "known":
             return DuplicateError(
-                f"{what}: the id {detail} is taken by another submission; leave the id to smurfq",
+                f"{what}: the id {detail} belongs to another submission; let smurfq choose the id",
                 slot=record.slot,
                 session_id=detail,
                 state="known",
                 index=index,
             )
         return DuplicateError(
-            f"{what}: the same, with the same parameters, is {answer} there already as {detail}; "
+            f"{what}: a duplicate with the same parameters is already {answer}: run {detail}; "
             f"`smurfq follow {detail[:8]}` shows it",
             slot=record.slot,
             operation=record.op_name,

@@ -32,12 +32,12 @@ def persistence(info: Mapping[str, Any]) -> Danger | None:
     if not int(info.get("aof_enabled", 0)):
         return Danger(
             subject,
-            "the append-only file is off: a restart of Redis loses what waits in the queues",
+            "the append-only file is off: a restart of Redis loses the waiting operations",
             "set appendonly yes in its configuration (CONFIG SET appendonly yes, then CONFIG REWRITE)",
         )
     status = info.get("aof_last_write_status", "ok")
     if status != "ok":
-        return Danger(subject, f"the last write of the append-only file: {status}", "look at Redis's disk")
+        return Danger(subject, f"the last write of the append-only file failed: {status}", "check Redis's disk")
     return None
 
 
@@ -48,7 +48,7 @@ def eviction(info: Mapping[str, Any]) -> Danger | None:
         return None
     return Danger(
         "redis memory",
-        f"maxmemory-policy is {policy}: when memory is short, Redis drops queues and records",
+        f"maxmemory-policy is {policy}: if memory runs out, Redis deletes queues and records",
         "set maxmemory-policy noeviction",
     )
 
@@ -61,7 +61,7 @@ def failover(info: Mapping[str, Any], min_replicas: int) -> Danger | None:
     if min_replicas < 1:
         return Danger(
             subject,
-            "min-replicas-to-write is 0: a primary that is cut off from its replicas goes on taking writes, "
+            "min-replicas-to-write is 0: a primary that is cut off from its replicas still accepts writes, "
             "which the failover then loses",
             "set min-replicas-to-write 1 and min-replicas-max-lag 5 on every server",
         )

@@ -189,7 +189,7 @@ class Fence:
                 pipe.wait(self._replicas, _WAIT_MS)
             answer, *known = pipe.execute()
         if known and known[0] < self._replicas:
-            raise WritesRefusedError(f"{known[0]} of {self._replicas} replicas have taken it in {_WAIT_MS} ms")
+            raise WritesRefusedError(f"{known[0]} of {self._replicas} replicas confirmed the write in {_WAIT_MS} ms")
         return answer
 
     def lease_left_s(self, queue: str) -> float:

@@ -97,7 +97,7 @@ class History:
         if not found:
             raise RecordNotFoundError(f"no record's id begins with {start!r}; `smurfq history` lists them", got=start)
         raise RecordNotFoundError(
-            f"{self._client.zlexcount(keys.IDS, *bounds)} records' ids begin with {start!r}; type more of it, "
+            f"{self._client.zlexcount(keys.IDS, *bounds)} record ids begin with {start!r}; type more characters, "
             "`smurfq history` lists them",
             got=start,
         )

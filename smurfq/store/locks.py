@@ -23,8 +23,8 @@ class Lock(Reservation):
     def refusal(self, owner: str) -> SlotLockedError:
         """Return the error for a submission by ``owner``, who is not the owner of the lock."""
         return SlotLockedError(
-            f"{self}; a submission by {owner} is rejected. Ask them; `smurfq unlock --slot {self.slot} --force` breaks "
-            "the lock, and `smurfq emergency-off` passes it by",
+            f"{self}; a submission by {owner} is rejected. Ask the owner; `smurfq unlock --slot {self.slot} --force` "
+            "removes the lock, and `smurfq emergency-off` works in spite of it",
             slot=self.slot,
             owner=self.owner,
             note=self.note,

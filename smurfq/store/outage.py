@@ -98,7 +98,7 @@ def patiently(
             waited_s = clock() - started
             if give_up_after_s is not None and waited_s >= give_up_after_s:
                 raise StoreUnavailableError(
-                    f"Redis did not answer for {waited_s:.0f} s ({error}); is it running? `smurfq doctor` tells more"
+                    f"Redis did not answer for {waited_s:.0f} s ({error}); is it running? `smurfq doctor` gives details"
                 ) from error
             outage.away(error)
             waited = True

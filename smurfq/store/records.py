@@ -167,7 +167,7 @@ def _values(fields: Mapping[str, str]) -> dict[str, Any]:
 def _header(task_id: str, fields: Mapping[str, str]) -> SessionHeader:
     if not fields:
         raise RecordNotFoundError(
-            f"no session record {task_id!r}: never submitted here, or expired; `smurfq history` lists those known",
+            f"no session record {task_id!r}: it was never submitted here, or has expired; `smurfq history` lists them",
             got=task_id,
         )
     values = _values({name: text for name, text in fields.items() if not name.startswith("_")})

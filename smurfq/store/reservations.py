@@ -90,7 +90,7 @@ class Reservations(Generic[R]):
         present = self.parse(before)
         if answer == "refused" and present is not None:
             raise self._refusal(
-                f"{present}; ask them, or use --force",
+                f"{present}; ask the owner, or use --force",
                 slot=slot,
                 owner=present.owner,
                 note=present.note,

@@ -72,12 +72,12 @@ def require_same_site(client: Client, settings: Settings, environ: Mapping[str, 
     where = f"Redis at {without_password(settings.redis_url)} serves {found}"
     if settings.site and found.name and settings.site != found.name:
         raise ConfigError(
-            f"{where}; the settings here are of site {settings.site!r}. Correct redis.url or site", key="site"
+            f"{where}; these settings are for site {settings.site!r}. Correct redis.url or site", key="site"
         )
     if names_no_site(environ) and (found.name or found.site_file):
         file = found.site_file or "its site file"
         todo = f"Set {FILE_VARIABLE}={file}, or SMURFQ_REDIS_URL"
-        raise ConfigError(f"{where}; nothing here names a site. {todo}", key="site")
+        raise ConfigError(f"{where}; the environment names no site. {todo}", key="site")
     return found
 
 

@@ -84,7 +84,7 @@ def bounded_data(data: dict[str, str]) -> dict[str, Any]:
     room = DATA_BYTES_SHOWN
     for name, text in sorted(data.items(), key=lambda item: len(item[1])):
         if len(text) > _VALUE_BYTES_SHOWN or room < len(text):
-            shown[name] = f"({len(text)} bytes of JSON; read the record for it)"
+            shown[name] = f"({len(text)} bytes of JSON; see the record)"
         else:
             shown[name] = loads(text)
             room -= len(text)

@@ -33,7 +33,7 @@ def describe(failure: ssl.SSLError) -> str:
         )
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
         return (
-            f"it rejects the connection ({reason}); if it asks for a certificate, set redis.cert_file and "
+            f"it rejects the connection ({reason}); if it requests a certificate, set redis.cert_file and "
             "redis.key_file (SMURFQ_REDIS_CERT_FILE, SMURFQ_REDIS_KEY_FILE)"
         )
     return f"TLS fails ({reason}); see the server's log, redis.url and redis.ca_file"

@@ -117,7 +117,7 @@ def read(path: Path, source: bytes) -> Definition:
     marked = [node for node in tree.body if isinstance(node, ast.FunctionDef) and _is_marked(node)]
     if len(marked) > 1:
         names = ", ".join(node.name for node in marked)
-        raise UnknownWorkflowError(f"{path} marks {names} with @workflow; one file is one workflow", path=str(path))
+        raise UnknownWorkflowError(f"{path} marks {names} with @workflow; mark only one function", path=str(path))
     if not marked:
         return Definition(path.stem, str(path), _first_line(ast.get_docstring(tree)), None, source=source)
     function = marked[0]
@@ -137,7 +137,7 @@ def _model(function: ast.FunctionDef, path: Path) -> type[ParameterModel]:
     given = function.args
     if given.vararg or given.kwarg or given.posonlyargs:
         raise UnknownWorkflowError(
-            f"{path}: a workflow's parameters go by name, so {function.name} may have neither *, ** nor / in them",
+            f"{path}: parameters are passed by name, so {function.name} may have neither *, ** nor / in them",
             path=str(path),
         )
     missing: list[ast.expr | None] = [None] * (len(given.args) - len(given.defaults))

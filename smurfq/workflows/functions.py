@@ -216,5 +216,5 @@ def shutdown(concurrent: bool = True, settling_time: float = 0.0, **how: Unpack[
 def _this_workflow(what: str) -> Workflow:
     workflow = current()
     if workflow is None:
-        raise RequestError(f"{what}() is for within a workflow: `with Workflow(slots):`, or a function with @workflow")
+        raise RequestError(f"{what}() works only in a workflow: `with Workflow(slots):`, or a function with @workflow")
     return workflow

@@ -45,7 +45,7 @@ class LeashRenewal:
         self._closing.set()
         self._thread.join()
         self._thread = None
-        with best_effort(f"cannot end what {self._id} has started, which ends by itself", level=logging.ERROR):
+        with best_effort(f"cannot end the runs of {self._id} now; they end with its leash", level=logging.ERROR):
             patiently(lambda: self._leashes.end(self._id, why), give_up_after_s=_END_WITHIN_S)
 
     def _run(self) -> None:

@@ -66,7 +66,7 @@ def check_retries(operation: str, retries: int) -> int:
     if retries and not operations.operation(operation).repeatable:
         safe = ", ".join(name for name, one in operations.OPERATIONS.items() if one.repeatable)
         raise ParameterError(
-            f"{operation} is not safe to repeat: after one that failed, somebody should look before the next; "
+            f"{operation} is not safe to repeat: after a failure, somebody should check the slot first; "
             f"retries are for {safe}",
             operation=operation,
             parameter="retries",

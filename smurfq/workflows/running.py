@@ -99,7 +99,7 @@ class Workflow:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        why = "the workflow that had started it has ended" + (f": {kind.__name__}" if kind else "")
+        why = "the workflow that started it has ended" + (f": {kind.__name__}" if kind else "")
         with self._entered.pop() as entered:
             entered.callback(self.leash.end, why)
             for streams in self.streams:
@@ -188,7 +188,7 @@ class Workflow:
         try:
             yield step
         except BaseException:
-            step.end_all(f"step {self._number} of its workflow was broken off")
+            step.end_all(f"step {self._number} of its workflow was interrupted")
             step.write("done")
             raise
 
@@ -263,13 +263,13 @@ class Workflow:
             trying = policy.to_retry([reports[slot] for slot in trying])
             if not trying or attempt > asked.retries:
                 break
-            self.host.message(f"{asked.operation} is tried again on {', '.join(trying)}")
+            self.host.message(f"{asked.operation} is retried on {', '.join(trying)}")
         return reports
 
     def _halted(self, why: str, report: Report | None = None) -> WorkflowHaltedError:
         dropped = "; ".join(f"{slot}: {reason}" for slot, reason in self.dropped.items())
         return WorkflowHaltedError(
-            f"the workflow halts: {why}" + (f". Dropped were {dropped}" if dropped else ""),
+            f"the workflow halts: {why}" + (f". Dropped: {dropped}" if dropped else ""),
             left=self.left,
             dropped=self.dropped,
             report=report.to_dict() if report else None,

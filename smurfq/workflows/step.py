@@ -143,7 +143,7 @@ class Step:
         unresponsive = self.runs.wait(
             told, self.runs.over, until=time.monotonic() + self._ending_s(), check=self.context.host.check
         )
-        self.end(unresponsive, "it did not end when it was told to", abort=True)
+        self.end(unresponsive, "it did not end after it was asked to", abort=True)
         self.runs.wait(
             unresponsive, self.runs.over, until=time.monotonic() + self._ending_s(), check=self.context.host.check
         )
@@ -176,7 +176,7 @@ class Step:
             run = Run(self.runs.ids[slot], connection=self.context.connection)
             record = self.runs.header(slot)
             is_process = record is not None and bool(record.op_name) and operation_of(record.op_name).process
-            with best_effort(f"{run.id} is not asked to end, and its leash ends it", SmurfqError):  # or not queued
+            with best_effort(f"{run.id} is not asked to end; its leash ends it", SmurfqError):  # or not queued
                 run.stop(by, why) if is_process and not abort else run.abort(by, why)
 
     def _rejected(self, slot: str) -> bool:
@@ -206,7 +206,7 @@ class Step:
     def _doing(self, slot: str) -> str:
         with contextlib.suppress(SmurfqError):
             return doing_now(self.context.connection, self.runs.ids[slot])
-        return "it is not known any more"
+        return "its record no longer exists"
 
     def _ending_s(self) -> float:
         limits = self.context.connection.settings.limits

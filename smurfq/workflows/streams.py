@@ -48,7 +48,7 @@ class Streams:
                 self.report = workflow.conclude(step, Report("stream on", reports, began, time.time()), how)
             finally:
                 unresponsive = [slot for slot in step.slots if not reports[slot].ok]
-                step.end(set(unresponsive) & set(self._sent()), "its stream did not come on", abort=True)
+                step.end(set(unresponsive) & set(self._sent()), "its stream did not start", abort=True)
 
     @property
     def slots(self) -> list[str]:
@@ -213,7 +213,7 @@ def stream(
     """
     workflow = current()
     if workflow is None:
-        raise RequestError("stream() is for within a workflow, which closes what is left on; or use streaming()")
+        raise RequestError("stream() works only in a workflow, which closes its streams at the end; or use streaming()")
     if str(state).lower() not in ("on", "off"):
         raise RequestError(f"stream: state must be 'on' or 'off'; got {state!r}")
     if state.lower() == "on":

@@ -134,7 +134,7 @@ class WorkflowRun(Run):
             The workflow is over.
         """
         if self.header().done:
-            raise RequestError(f"workflow {self.id[:8]} is over, there is nothing to hold", session_id=self.id)
+            raise RequestError(f"workflow {self.id[:8]} is over and cannot be held", session_id=self.id)
         now = time.time()
         hold = Hold(self.id, owner or whoami(), note, now, None if for_s is None else now + for_s)
         with self._connection.reached():
@@ -230,7 +230,7 @@ def recent(
 def _status(record: SessionHeader, data: Mapping[str, Any], hold: Hold | None) -> WorkflowStatus:
     if record.op_name != "workflow":
         raise RequestError(
-            f"{record.session_id[:8]} is no workflow but {record.op_name} on {record.slot}; "
+            f"{record.session_id[:8]} is not a workflow but {record.op_name} on {record.slot}; "
             f"`smurfq show {record.session_id[:8]}` shows it",
             session_id=record.session_id,
         )

@@ -225,7 +225,7 @@ def test_an_id_that_is_cut_too_short_is_rejected(cli: Cli, slot: Slot) -> None:
         slot.submit("test")
     starts = [item.task_id[0] for item in slot.queue()]
     twice = next(start for start in starts if starts.count(start) > 1)
-    assert "records' ids begin" in cli("show", twice).stderr
+    assert "record ids begin" in cli("show", twice).stderr
 
 
 def test_logs_are_whole_where_the_file_is_here(cli: Cli, slot: Slot, connection: Connection, tmp_path: Path) -> None:

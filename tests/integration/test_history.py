@@ -57,7 +57,7 @@ def test_an_id_is_found_by_its_beginning_however_many_came_after_it(records: Rec
     assert records.index.find("3f2a91c0-o") == "3f2a91c0-old"
     assert records.index.find("3f2a91c0-new") == "3f2a91c0-new"
     assert records.index.find("0042") == "0042"
-    with pytest.raises(RecordNotFoundError, match="2 records' ids begin with '3f2a'; type more"):
+    with pytest.raises(RecordNotFoundError, match="2 record ids begin with '3f2a'; type more"):
         records.index.find("3f2a")
     with pytest.raises(RecordNotFoundError, match="no record's id begins with '3f2b'"):
         records.index.find("3f2b")

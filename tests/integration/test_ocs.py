@@ -219,7 +219,7 @@ def test_a_slot_that_nobody_serves_is_not_waited_for(settings: Settings) -> None
     given_up = client.test.wait()
     assert given_up.status == ERROR
     assert "no worker has served the slot" in given_up.msg
-    assert given_up.msg.endswith("it was taken out of the queue")
+    assert given_up.msg.endswith("the run was removed from the queue")
     assert given_up.session["session_id"] == started.session["session_id"]
     assert given_up.session["outcome"] == "aborted"
     assert Slot(UNSERVED, settings).queue() == []
@@ -230,7 +230,7 @@ def test_runs_that_others_queued_stay_in_the_queue(settings: Settings) -> None:
     theirs = slot.submit("test")
     try:
         given_up = OCSClient(UNSERVED, settings=settings).test.wait()
-        assert given_up.msg.endswith("it goes on")
+        assert given_up.msg.endswith("the run continues")
         assert [waiting.task_id for waiting in slot.queue()] == [theirs.id]
     finally:
         theirs.remove()
@@ -285,7 +285,7 @@ def test_several_slots_by_one_controller(settings: Settings) -> None:
     assert list(refused) == ["crate1slot2"]
     assert refused["crate1slot2"].status == ERROR
     assert controller.stop("check_state", ids=["crate1slot1"])["crate1slot1"].status in (OK, ERROR)
-    with pytest.raises(UnknownSlotError, match="no worker serves crate1slot7; served are crate1slot1, crate1slot2"):
+    with pytest.raises(UnknownSlotError, match="no worker serves crate1slot7; workers serve crate1slot1, crate1slot2"):
         controller.start("test", ids=[UNSERVED])
 
 

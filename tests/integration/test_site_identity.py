@@ -84,7 +84,7 @@ def test_a_name_that_was_given_must_be_the_sites(cli: Cli, valkey: Client, valke
 def test_a_client_in_python_is_rejected_as_a_command_is(valkey: Client, valkey_url: str) -> None:
     valkey.set(keys.SITE, identity_text(SATP1))
     settings = load({"SMURFQ_REDIS_URL": valkey_url})
-    with pytest.raises(ConfigError, match="nothing here names a site"):
+    with pytest.raises(ConfigError, match="the environment names no site"):
         Slot(SLOT, connection=Connection(settings, named_by={})).submit("test")
     with pytest.raises(ConfigError, match="of site 'satp2'"):
         Slot(SLOT, load({"SMURFQ_REDIS_URL": valkey_url, "SMURFQ_SITE": "satp2"})).history()

@@ -273,7 +273,7 @@ def test_a_retry_is_for_the_slots_that_failed_and_for_what_is_safe_to_repeat(sit
 
         def release(text: str) -> None:
             message(text)
-            if "is tried again on crate1slot2" in text:
+            if "is retried on crate1slot2" in text:
                 held.release("a test")
 
         night.host.message = release  # type: ignore[method-assign]
@@ -373,7 +373,7 @@ def test_a_message_from_elsewhere_is_checked_by_its_worker_before_any_step(site:
     assert record.outcome == "failed"
     assert "did you mean 'duration_s'" in str(record.error)
     assert WorkflowRun(result.id, connection=at).status().steps == []
-    with pytest.raises(RequestError, match="is no workflow but test"):
+    with pytest.raises(RequestError, match="is not a workflow but test"):
         WorkflowRun(Slot(SLOTS[0], connection=at).submit("test").id, connection=at).status()
 
 

@@ -212,5 +212,5 @@ def test_a_message_taken_by_a_broken_connection_is_run_at_once(site: LiveSite) -
     assert record["success"]
     assert not any("queued again" in text for _, text in record["messages"]), "by the worker itself, not by the reaper"
     assert app.store.hlen("unacked") == 0
-    assert "a restart of Redis loses what waits in the queues" in site.log(f"worker-{slot}"), "no persistence"
+    assert "a restart of Redis loses the waiting operations" in site.log(f"worker-{slot}"), "no persistence"
     site.stop(worker)

@@ -122,7 +122,7 @@ def test_a_parameter_may_have_any_name(tmp_path: Path) -> None:
     [
         ("def f(:", "cannot be read as Python"),
         ("@workflow\ndef f(): pass\n@workflow\ndef g(): pass\n", "marks f, g with @workflow"),
-        ("@workflow\ndef f(*args): pass\n", "parameters go by name"),
+        ("@workflow\ndef f(*args): pass\n", "parameters are passed by name"),
         ("@workflow\ndef f(a: Path): pass\n", "parameter a is of the type Path"),
     ],
 )
