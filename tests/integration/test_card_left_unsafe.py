@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -46,6 +47,15 @@ def ended(task: Any) -> SessionRecord:
     """The record of a run, once it has ended."""
     task.get(timeout=WITHIN_S, propagate=False)
     return app.records.read(task.id)
+
+
+@pytest.fixture(scope="module")
+def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
+    """A site of its own, whose cards do not answer."""
+    with LiveSite(tmp_path_factory.mktemp("silent") / "site", SMURFQ_WORKER_PRELOAD="true") as live:
+        live.start_bridge()
+        live.start_worker(SLOT)
+        yield live
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_the_next_run_makes_the_card_safe_before_it_does_anything_else(unsafe: S
     looks = f"import epics; print('found', sum(map(abs, epics.caget({REGISTER!r})[:24])))\n"
     record = unsafe.succeeded("run", SLOT, script=unsafe.script("looks.py", looks))
     assert "found 0" in record.log.splitlines()
-    assert f"put back as at the start: biases of groups 0-11 ({BIAS_V} V)" in messages(record)
+    assert f"restored to their values at the start: biases of groups 0-11 ({BIAS_V} V)" in messages(record)
     assert unsafe.slot(SLOT).status().left_on is None
 
 
@@ -78,7 +78,7 @@ def test_an_operation_fails_while_the_card_does_not_answer_and_works_once_it_doe
     unsafe.simulator.send_signal(signal.SIGCONT)
     assert is_at(unsafe, BIAS_V)
     record = unsafe.succeeded("set_biases", SLOT, bias=1.0, bgs=[0])
-    assert f"put back as at the start: biases of groups 0-11 ({BIAS_V} V)" in messages(record)
+    assert f"restored to their values at the start: biases of groups 0-11 ({BIAS_V} V)" in messages(record)
     assert unsafe.read(SLOT)["biases"] == pytest.approx([1.0, *[0.0] * 11], abs=5e-3)
 
 
