@@ -161,7 +161,7 @@ class Run:
         with self._connection.reached():
             moved = waiting is not None and self._connection.queues.to_front(waiting)
         if not moved:
-            raise self._not_waiting("moved", "`smurfq queue list` shows what waits")
+            raise self._not_waiting("moved", "`smurfq queue list` shows the waiting runs")
 
     def _end(self, verb: Verb, by: str | None, reason: str, grace_s: float | None, wait_s: float | None) -> Answer:
         by = by or whoami()

@@ -1,4 +1,4 @@
--- Replaces the note of what runs, only while it is this task's. `task_id` is JSON text, with quotes.
+-- Replaces the note of the present run, if the note names this task. `task_id` is JSON text, with quotes.
 -- keys: running
 -- args: task_id, running_text
 -- uses: json_string

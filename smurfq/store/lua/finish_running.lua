@@ -1,4 +1,5 @@
--- Removes the note of what runs, if it is this task's, and adds the run to the recent runs. `task_id` is JSON text.
+-- Removes the note of the present run, if it names this task, and adds the run to the recent runs.
+-- `task_id` is JSON text.
 -- If Redis is out of memory, the run is not added, but the slot is free.
 -- keys: running, recent_runs
 -- args: task_id, run, runs_kept, expires_s

@@ -1,8 +1,8 @@
 -- Takes the next message of the lists that a worker serves, in order, and marks its record as taken.
--- Returns the list and the message, as BRPOP does. So a message that is in no queue is either with a worker (its record
--- is marked) or was removed by somebody, by a purge or DEL; BRPOP alone leaves no trace of who has the message.
--- No blocking command of Redis does that. A worker that finds nothing waits for its `smurfq:wake:…` lists instead, and
--- whoever queues a message pushes there too. A message queued in another way is found within a second.
+-- Returns the list and the message, as BRPOP does. If a message is in no queue, either a worker has it (its record is
+-- marked), or somebody removed it with a purge or DEL. BRPOP alone does not distinguish the two.
+-- No blocking command of Redis can do this. A worker that finds no message waits for its `smurfq:wake:…` lists, into
+-- which smurfq's submissions push too. A message that was queued in another way is found within a second.
 -- The record is marked before the message is removed: if Redis is out of memory, it rejects the mark.
 -- keys: lists...
 -- args: now
