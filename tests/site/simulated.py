@@ -43,7 +43,6 @@ class SimSite(LiveSite):
             "SMURFQ_SLOTS": " ".join(SLOTS),
             "SMURFQ_SIM_DETECTORS": str(DETECTORS),
             "SMURFQ_WORKER_PRELOAD": "true",
-            "SMURFQ_LIMITS_CLOSE_STREAM_S": "30",
             "SMURFQ_LIMITS_ABORT_GRACE_S": "90",
             "SMURFQ_LIMITS_KILL_GRACE_S": "90",
         }

@@ -119,7 +119,7 @@ def test_the_observing_chain_finds_the_true_values(sim_site: SimSite, biased: di
 def test_bias_waves_agree_with_the_bias(sim_site: SimSite) -> None:
     waves = sim_site.succeeded(
         "take_bias_waves",
-        kwargs={"duration": 3, "amp_wave": 0.1, "hcm_wait_time": 0.5, "show_plots": False},
+        kwargs={"duration": 2, "amp_wave": 0.1, "hcm_wait_time": 0.5, "show_plots": False},
     )
     # sodetlib's analysis of waves leaves the mean in, which spreads Rfrac; the less, the longer and larger the wave.
     assert quantile(waves, "Rfrac", 50) == pytest.approx(0.5, abs=0.1)
