@@ -11,6 +11,7 @@ import gc
 import importlib.util
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -154,6 +155,7 @@ def _celery(application: SmurfqApp, context: WorkerContext) -> int:
 
 def _prepare_pool_child(**_kwargs: Any) -> None:
     """Prepare the pool child for forking operations."""
+    signal.set_wakeup_fd(-1)  # else a signal to the pool child alone would tell its worker to stop
     smurf_control.assert_no_channel_access()
     adopt_orphans()
     gc.collect()

@@ -70,14 +70,20 @@ def pool_child(site: LiveSite) -> int:
     return children[0].pid
 
 
-def test_a_killed_pool_child_fails_its_operation_and_the_next_runs(site: LiveSite, worker: Any) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_pool_child_fails_its_operation_and_the_next_runs(
+    site: LiveSite, worker: Any, number: signal.Signals
+) -> None:
+    """The next run is not aborted: the signal was not for its worker, which is not told to stop."""
     task, pids = started(site)
-    os.kill(pool_child(site), signal.SIGKILL)
+    os.kill(pool_child(site), number)
     with pytest.raises(OperationDiedError, match="watched it is gone"):
         task.get(timeout=WITHIN_S)
     assert record_of(task).outcome == "failed"
     assert not lives(pids[0])
-    assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"]
+    seconds = 2 * site.settings.limits.shutdown_grace_s
+    longer = site.script("longer.py", f"import time\ntime.sleep({seconds})\n")
+    assert run.delay(slot=SLOT, script=longer).get(timeout=WITHIN_S)["success"]
 
 
 def test_a_killed_lane_leaves_its_operation_lost_and_its_chain_ended(site: LiveSite, worker: Any) -> None:
