@@ -315,7 +315,7 @@ def test_an_id_that_is_not_a_workflow_is_reported_as_such(cli: Cli, slot: Slot) 
     for command in ("show", "abort", "hold", "follow"):
         result = cli("workflow", command, run.id)
         assert result.exit_code == 2
-        assert "is no workflow" in result.stderr
+        assert "is not a workflow" in result.stderr
 
 
 HOSTILE = "[/x][bold]\x1b[2J\x1b]0;title\x07\x9b31m\u202ebackwards\ud800\r\nnext"

@@ -167,7 +167,7 @@ def test_a_duplicate_of_a_waiting_run_is_rejected_on_request(
         lambda: trial(app, ONE, "take_iv", tag="cal").apply_async(unique=True),
         lambda: app.send_task("smurfq.take_iv", kwargs={"tag": "cal", "slot": ONE}, unique=True),
     ):
-        with pytest.raises(DuplicateError, match=f"waiting there already as {first.id}") as caught:
+        with pytest.raises(DuplicateError, match=f"already waiting: run {first.id}") as caught:
             ask()
         assert (caught.value.session_id, caught.value.state) == (first.id, "waiting")
     slot.submit("take_iv", unique=True, tag="other")
@@ -192,7 +192,7 @@ def test_a_duplicate_is_accepted_when_the_first_run_no_longer_waits(
         connection.queues.remove(item)
         running = Running(first.id, "test", ONE, ONE, "host", "lease", time.time())
         assert connection.fence.claim(running, "smurfq.test", 0, "a worker", '{"status": "STARTED"}').ok
-        with pytest.raises(DuplicateError, match="running there already"):
+        with pytest.raises(DuplicateError, match="already running"):
             slot.submit("test", unique="running")
         assert slot.submit("test", unique=True).abort() == "removed"
         connection.fence.finished(running)
@@ -242,7 +242,7 @@ def test_an_id_that_is_taken_is_rejected_and_the_run_under_it_left_alone(app: Sm
     run = slot.submit("test")
     Writer(slot._connection, run.id).start()
     before = run.record()
-    with pytest.raises(DuplicateError, match="is taken"):
+    with pytest.raises(DuplicateError, match="belongs to another submission"):
         trial(app).apply_async(task_id=run.id)
     assert run.record() == before
     assert slot.queue() == []

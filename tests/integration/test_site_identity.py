@@ -78,7 +78,7 @@ def test_a_name_that_was_given_must_be_the_sites(cli: Cli, valkey: Client, valke
     done = cli("history", SMURFQ_SITE="satp2", SMURFQ_REDIS_URL=valkey_url)
     assert done.exit_code == 2
     assert "serves site 'satp1'" in done.stderr
-    assert "of site 'satp2'" in done.stderr
+    assert "for site 'satp2'" in done.stderr
 
 
 def test_a_client_in_python_is_rejected_as_a_command_is(valkey: Client, valkey_url: str) -> None:
@@ -86,7 +86,7 @@ def test_a_client_in_python_is_rejected_as_a_command_is(valkey: Client, valkey_u
     settings = load({"SMURFQ_REDIS_URL": valkey_url})
     with pytest.raises(ConfigError, match="the environment names no site"):
         Slot(SLOT, connection=Connection(settings, named_by={})).submit("test")
-    with pytest.raises(ConfigError, match="of site 'satp2'"):
+    with pytest.raises(ConfigError, match="for site 'satp2'"):
         Slot(SLOT, load({"SMURFQ_REDIS_URL": valkey_url, "SMURFQ_SITE": "satp2"})).history()
     Slot(SLOT, settings).submit("test")
 

@@ -201,5 +201,5 @@ def test_a_slot_whose_queue_is_locked_is_left_out(at: Connection, workers: dict[
 def test_a_stream_is_on_or_off(at: Connection) -> None:
     with pytest.raises(RequestError, match="must be 'on' or 'off'; got 'of'"), Workflow(SLOTS, connection=at):
         stream("of")
-    with pytest.raises(RequestError, match="within a workflow"):
+    with pytest.raises(RequestError, match="in a workflow"):
         stream("on")

@@ -123,9 +123,9 @@ def test_alone_a_function_is_a_workflow_of_its_own(site: LiveSite) -> None:
         for name in site.environ:
             del os.environ[name]
     assert report.succeeded == SLOTS[:2]
-    with pytest.raises(RequestError, match="within a workflow"):
+    with pytest.raises(RequestError, match="in a workflow"):
         workflows.set_targets(SLOTS)
-    with pytest.raises(RequestError, match="within a workflow"):
+    with pytest.raises(RequestError, match="in a workflow"):
         workflows.stream("on")
 
 
