@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,18 @@ _GRACE_S = 1.0
 _TIME_LIMIT_S = 20.0
 
 
-def run_make_safe(job: Job, spare: Spare, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a new process, ``spare``, has found on the card of ``job`` and done to leave the card safe.
+def run_make_safe(job: Job, fork: Callable[[], Spare], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a new process, from ``fork``, has found on the card of ``job`` and done to leave the card safe.
 
-    If the process failed, the item ``error`` says why.
+    If the process failed or could not be started, the item ``error`` says why.
     """
+    try:
+        return _run(job, fork(), params)
+    except OSError as cause:  # the host has no memory, process or descriptor left
+        return {"error": f"its process could not be started: {cause}"}
+
+
+def _run(job: Job, spare: Spare, params: Mapping[str, Any]) -> dict[str, Any]:
     findings: dict[str, Any] = {}
 
     def collect(event: Event) -> None:

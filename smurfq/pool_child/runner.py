@@ -151,7 +151,7 @@ class Runner:
 
     def make_safe(self, job: Job, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Run `make_safe` for the card of a job in a new process; its findings (see ``run_make_safe``)."""
-        return run_make_safe(job, self._spares.fork(), params or {})
+        return run_make_safe(job, self._spares.fork, params or {})
 
     def _finish(
         self, job: Job, ending: Ending, aftercare: Aftercare, loss: RedisLoss, started: float

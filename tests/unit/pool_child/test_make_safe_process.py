@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from smurfq.config import load
@@ -20,7 +23,7 @@ JOB = Job("an-id", "take_iv", SLOT, SLOT, {"band": 3}, {"A_VARIABLE": "set"}, RU
 
 
 def findings(body: Body, params: dict[str, Any] | None = None) -> dict[str, Any]:
-    return run_make_safe(JOB, process.fork({"make_safe": body}, load({}), lambda: None), params or {})
+    return run_make_safe(JOB, lambda: process.fork({"make_safe": body}, load({}), lambda: None), params or {})
 
 
 def test_the_findings_are_the_data_of_its_session() -> None:
@@ -41,3 +44,20 @@ def test_a_failure_is_reported_beside_what_was_found() -> None:
 
 def test_a_process_that_dies_is_reported() -> None:
     assert findings(lambda session: os._exit(7)) == {"error": "ended with exit code 7 before it gave its result"}
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Let this process open no more files."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_process_that_cannot_be_started_is_reported() -> None:
+    with no_descriptor_left():
+        found = findings(lambda session: None)
+    assert found == {"error": "its process could not be started: [Errno 24] Too many open files"}
