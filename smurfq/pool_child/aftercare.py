@@ -68,7 +68,7 @@ class Aftercare:
             return  # a program that may have used no card, and no card that answers
         if policy is CardAfter.RESTORE and self._start_is_late:
             findings = self._with_what_was_on(findings)
-        text = str(findings.get("text") or findings)
+        text = str(findings["text"])
         left_on = findings.get("left_on") or (f"unknown: {findings['error']}" if "error" in findings else "")
         if policy is not CardAfter.LOOK or text != NOTHING_LEFT_ON:
             self.text = text

@@ -51,11 +51,11 @@ def _try_twice(make_safe: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any],
     The second try is for a card that came back during the first, so that only a part of its registers answered.
     """
     findings = make_safe()
-    text = str(findings.get("text") or findings)
+    text = str(findings["text"])
     if not (_answers(findings) and findings.get("unknown")):
         return findings, text
     findings = make_safe()
-    return findings, f"{text}; tried again: {findings.get('text') or findings}"
+    return findings, f"{text}; tried again: {findings['text']}"
 
 
 def _new_note(findings: dict[str, Any]) -> LeftOn:

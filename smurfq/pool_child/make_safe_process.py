@@ -12,7 +12,6 @@ from smurfq.core.card_after import MAKE_SAFE
 from smurfq.core.session import Event
 from smurfq.host import processes
 from smurfq.operation_process.process import Spare
-from smurfq.pool_child.ending import Ending
 from smurfq.pool_child.job import Job
 from smurfq.pool_child.output import Output
 from smurfq.pool_child.supervisor import Supervisor
@@ -26,12 +25,12 @@ _TIME_LIMIT_S = 20.0
 def run_make_safe(job: Job, fork: Callable[[], Spare], params: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a new process, from ``fork``, has found on the card of ``job`` and done to leave the card safe.
 
-    If the process failed or could not be started, the item ``error`` says why.
+    ``text`` is always among it. If the process failed or could not be started, the item ``error`` says why.
     """
     try:
         return _run(job, fork(), params)
     except OSError as cause:  # the host has no memory, process or descriptor left
-        return {"error": f"its process could not be started: {cause}"}
+        return _failed(f"its process could not be started: {cause}")
 
 
 def _run(job: Job, spare: Spare, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,12 +57,11 @@ def _run(job: Job, spare: Spare, params: Mapping[str, Any]) -> dict[str, Any]:
         ending = supervisor.run(safe_job.to_wire(), [output.write_end, *job.locks])
     finally:
         supervisor.close()
-    return {**findings, **_error(ending)}
-
-
-def _error(ending: Ending) -> dict[str, str]:
-    """Return the item that says why `make_safe` failed; nothing if it succeeded."""
     result = ending.result or {}
     if result.get("ok"):
-        return {}
-    return {"error": result.get("message") or processes.exit_words(ending.exit_code, ending.oom)}
+        return findings
+    return {**_failed(result.get("message") or processes.exit_words(ending.exit_code, ending.oom)), **findings}
+
+
+def _failed(why: str) -> dict[str, Any]:
+    return {"error": why, "text": f"unknown, because {MAKE_SAFE} failed: {why}"}

@@ -30,7 +30,7 @@ def make_safe(
     of the control lane.
     """
     if os.environ.get("SMURFPUB_ID") == publisher_id(session.slot, "state"):
-        session.data["skipped"] = "the state lane only reads"
+        session.data["text"] = "the state lane only reads"
         return
     state = smurf_control.state_of(start or {})
     session.data.update(smurf_control.make_safe(session.slot, CardAfter(policy), state, noted_dacs))

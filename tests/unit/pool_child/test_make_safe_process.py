@@ -26,6 +26,11 @@ def findings(body: Body, params: dict[str, Any] | None = None) -> dict[str, Any]
     return run_make_safe(JOB, lambda: process.fork({"make_safe": body}, load({}), lambda: None), params or {})
 
 
+def failed(why: str) -> dict[str, str]:
+    """What is reported of a `make_safe` that failed."""
+    return {"error": why, "text": f"unknown, because make_safe failed: {why}"}
+
+
 def test_the_findings_are_the_data_of_its_session() -> None:
     def body(session: Session, policy: str) -> None:
         session.add_message("looks at the card")
@@ -39,11 +44,11 @@ def test_a_failure_is_reported_beside_what_was_found() -> None:
         session.data["left_on"] = "a stream"
         raise ValueError("no answer")
 
-    assert findings(body) == {"left_on": "a stream", "error": "no answer"}
+    assert findings(body) == {"left_on": "a stream", **failed("no answer")}
 
 
 def test_a_process_that_dies_is_reported() -> None:
-    assert findings(lambda session: os._exit(7)) == {"error": "ended with exit code 7 before it gave its result"}
+    assert findings(lambda session: os._exit(7)) == failed("ended with exit code 7 before it gave its result")
 
 
 @contextmanager
@@ -60,4 +65,4 @@ def no_descriptor_left() -> Iterator[None]:
 def test_a_process_that_cannot_be_started_is_reported() -> None:
     with no_descriptor_left():
         found = findings(lambda session: None)
-    assert found == {"error": "its process could not be started: [Errno 24] Too many open files"}
+    assert found == failed("its process could not be started: [Errno 24] Too many open files")

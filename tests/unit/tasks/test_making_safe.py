@@ -13,7 +13,7 @@ def test_the_state_lane_leaves_the_card_alone(recorded: Any, monkeypatch: pytest
     monkeypatch.setenv("SMURFPUB_ID", "crate1slot2.state")
     session = recorded("check_state")
     make_safe(session.session)
-    assert session.record().data == {"skipped": "the state lane only reads"}
+    assert session.record().data == {"text": "the state lane only reads"}
 
 
 def test_a_stage_is_reported_once_when_sodetlib_begins_it(recorded: Any) -> None:
