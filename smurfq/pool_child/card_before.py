@@ -1,7 +1,7 @@
 """Makes the card safe before a run, if an earlier run left it unsafe.
 
-If nothing answers, the run may not open the card: the card could come back in the middle of the run, and still be
-unsafe. docs/decisions/0023-the-card-after-a-run.md gives the reasons.
+If nothing answers, or `make_safe` fails, the run may not open the card: the card could come back in the middle of the
+run, and still be unsafe. docs/decisions/0023-the-card-after-a-run.md gives the reasons.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def make_safe_first(job: Job, reason: str | None, client: Client, make_safe: Mak
     text = f"{f'the card was left unsafe: {reason}' if reason else unsafe}; the card: {done}"
     if _answers(findings) or job.op_name in _FOR_SILENT_CARDS:
         return job, text
-    return replace(job, card_closed=_why_closed(job.slot)), text
+    return replace(job, card_closed=_why_closed(job.slot, findings)), text
 
 
 def _try_twice(make_safe: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], str]:
@@ -69,7 +69,12 @@ def _answers(findings: dict[str, Any]) -> bool:
     return any(value is not None for value in findings.get("after", {}).values())
 
 
-def _why_closed(slot: str) -> str:
+def _why_closed(slot: str, findings: dict[str, Any]) -> str:
+    if "error" in findings:
+        return (
+            f"the card of {slot} was not made safe after an earlier run, because make_safe failed: "
+            f"{findings['error']}; so this run may not open it. See the worker's log, then submit this again"
+        )
     return (
         f"the card of {slot} does not answer, and was not made safe after an earlier run, so this run may not open it. "
         "Start its smurf server or run restart_rssi, then submit this again"

@@ -147,3 +147,14 @@ def test_a_card_that_comes_back_while_it_is_made_safe_is_made_safe_once_more(uns
     answer = make_safe_first(job, None, app.store, lambda params: found.pop(0))
     assert answer == (job, f"{unsafe}; the card: in part; tried again: turned off: streaming")
     assert note() is None
+
+
+def test_a_run_may_not_open_a_card_for_which_make_safe_failed(unsafe: LeftOn) -> None:
+    """The reason is not that the card does not answer."""
+    nothing: Any = None
+    job = Job("later", "set_biases", SLOT, SLOT, {}, {}, nothing, nothing)
+    found = {"error": "no memory", "text": "unknown, because make_safe failed: no memory"}
+    closed, text = make_safe_first(job, None, app.store, lambda params: found)
+    assert text == f"{unsafe}; the card: {found['text']}"
+    assert "because make_safe failed: no memory; so this run may not open it" in closed.card_closed
+    assert note() == unsafe
