@@ -1,6 +1,6 @@
 """Limits a process to its operation's slot: opening another slot's card raises before a register is touched.
 
-Opening its own raises too, if that card was left unsafe and did not answer when it was to be made safe.
+Opening its own raises too, if an earlier run left that card unsafe, and the card does not answer or `make_safe` failed.
 
 pysmurf, sodetlib and every user of pyepics create their channels with ``epics.ca.create_channel``, which this module
 wraps. Child processes inherit the limit: forked ones directly, and a new Python through

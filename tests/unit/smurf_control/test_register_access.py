@@ -1,4 +1,4 @@
-"""What hangs is named; all else that a get, a put or the cryocard returns or raises is as it was."""
+"""A register, cryocard or streamer that hangs is named; all other results and errors are passed on unchanged."""
 
 from __future__ import annotations
 
