@@ -1,9 +1,12 @@
-"""The bridge forgets no present run, however many there are."""
+"""The bridge forgets no present run, however many there are, and a failed look-up does not change what it knows."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict
+
+import pytest
+from redis.exceptions import ResponseError
 
 from smurfq.bridge.attribution import ArrivedMessage, Snapshot, attribute
 from smurfq.bridge.known_runs import RUNS_KEPT, KnownRuns
@@ -62,3 +65,23 @@ def test_nothing_is_known_before_redis_was_asked(valkey: Client) -> None:
     assert snapshot is not None
     assert snapshot.expected == {keys.running("crate1slot2"): ""}
     assert runs.known(["crate1slot2", "crate1slot3"]) is None
+
+
+def test_a_look_up_that_failed_changes_nothing_and_can_be_done_again(valkey: Client) -> None:
+    slot = "crate1slot2"
+    runs, fence = KnownRuns(valkey), Fence(valkey, 3600)
+    before = begin(valkey, slot, "before")
+    known = runs.look_up([slot])
+    assert fence.finished(before)
+    begin(valkey, slot, "present")
+    ran = valkey.lrange(keys.recent_runs(slot), 0, -1)
+    valkey.set(keys.recent_runs(slot), "not a list")  # the first round trip succeeds, the second fails
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        runs.look_up([slot])
+    assert runs.known([slot]) == known
+    assert runs.state("present") is None
+    valkey.delete(keys.recent_runs(slot))
+    valkey.rpush(keys.recent_runs(slot), *ran)
+    snapshot = runs.look_up([slot])
+    assert snapshot.running[slot].task_id == "present"
+    assert [run.task_id for run in snapshot.recent[slot]] == ["before"]
