@@ -41,7 +41,7 @@ class RunState(NamedTuple):
     seen: float = 0.0  # when this bridge first heard of the run, s of the monotonic clock
 
 
-class Snapshot(NamedTuple):
+class PublisherRuns(NamedTuple):
     """The known runs of some publisher ids."""
 
     host: str  # where the bridge runs
@@ -84,7 +84,7 @@ class Changes(NamedTuple):
 
 
 def attribute(
-    batch: Iterable[ArrivedMessage], snapshot: Snapshot, sequences: Sequences, now: float, notice: str = ""
+    batch: Iterable[ArrivedMessage], known: PublisherRuns, sequences: Sequences, now: float, notice: str = ""
 ) -> Changes:
     """Return the changes by ``batch``.
 
@@ -92,14 +92,14 @@ def attribute(
     ----------
     batch
         Messages in the order of their arrival.
-    snapshot
+    known
         What runs and ran under the publisher ids of the batch.
     sequences
         The numbering of all publishers before the batch.
     now
         The time, in s since 1970.
     notice
-        A message of the bridge itself for each present run of the snapshot.
+        A message of the bridge itself for each present run of ``known``.
     """
     numbers = SequenceChanges(sequences)
     drafts: dict[str, _Draft] = {}
@@ -113,16 +113,16 @@ def attribute(
             duplicates += 1
             continue
         lost += step.lost
-        task_id = owner(message, arrival, snapshot, now)
-        draft = _draft(drafts, snapshot, task_id)
+        task_id = owner(message, arrival, known, now)
+        draft = _draft(drafts, known, task_id)
         if draft is None:
             unowned.append((message.id, arrival))
         elif not draft.add(message, step):
             what = f"{message.type} of {message.id}, script {message.script}"
             malformed.append(f"{what}; see the record {task_id}")
     if notice:
-        for running in snapshot.running.values():
-            if (draft := _draft(drafts, snapshot, running.task_id)) is not None:
+        for running in known.running.values():
+            if (draft := _draft(drafts, known, running.task_id)) is not None:
                 draft.events.append(session.message(notice, now))
     runs, empty = {}, 0
     for task_id, draft in drafts.items():
@@ -133,17 +133,17 @@ def attribute(
     return Changes(runs, empty, numbers, lost, duplicates, unowned, malformed)
 
 
-def owner(message: Message, arrival: float, snapshot: Snapshot, now: float) -> str | None:
+def owner(message: Message, arrival: float, known: PublisherRuns, now: float) -> str | None:
     """The id of the run that published ``message``; None if no run did.
 
     A message that waited, for Redis or behind many others, may be older than the present run. It belongs to the run
     that ran when it was sent. ``arrival`` is when the kernel received it, ``now`` the time of the same clock.
     """
-    running = snapshot.running.get(message.id)
-    if running is not None and _is_of(running, message, arrival, snapshot.host, now):
+    running = known.running.get(message.id)
+    if running is not None and _is_of(running, message, arrival, known.host, now):
         return running.task_id
-    for ran in snapshot.recent.get(message.id, ()):
-        sent = sent_at(message, arrival, ran.host, snapshot.host)
+    for ran in known.recent.get(message.id, ()):
+        sent = sent_at(message, arrival, ran.host, known.host)
         if sent is not None and ran.started <= sent <= ran.ended:
             return ran.task_id
     return None
@@ -202,11 +202,11 @@ class _Draft:
         return RunChange(self.state, self.events, self.messages, self.lost, self.timestamps)
 
 
-def _draft(drafts: dict[str, _Draft], snapshot: Snapshot, task_id: str | None) -> _Draft | None:
+def _draft(drafts: dict[str, _Draft], known: PublisherRuns, task_id: str | None) -> _Draft | None:
     """The draft of a run; None if nothing is known of it."""
     if task_id is None:
         return None
     draft = drafts.get(task_id)
-    if draft is None and (state := snapshot.states.get(task_id)) is not None:
+    if draft is None and (state := known.states.get(task_id)) is not None:
         draft = drafts[task_id] = _Draft(state)
     return draft

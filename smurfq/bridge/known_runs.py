@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from smurfq.bridge.attribution import RunState, Snapshot
+from smurfq.bridge.attribution import PublisherRuns, RunState
 from smurfq.core import keys, stages
 from smurfq.core.jsonsafe import loads
 from smurfq.store.connection import Client
@@ -29,7 +29,7 @@ class KnownRuns:
         self._texts: dict[str, str] = {}  # of the present runs, as Redis had them when asked last; empty for none
         self._recent: dict[str, list[Ran]] = {}  # the newest first
 
-    def look_up(self, publishers: Iterable[str]) -> Snapshot:
+    def look_up(self, publishers: Iterable[str]) -> PublisherRuns:
         """Read the present run of each publisher id, in at most three round trips; in one if no run is new.
 
         The answer may already be out of date when it arrives, so writes depend on its ``expected`` texts.
@@ -45,9 +45,9 @@ class KnownRuns:
         self._texts.update(texts)
         self._recent.update(recent)
         self._running.update(running)
-        return self._snapshot(names, running)
+        return self._runs_of(names, running)
 
-    def known(self, publishers: Collection[str]) -> Snapshot | None:
+    def known(self, publishers: Collection[str]) -> PublisherRuns | None:
         """Return the last read run of each publisher id; None if one of them was not read."""
         running = {}
         for name in publishers:
@@ -60,7 +60,7 @@ class KnownRuns:
                     return None
                 self._states.move_to_end(one.task_id)
                 running[name] = one
-        return self._snapshot(publishers, running)
+        return self._runs_of(publishers, running)
 
     def state(self, task_id: str) -> RunState | None:
         """Return the state of a run; None if the run is not known."""
@@ -75,9 +75,9 @@ class KnownRuns:
         written: Any = self._client.hget(keys.record(state.task_id), WRITTEN)
         return max(0, state.before + state.applied - int(written or 0))
 
-    def _snapshot(self, publishers: Iterable[str], running: dict[str, Running]) -> Snapshot:
+    def _runs_of(self, publishers: Iterable[str], running: dict[str, Running]) -> PublisherRuns:
         expected = {keys.running(name): self._texts[name] for name in publishers}
-        return Snapshot(self._host, running, self._recent, self._states, expected)
+        return PublisherRuns(self._host, running, self._recent, self._states, expected)
 
     def _read_recent(self, publishers: list[str]) -> dict[str, list[Ran]]:
         if not publishers:

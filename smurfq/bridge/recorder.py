@@ -54,19 +54,19 @@ class Recorder:
             The bridge is stopping, and Redis is away. The state is as it was before.
         """
         publishers = self._publishers if notice else {message.id for _, _, message in batch}
-        snapshot = None if notice else self.runs.known(publishers)
+        known = None if notice else self.runs.known(publishers)
         while True:
-            if snapshot is None:
-                snapshot = self._retry(lambda: self.runs.look_up(publishers))
+            if known is None:
+                known = self._retry(lambda: self.runs.look_up(publishers))
             now = time.time()  # the look-up may have waited for Redis
-            changes = attribute(batch, snapshot, self._sequences, now, notice)
+            changes = attribute(batch, known, self._sequences, now, notice)
             events = [(task_id, change.events) for task_id, change in changes.runs.items()]
             published = {task_id: change.messages for task_id, change in changes.runs.items()}
-            rejected = self._writer.write(events, changes.sequences.positions(), snapshot.expected, published)
+            rejected = self._writer.write(events, changes.sequences.positions(), known.expected, published)
             if rejected is not None:
                 self._commit(changes, rejected)
                 return list(changes.runs)
-            snapshot = None
+            known = None
 
     def _commit(self, changes: Changes, rejected: set[str]) -> None:
         """Take over what a batch changed, which is written but for the ``rejected`` runs."""

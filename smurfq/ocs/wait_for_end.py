@@ -9,6 +9,7 @@ from smurfq.client.connection import Connection
 from smurfq.client.run_reader import RunReader, read_header, read_record
 from smurfq.core.session import SessionRecord
 from smurfq.errors import SlotError, WaitTimeoutError
+from smurfq.store.records import NOW
 
 _LOOK_EVERY_S = 2.0
 
@@ -30,7 +31,7 @@ def wait_for_end(
         The record no longer exists.
     """
     reader = RunReader(connection)
-    reader.add(run_id, run_id)
+    reader.add(run_id, run_id, NOW)  # it may miss a batch between two reads; the header is read each second anyway
     deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
     look_every_s = min(_LOOK_EVERY_S, patience_s / 4)
     trouble_since: float | None = None

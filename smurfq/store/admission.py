@@ -61,7 +61,6 @@ class Admission:
     """Admits submissions to a site's queues."""
 
     def __init__(self, client: Client, locks: Locks, expires_s: float) -> None:
-        self._client = client
         self._locks = locks
         self._expires_s = int(expires_s)
         self._admit = client.register_script(lua_script("admit"))

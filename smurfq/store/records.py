@@ -20,6 +20,7 @@ from smurfq.store.streams import read_each_after, read_newest
 
 BATCHES_A_PAGE = 2000
 BEGINNING = "0-0"  # the position before a record's first batch
+NOW = "$"  # the position after the batches that exist at the time of a read
 _READ_COUNT = 500
 
 

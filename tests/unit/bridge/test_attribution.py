@@ -9,8 +9,8 @@ from smurfq.bridge.attribution import (
     RECENT_S,
     ArrivedMessage,
     Changes,
+    PublisherRuns,
     RunState,
-    Snapshot,
     attribute,
     owner,
     sent_at,
@@ -28,16 +28,16 @@ def message(time: float, host: str = "server") -> Message:
     return Message(host, SLOT, "a script", time, 1, "session_log", "hello")
 
 
-def snapshot(states: Mapping[str, RunState], *, bridge: str = "server", started: float = 2000.0) -> Snapshot:
+def known_runs(states: Mapping[str, RunState], *, bridge: str = "server", started: float = 2000.0) -> PublisherRuns:
     """``earlier`` ran from 1000 to 1900 s, ``runs`` runs since ``started``."""
     running = Running("runs", "run", SLOT, SLOT, "server", "lease", started)
-    return Snapshot(bridge, {SLOT: running}, {SLOT: [EARLIER]}, states, {})
+    return PublisherRuns(bridge, {SLOT: running}, {SLOT: [EARLIER]}, states, {})
 
 
 def owner_of(
     sent: Message, arrival: float, *, now: float | None = None, bridge: str = "server", started: float = 2000.0
 ) -> str | None:
-    known = snapshot({}, bridge=bridge, started=started)
+    known = known_runs({}, bridge=bridge, started=started)
     return owner(sent, arrival, known, arrival if now is None else now)
 
 
@@ -79,7 +79,7 @@ class Bridge:
             ArrivedMessage(b"", 2001.0, Message("server", SLOT, "a script", float(number), number, kind, payload))
             for number in numbers
         ]
-        return attribute(batch, snapshot(self.states), self.sequences, 2002.0, notice)
+        return attribute(batch, known_runs(self.states), self.sequences, 2002.0, notice)
 
     def commit(self, changes: Changes) -> None:
         self.sequences.commit(changes.sequences)

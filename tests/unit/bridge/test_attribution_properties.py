@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smurfq.bridge.attribution import ArrivedMessage, Changes, RunState, Snapshot, attribute
+from smurfq.bridge.attribution import ArrivedMessage, Changes, PublisherRuns, RunState, attribute
 from smurfq.core.messages import Message
 from smurfq.core.sequence import Sequences
 from smurfq.store.fence import Ran, Running
@@ -35,7 +35,7 @@ class Plan:
     copies: int = 0
     dropped: int = 0  # messages that a later message of their source shows to be missing
 
-    def snapshot(self, now: float, states: dict[str, RunState]) -> Snapshot:
+    def known(self, now: float, states: dict[str, RunState]) -> PublisherRuns:
         """What a bridge is told that asks at ``now``."""
         running, recent = {}, {}
         for name, runs in self.runs.items():
@@ -45,7 +45,7 @@ class Plan:
                 states.setdefault(run.task_id, RunState(run.task_id))
                 if now < run.ended:
                     running[name] = Running(run.task_id, "run", name, name, HOST, "lease", run.started)
-        return Snapshot(HOST, running, recent, states, {})
+        return PublisherRuns(HOST, running, recent, states, {})
 
 
 @st.composite
@@ -110,10 +110,10 @@ def bridge(plan: Plan, lengths: list[int], failures: list[int], *, stale: bool) 
         batch = plan.arrived[at : at + lengths[number % len(lengths)]]
         now = batch[-1].time
         if stale:
-            attribute(batch, plan.snapshot(batch[0].time - 1.0, result.states), sequences, now)
+            attribute(batch, plan.known(batch[0].time - 1.0, result.states), sequences, now)
         for _ in range(failures[number % len(failures)]):
-            attribute(batch, plan.snapshot(now, result.states), sequences, now)
-        changes = attribute(batch, plan.snapshot(now, result.states), sequences, now)
+            attribute(batch, plan.known(now, result.states), sequences, now)
+        changes = attribute(batch, plan.known(now, result.states), sequences, now)
         commit(changes, sequences, result)
         at, number = at + len(batch), number + 1
     return result
@@ -169,10 +169,10 @@ def test_a_batch_that_failed_leaves_no_trace(plan: Plan, lengths: list[int], fai
 @given(plans(), st.integers(0, 60))
 def test_the_same_arguments_give_the_same_changes_and_stay_as_they_are(plan: Plan, committed: int) -> None:
     sequences, result = Sequences(), Result()
-    snapshot = plan.snapshot(LATER - 1.0, result.states)
-    commit(attribute(plan.arrived[:committed], snapshot, sequences, LATER), sequences, result)
+    known = plan.known(LATER - 1.0, result.states)
+    commit(attribute(plan.arrived[:committed], known, sequences, LATER), sequences, result)
     before = dict(result.states)
-    first, second = (attribute(plan.arrived[committed:], snapshot, sequences, LATER, "notice") for _ in range(2))
+    first, second = (attribute(plan.arrived[committed:], known, sequences, LATER, "notice") for _ in range(2))
     assert first._replace(sequences=second.sequences) == second
     assert first.sequences.positions() == second.sequences.positions()
     assert result.states == before
