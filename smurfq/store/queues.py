@@ -16,14 +16,13 @@ from typing import Any
 
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
-from smurfq.core.priorities import NORMAL, PRIORITIES
+from smurfq.core.priorities import PRIORITIES
 from smurfq.core.slot import LANES, queue_name
 from smurfq.private_api.queue_keys import SEPARATOR, UNACKED, UNACKED_INDEX
 from smurfq.store.connection import Client
 from smurfq.store.lua_scripts import lua_script
 
 PRIORITY_STEPS = tuple(sorted(PRIORITIES.values()))
-NORMAL_PRIORITY = NORMAL
 UNREADABLE = "(unreadable)"  # replaces an id or a name
 _MANY_SLOTS = 8
 _SLOTS_AT_ONCE = 64  # a slot has nine lists, and Redis serves nobody else while it reads them
