@@ -9,6 +9,7 @@ PYTEST_JOBS ?= 3
 PYTEST  = $(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile --no-loadscope-reorder
 # This test needs os._exit to be a C function; coverage puts a Python function in its place.
 NOT_COVERED := tests/unit/operation_process/test_process.py::test_the_process_exits_whatever_interrupts_its_end
+MEASURED = $(PYTEST) --cov --cov-report=term --deselect $(NOT_COVERED)
 
 .PHONY: help demo test check coverage bench soak docs browser clean
 
@@ -49,14 +50,13 @@ browser:
 # The whole is two runs, since only the unit tests are measured: coverage makes them some 40 % slower.
 test: $(STAMP) browser check
 ifeq ($(PYTEST_ARGS),)
-	@$(MAKE) --no-print-directory coverage; unit=$$?; set -x; \
-	  $(PYTEST) tests/integration tests/system $(NOT_COVERED) && exit $$unit
+	$(MEASURED) tests/unit; unit=$$?; $(PYTEST) tests/integration tests/soak tests/system $(NOT_COVERED) && exit $$unit
 else
 	$(PYTEST) $(PYTEST_ARGS)
 endif
 
 coverage: $(STAMP)
-	$(PYTEST) --cov --cov-report=term --deselect $(NOT_COVERED) $(or $(PYTEST_ARGS),tests/unit)
+	$(MEASURED) $(or $(PYTEST_ARGS),tests/unit)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -143,7 +142,7 @@ def _weight(simulator: _Simulator) -> str:
 @contextmanager
 def _simulator(slots: Sequence[str]) -> Iterator[_Simulator]:
     with tempfile.TemporaryDirectory() as folder:
-        port = free_port(socket.SOCK_STREAM)
+        port = free_port()
         began = time.perf_counter()
         environ = {
             **os.environ,

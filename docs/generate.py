@@ -41,7 +41,7 @@ _NOTE = "<!-- Written by `make docs` from the package; do not edit. -->"
 _EXIT_CODES: Mapping[ExitCode, str] = {
     ExitCode.SUCCEEDED: "The command succeeded. If it followed a run, the run succeeded.",
     ExitCode.ERROR: "Any error without its own code: a process could not be started, a check of `smurfq doctor` "
-    "failed, or smurfq has a defect.",
+    "failed, or there is a bug in smurfq.",
     ExitCode.USAGE: "The command line, a parameter, the settings or the request is wrong. Nothing was done.",
     ExitCode.FAILED: "The operation failed: it raised an exception, its library reported failure, its process died, or "
     "it exceeded its time limit.",

@@ -78,7 +78,7 @@ class Applier(threading.Thread):
                     raise
                 except Exception:  # noqa: BLE001 the thread's rim: no message may end the bridge
                     self._counters.failed += sum(len(chunk.datagrams) for chunk in taken)
-                    self._log.exception("the bridge failed on a datagram; this is a defect, please report it")
+                    self._log.exception("the bridge failed on a datagram; this is a bug in smurfq; please report it")
         except StoreUnavailableError as cause:
             self._log.error("%s; %d messages were not written", cause, len(self._buffer))
 

@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
     LOST = 5  # the worker that ran the operation is gone
     TIMED_OUT = 6  # the command stopped waiting; the operation continues
     UNAVAILABLE = 7  # Redis or the bridge does not answer
-    REJECTED = 8  # the slot is held by somebody else, or busy
+    REJECTED = 8  # the slot is held, locked or busy, or the submission is a duplicate
     NOT_FOUND = 9  # no record has this id, or no site is up here
     INTERRUPTED = 130  # Ctrl-C; a run that was followed continues
 

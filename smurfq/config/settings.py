@@ -1,4 +1,4 @@
-"""All settings of a site: its tables, the keys above them, and what follows from them."""
+"""Defines all settings of a site: the keys at the top of the site file, its tables, and values derived from them."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Settings(Section):
         Raises
         ------
         UnknownSlotError
-            It has not; the message lists those it has.
+            The site does not have the slot. The message lists its slots.
         """
         if slot in self.slots:
             return str(slot)

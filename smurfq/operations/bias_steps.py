@@ -10,7 +10,6 @@ from smurfq.operations.kinds import BiasGroups, Count, Frequencies, Range, Secon
 from smurfq.operations.model import G3Tag, Parameters, PassedOn, PassedToAnalysis
 from smurfq.operations.operation import Operation
 
-_HighCurrentWait = Annotated[Wait, Field(description="waiting time in high current mode")]
 _RfracRange = Annotated[Range, Field(description="range of R/R_n of a biased detector")]
 _BIASED_FIELDS = (
     *(f"biased_bg{group}" for group in range(NUM_BIAS_GROUPS)),
@@ -19,26 +18,26 @@ _BIASED_FIELDS = (
 )
 
 
-class _StepKeywords(Parameters):
+class _Keywords(Parameters):
     bgs: BiasGroups | None = None
-    """bias groups to step; default: the active ones"""
+    """bias groups to use; default: the active ones"""
+    hcm_wait_time: Wait
+    """waiting time in high current mode"""
+    analysis_kwargs: PassedToAnalysis = None
+
+
+class _StepKeywords(_Keywords):
     step_duration: Seconds
     """duration of a step"""
     nsteps: Count
     """number of steps"""
-    hcm_wait_time: _HighCurrentWait
-    analysis_kwargs: PassedToAnalysis = None
 
 
-class _WaveKeywords(Parameters):
-    bgs: BiasGroups | None = None
-    """bias groups to use; default: the active ones"""
+class _WaveKeywords(_Keywords):
     freqs_wave: Frequencies
     """frequencies of the sine waves"""
     duration: Seconds
     """duration of a wave"""
-    hcm_wait_time: _HighCurrentWait
-    analysis_kwargs: PassedToAnalysis = None
 
 
 class TakeBgmap(Parameters):

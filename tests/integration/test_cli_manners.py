@@ -344,4 +344,4 @@ def test_nothing_that_others_wrote_does_anything_to_a_terminal(
     assert "title" in result.output, result.output
     for sign in "\x1b\x07\x9b\u202e\ud800\r":
         assert sign not in result.output, result.output
-    assert "defect" not in result.output
+    assert "bug in smurfq" not in result.output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,7 @@ def said(arguments: tuple[str, ...], url: str, folder: Path) -> str:
     ],
 )
 def test_an_outage_of_redis_is_not_in_the_log(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    url = f"redis://ann:{SECRET}@127.0.0.1:{free_port(socket.SOCK_STREAM)}/0"
+    url = f"redis://ann:{SECRET}@127.0.0.1:{free_port()}/0"
     assert SECRET not in said(arguments, url, tmp_path)
 
 

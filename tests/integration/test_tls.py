@@ -126,7 +126,7 @@ def test_a_wrong_certificate_is_rejected(
             text = " ".join((ended.stdout + ended.stderr).split())
             assert ended.returncode != 0, command
             assert told in text, command
-            assert "defect" not in text
+            assert "bug in smurfq" not in text
             assert "start it" not in text
             assert "Traceback" not in text
 

@@ -16,7 +16,7 @@ _BLOCKS = 60
 _BLOCK_SIZE = 200
 
 
-def free_port(_kind: object = None) -> int:
+def free_port() -> int:
     """A port of loopback on which nothing listens now, neither by TCP nor by UDP."""
     _, first, numbers = _block()
     for _ in range(_BLOCK_SIZE):

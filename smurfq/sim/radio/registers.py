@@ -14,7 +14,6 @@ SWEEP_SIZE: Final = CHANNELS_PER_BAND * 512  # points of the longest sweep
 CAPTURE_SIZE: Final = 2**19
 NUM_BAYS: Final = 2
 BANDS_PER_BAY: Final = 4
-ADDRESS_SIZE: Final = 300
 
 RAMP_ENABLE: Final = RTM + "RtmSpiSr:CfgRegEnaBit"
 RAMP_RESET: Final = RTM + "RtmSpiSr:FastSlowRstValue"
