@@ -42,20 +42,30 @@ def make_safe(
     start: CardState | None = None,
     noted_dacs: list[int] | None = None,
 ) -> dict[str, Any]:
-    """Leave the card of a run as ``policy`` says; what was found, done and read back.
+    """Make the card of a run safe, and return what was found, done and read back.
 
-    ``start`` is the card's state at the run's start. Takes at most ``BUDGET_S`` seconds, whatever answers. ``safe`` is
-    true where all that was to be off was read back so; ``unknown`` names what does not answer. ``left_on`` says in
-    words what is still on that was off at the start. ``noted_dacs`` are the biases that an earlier run left: where
-    they have been set since, they are no longer its own.
+    This takes at most ``BUDGET_S`` seconds, also if the card does not answer. In the findings, ``safe`` is true if
+    every part that had to be off was read back as off. ``unknown`` lists the parts that do not answer, ``left_on`` is a
+    text that names the parts that are on and were off at the start.
+
+    Parameters
+    ----------
+    slot
+        The slot's id, as ``crate1slot2``.
+    policy
+        What to switch off; see `CardAfter`.
+    start
+        The card's state at the start of the run.
+    noted_dacs
+        The bias DACs after an earlier run. A bias that has changed since then does not count as left on by that run.
     """
     return _MakeSafe(slot, policy, start or CardState()).run(noted_dacs)
 
 
 def close_streams(slot: str, closes_within_s: float) -> dict[str, Any]:
-    """Close an open stream and stop waveforms, whoever began them; the findings of ``make_safe``.
+    """Close an open stream and stop waveforms, whoever started them, and return findings like `make_safe`.
 
-    The g3 file is waited for as long as ``closes_within_s``: a streamer that is behind has much to write.
+    A streamer that is behind may need up to ``closes_within_s`` seconds to finish its g3 file.
     """
     off = replace(look_at_card(slot), streaming=0, g3_file=0, session_id=0, playback=0)
     return _MakeSafe(slot, CardAfter.RESTORE, off, closes_within_s).run(None)
