@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from smurfq.store.drain import DrainAnswer
-from tests.site.bridge import BridgeSite, Wire
+from tests.site.bridge import BridgeSite, Wire, waiting_bytes
 from tests.site.eventually import WITHIN_S, eventually
 from tests.site.valkey import Valkey
 
@@ -41,6 +41,8 @@ for slot in {SLOTS!r}:
             publisher.publish(f"small {{number}}", "session_log")
             if number % ({SMALL} // {LARGE}) == 0:
                 publisher.publish({{"large": "x" * 60_000, "number": number}}, "session_data")
+        os.write(1, b".")
+        os.read(0, 1)  # the flood is over: the last number is certain to arrive, and shows what is missing before it
         publisher.publish("last", "session_log")
         os._exit(0)
     children.append(pid)
@@ -106,9 +108,15 @@ def test_real_publishers_of_all_slots_at_once_amid_junk(tmp_path: Path) -> None:
             "SMURFPUB_UDP_HOST": site.address[0],
             "SMURFPUB_UDP_PORT": str(site.address[1]),
         }
-        publishing = subprocess.Popen([sys.executable, "-c", _PUBLISHERS], env=environ)
+        publishing = subprocess.Popen(
+            [sys.executable, "-c", _PUBLISHERS], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         with junk(site.address) as junk_sent:
-            assert publishing.wait(600) == 0
+            assert publishing.stdout is not None
+            assert publishing.stdout.read(len(SLOTS)) == b"." * len(SLOTS)
+        eventually(lambda: waiting_bytes(site.address[1]) == 0, what="the bridge has read all")
+        publishing.communicate(timeout=60)
+        assert publishing.returncode == 0
         for slot in SLOTS:
             answer = site.drain(slot)
             texts = accounts(site, f"task-{slot}", SMALL + LARGE + 2, answer)  # and the Publisher's own start
