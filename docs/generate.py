@@ -72,10 +72,12 @@ def settings_page() -> str:
             [
                 ("`[[crates]]` `id`", "`SMURFQ_SLOTS`", "a whole number of at least 0", _doc(Crate, "id")),
                 ("`[[crates]]` `slots`", "`SMURFQ_SLOTS`", "a list of whole numbers from 1 to 7", _doc(Crate, "slots")),
+                ("`[[crates]]` `stream_ids`", "`SMURFQ_SLOTS`", "a table, each value text", _doc(Crate, "stream_ids")),
             ],
         ),
-        '`SMURFQ_SLOTS="crate1slot2 crate1slot3"` replaces all `[[crates]]`. If neither is set, the site has one '
-        "slot, `" + Settings().slots[0] + "`.",
+        '`SMURFQ_SLOTS="crate1slot2=ufm_mv9 crate1slot3"` replaces all `[[crates]]`; the stream ids are optional. If '
+        "neither is set, the site has one slot, `" + Settings().slots[0] + "`. "
+        "[Decision 29](../decisions/0029-two-names-of-a-slot.md) explains a slot's place and its stream id.",
         "## At the top of the file",
         _settings_table([row for row in rows() if "." not in row.key]),
     ]

@@ -110,9 +110,9 @@ class SmurfqApp(SiteApp):
         try:
             linked = {"chain": chain, "chord": chord, "link": link, "link_error": link_error}
             check_options(name, kwargs, {**options, **linked})
-            checked = check_request(self.settings, self.owner, name, args, kwargs, options)
+            checked = check_request(self.slot_names, self.owner, name, args, kwargs, options)
             later = [*operations_in(chain), *operations_in(chord), *operations_in(link)]
-            checks = check_canvas(self.settings, checked, later)
+            checks = check_canvas(self.slot_names, checked, later)
             said = checked.said(time.time())
             result, outbox = self._formed(
                 name,

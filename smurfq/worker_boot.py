@@ -28,7 +28,7 @@ from smurfq.app import SmurfqApp, app
 from smurfq.config import Settings
 from smurfq.core import keys
 from smurfq.core.private_files import make_folder
-from smurfq.core.slot import WORKER_LANES, WORKFLOWS, Lane, queue_name, worker_name
+from smurfq.core.slot import WORKER_LANES, WORKFLOWS, Lane, both_names, queue_name, worker_name
 from smurfq.errors import SmurfqError
 from smurfq.host.operation_mark import CANNOT_MARK, can_mark
 from smurfq.host.process_control import adopt_orphans
@@ -40,6 +40,7 @@ from smurfq.store import best_effort, patiently
 from smurfq.store.connection import require_access
 from smurfq.store.durability import warn_of_losses
 from smurfq.store.site_identity import reject_guess
+from smurfq.store.stream_ids import StreamIds
 from smurfq.worker import remote_control, shutdown
 from smurfq.worker.lanes import Lanes
 from smurfq.worker.lease_step import LeaseStep
@@ -73,6 +74,7 @@ def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: li
     """Run a Celery worker, like ``serve``, for any context; ``node`` is the worker's name."""
     context.about = {
         "node": node,
+        **({"stream_id": context.stream_id} if context.stream_id else {}),
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "since": time.time(),
@@ -193,12 +195,16 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
     if not can_mark():
         logger.warning("%s", CANNOT_MARK)
     make_folder(settings.state_dir.absolute())
+    reports = StreamIds(app.store)
+    for slot in slots:
+        reports.report(slot, settings.stream_ids[slot])
     loaded = _preload(settings)
     # The garbage collector writes to every object that it visits, and so copies its memory page in a forked process.
     # It skips frozen objects.
     gc.collect()
     gc.freeze()
-    logger.info("worker of %s starts: %s", ", ".join(slots), " and ".join(lanes))
+    named = ", ".join(both_names(slot, settings.stream_ids[slot]) for slot in slots)
+    logger.info("worker of %s starts: %s", named, " and ".join(lanes))
 
     def serve_lane(slot: str, lane: Lane, told_to_stop: list[int]) -> int:
         return serve(slot, lane, loaded, told_to_stop)
@@ -212,7 +218,8 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
     "slots",
     required=True,
     multiple=True,
-    help="The slot to serve, such as crate1slot2. Repeat it to serve several slots with one set of loaded libraries.",
+    help="The slot to serve: crate1slot2, or its stream id. Repeat it to serve several slots with one set of "
+    "loaded libraries.",
 )
 @click.option(
     "--lane",

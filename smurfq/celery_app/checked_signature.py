@@ -28,7 +28,7 @@ class CheckedSignature(Task):  # type: ignore[misc]
         params = {name: value for name, value in kwargs.items() if name != "slot"}
         operations.check(self.name, params, partial=True)
         if "slot" in kwargs:
-            self.app.settings.check_slot(kwargs["slot"])
+            self.app.slot_names.place(kwargs["slot"])
         return super().signature(args, *starargs, **starkwargs)
 
     def s(self, *args: Any, **kwargs: Any) -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import IO, Any
 
 import click
 
-from smurfq.cli.options import choose_slot, connection, echo_json, json_option
+from smurfq.cli.options import connection, echo_json, json_option, place_of
 from smurfq.cli.terminal_text import tell
 from smurfq.client import Submission, submit_all
 from smurfq.client.status import summary
@@ -53,13 +52,12 @@ def batch(file: str, owner: str | None, as_json: bool) -> None:
 
 
 def _lines(file: IO[Any]) -> Iterator[Submission]:
-    settings = connection().settings
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue
         asked = _object(number, line)
         slot = asked.pop("slot", None)
-        yield Submission(slot=choose_slot(slot if slot is None else str(slot), os.environ, settings), **asked)
+        yield Submission(slot=place_of(slot if slot is None else str(slot)), **asked)
 
 
 def _object(number: int, line: str) -> dict[str, Any]:

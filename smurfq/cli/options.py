@@ -13,17 +13,20 @@ import click
 from smurfq.cli.terminal_text import tell
 from smurfq.client import Run, Slot
 from smurfq.client.connection import Connection
-from smurfq.config import FILE_VARIABLE, Settings, load, names_no_site
+from smurfq.config import FILE_VARIABLE, load, names_no_site
+from smurfq.config.slot_names import SlotNames
 from smurfq.core.jsonsafe import dumps
 from smurfq.core.redis_url import without_password
-from smurfq.core.slot import SlotId
 
 _CONNECTION = "smurfq.connection"
 _BARE_WORD = re.compile(r"[A-Za-z_/.~][\w/.:,@%+~-]*")
 _PYTHON_WORDS = {"None": "null", "True": "true", "False": "false"}
 
 slot_option = click.option(
-    "--slot", "-s", metavar="SLOT", help="Slot id, such as crate1slot2, or the slot number if only one crate has it."
+    "--slot",
+    "-s",
+    metavar="SLOT",
+    help="The slot: its place (crate1slot2), its stream id (ufm_mv9), or its number if only one crate has it.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON instead of text.")
 by_option = click.option("--by", metavar="NAME", help="Your name, for the record. [default: user@host]")
@@ -58,8 +61,14 @@ def _say_which_site(made: Connection) -> None:
 
 def slot_of(given: str | None) -> Slot:
     """Return the slot that a command is for."""
+    return Slot(place_of(given), connection=connection())
+
+
+def place_of(given: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the place of the slot that a command is for; see ``choose_slot``."""
     site = connection()
-    return Slot(choose_slot(given, os.environ, site.settings), connection=site)
+    with site.reached():
+        return choose_slot(given, environ, site.slot_names)
 
 
 def run_of(given: str) -> Run:
@@ -69,8 +78,8 @@ def run_of(given: str) -> Run:
         return Run(site.records.index.find(given), connection=site)
 
 
-def choose_slot(given: str | None, environ: Mapping[str, str], settings: Settings) -> str:
-    """Return the slot id from ``--slot``, else from ``SLOT``, else the only slot of the site.
+def choose_slot(given: str | None, environ: Mapping[str, str], slots: SlotNames) -> str:
+    """Return the place of the slot from ``--slot``, else from ``SLOT``, else of the only slot of the site.
 
     Raises
     ------
@@ -80,17 +89,22 @@ def choose_slot(given: str | None, environ: Mapping[str, str], settings: Setting
         No slot was given, or ``SLOT`` names none or several.
     """
     if given is not None:
-        numbered = _with_number(given, settings)
-        return numbered[0] if len(numbered) == 1 else settings.check_slot(given)
-    known = ", ".join(settings.slots)
+        numbered = slots.with_number(given)
+        return numbered[0] if len(numbered) == 1 else slots.place(given)
     if number := environ.get("SLOT"):
-        numbered = _with_number(number, settings)
+        numbered = slots.with_number(number)
         if len(numbered) == 1:
             return numbered[0]
-        raise click.UsageError(f"SLOT={number} matches {len(numbered)} of the site's slots ({known}); give --slot")
-    if len(settings.slots) == 1:
-        return settings.slots[0]
-    raise click.UsageError(f"which slot? Give --slot with one of {known}")
+        raise click.UsageError(
+            f"SLOT={number} matches {len(numbered)} of the site's slots ({_listed(slots)}); give --slot"
+        )
+    if len(slots.places) == 1:
+        return slots.places[0]
+    raise click.UsageError(f"which slot? Give --slot with one of {_listed(slots)}")
+
+
+def _listed(slots: SlotNames) -> str:
+    return ", ".join(map(slots.both, slots.places))
 
 
 def parse_params(texts: Iterable[str]) -> dict[str, Any]:
@@ -134,9 +148,3 @@ def _parse_value(key: str, text: str) -> Any:
 
 def _reject_constant(token: str) -> Any:
     raise ValueError(f"{token} is not a JSON number")
-
-
-def _with_number(text: str, settings: Settings) -> list[str]:
-    if not text.isascii() or not text.isdigit():
-        return []
-    return [slot for slot in settings.slots if SlotId.parse(slot).slot == int(text)]

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from smurfq.cli.exit_codes import ExitCode
-from smurfq.cli.options import choose_slot, connection, echo_json, json_option
+from smurfq.cli.options import connection, echo_json, json_option, place_of
 from smurfq.cli.render import terminal
 from smurfq.cli.slot_rows import Row, Rows
 from smurfq.cli.slot_table import plain_line, table
@@ -48,7 +48,7 @@ def watch(*, slots: tuple[str, ...], once: bool, every_s: float, as_json: bool) 
       smurfq watch --once --json | jq '.[] | select(.operation)'
     """
     site = connection()
-    chosen = [choose_slot(slot, {}, site.settings) for slot in slots] or list(site.settings.slots)
+    chosen = [place_of(slot) for slot in slots] or list(site.settings.slots)
     rows = Rows(site, dict.fromkeys(chosen))
     title = _SIMULATED if site.settings.simulated else ""
     console = terminal()

@@ -14,11 +14,11 @@ from smurfq.cli.exit_codes import ExitCode
 from smurfq.cli.holding import TimeSpan
 from smurfq.cli.options import (
     by_option,
-    choose_slot,
     connection,
     echo_json,
     json_option,
     parse_params,
+    place_of,
     reason_option,
     timeout_option,
 )
@@ -128,7 +128,7 @@ def submit(
     run = submit_workflow(
         name,
         parse_params(texts),
-        slots=[choose_slot(slot, {}, site.settings) for slot in slots] or None,
+        slots=[place_of(slot) for slot in slots] or None,
         min_survivors=min_survivors,
         max_failures=max_failures,
         priority=cast(Priority, priority),

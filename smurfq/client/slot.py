@@ -39,7 +39,7 @@ class Slot:
     Parameters
     ----------
     slot
-        The slot id, ``crate1slot2``.
+        The slot's place, ``crate1slot2``, or its stream id, ``ufm_mv9``. The attribute ``slot`` is the place.
     settings
         The settings of the site. Default: those of this process's environment.
 
@@ -51,7 +51,14 @@ class Slot:
 
     def __init__(self, slot: str, settings: Settings | None = None, *, connection: Connection | None = None) -> None:
         self._connection = connection or connection_of(settings)
-        self.slot = self._connection.settings.check_slot(slot)
+        with self._connection.reached():
+            self.slot = self._connection.slot_names.place(slot)
+
+    @property
+    def stream_id(self) -> str:
+        """The stream id of the slot, as its worker reported it last."""
+        with self._connection.reached():
+            return self._connection.slot_names.stream_ids()[self.slot]
 
     def __repr__(self) -> str:
         return f"Slot({self.slot!r})"

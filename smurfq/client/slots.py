@@ -20,7 +20,9 @@ T = TypeVar("T")
 
 
 class Slots:
-    """All slots of a site, or those that are named. Iterating yields ``Slot`` objects.
+    """All slots of a site, or those that are named by place or stream id. Iterating yields ``Slot`` objects.
+
+    The dictionaries that the methods return have the places as keys.
 
     Raises
     ------
@@ -37,7 +39,8 @@ class Slots:
     ) -> None:
         self._connection = connection = connection or connection_of(settings)
         names = connection.settings.slots if slots is None else tuple(slots)
-        self._slots = {name: Slot(name, connection=connection) for name in names}
+        made = [Slot(name, connection=connection) for name in names]
+        self._slots = {slot.slot: slot for slot in made}
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(self._slots.values())
@@ -46,7 +49,7 @@ class Slots:
         return len(self._slots)
 
     def __getitem__(self, slot: str) -> Slot:
-        return self._slots[slot]
+        return self._slots[slot] if slot in self._slots else self._slots[self._connection.slot_names.place(slot)]
 
     def submit(
         self,

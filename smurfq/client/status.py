@@ -67,9 +67,10 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class SlotStatus:
-    """The status of a slot."""
+    """The status of a slot: ``slot`` is its place."""
 
     slot: str
+    stream_id: str
     workers: tuple[WorkerStatus, ...]
     hold: Hold | None
     running: tuple[RunStatus, ...]
@@ -88,6 +89,7 @@ class SlotStatus:
         """Return the status as a JSON object."""
         return {
             "slot": self.slot,
+            "stream_id": self.stream_id,
             "alive": self.alive,
             "workers": [asdict(worker) for worker in self.workers],
             "hold": asdict(self.hold) if self.hold else None,
@@ -132,9 +134,11 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
     last = connection.records.last(slots)
     left_on = LeftOnNotes(connection.redis).of(slots)
     bridge = bridge_health(connection)
+    stream_ids = connection.slot_names.stream_ids()
     return {
         slot: SlotStatus(
             slot=slot,
+            stream_id=stream_ids[slot],
             workers=workers[slot],
             hold=holds.get(slot),
             running=running[slot],

@@ -14,6 +14,7 @@ from smurfq.config.allowed import allowed
 from smurfq.config.key_types import Section
 from smurfq.config.sections import Crate
 from smurfq.config.settings import Settings
+from smurfq.config.stream_ids import reject_ambiguous, with_stream_ids
 from smurfq.config.tls import check_tls
 from smurfq.core.slot import SlotId
 from smurfq.core.suggestion import suggest
@@ -32,7 +33,8 @@ T = TypeVar("T")
 def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
     """Return the settings from the site file (``SMURFQ_CONFIG`` unless given) and the ``SMURFQ_*`` of ``environ``.
 
-    An empty variable counts as not set, since `docker compose` passes unset variables as empty ones.
+    An empty variable counts as not set, since `docker compose` passes unset variables as empty ones. The stream ids of
+    the crates' slots are read from sys_config.yml if this process can read it.
 
     Raises
     ------
@@ -40,6 +42,14 @@ def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
         The file cannot be read, or a key or variable is unknown (the nearest known one is named), ill-typed
         or contradicts another.
     """
+    settings, origin = load_as_given(environ, site_file)
+    settings = with_stream_ids(settings, environ)
+    _reject_contradictions(settings, origin)
+    return settings
+
+
+def load_as_given(environ: Mapping[str, str], site_file: Path | None = None) -> tuple[Settings, str]:
+    """Return the settings as ``load`` does, but without those from sys_config.yml, and the name of their source."""
     path = site_file or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
     values: Values = {}
     if path is not None:
@@ -51,9 +61,7 @@ def load(environ: Mapping[str, str], site_file: Path | None = None) -> Settings:
     for variable in sorted(environ):
         if variable.startswith(PREFIX) and variable not in (FILE_VARIABLE, ""):
             _overlay(values, variable, environ[variable], paths)
-    settings = Settings.model_validate(values)
-    _reject_contradictions(settings, str(path) if path else "the environment")
-    return settings
+    return Settings.model_validate(values), str(path) if path else "the environment"
 
 
 def names_no_site(environ: Mapping[str, str]) -> bool:
@@ -160,14 +168,18 @@ def _parsed(model: type[Section], key: str, variable: str, text: str) -> Section
 
 
 def _crates(text: str) -> list[Values]:
-    crates: dict[int, list[int]] = {}
+    crates: dict[int, Values] = {}
     for part in text.replace(",", " ").split():
+        place, _, stream_id = part.partition("=")
         try:
-            slot = SlotId.parse(part)
+            slot = SlotId.parse(place)
         except ConfigError as cause:
             raise ConfigError(f"{_SLOTS_VARIABLE}: {cause}", key=_SLOTS_VARIABLE) from cause
-        crates.setdefault(slot.crate, []).append(slot.slot)
-    return [{"id": crate, "slots": slots} for crate, slots in crates.items()]
+        crate = crates.setdefault(slot.crate, {"id": slot.crate, "slots": [], "stream_ids": {}})
+        crate["slots"].append(slot.slot)
+        if stream_id:
+            crate["stream_ids"][slot.slot] = stream_id
+    return list(crates.values())
 
 
 def _checked(origin: str, validate: Callable[[], T]) -> T:
@@ -238,9 +250,11 @@ def _reject_contradictions(settings: Settings, origin: str) -> None:
             raise ConfigError(
                 f"limits.operations names {name!r}, which is not an operation{near}", key="limits.operations"
             )
+    reject_ambiguous(settings, origin)
     for instance, slot in settings.ocs.instances.items():
-        if slot not in settings.slots:
-            near = suggest(slot, settings.slots)
+        names = [*settings.slots, *settings.stream_ids.values()]
+        if slot not in names:
+            near = suggest(slot, dict.fromkeys(names))
             raise ConfigError(
                 f"ocs.instances.{instance} is {slot!r}, which is not a slot of the site{near}", key="ocs.instances"
             )

@@ -199,3 +199,5 @@ class Crate(Section):
     """The crate's number."""
     slots: Annotated[tuple[Annotated[int, Field(ge=1, le=7)], ...], Field(min_length=1)]
     """The slots of this crate that have a card."""
+    stream_ids: Mapping[int, str] = Field(default_factory=dict)
+    """The stream id of each slot, such as ufm_mv9, where sys_config.yml cannot be read; that file has precedence."""

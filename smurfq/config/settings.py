@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +25,7 @@ from smurfq.config.sections import (
     Workflows,
 )
 from smurfq.core.redis_url import with_tls_files
-from smurfq.core.slot import SlotId
+from smurfq.core.slot import SlotId, both_names
 from smurfq.core.suggestion import did_you_mean
 from smurfq.errors import UnknownSlotError
 
@@ -57,8 +58,16 @@ class Settings(Section):
 
     @cached_property
     def slots(self) -> tuple[str, ...]:
-        """Return the ids of all slots, in the order of the site file."""
+        """Return the places of all slots, in the order of the site file."""
         return tuple(str(SlotId(crate.id, slot)) for crate in self.crates for slot in crate.slots)
+
+    @cached_property
+    def stream_ids(self) -> Mapping[str, str]:
+        """Return the stream id of each slot by place, as far as this process knows it; else the place itself."""
+        places = [
+            (str(SlotId(crate.id, slot)), crate.stream_ids.get(slot)) for crate in self.crates for slot in crate.slots
+        ]
+        return {place: stream_id or place for place, stream_id in places}
 
     @property
     def redis_url(self) -> str:
@@ -86,7 +95,7 @@ class Settings(Section):
         return default
 
     def check_slot(self, slot: Any) -> str:
-        """Return ``slot`` if the site has it.
+        """Return the place of the slot with this place or stream id, as far as this process knows the stream ids.
 
         Raises
         ------
@@ -95,9 +104,18 @@ class Settings(Section):
         """
         if slot in self.slots:
             return str(slot)
-        raise UnknownSlotError(
-            f"slot {slot!r} is not in the configuration; known are {', '.join(self.slots)}"
-            + did_you_mean(str(slot), self.slots),
-            got=slot,
-            known=list(self.slots),
-        )
+        for place, stream_id in self.stream_ids.items():
+            if slot == stream_id:
+                return place
+        raise unknown_slot(slot, self.stream_ids)
+
+
+def unknown_slot(slot: Any, stream_ids: Mapping[str, str]) -> UnknownSlotError:
+    """Return the error for a name of no slot. ``stream_ids`` has the stream id of each slot by place."""
+    known = ", ".join(both_names(place, stream_id) for place, stream_id in stream_ids.items())
+    names = dict.fromkeys([*stream_ids, *stream_ids.values()])
+    return UnknownSlotError(
+        f"slot {slot!r} is not in the configuration; known are {known}" + did_you_mean(str(slot), names),
+        got=slot,
+        known=list(names),
+    )

@@ -10,6 +10,7 @@ WRITE_PROBE = "smurfq:write-probe"  # never exists: an empty write to it shows w
 IDS = "smurfq:ids"  # sorted set: every record's id, in alphabetical order
 LAST = "smurfq:last"  # hash: the id of the run that ended last, by slot
 SITE = "smurfq:site"  # string: the site that this Redis serves: name, site file, host, simulated (JSON)
+STREAM_IDS = "smurfq:stream-ids"  # hash: the stream id of each slot, as its worker reported it, by place
 WAITING = "smurfq:waiting"  # sorted set: ids of tasks that were submitted and are not yet claimed, by time
 
 

@@ -49,6 +49,7 @@ class SessionHeader:
 
     ``lost`` counts the publisher's messages that never reached the bridge, ``unrecorded`` those that reached the bridge
     and are not in the record. ``complete`` is false if the bridge could not confirm that no message is missing.
+    ``slot`` is the place, and ``stream_id`` the name of the module that was there when the run started (None before).
     ``submitted_by`` is the owner of the submission. ``degraded`` is true if something is wrong but the run continues.
     ``simulated`` is None until a worker claims the run, since only the worker knows whether its slot is simulated.
     ``log_file`` is the path of the operation's whole output.
@@ -57,6 +58,7 @@ class SessionHeader:
     session_id: str
     op_name: str = ""
     slot: str = ""
+    stream_id: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
     status: str = "queued"
     success: bool | None = None

@@ -1,6 +1,8 @@
-"""Slot ids, and the names of queues and workers that are derived from them.
+"""The names of a slot: its place and its stream id, and the names of queues and workers.
 
-Every string that two processes must agree on is made here or in ``keys.py``.
+The *place* (``crate1slot2``) names queues, workers, locks and keys. Code calls it ``slot``. The *stream id*
+(``ufm_mv9``) is the name of the detector module in that place: publishers, g3 files and the archive use it. Every
+string that two processes must agree on is made here, in ``publisher_ids.py`` or in ``keys.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ LANES: Final[tuple[Lane, ...]] = ("emergency", *WORKER_LANES)
 
 WORKFLOWS = "workflows"  # the queue of workflows, and the ``slot`` of their records
 
+STREAM_ID_RULE: Final = "letters, digits, '_', '-' and '.', and no slot number (2, s2, c1s2), as in ufm_mv9"
 _SLOT_ID = re.compile(r"crate(\d+)slot(\d+)")
+_STREAM_ID = re.compile(r"(?!(c?\d+)?s?\d+$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(?<!\.state)(?<!\.emergency)", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)
@@ -46,6 +50,31 @@ class SlotId:
     def __str__(self) -> str:
         return f"crate{self.crate}slot{self.slot}"
 
+    @property
+    def older_id(self) -> str:
+        """The publisher id of the slot in older versions of sodetlib: ``crate1_slot2``."""
+        return f"crate{self.crate}_slot{self.slot}"
+
+    @property
+    def simulated_stream_id(self) -> str:
+        """The stream id of a simulated slot, unless the site file gives one: ``ufm_mv12`` for ``crate1slot2``."""
+        return f"ufm_{'uv' if self.slot % 2 else 'mv'}{10 * self.crate + self.slot}"
+
+
+def is_stream_id(text: object) -> bool:
+    """Return whether ``text`` can be a stream id: it names folders, and must not look like a slot number or queue."""
+    return isinstance(text, str) and text != WORKFLOWS and _STREAM_ID.fullmatch(text) is not None
+
+
+def is_place(text: str) -> bool:
+    """Return whether ``text`` has the form of a place: ``crate1slot2``."""
+    return _SLOT_ID.fullmatch(text) is not None
+
+
+def both_names(slot: str, stream_id: str | None) -> str:
+    """Return a slot's two names for people: ``crate1slot2 (ufm_mv9)``, or the place alone if there is no other."""
+    return slot if stream_id in (None, slot) else f"{slot} ({stream_id})"
+
 
 def queue_name(slot: str, lane: Lane) -> str:
     """Return the Celery queue of a slot's lane: ``crate1slot2``, ``crate1slot2.state``, ``crate1slot2.emergency``."""
@@ -58,10 +87,9 @@ def worker_name(slot: str, lane: Lane) -> str:
 
 
 def publisher_id(slot: str, lane: Lane) -> str:
-    """Return the ``SMURFPUB_ID`` of an operation's process.
+    """Return the name of a slot's lane in Redis's keys, in files, and in the bridge.
 
-    The state lane runs at the same time as the control lane. It has its own id, so that its messages are not
-    attributed to the run of the control lane.
+    The bridge converts the ids that publishers use to these names; see ``publisher_ids.py``.
     """
     return f"{slot}.state" if lane == "state" else slot
 

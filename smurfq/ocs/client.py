@@ -80,15 +80,16 @@ def _operations(instance_id: str, connection: Connection) -> Iterator[tuple[str,
     try:
         with connection.reached():
             connection.redis.ping()
-        if instance_id == REGISTRY:
-            yield "main", RegistryMain(connection)
-            return
-        agent = Agent(instance_id, slot_of(instance_id, connection.settings), connection)
+            slot = None if instance_id == REGISTRY else slot_of(instance_id, connection.settings, connection.slot_names)
     except UnknownSlotError as cause:
         # sorunlib searches for these words, and then skips the slot.
         raise ControlClientError(f"no callee registered: {cause}", instance=instance_id) from cause
     except StoreUnavailableError as cause:
         raise ControlClientError(f"{instance_id}: {cause}", instance=instance_id) from cause
+    if slot is None:
+        yield "main", RegistryMain(connection)
+        return
+    agent = Agent(instance_id, slot, connection)
     for operation in OPERATIONS.values():
         yield operation.name, _made(agent, operation, operation.name)
     for name, called in _ALSO_CALLED.items():

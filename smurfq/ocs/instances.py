@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from smurfq.config import Settings
+from smurfq.config.slot_names import SlotNames
 from smurfq.errors import UnknownSlotError
 
 PREFIX: Final = "pysmurf-controller-"
@@ -14,22 +15,22 @@ REGISTRY: Final = "registry"
 _SHORT = re.compile(r"(?:c(?P<crate>\d+))?s(?P<slot>\d+)")
 
 
-def slot_of(instance_id: str, settings: Settings) -> str:
-    """Return the slot of an instance id.
+def slot_of(instance_id: str, settings: Settings, names: SlotNames) -> str:
+    """Return the place of the slot of an instance id.
 
-    An instance id is a key of the site's ``ocs.instances``, a slot id (``crate1slot2``), its short form (``c1s2``), or
-    the slot's number alone (``s2``) if only one crate has it. The prefix ``pysmurf-controller-`` is optional.
+    An instance id is a key of the site's ``ocs.instances``, a place (``crate1slot2``), its short form (``c1s2``), the
+    slot's number alone (``s2``) if only one crate has it, or a stream id (``ufm_mv9``, ``ufm-mv9``). The prefix
+    ``pysmurf-controller-`` is optional.
 
     Raises
     ------
     UnknownSlotError
         The instance id matches no slot of the site, or several.
     """
-    if instance_id in settings.ocs.instances:
-        return settings.ocs.instances[instance_id]
     name = instance_id.removeprefix(PREFIX)
-    if name in settings.ocs.instances:
-        return settings.ocs.instances[name]
+    for key in (instance_id, name):
+        if key in settings.ocs.instances:
+            return names.place(settings.ocs.instances[key])
     if name in settings.slots:
         return name
     short = _SHORT.fullmatch(name)
@@ -39,6 +40,10 @@ def slot_of(instance_id: str, settings: Settings) -> str:
     meant = [slot for slot in settings.slots if end and (slot == end or re.fullmatch(rf"crate\d+{end}", slot))]
     if len(meant) == 1:
         return meant[0]
+    if not meant:
+        known = names.stream_ids().values()
+        if stream_id := next((one for one in known if name in (one, one.replace("_", "-"))), None):
+            return names.place(stream_id)
     what = f"means any of {', '.join(meant)}" if meant else "names no slot"
     raise UnknownSlotError(
         f"the instance id {instance_id!r} {what}; known are {', '.join(map(instance_of, settings.slots))}"
@@ -51,7 +56,8 @@ def slot_of(instance_id: str, settings: Settings) -> str:
 def instance_of(slot: str, settings: Settings | None = None) -> str:
     """Return the instance id of a slot: the one in the site's settings, else the one that ends with the slot id."""
     given = settings.ocs.instances if settings is not None else {}
-    own = next((instance for instance, its_slot in given.items() if its_slot == slot), slot)
+    stream_id = settings.stream_ids[slot] if settings is not None else None
+    own = next((instance for instance, its_slot in given.items() if its_slot in (slot, stream_id)), slot)
     return own if own.startswith(PREFIX) else PREFIX + own
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from smurfq.client.connection import connection_of
 from smurfq.config import Settings
 from smurfq.errors import UnknownSlotError
 from smurfq.ocs.client import OCSClient
 from smurfq.ocs.errors import ControlClientError
-from smurfq.ocs.instances import PREFIX, REGISTRY
+from smurfq.ocs.instances import PREFIX, REGISTRY, instance_of, slot_of
 from smurfq.ocs.reply import ERROR, OCSReply
 
 
 class MultiSlotController:
     """The slots that a worker serves, by the last part of their instance ids (``crate1slot2``).
+
+    ``ids`` of the methods may also be stream ids.
 
     Each method returns the replies by slot. If a slot cannot be reached, its reply is ``ERROR``, and the others still
     receive the request.
@@ -68,6 +71,7 @@ class MultiSlotController:
 
     def _each(self, ids: str | Iterable[str] | None, ask: Callable[[OCSClient], OCSReply]) -> dict[str, OCSReply]:
         names = list(self.smurfs) if ids is None else [ids] if isinstance(ids, str) else list(ids)
+        names = [self._key(name) for name in names]
         unknown = [name for name in names if name not in self.smurfs]
         if unknown:
             raise UnknownSlotError(
@@ -77,6 +81,18 @@ class MultiSlotController:
                 known=list(self.smurfs),
             )
         return {name: _asked(self.smurfs[name], ask) for name in names}
+
+    def _key(self, name: str) -> str:
+        """Return the last part of the instance id of the slot with this name; the name itself if there is none."""
+        if name in self.smurfs:
+            return name
+        connection = connection_of(self._settings)
+        try:
+            with connection.reached():
+                slot = slot_of(name, connection.settings, connection.slot_names)
+        except UnknownSlotError:
+            return name
+        return instance_of(slot, connection.settings).split("-")[-1]
 
 
 def _asked(smurf: OCSClient, ask: Callable[[OCSClient], OCSReply]) -> OCSReply:

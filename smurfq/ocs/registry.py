@@ -44,7 +44,7 @@ class RegistryMain:
         """Return the slots by their addresses. A slot that no worker serves is ``expired``."""
         try:
             with self._connection.reached():
-                data = dict(self._entry(slot) for slot in self._connection.settings.slots)
+                data = dict(self._entry(*names) for names in self._connection.slot_names.stream_ids().items())
         except StoreUnavailableError as cause:
             raise ControlClientError(f"{REGISTRY}: {cause}", instance=REGISTRY) from cause
         session = {
@@ -65,7 +65,7 @@ class RegistryMain:
     def __call__(self) -> OCSReply:
         return self.status()
 
-    def _entry(self, slot: str) -> tuple[str, dict[str, Any]]:
+    def _entry(self, slot: str, stream_id: str) -> tuple[str, dict[str, Any]]:
         address = f"{_ROOT}.{instance_of(slot, self._connection.settings)}"
         expired = not is_served(self._connection, slot, "control")
         idle = OpCode.EXPIRED if expired else OpCode.NONE
@@ -82,4 +82,5 @@ class RegistryMain:
             "op_codes": codes,
             "agent_class": "PysmurfController",
             "agent_address": address,
+            "stream_id": stream_id,
         }

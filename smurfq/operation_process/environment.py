@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from smurfq.config import Settings
-from smurfq.core.slot import Lane, SlotId, publisher_id
+from smurfq.config.stream_ids import config_dir
+from smurfq.core import publisher_ids
+from smurfq.core.publisher_ids import smurfpub_id
+from smurfq.core.slot import Lane, SlotId
 
 _ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 
@@ -20,7 +23,7 @@ def environment(settings: Settings, slot: str, lane: Lane, environ: Mapping[str,
     return {
         **absent,
         "SLOT": str(SlotId.parse(slot).slot),
-        "SMURFPUB_ID": publisher_id(slot, lane),
+        publisher_ids.VARIABLE: smurfpub_id(settings.stream_ids[slot], lane),
     }
 
 
@@ -47,14 +50,6 @@ def _defaults(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     }
     if settings.epics.ca_auto_addr_list is not None:
         defaults["EPICS_CA_AUTO_ADDR_LIST"] = settings.epics.ca_auto_addr_list
-    if (config_dir := _config_dir(settings, environ)) is not None:
-        defaults["SMURF_CONFIG_DIR"] = defaults["OCS_CONFIG_DIR"] = config_dir
+    if (folder := config_dir(settings, environ)) is not None:
+        defaults["SMURF_CONFIG_DIR"] = defaults["OCS_CONFIG_DIR"] = folder
     return defaults
-
-
-def _config_dir(settings: Settings, environ: Mapping[str, str]) -> str | None:
-    """Return the folder of sys_config.yml: the first of the two variables that is set, or the setting."""
-    for name in ("SMURF_CONFIG_DIR", "OCS_CONFIG_DIR"):
-        if name in environ:
-            return environ[name]
-    return str(settings.smurf.config_dir) if settings.smurf.config_dir is not None else None

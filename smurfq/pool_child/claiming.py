@@ -50,6 +50,7 @@ def claim_run(task: Task, worker: WorkerContext, params: dict[str, Any]) -> Clai
         session_id=request.id,
         op_name=running.op_name,
         slot=worker.slot,
+        stream_id=worker.stream_id,
         params=params,
         status="starting",
         simulated=app.settings.simulated,

@@ -21,6 +21,7 @@ from smurfq.pool_child.attempt_log import AttemptLog, attempt_log_folder
 from smurfq.pool_child.end_request import AbortRequest, Ask
 from smurfq.store.lua_scripts import lua_script
 from smurfq.store.site_identity import identity_of, identity_text
+from smurfq.store.stream_ids import queue_report
 
 _ALIVE_FOR_S = 5
 _PID_BYTES = 8
@@ -41,6 +42,7 @@ class WorkerContext:
         self.slot = slot
         self.lane = lane
         self.token = token
+        self.stream_id = app.settings.stream_ids.get(slot)  # None for workflows
         self.publisher = seat or publisher_id(slot, lane)
         self.queue = queue_name(slot, lane)
         self.leased = seat or self.queue
@@ -106,6 +108,8 @@ class WorkerContext:
                 pipe.hset(key, mapping=about)
                 pipe.expire(key, _ALIVE_FOR_S)
                 pipe.set(keys.SITE, identity_text(identity_of(self._app.settings, os.environ)))
+                if self.stream_id is not None:
+                    queue_report(pipe, self.slot, self.stream_id)
                 pipe.execute()
         self._said = about
 

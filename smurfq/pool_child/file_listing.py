@@ -33,8 +33,8 @@ def file_events(timestreams: Path, job: Job, registered: list[str], started: flo
     found: list[Event] = []
     try:
         found += [events.file_found(path, change, now) for path, change in changes(registered)]
-        if job.drives_card:
-            streamed = map(str, g3_files(timestreams, job.slot, started, now))
+        if job.drives_card and job.stream_id is not None:
+            streamed = map(str, g3_files(timestreams, job.stream_id, started, now))
             new = [path for path in streamed if path not in registered]
             found += [events.file_registered({"path": path, "kind": "g3_file"}, now) for path in new]
     except OSError as cause:

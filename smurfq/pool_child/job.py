@@ -30,6 +30,7 @@ class Job:
     log: bool | str = True
     time_limit_s: float | None = None
     is_process: bool = False  # a request to stop it ends it in good order
+    stream_id: str | None = None  # of the slot; a workflow has none
     card: bool = True  # it has a card, whose publisher's messages come through the bridge
     card_closed: str = ""  # why it may not open its card
     graces_s: tuple[float, float] = (10.0, 10.0)  # from an abort to the signal, from there to the kill

@@ -57,6 +57,7 @@ def job_of(run: ClaimedRun, policy: RunPolicy) -> Job:
         op_name=operation.name,
         slot=worker.slot,
         publisher=worker.publisher,
+        stream_id=worker.stream_id,
         params=run.params,
         environment={**policy.environment(run), **_owner(run)},
         running=run.running,

@@ -6,7 +6,7 @@ The device configuration, which operations change, is written only once. The oth
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,9 +31,12 @@ _RELAYS: Final = 16
 _EXPERIMENT: Final = {"overbias_wait": 0.5, "overbias_sleep_time_sec": 2, "amp_step_wait_time": 0.01}
 
 
-def write_site(folders: Folders, slots: Iterable[str]) -> None:
-    """Write `sys_config.yml` and pysmurf's configuration for ``slots``, and create their folders."""
-    found = [SlotId.parse(slot) for slot in slots]
+def write_site(folders: Folders, stream_ids: Mapping[str, str]) -> None:
+    """Write `sys_config.yml` and pysmurf's configuration for slots, and create their folders.
+
+    ``stream_ids`` has the stream id of each slot by place.
+    """
+    found = [SlotId.parse(slot) for slot in stream_ids]
     below = ("smurf_cmd", "tune", "status", "bias_group_maps")  # folders that pysmurf expects
     for folder in (folders.config, folders.timestreams, *(folders.smurf_data / name for name in below)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +50,7 @@ def write_site(folders: Folders, slots: Iterable[str]) -> None:
         "g3_dir": str(folders.timestreams),
         "slots": {
             f"SLOT[{slot.slot}]": {
-                "stream_id": str(slot),
+                "stream_id": stream_ids[str(slot)],
                 "pysmurf_config": str(pysmurf),
                 "device_config": str(_device_file(folders, str(slot))),
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,7 +37,9 @@ class Options:
     Parameters
     ----------
     slots
-        Ids of the slots. Each must have a different number, since a register's name contains only the slot's number.
+        Places of the slots. Each must have a different number, since a register's name contains only that number.
+    stream_ids
+        The stream id of each of the slots, by place.
     folder
         The simulator's folder, for its status, faults, and the true values of each slot.
     folders
@@ -54,6 +57,7 @@ class Options:
     """
 
     slots: tuple[str, ...]
+    stream_ids: Mapping[str, str]
     folder: Path
     folders: Folders
     port: int

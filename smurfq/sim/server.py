@@ -46,7 +46,7 @@ class Prepared:
 
 def prepare(options: Options) -> dict[str, Prepared]:
     """Write the true values, configuration and tune of every slot, and return the slots."""
-    write_site(options.folders, options.slots)
+    write_site(options.folders, {slot: options.stream_ids[slot] for slot in options.slots})
     return {slot: _prepare(options, slot) for slot in options.slots}
 
 
@@ -122,6 +122,7 @@ def _slot(
     made.stream = stream = SlotStream(
         made,
         prepared.detectors,
+        stream_id=options.stream_ids[slot],
         folder=options.folders.timestreams,
         seed=options.seed_of(slot),
         now=time.time(),

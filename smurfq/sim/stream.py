@@ -57,6 +57,7 @@ class SlotStream:
         slot: SimSlot,
         detectors: Detectors,
         *,
+        stream_id: str,
         folder: Path,
         seed: int,
         now: float,
@@ -67,7 +68,7 @@ class SlotStream:
         where = SlotId.parse(slot.id)
         self._slot = slot
         self._model = SlotModel(detectors, seed)
-        self.recorder = recorder or Recorder(folder, slot.id, crate=where.crate, slot=where.slot)
+        self.recorder = recorder or Recorder(folder, stream_id, crate=where.crate, slot=where.slot)
         self._high_precision = high_precision
         self._file_duration_s = file_duration_s
         self._epoch = float(int(now))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smurfq.config import Settings
+from smurfq.core.slot import SlotId
 from smurfq.sim.options import Folders, Options
 
 
@@ -25,6 +26,7 @@ def options_of(settings: Settings, slots: Sequence[str], folder: Path | None = N
     below = folder.absolute() if folder is not None else folder_of(settings)
     return Options(
         slots=tuple(slots),
+        stream_ids={slot: _stream_id(settings, slot) for slot in slots},
         folder=below,
         folders=Folders.below(below),
         port=settings.sim.port,
@@ -34,6 +36,12 @@ def options_of(settings: Settings, slots: Sequence[str], folder: Path | None = N
         file_duration_s=settings.sim.file_duration_s,
         cold=settings.sim.cold,
     )
+
+
+def _stream_id(settings: Settings, slot: str) -> str:
+    """Return the stream id of a slot in the settings; if they give none, that of a simulated module."""
+    known = settings.stream_ids.get(slot, slot)
+    return known if settings.simulated or known != slot else SlotId.parse(slot).simulated_stream_id
 
 
 def client_variables(options: Options) -> dict[str, str]:

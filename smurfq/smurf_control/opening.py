@@ -50,11 +50,11 @@ def open_slot(
     apply_paths(session.settings)
     config = load_config(session.settings, session.slot)
     session.header(software=versions(), simulated=session.settings.simulated)
-    if config.stream_id != session.slot:
+    known = session.settings.stream_ids[session.slot]
+    if config.stream_id != known:
         session.add_message(
-            f"WARNING: this slot is {config.stream_id!r} in sys_config.yml, but {session.slot!r} in smurfq: make them "
-            "equal. A script that opens the slot by itself publishes under the name in sys_config.yml, and smurfq "
-            "cannot attribute its messages"
+            f"WARNING: the stream id of {session.slot} is {config.stream_id!r} in sys_config.yml, but was {known!r} "
+            "when its worker started: restart the worker, and the smurf server if it has not been restarted since"
         )
     ahead.wait()
     if not card_answers(session.slot, _ANSWER_S):
@@ -73,7 +73,7 @@ def open_slot(
     tune = _tune(config, session.slot) if load_tune else None
     number_only_what_is_sent(session)
     control = config.get_smurf_control(
-        smurfpub_id=os.environ.get("SMURFPUB_ID", session.slot), **({"no_dir": True} if reads_only else {})
+        smurfpub_id=os.environ.get("SMURFPUB_ID", config.stream_id), **({"no_dir": True} if reads_only else {})
     )
     control._ocs_session = session
     _log_once(control.pub)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "SMURF_OWN_SLOT"  # the variable for child processes: the slot's id, or ``workflows``
 CARD_CLOSED = "SMURF_CARD_CLOSED"  # the variable that says why the slot's own card may not be opened; empty if it may
+_PUBLISHER_ID = "SMURFPUB_ID"
+_PUBLISHER_ARGUMENT = 2  # smurfpub_id is the third argument of get_smurf_control, after offline and epics_root
 _ROOT = "smurf_server_s"
 _TREE = "AMCc"  # the top of every smurf server's registers, whatever its name
 _CHILD_PYTHON = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child_python")  # noqa: PTH100, PTH118, PTH120
@@ -67,9 +69,10 @@ def _number(slot: str) -> int | None:
 
 def _install(slot: str) -> None:
     closed = os.environ.get(CARD_CLOSED, "")
+    publisher = os.environ.get(_PUBLISHER_ID, "") if _number(slot) is not None else ""
     guards: dict[str, Callable[[Any], None]] = {
         "epics.ca": lambda module: _guard_channels(module, slot, closed),
-        "sodetlib.det_config": lambda module: _guard_config(module, slot, closed),
+        "sodetlib.det_config": lambda module: _guard_config(module, slot, closed, publisher),
     }
     when_loaded(guards)
 
@@ -132,8 +135,8 @@ def _guard_channels(ca: Any, slot: str, closed: str) -> None:
     ca.create_channel = create_own_channel
 
 
-def _guard_config(det_config: Any, slot: str, closed: str) -> None:
-    """Make a DetConfig use the operation's slot by default, and raise for any other."""
+def _guard_config(det_config: Any, slot: str, closed: str, publisher: str) -> None:
+    """Make a DetConfig use the operation's slot and publisher id by default, and raise for any other slot."""
     from functools import wraps
 
     kind, number = det_config.DetConfig, _number(slot)
@@ -151,6 +154,9 @@ def _guard_config(det_config: Any, slot: str, closed: str) -> None:
             raise _refusal(server_name(config.slot), slot)
         if not offline and closed:
             raise _closed_error(closed, slot)
+        if publisher and len(args) < _PUBLISHER_ARGUMENT and kwargs.get("smurfpub_id") is None:
+            # Else the state lane would publish under the slot's stream id, which is that of the control lane.
+            kwargs["smurfpub_id"] = publisher
         return connect(config, offline, *args, **kwargs)
 
     kind.load_config_files, kind.get_smurf_control = load_own, connect_own

@@ -6,6 +6,7 @@ import weakref
 from functools import cached_property
 
 from smurfq.config import Settings
+from smurfq.config.slot_names import SlotNames
 from smurfq.store.admission import Admission
 from smurfq.store.connection import Client, connect
 from smurfq.store.control_requests import ControlRequests
@@ -15,6 +16,7 @@ from smurfq.store.locks import Locks
 from smurfq.store.queues import Queues
 from smurfq.store.records import Records
 from smurfq.store.snapshot import Snapshots
+from smurfq.store.stream_ids import StreamIds
 
 
 class SiteStore:
@@ -70,6 +72,11 @@ class SiteStore:
         """The requests to running operations."""
         return ControlRequests(self.redis)
 
+    @cached_property
+    def slot_names(self) -> SlotNames:
+        """The places and stream ids of the slots."""
+        return SlotNames(self._settings, lambda: StreamIds(self.redis).read())
+
 
 class StoreAccess:
     """The parts of the store that both the Celery application and a client have; a subclass makes ``site_store``."""
@@ -98,3 +105,8 @@ class StoreAccess:
     def control_requests(self) -> ControlRequests:
         """The requests to running operations."""
         return self.site_store.control_requests
+
+    @property
+    def slot_names(self) -> SlotNames:
+        """The places and stream ids of the slots."""
+        return self.site_store.slot_names

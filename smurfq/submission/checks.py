@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from smurfq import operations
-from smurfq.config import Settings
+from smurfq.config.slot_names import SlotNames
 from smurfq.core import message_headers
 from smurfq.core.plain_values import is_number
 from smurfq.core.previous_steps import previous_steps
@@ -51,9 +51,7 @@ class Checked:
         }
 
 
-def check_request(
-    settings: Settings, owner: str, name: str, args: Any, kwargs: Any, options: dict[str, Any]
-) -> Checked:
+def check_request(slots: SlotNames, owner: str, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> Checked:
     """Check a submission. smurfq's own options are removed from ``options``; ``owner`` is the default owner.
 
     Raises
@@ -66,7 +64,7 @@ def check_request(
         if options.pop(option, None):
             raise UnsupportedOptionError(f"{name}: the option {option!r} is not allowed: {why}", option=option)
     params = dict(kwargs or {})
-    slot = _slot(settings, operation, params)
+    slot = _slot(slots, operation, params)
     headers = options.get("headers") or {}
     lane: Lane = "emergency" if headers.get(message_headers.LANE) == "emergency" else operation.lane
     asked = options.get("priority")
@@ -95,7 +93,7 @@ def check_request(
     )
 
 
-def check_canvas(settings: Settings, first: Checked, later: Iterable[Mapping[str, Any]]) -> list[LockCheck]:
+def check_canvas(slots: SlotNames, first: Checked, later: Iterable[Mapping[str, Any]]) -> list[LockCheck]:
     """Check the later steps of a canvas, and return the slots whose locks apply to the submission.
 
     Raises
@@ -107,21 +105,25 @@ def check_canvas(settings: Settings, first: Checked, later: Iterable[Mapping[str
     if first.accepted is None:
         for step in later:
             options = {name: value for name, value in (step.get("options") or {}).items() if value is not None}
-            steps.append(check_request(settings, first.owner, str(step.get("task")), None, step.get("kwargs"), options))
+            steps.append(check_request(slots, first.owner, str(step.get("task")), None, step.get("kwargs"), options))
     return [LockCheck(step.slot, step.owner, step.accepted) for step in steps if step.lane == "control"]
 
 
-def _slot(settings: Settings, operation: operations.Operation, params: dict[str, Any]) -> str:
-    """Remove the slot from ``params`` and return it. A workflow has no slot; its parameters name the slots it uses."""
+def _slot(slots: SlotNames, operation: operations.Operation, params: dict[str, Any]) -> str:
+    """Remove the slot from ``params`` and return its place.
+
+    A workflow has no slot. Its parameters name the slots that it uses; the record and the worker get their places.
+    """
     if operation is operations.WORKFLOW:
-        for slot in operations.check(operation.name, {"slots": params.get("slots")}, partial=True).get("slots", ()):
-            settings.check_slot(slot)
+        named = operations.check(operation.name, {"slots": params.get("slots")}, partial=True).get("slots")
+        if named:
+            params["slots"] = [slots.place(name) for name in named]
         params.pop("slot", None)
         return WORKFLOWS
     if "slot" not in params:
-        known = ", ".join(settings.slots)
+        known = ", ".join(map(slots.both, slots.places))
         raise UnknownSlotError(f"{operation.task_name} needs the keyword 'slot', one of {known}")
-    return settings.check_slot(params.pop("slot"))
+    return slots.place(params.pop("slot"))
 
 
 def _error(operation: operations.Operation, name: str, allowed: str, value: Any) -> ParameterError:

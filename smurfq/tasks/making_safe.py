@@ -7,7 +7,7 @@ from typing import Any
 
 from smurfq import smurf_control
 from smurfq.core.card_after import CardAfter
-from smurfq.core.slot import publisher_id
+from smurfq.core.publisher_ids import VARIABLE, is_of_state_lane
 from smurfq.operation_process.session import Session
 from smurfq.tasks.setup import TUNING
 
@@ -29,7 +29,7 @@ def make_safe(
     After a run of the state lane, nothing is done: it only reads, and the stream and the biases belong to an operation
     of the control lane.
     """
-    if os.environ.get("SMURFPUB_ID") == publisher_id(session.slot, "state"):
+    if is_of_state_lane(os.environ.get(VARIABLE, "")):
         session.data["text"] = "the state lane only reads"
         return
     state = smurf_control.state_of(start or {})

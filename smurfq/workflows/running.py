@@ -14,8 +14,8 @@ from smurfq import operations
 from smurfq.client.connection import Connection, connection_of
 from smurfq.client.run_reader import RunReader
 from smurfq.config import Settings
-from smurfq.core.slot import SlotId
 from smurfq.errors import ParameterError, UnknownSlotError, WorkflowHaltedError
+from smurfq.ocs.instances import PREFIX, slot_of
 from smurfq.store import best_effort
 from smurfq.store.holds import Hold
 from smurfq.workflows import policy, sending
@@ -44,7 +44,7 @@ class Workflow:
     Parameters
     ----------
     slots
-        Slot ids, or slot numbers if only one crate has them. Default: all slots of the site.
+        Places, stream ids, or slot numbers if only one crate has them. Default: all slots of the site.
     min_survivors, max_failures
         See ``Policy``.
     settings, connection
@@ -276,13 +276,14 @@ class Workflow:
         )
 
     def _slots(self, slots: Iterable[str | int] | str | int | None) -> list[str]:
-        settings = self.connection.settings
+        known = self.connection.settings.slots
         if slots is None:
-            return list(settings.slots)
+            return list(known)
         items = [slots] if isinstance(slots, str | int) else list(slots)
         if not items:
-            raise UnknownSlotError(f"no slots are given; known are {', '.join(settings.slots)}")
-        return list(dict.fromkeys(settings.check_slot(_by_number(item, settings.slots)) for item in items))
+            raise UnknownSlotError(f"no slots are given; known are {', '.join(known)}")
+        with self.connection.reached():
+            return list(dict.fromkeys(_place(item, self.connection) for item in items))
 
 
 def current() -> Workflow | None:
@@ -290,9 +291,9 @@ def current() -> Workflow | None:
     return _CURRENT.get()
 
 
-def _by_number(slot: Any, known: Collection[str]) -> Any:
-    """Return the slot id for a slot's number, if only one crate has it. OCS's instance ids end with the slot id."""
-    if isinstance(slot, str) and not slot.isdigit():
-        return slot.removeprefix("pysmurf-controller-")
-    found = [one for one in known if SlotId.parse(one).slot == int(slot)]
-    return found[0] if len(found) == 1 else slot
+def _place(slot: Any, connection: Connection) -> str:
+    """Return the place of a slot that is given by one of its names, its OCS instance id or its number."""
+    if isinstance(slot, str) and slot.startswith(PREFIX):
+        return slot_of(slot, connection.settings, connection.slot_names)
+    numbered = connection.slot_names.with_number(slot)
+    return numbered[0] if len(numbered) == 1 else connection.slot_names.place(slot)

@@ -193,8 +193,6 @@ def submit(
     if "/" not in name or Path(name).exists():  # otherwise only the worker's machine has the file and checks it
         catalogue.find(name, connection.settings.scripts.folders).check(params)
     chosen = [slots] if isinstance(slots, str) else None if slots is None else list(slots)
-    for slot in chosen or ():
-        connection.settings.check_slot(slot)
     wanted = {
         "workflow": name,
         "params": dict(params or {}),

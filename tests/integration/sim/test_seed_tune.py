@@ -22,7 +22,14 @@ SLOT = "crate1slot2"
 @pytest.mark.slot
 @pytest.mark.filterwarnings("ignore")  # the library's own
 def test_a_fit_of_the_tune_gives_back_the_resonators(tmp_path: Path) -> None:
-    options = Options(slots=(SLOT,), folder=tmp_path, folders=Folders.below(tmp_path), port=free_port(), detectors=24)
+    options = Options(
+        slots=(SLOT,),
+        stream_ids={SLOT: "ufm_mv9"},
+        folder=tmp_path,
+        folders=Folders.below(tmp_path),
+        port=free_port(),
+        detectors=24,
+    )
     prepare(options)
     (tune,) = (options.folders.smurf_data / "tune" / SLOT).glob("*_tune.npy")
     found = fit_tune(str(tune))

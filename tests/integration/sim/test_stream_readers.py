@@ -281,7 +281,7 @@ def test_detectors_have_names_by_the_tune_that_a_slot_starts_with(tmp_path: Path
     resonators = resonators_of(detectors, seed=1)
     tones = tuned([BandModel(band, resonators) for band in range(8)], detectors)
     folders = Folders.below(tmp_path / "site")
-    write_site(folders, [SLOT])
+    write_site(folders, {SLOT: SLOT})
     tune = write_slot(folders, SLOT, tones, {}, {})
     # The archive has what an operation published in the operation's own folder.
     outputs = index.tunes / tune.name[:5] / SLOT / f"{tune.name[:10]}_uxm_setup" / "outputs"

@@ -9,11 +9,17 @@ import pytest
 
 from smurfq.cli.options import choose_slot, parse_params
 from smurfq.config import load
+from smurfq.config.slot_names import SlotNames
 from smurfq.errors import UnknownSlotError
 
-ONE = load({"SMURFQ_SLOTS": "crate1slot2"})
-TWO = load({"SMURFQ_SLOTS": "crate1slot2,crate1slot3"})
-TWO_CRATES = load({"SMURFQ_SLOTS": "crate1slot2,crate2slot2,crate2slot3"})
+
+def names_of(slots: str, **reported: str) -> SlotNames:
+    return SlotNames(load({"SMURFQ_SLOTS": slots}), lambda: reported)
+
+
+ONE = names_of("crate1slot2")
+TWO = names_of("crate1slot2=ufm_mv9,crate1slot3", crate1slot3="ufm_uv38")
+TWO_CRATES = names_of("crate1slot2,crate2slot2,crate2slot3")
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,8 @@ def test_a_parameter_given_twice_is_rejected() -> None:
 def test_the_slot_given_wins() -> None:
     assert choose_slot("crate1slot3", {"SLOT": "2"}, TWO) == "crate1slot3"
     assert choose_slot("3", {}, TWO) == "crate1slot3"
+    assert choose_slot("ufm_mv9", {}, TWO) == "crate1slot2"
+    assert choose_slot("ufm_uv38", {}, TWO) == "crate1slot3"
 
 
 def test_a_site_of_one_slot_needs_none() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smurfq.config import Settings, load
+from smurfq.config.slot_names import SlotNames
 from smurfq.errors import ParameterError, UnknownSlotError
 from smurfq.ocs.agent import is_endless
 from smurfq.ocs.instances import instance_of, slot_of
@@ -22,6 +23,10 @@ def settings() -> Settings:
     )
 
 
+def names_of(settings: Settings) -> SlotNames:
+    return SlotNames(settings, lambda: {"crate1slot2": "ufm_lv4"})
+
+
 @pytest.mark.parametrize(
     ("instance", "slot"),
     [
@@ -33,10 +38,13 @@ def settings() -> Settings:
         ("pysmurf-controller-ufm-mv9", "crate2slot3"),
         ("pysmurf-controller-uv31", "crate1slot3"),
         ("uv31", "crate1slot3"),
+        ("pysmurf-controller-ufm-lv4", "crate1slot2"),
+        ("pysmurf-controller-ufm_lv4", "crate1slot2"),
+        ("ufm_lv4", "crate1slot2"),
     ],
 )
 def test_an_instance_id_means_a_slot(settings: Settings, instance: str, slot: str) -> None:
-    assert slot_of(instance, settings) == slot
+    assert slot_of(instance, settings, names_of(settings)) == slot
 
 
 @pytest.mark.parametrize(
@@ -51,7 +59,7 @@ def test_an_instance_id_means_a_slot(settings: Settings, instance: str, slot: st
 )
 def test_one_that_means_none_or_several_is_refused_by_name(settings: Settings, instance: str, why: str) -> None:
     with pytest.raises(UnknownSlotError, match=why) as caught:
-        slot_of(instance, settings)
+        slot_of(instance, settings, names_of(settings))
     assert repr(instance) in str(caught.value)
     assert "pysmurf-controller-crate1slot2" in str(caught.value)
     assert "pysmurf-controller-ufm-mv9 (crate2slot3)" in str(caught.value)
@@ -60,7 +68,7 @@ def test_one_that_means_none_or_several_is_refused_by_name(settings: Settings, i
 def test_the_listed_id_of_every_slot_means_it(settings: Settings) -> None:
     listed = [instance_of(slot, settings) for slot in settings.slots]
     assert listed == ["pysmurf-controller-crate1slot2", "pysmurf-controller-uv31", "pysmurf-controller-ufm-mv9"]
-    assert [slot_of(instance, settings) for instance in listed] == list(settings.slots)
+    assert [slot_of(instance, settings, names_of(settings)) for instance in listed] == list(settings.slots)
 
 
 def test_what_only_the_controller_has_is_left_out_but_its_test_mode_is_refused() -> None:

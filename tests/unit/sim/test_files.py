@@ -13,17 +13,18 @@ from smurfq.sim.files import write_site, write_slot
 from smurfq.sim.options import Folders
 from tests.unit.sim.conftest import tones_at
 
-SLOTS = ("crate1slot2", "crate1slot5")
+SLOT = "crate1slot2"
+STREAM_IDS = {SLOT: "ufm_mv9", "crate1slot5": "ufm_uv38"}
 BANDS, CHANNELS = [0, 0, 7], [3, 9, 500]
 
 
 def test_the_system_configuration_names_files_that_agree_with_the_model(tmp_path: Path) -> None:
     folders = Folders.below(tmp_path)
-    write_site(folders, SLOTS)
+    write_site(folders, STREAM_IDS)
     system = yaml.safe_load((folders.config / "sys_config.yml").read_text())
     assert system["slot_order"] == [2, 5]
     assert system["g3_dir"] == str(folders.timestreams)
-    assert [slot["stream_id"] for slot in system["slots"].values()] == list(SLOTS)
+    assert [slot["stream_id"] for slot in system["slots"].values()] == list(STREAM_IDS.values())
     pysmurf = json.loads(Path(system["slots"]["SLOT[2]"]["pysmurf_config"]).read_text())
     assert pysmurf["bias_line_resistance"] == wiring.BIAS_LINE_OHM
     assert pysmurf["constant"]["pA_per_phi0"] == wiring.PA_PER_PHI0
@@ -34,9 +35,9 @@ def test_the_system_configuration_names_files_that_agree_with_the_model(tmp_path
 
 def test_a_tune_has_every_tone_where_its_register_has_it(tmp_path: Path) -> None:
     folders = Folders.below(tmp_path)
-    write_site(folders, SLOTS)
+    write_site(folders, STREAM_IDS)
     tones = tones_at(BANDS, CHANNELS)
-    path = write_slot(folders, SLOTS[0], tones, {(0, 3): 11, (7, 500): -1}, {})
+    path = write_slot(folders, SLOT, tones, {(0, 3): 11, (7, 500): -1}, {})
     tune = np.load(path, allow_pickle=True).item()
     assert [len(tune[band]["resonances"]) for band in range(8)] == [2, 0, 0, 0, 0, 0, 0, 1]
     resonance = tune[7]["resonances"][0]
@@ -53,8 +54,8 @@ def test_a_tune_has_every_tone_where_its_register_has_it(tmp_path: Path) -> None
 
 def test_values_that_operations_wrote_to_the_device_configuration_are_kept(tmp_path: Path) -> None:
     folders = Folders.below(tmp_path)
-    write_site(folders, SLOTS)
+    write_site(folders, STREAM_IDS)
     device = folders.config / "device_crate1slot2.yml"
     device.write_text("kept")
-    write_slot(folders, SLOTS[0], tones_at(BANDS, CHANNELS), {}, {})
+    write_slot(folders, SLOT, tones_at(BANDS, CHANNELS), {}, {})
     assert device.read_text() == "kept"

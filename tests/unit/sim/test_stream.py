@@ -63,7 +63,13 @@ class Bench:
         self.slot = SimSlot("crate1slot2", TONES, lambda: self.now, lambda _names: None, bands=BANDS)
         self.memory = Memory()
         self.stream = SlotStream(
-            self.slot, DETECTORS, folder=Path("/nowhere"), seed=3, now=self.now, recorder=self.memory
+            self.slot,
+            DETECTORS,
+            stream_id="ufm_mv9",
+            folder=Path("/nowhere"),
+            seed=3,
+            now=self.now,
+            recorder=self.memory,
         )
         self.slot.stream = self.stream
         self.put(r.MASK, MASK)
