@@ -23,6 +23,7 @@ from smurfq.bridge.drops import DropNotices
 from smurfq.bridge.health import HealthSign
 from smurfq.bridge.known_runs import KnownRuns
 from smurfq.bridge.periodic import Periodic
+from smurfq.bridge.publishers import Publishers
 from smurfq.bridge.receiver import Receiver, open_socket, receive_buffer_bytes
 from smurfq.bridge.recorder import Recorder
 from smurfq.bridge.redis_retry import RedisRetry
@@ -30,6 +31,7 @@ from smurfq.bridge.relay import Relay, relay_address
 from smurfq.bridge.snapshots import SnapshotPace
 from smurfq.bridge.writer import Writer
 from smurfq.config import Settings
+from smurfq.config.slot_names import SlotNames
 from smurfq.core.slot import WORKER_LANES, publisher_id
 from smurfq.errors import SmurfqError
 from smurfq.reaper import Reaper
@@ -39,6 +41,7 @@ from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
 from smurfq.store.site_identity import reject_guess
 from smurfq.store.snapshot import Snapshots
+from smurfq.store.stream_ids import StreamIds
 
 FLUSH_S = 5.0  # a stopping bridge waits so long for Redis to come back
 SWITCH_INTERVAL_S = 0.0005  # the receiver's longest wait for the interpreter; small receive buffers fill within ms
@@ -47,6 +50,7 @@ _HEALTH_S = 1.0
 _COMPLAINTS_S = 1.0
 _WATCH_S = 1.0
 _PRUNE_S = 60.0
+_NAMES_S = 1.0
 
 Part = Applier | Relay | Periodic | Receiver
 Job = tuple[float, Callable[[], object]]
@@ -82,13 +86,16 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     buffer = Buffer(bridge.buffer_messages, bridge.buffer_bytes)
     relay = _relay(bridge.relay, bound, counters, complaints)
     receiver = Receiver(bound, [buffer, relay.buffer] if relay else [buffer], counters)
-    applier = _applier(settings, buffer, counters, complaints, retry)
+    names = SlotNames(settings, StreamIds(connect(settings.redis_url, retries=0)).read)
+    publishers = Publishers(settings.stream_ids, names.stream_ids)
+    applier = _applier(settings, publishers, buffer, counters, complaints, retry)
     obtained = receive_buffer_bytes(bound)
     health = HealthSign(settings, buffer, counters, retry, obtained)
     own = Periodic(complaints, log)
     own.every(_HEALTH_S, health.show)
     own.every(_COMPLAINTS_S, complaints.say_due)
     others = Periodic(complaints, log)  # in a separate thread: a slow job must not make the bridge look dead
+    others.every(_NAMES_S, publishers.read_again)
     others.every(_PRUNE_S, Positions(connect(settings.redis_url)).prune)
     for seconds, job in jobs:
         others.every(seconds, job)
@@ -153,18 +160,23 @@ def _relay(text: str | None, bound: socket.socket, counters: Counters, complaint
 
 
 def _applier(
-    settings: Settings, buffer: Buffer, counters: Counters, complaints: Complaints, retry: RedisRetry
+    settings: Settings,
+    publishers: Publishers,
+    buffer: Buffer,
+    counters: Counters,
+    complaints: Complaints,
+    retry: RedisRetry,
 ) -> Applier:
     client = connect(settings.redis_url, retries=0)
     records = Records(client, settings.redis.result_expires_s)
     snapshots = SnapshotPace(Snapshots(client, records).publish, complaints)
     drops = DropNotices(buffer, counters, complaints)
-    publishers = frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in WORKER_LANES)
+    lanes = frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in WORKER_LANES)
     recorder = Recorder(
         runs=KnownRuns(client),
         writer=Writer(client, records, retry, complaints),
         retry=retry,
-        publishers=publishers,
+        publishers=lanes,
         counters=counters,
         complaints=complaints,
     )

@@ -13,6 +13,7 @@ from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.drain_answers import DrainAnswers
 from smurfq.bridge.drops import DropNotices
 from smurfq.bridge.mmsg import address_text
+from smurfq.bridge.publishers import Publishers
 from smurfq.bridge.recorder import Recorder
 from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.bridge.snapshots import SnapshotPace
@@ -36,7 +37,7 @@ class Applier(threading.Thread):
         drops: DropNotices,
         snapshots: SnapshotPace,
         retry: RedisRetry,
-        publishers: frozenset[str],
+        publishers: Publishers,
         buffer: Buffer,
         counters: Counters,
         complaints: Complaints,
@@ -92,11 +93,15 @@ class Applier(threading.Thread):
                     self._counters.malformed += 1
                     self._complaints.add("malformed datagram", f"{cause} (from {address_text(address)})")
                     continue
-                if message.id not in self._publishers:
+                publisher = self._publishers.find(message.id)
+                if publisher is None or publisher.lane is None:
                     self._counters.unknown_id += 1
                     hint = f"{message.id!r} from {address_text(address)} is no slot of the site; see SMURFPUB_ID"
                     self._complaints.add("unknown publisher id", hint)
-                elif isinstance(message, Drain):
+                    continue
+                if publisher.lane != message.id:
+                    message = message._replace(id=publisher.lane)
+                if isinstance(message, Drain):
                     self._record(batch, notice_at_once=True)
                     batch = []
                     self._answers.answer(message)

@@ -23,7 +23,8 @@ from smurfq.store.connection import Client
 from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import BEGINNING
-from tests.site.bridge import SLOT, BridgeSite
+from smurfq.store.stream_ids import StreamIds
+from tests.site.bridge import SLOT, STREAM_ID, BridgeSite, Wire
 from tests.site.eventually import READY_WITHIN_S, WITHIN_S, eventually
 from tests.site.ports import free_port
 from tests.site.process_group import pause
@@ -471,3 +472,32 @@ def test_a_burst_of_the_real_publisher_arrives_whole(live: BridgeSite) -> None:
     assert record.degraded
     assert any("dropped large UDP packet" in text for _, text in record.messages)
     assert answer.lost == 1
+
+
+@pytest.mark.parametrize("name", [STREAM_ID, SLOT, "crate1_slot2"])
+def test_a_message_under_each_name_of_a_slot_reaches_the_run_of_its_lane(live: BridgeSite, name: str) -> None:
+    live.begin("t2", f"{SLOT}.state")
+    live.wire(name).say("control")
+    live.wire(f"{name}.state").say("state")
+    assert live.drain().applied == live.drain(f"{SLOT}.state").applied == 1
+    assert live.texts("t1") == ["control"]
+    assert live.texts("t2") == ["state"]
+    assert live.counters().unknown_id == 0
+
+
+def test_the_bridge_learns_the_stream_ids_that_workers_report(live: BridgeSite) -> None:
+    live.begin("t3", "crate1slot3")
+    ids = StreamIds(live.client)
+    ids.report("crate1slot3", "ufm_uv38")
+    first, second = live.wire("ufm_uv38"), live.wire(STREAM_ID)
+
+    def reaches(task_id: str, wire: Wire, text: str) -> bool:
+        wire.say(text)
+        return text in live.texts(task_id)
+
+    eventually(lambda: reaches("t3", first, "one"))
+    ids.report(SLOT, "ufm_uv38")  # the modules change places
+    ids.report("crate1slot3", STREAM_ID)
+    eventually(lambda: reaches("t3", second, "two"))
+    assert reaches("t1", first, "three") or live.drain().applied
+    assert "three" in live.texts("t1")

@@ -22,6 +22,7 @@ from tests.site.ports import free_port
 from tests.site.process_group import ProcessGroup, environ_without_site
 
 SLOT = "crate1slot2"
+STREAM_ID = "ufm_mv9"  # of the slot
 HOST = socket.gethostname()
 _AHEAD_BYTES = 64 * 1024
 _OVERHEAD_BYTES = 768  # of the kernel, a datagram
@@ -39,7 +40,7 @@ def waiting_bytes(port: int) -> int:
 class Wire:
     """A socket that sends what a Publisher would; numbers and times can be made up."""
 
-    def __init__(self, address: tuple[str, int], publisher: str = SLOT, script: str = "wire") -> None:
+    def __init__(self, address: tuple[str, int], publisher: str = STREAM_ID, script: str = "wire") -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.connect(address)
         self.publisher, self.script = publisher, script
@@ -94,7 +95,7 @@ class BridgeSite(ProcessGroup):
             "SMURFQ_REDIS_URL": url,
             "SMURFQ_STATE_DIR": str(folder / "state"),
             "SMURFQ_BRIDGE_PORT": str(self.address[1]),
-            "SMURFQ_SLOTS": "crate1slot2,crate1slot3",
+            "SMURFQ_SLOTS": f"{SLOT}={STREAM_ID},crate1slot3",
             **variables,
         }
         self.wires: list[Wire] = []
@@ -132,7 +133,7 @@ class BridgeSite(ProcessGroup):
         if (running := fence.running(publisher)) is not None:
             assert fence.finished(running)
 
-    def wire(self, publisher: str = SLOT, script: str = "wire") -> Wire:
+    def wire(self, publisher: str = STREAM_ID, script: str = "wire") -> Wire:
         """A new source of datagrams."""
         self.wires.append(Wire(self.address, publisher, script))
         return self.wires[-1]
