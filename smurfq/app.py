@@ -197,6 +197,7 @@ class SmurfqApp(SiteApp):
             session_id=task_id,
             op_name=checked.operation.name,
             slot=checked.slot,
+            stream_id=self.slot_names.shown(checked.slot),
             params=checked.params,
             submit_time=time.time(),
             parent_id=options.get("parent_id"),

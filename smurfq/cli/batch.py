@@ -47,7 +47,7 @@ def batch(file: str, owner: str | None, as_json: bool) -> None:
         echo_json([summary(record) for record in records])
         return
     for record in records:
-        tell(f"{record.op_name} {record.session_id} on {record.slot}")
+        tell(f"{record.op_name} {record.session_id} on {record.where}")
     tell(f"{len(records)} queued; `smurfq watch` shows them")
 
 

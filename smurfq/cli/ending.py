@@ -116,7 +116,7 @@ def emergency_off(*, slot: str | None, every: bool, by: str | None, reason: str,
             _tell(run, "asked", "queued ahead of everything else", as_json=as_json, wait=False)
         else:
             codes.append(follow_to_end(run, as_json=as_json))
-        tell(f"{name} stays held; `smurfq release --slot {name}` releases it", err=True)
+        tell(f"{site.slot_names.both(name)} stays held; `smurfq release --slot {name}` releases it", err=True)
     sys.exit(next((code for code in codes if code), ExitCode.SUCCEEDED))
 
 
@@ -131,7 +131,7 @@ def _tell(run: Run, answer: Answer, asked: str, *, as_json: bool, wait: bool) ->
     if as_json:
         echo_json({"session_id": run.id, "answer": answer, "status": record.status, "outcome": record.outcome})
         return
-    what = f"{record.op_name} {short(run.id)} on {record.slot}"
+    what = f"{record.op_name} {short(run.id)} on {record.where}"
     tell(f"{what} {_SAID.get(answer, asked)}{f'; it ended as {record.outcome}' if record.done else ''}")
     if not record.done:
         tell(f"`smurfq follow {short(run.id)}` shows how it ends")

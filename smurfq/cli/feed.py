@@ -76,17 +76,18 @@ def _overview(feeds: Feeds, slot: str | None, *, as_json: bool) -> None:
     for name in NAMES:
         of_feed = [block for block in last if block.block_name == name]
         for block in of_feed:
-            table.add_row(name, block.slot, _when(block), str(len(block.data)))
+            table.add_row(name, connection().slot_names.both(block.slot), _when(block), str(len(block.data)))
         if not of_feed:
             table.add_row(name, "", "none yet", "")
     terminal().print(table)
 
 
 def _write(block: Block, *, as_json: bool) -> None:
+    names = connection().slot_names
     if as_json:
-        echo_json(block.to_dict())
+        echo_json({**block.to_dict(), "stream_id": names.shown(block.slot)})
         return
-    tell(f"{_when(block)}  {block.slot}  {block.block_name}")
+    tell(f"{_when(block)}  {names.both(block.slot)}  {block.block_name}")
     for field, value in block.data.items():
         tell(f"    {field:<28} {_number(value)}")
 

@@ -79,7 +79,7 @@ def release(slot: str | None, owner: str | None, force: bool, as_json: bool) -> 
     if as_json:
         echo_json({"slot": chosen.slot, "released": released})
     else:
-        tell(f"{chosen.slot} is released" if released else f"{chosen.slot} was not held")
+        tell(f"{chosen} is released" if released else f"{chosen} was not held")
 
 
 COMMANDS = [hold, release]

@@ -73,9 +73,9 @@ def unlock(slot: str | None, owner: str | None, force: bool, as_json: bool) -> N
     if as_json:
         echo_json({"slot": chosen.slot, "unlocked": unlocked})
     elif unlocked and before is not None and force:
-        tell(f"{chosen.slot} is unlocked; {before.owner} had locked it")
+        tell(f"{chosen} is unlocked; {before.owner} had locked it")
     else:
-        tell(f"{chosen.slot} is unlocked" if unlocked else f"{chosen.slot} was not locked")
+        tell(f"{chosen} is unlocked" if unlocked else f"{chosen} was not locked")
 
 
 COMMANDS = [lock, unlock]

@@ -25,8 +25,8 @@ Examples:
     "slots",
     metavar="SLOT",
     multiple=True,
-    help="Slot id, such as crate1slot2, or the slot number if only one crate has it. Repeat it to serve several slots "
-    "with one set of loaded libraries. It may be omitted if the site has only one slot.",
+    help="The slot: its place (crate1slot2), its stream id (ufm_mv9), or its number if only one crate has it. Repeat "
+    "it to serve several slots with one set of loaded libraries. It may be omitted if the site has only one slot.",
 )
 @click.option(
     "--lane",

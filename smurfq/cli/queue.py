@@ -45,7 +45,7 @@ def list_waiting(slot: str | None, as_json: bool) -> None:
     console = terminal()
     for name, waiting in found.items():
         if waiting:
-            console.print(name, style="bold")
+            console.print(site.slot_names.both(name), style="bold")
             console.print(queue_table(waiting))
     if not any(found.values()):
         tell("nothing waits")

@@ -21,6 +21,7 @@ from smurfq.core.duration import duration
 from smurfq.core.message_headers import OWNER
 from smurfq.core.priorities import priority_name
 from smurfq.core.session import SessionHeader, SessionRecord
+from smurfq.core.slot import both_names
 from smurfq.store.queues import Waiting
 
 _DATA_CHARS = 4_000
@@ -99,7 +100,7 @@ def data_text(record: SessionRecord) -> str:
 def show_record(console: Console, record: SessionRecord) -> None:
     """Print a whole record."""
     console.print(
-        Text.assemble((clean(record.op_name), "bold"), " on ", (clean(record.slot), "bold"), "  ", outcome(record))
+        Text.assemble((clean(record.op_name), "bold"), " on ", (clean(record.where), "bold"), "  ", outcome(record))
     )
     for name, value in _facts(record):
         console.print(Text.assemble((f"{name:<12}", "dim"), clean(value)))
@@ -116,7 +117,7 @@ def show_record(console: Console, record: SessionRecord) -> None:
 def show_status(console: Console, status: SlotStatus) -> None:
     """Print what a slot is doing."""
     alive = Text("worker alive", "green") if status.alive else Text("no worker", "bold red")
-    console.print(Text.assemble((status.slot, "bold"), "  ", alive, _worker_text(status)))
+    console.print(Text.assemble((both_names(status.slot, status.stream_id), "bold"), "  ", alive, _worker_text(status)))
     if status.hold:
         console.print(Text(f"  {clean(str(status.hold))}", "yellow"))
     if status.lock:
@@ -151,7 +152,7 @@ def history_table(records: Iterable[SessionHeader]) -> Table:
         table.add_row(
             short(record.session_id),
             moment(record.submit_time),
-            record.slot,
+            record.where,
             clean(record.op_name),
             outcome(record),
             took(record),

@@ -76,7 +76,7 @@ def fault(
     the fault.
     """
     faults = _simulator("smurfq.sim.faults")
-    settings = load(os.environ)
+    settings = load({**os.environ, "SMURFQ_SIMULATED": "true"})  # with the stream ids of the simulated slots
     below = folder.absolute() if folder is not None else _simulator("smurfq.sim.surroundings").folder_of(settings)
     asked = {} if clear else _present(below)
     if name is not None:

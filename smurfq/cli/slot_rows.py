@@ -22,6 +22,7 @@ class Row:
     """A slot at one moment. ``left_s`` is estimated from an earlier run's duration, or from the ``duration`` given."""
 
     slot: str
+    stream_id: str
     alive: bool
     operation: str | None = None
     session_id: str | None = None
@@ -67,10 +68,11 @@ class Rows:
     def _row(self, status: SlotStatus, workflows: dict[str, WorkflowStatus | None]) -> Row:
         told: dict[str, Any] = {
             "slot": status.slot,
+            "stream_id": status.stream_id,
             "alive": status.alive,
             "waiting": len(status.waiting),
-            "hold": str(status.hold) if status.hold else None,
-            "lock": str(status.lock) if status.lock else None,
+            "hold": status.hold.words() if status.hold else None,
+            "lock": status.lock.words() if status.lock else None,
         }
         if status.last is not None:
             told |= {"last_operation": status.last.op_name, "last_outcome": status.last.outcome}

@@ -195,7 +195,7 @@ def _tell_queued(run: Run, *, as_json: bool) -> None:
     if as_json:
         echo_json(summary(record))
         return
-    tell(f"{record.op_name} {run.id} on {record.slot}: {why_queued(connection(), record)}")
+    tell(f"{record.op_name} {run.id} on {record.where}: {why_queued(connection(), record)}")
     tell(f"`smurfq follow {short(run.id)}` shows it")
 
 

@@ -116,7 +116,7 @@ class View:
         if record.op_name == WORKFLOW.name:
             what = Text.assemble("workflow ", (clean(str(record.params.get("workflow"))), "bold"))
         else:
-            what = Text.assemble((record.op_name, "bold"), " on ", (record.slot, "bold"))
+            what = Text.assemble((record.op_name, "bold"), " on ", (record.where, "bold"))
         text = what + Text(f"  {record.session_id}", "dim")
         if record.simulated:
             text.append("  SIMULATED SLOT", "bold yellow")
@@ -151,7 +151,7 @@ class View:
     def last_line(self) -> RenderableType:
         """Return the current state of the run, as the terminal's last line."""
         record = self.record
-        parts = [(record.op_name, "bold"), (f" {record.slot}", ""), (f"  {record.status}", "cyan")]
+        parts = [(record.op_name, "bold"), (f" {record.where}", ""), (f"  {record.status}", "cyan")]
         if self._stage:
             parts.append((f"  {clean(self._stage)}", "magenta"))
         began = record.start_time or record.submit_time

@@ -60,6 +60,10 @@ class Slot:
         with self._connection.reached():
             return self._connection.slot_names.stream_ids()[self.slot]
 
+    def __str__(self) -> str:
+        with self._connection.reached():
+            return self._connection.slot_names.both(self.slot)
+
     def __repr__(self) -> str:
         return f"Slot({self.slot!r})"
 
@@ -157,7 +161,8 @@ class Slot:
             Somebody else holds it, and ``force`` is false.
         """
         now = time.time()
-        hold = Hold(self.slot, owner or self._connection.owner, note, now, None if for_s is None else now + for_s)
+        until = None if for_s is None else now + for_s
+        hold = Hold(self.slot, owner or self._connection.owner, note, now, until, self.stream_id)
         with self._connection.reached():
             self._connection.holds.put(hold, force=force)
             return Held(hold, self._tell_worker())
@@ -201,7 +206,8 @@ class Slot:
             Somebody else has locked it, and ``force`` is false.
         """
         now = time.time()
-        lock = Lock(self.slot, owner or self._connection.owner, note, now, None if for_s is None else now + for_s)
+        until = None if for_s is None else now + for_s
+        lock = Lock(self.slot, owner or self._connection.owner, note, now, until, self.stream_id)
         with self._connection.reached():
             self._connection.locks.put(lock, force=force)
         return lock
@@ -250,7 +256,7 @@ class Slot:
         note = f"emergency off{f': {reason}' if reason else ''}"
         if before is not None and before.owner != by:
             note += f"; before that, {before}"
-        self._connection.holds.put(Hold(self.slot, by, note, time.time(), None), force=True)
+        self._connection.holds.put(Hold(self.slot, by, note, time.time(), None, self.stream_id), force=True)
 
     def _tell_worker(self) -> bool:
         """Make the worker read the hold now; return whether it answered, or no worker is alive."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
 from typing import Any, Self
 
+from smurfq.core.slot import both_names
+
 MESSAGES_KEPT = 10_000  # as many as OCS keeps; the stream in Redis keeps more
 LOG_TAIL_CHARS = 65_536
 FILES_KEPT = 10_000
@@ -49,7 +51,8 @@ class SessionHeader:
 
     ``lost`` counts the publisher's messages that never reached the bridge, ``unrecorded`` those that reached the bridge
     and are not in the record. ``complete`` is false if the bridge could not confirm that no message is missing.
-    ``slot`` is the place, and ``stream_id`` the name of the module that was there when the run started (None before).
+    ``slot`` is the place, and ``stream_id`` the name of the module that is there when the run starts, or is
+    submitted; None for workflows.
     ``submitted_by`` is the owner of the submission. ``degraded`` is true if something is wrong but the run continues.
     ``simulated`` is None until a worker claims the run, since only the worker knows whether its slot is simulated.
     ``log_file`` is the path of the operation's whole output.
@@ -110,6 +113,11 @@ class SessionHeader:
             "running": OpCode.RUNNING,
             "stopping": OpCode.STOPPING,
         }.get(self.status, OpCode.NONE)
+
+    @property
+    def where(self) -> str:
+        """Return both names of the slot for people: ``crate1slot2 (ufm_mv9)``."""
+        return both_names(self.slot, self.stream_id)
 
     @property
     def done(self) -> bool:

@@ -56,9 +56,9 @@ class BatchWriter:
         header = {
             name: value
             for name, value in record.to_dict().items()
-            if name in ("op_name", "slot", "params", "simulated", "worker", "parent_id", "root_id")
+            if name in ("op_name", "slot", "stream_id", "params", "simulated", "worker", "parent_id", "root_id")
         }
-        begun = {"status": "starting", "worker": record.worker, "simulated": record.simulated}
+        begun = {"status": "starting"} | {name: header[name] for name in ("stream_id", "worker", "simulated")}
         event = {"k": "header", "t": at, "set": begun}
         with self.client.pipeline(transaction=True) as pipe:
             self._set_header(pipe, record.session_id, header)

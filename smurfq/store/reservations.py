@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from smurfq.core.jsonsafe import dumps, loads
+from smurfq.core.slot import both_names
 from smurfq.errors import SlotError
 from smurfq.store.connection import Client
 from smurfq.store.lua_scripts import lua_script
@@ -15,19 +16,27 @@ from smurfq.store.lua_scripts import lua_script
 
 @dataclass(frozen=True)
 class Reservation:
-    """A reservation of a slot: its owner, reason, start and end (s since 1970; None: until it is released)."""
+    """A reservation of a slot: its owner, reason, start and end (s since 1970; None: until it is released).
+
+    ``stream_id`` was the slot's when it was reserved.
+    """
 
     slot: str
     owner: str
     note: str = ""
     since: float = 0.0
     until: float | None = None
+    stream_id: str | None = None
 
     DONE: ClassVar[str]  # the verb for messages: "held" or "locked"
 
     def __str__(self) -> str:
+        return f"{both_names(self.slot, self.stream_id)} is {self.words()}"
+
+    def words(self) -> str:
+        """Return the reservation without its slot: ``held by …``."""
         note = f" ({self.note})" if self.note else ""
-        return f"{self.slot} is {self.DONE} by {self.owner}{self.until_words()}{note}"
+        return f"{self.DONE} by {self.owner}{self.until_words()}{note}"
 
     def until_words(self) -> str:
         """Return `` until 14:30:00``, with the date unless it is today; empty if the reservation has no end."""

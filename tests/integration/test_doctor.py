@@ -17,12 +17,14 @@ from smurfq.cli import main
 from smurfq.config import load
 from smurfq.core import keys
 from smurfq.core.slot import queue_name
-from smurfq.site.doctor import bridge, store, workers
+from smurfq.errors import ConfigError
+from smurfq.site.doctor import bridge, store, stream_ids, workers
 from smurfq.site.doctor.finding import Examined, Finding
 from smurfq.store.bridge import BridgeBoard, Counters, Health
 from smurfq.store.connection import Client
 from smurfq.store.fence import Fence
 from smurfq.store.holds import Hold, Holds
+from smurfq.store.stream_ids import StreamIds
 from tests.site.ports import free_port
 
 SLOT = "crate1slot2"
@@ -161,3 +163,49 @@ def test_the_command_says_all_and_its_exit_code_tells(
     assert done.exit_code == 0, done.output
     assert f"ok   worker {SLOT}" in done.output
     assert "0 failed" in done.output
+
+
+@pytest.mark.parametrize(
+    ("in_file", "in_site", "reported", "level", "todo"),
+    [
+        ("ufm_mv9", "ufm_mv9", "ufm_mv9", "ok", ""),
+        ("ufm_mv9", None, None, "ok", ""),
+        (None, None, None, "ok", ""),
+        ("ufm_mv9", "ufm_mv10", "ufm_mv9", "warn", "correct stream_ids of the site file. sys_config.yml must"),
+        ("ufm_mv9", None, "ufm_uv38", "warn", "restart the worker of crate1slot2, which read sys_config.yml"),
+        (None, "ufm_mv9", "ufm_uv38", "warn", "correct stream_ids of the site file, or remove it there"),
+    ],
+)
+def test_the_sources_of_a_stream_id_must_agree(
+    in_file: str | None,
+    in_site: str | None,
+    reported: str | None,
+    level: str,
+    todo: str,
+    valkey: Client,
+    valkey_url: str,
+    tmp_path: Path,
+) -> None:
+    environ = {"SMURFQ_REDIS_URL": valkey_url, "SMURFQ_SLOTS": f"{SLOT}={in_site}" if in_site else SLOT}
+    if in_file:
+        (tmp_path / "sys_config.yml").write_text(f"crate_id: 1\nslots: {{'SLOT[2]': {{stream_id: {in_file}}}}}\n")
+        environ["SMURFQ_SMURF_CONFIG_DIR"] = str(tmp_path)
+    if reported:
+        StreamIds(valkey).report(SLOT, reported)
+    (finding,) = stream_ids.check(Examined(load(environ), environ, redis_answers=True))
+    assert finding.level == level
+    assert todo in finding.todo
+    for name in {in_file, in_site, reported} - {None}:
+        assert str(name) in finding.found
+
+
+def test_a_worker_with_the_stream_id_of_a_living_worker_is_rejected(valkey: Client) -> None:
+    ids = StreamIds(valkey)
+    ids.report(SLOT, "ufm_mv9")
+    valkey.hset(keys.worker(SLOT), "pid", "7")
+    with pytest.raises(ConfigError, match="the worker of crate1slot2 has the same stream id 'ufm_mv9' as crate2slot2"):
+        ids.report("crate2slot2", "ufm_mv9")
+    assert ids.read() == {SLOT: "ufm_mv9"}
+    valkey.delete(keys.worker(SLOT))  # the module moves
+    ids.report("crate2slot2", "ufm_mv9")
+    assert ids.read() == {"crate2slot2": "ufm_mv9"}

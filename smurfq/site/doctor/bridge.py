@@ -51,7 +51,7 @@ def _losses(health: Health) -> Finding:
     }
     some = ", ".join(f"{number} {what}" for what, number in dropped.items() if number)
     if some:
-        todo = "its log names them; for unknown ids compare SMURFPUB_ID with the site's slots"
+        todo = "its log names them; for unknown ids compare SMURFPUB_ID with the slots' stream ids"
         return warn("bridge messages", f"{counters.received} received, {some}", todo)
     return ok("bridge messages", f"{counters.received} received, {counters.applied} in records, none lost")
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from smurfq.config import Settings
+from smurfq.config.stream_ids import SYS_CONFIG, crate_of
 from smurfq.core.private_files import is_open_to_others
-from smurfq.core.slot import SlotId
+from smurfq.core.slot import STREAM_ID_RULE, SlotId, is_stream_id
 from smurfq.host.disk_space import is_low, room
 from smurfq.operation_process.environment import environment
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
@@ -70,7 +72,7 @@ def _config_dir(examined: Examined) -> Iterator[Finding]:
         todo = "set smurf.config_dir to the folder of sys_config.yml"
         yield warn("configuration of the cards", "no folder is set: only scripts and `test` run", todo)
         return
-    path = Path(folder) / "sys_config.yml"
+    path = Path(folder) / SYS_CONFIG
     if not path.is_file():
         yield fail(
             "configuration of the cards", f"{path} does not exist", "correct smurf.config_dir (or SMURF_CONFIG_DIR)"
@@ -79,10 +81,10 @@ def _config_dir(examined: Examined) -> Iterator[Finding]:
     if importlib.util.find_spec("yaml") is None:
         yield warn("configuration of the cards", f"{path} exists, but was not read", "pip install 'smurfq[slot]'")
         return
-    yield from _sys_config(path, found, settings.slots)
+    yield from _sys_config(path, found, settings)
 
 
-def _sys_config(path: Path, environ: Mapping[str, str], slots: tuple[str, ...]) -> Iterator[Finding]:
+def _sys_config(path: Path, environ: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
     import yaml  # noqa: PLC0415 - comes with the extra `slot`
 
     try:
@@ -90,10 +92,11 @@ def _sys_config(path: Path, environ: Mapping[str, str], slots: tuple[str, ...]) 
     except (OSError, yaml.YAMLError) as error:
         yield fail("configuration of the cards", f"{path} cannot be read: {error}", "correct it")
         return
-    crate = content.get("crate_id") if isinstance(content, dict) else None
-    mine = [slot for slot in map(SlotId.parse, slots) if slot.crate == crate]
+    content = content if isinstance(content, dict) else {}
+    crate = crate_of(content, settings)
+    mine = [slot for slot in map(SlotId.parse, settings.slots) if slot.crate == crate]
     if not mine:
-        known = ", ".join(slots)
+        known = ", ".join(settings.slots)
         yield fail(
             "configuration of the cards", f"{path} is for crate {crate}; the site's slots are {known}", "correct either"
         )
@@ -112,11 +115,11 @@ def _slot_entry(path: Path, slot: str, entry: Any, environ: Mapping[str, str]) -
         file = _expanded(str(entry.get(key, "")), environ)
         if not Path(file).is_file():
             return fail(name, f"its {key} {file or '(none)'} does not exist", f"correct {path}")
-    if entry.get("stream_id") != slot:
-        return warn(
+    if not is_stream_id(entry.get("stream_id")):
+        return fail(
             name,
-            f"its stream_id in {path} is {entry.get('stream_id')!r}: files and messages have different names",
-            f"set its stream_id to {slot}",
+            f"its stream_id in {path} is {entry.get('stream_id')!r}; it must be of {STREAM_ID_RULE}",
+            f"set the name under which its smurf server streams, which is {slot} if it was started without one",
         )
     return ok(name, f"{path} lists it, and its files exist")
 

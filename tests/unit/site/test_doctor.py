@@ -135,7 +135,11 @@ def write_sys_config(folder: Path, text: str) -> Path:
         ("crate_id: 1\nslots: {'SLOT[2]': {device_config: $SMURF_CONFIG_DIR/dev.yml, "
          "pysmurf_config: $SMURF_CONFIG_DIR/dev.yml, stream_id: crate1slot2}}", ["ok"]),
         ("crate_id: 1\nslots: {'SLOT[2]': {device_config: $SMURF_CONFIG_DIR/dev.yml, "
-         "pysmurf_config: $SMURF_CONFIG_DIR/dev.yml, stream_id: sim_s2}}", ["warn"]),
+         "pysmurf_config: $SMURF_CONFIG_DIR/dev.yml, stream_id: ufm_mv9}}", ["ok"]),
+        ("crate_id: 1\nslots: {'SLOT[2]': {device_config: $SMURF_CONFIG_DIR/dev.yml, "
+         "pysmurf_config: $SMURF_CONFIG_DIR/dev.yml, stream_id: 12}}", ["fail"]),
+        ("crate_id: 1\nslots: {'SLOT[2]': {device_config: $SMURF_CONFIG_DIR/dev.yml, "
+         "pysmurf_config: $SMURF_CONFIG_DIR/dev.yml}}", ["fail"]),
         ("crate_id: 1\nslots: {'SLOT[2]': {device_config: /no/such.yml}}", ["fail"]),
         ("crate_id: 1\nslots: {}", ["fail"]),
         ("crate_id: 2\nslots: {}", ["fail"]),
