@@ -54,7 +54,7 @@ def device(folder):
 result = {}
 for number, (name, spoil) in enumerate(cases.items()):
     folders = Folders.below(Path(sys.argv[1]) / str(number))
-    write_site(folders, [slot])
+    write_site(folders, {slot: "ufm_mv9"})
     write_cold_slot(folders, slot)
     os.environ["SMURF_CONFIG_DIR"] = str(folders.config)
     os.environ.pop("OCS_CONFIG_DIR", None)

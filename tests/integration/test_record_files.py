@@ -18,7 +18,7 @@ from tests.site.live import LiveSite
 SLOT = "crate1slot2"
 # As pysmurf does: a tune is registered by the name that was given to np.save, which adds `.npy`.
 SAVES = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 import numpy as np
 from pysmurf.client.util.pub import Publisher
@@ -28,7 +28,7 @@ np.save(folder / "1_tune", {"band": 4})
 for name in ("1_tune", "never_written.txt"):
     pub.register_file(str(folder / name), "tune")
 sid = int(time.time())
-own = streams / str(sid)[:5] / "crate1slot2"
+own = streams / str(sid)[:5] / os.environ["SMURFPUB_ID"]
 own.mkdir(parents=True, exist_ok=True)
 for number in range(2):
     (own / f"{sid}_{number:03}.g3").write_bytes(b"frames")

@@ -18,6 +18,8 @@ pytest.importorskip("caproto")
 if importlib.util.find_spec("sodetlib") is None:  # found, not imported: it takes seconds
     pytest.skip("needs pysmurf and sodetlib: pip install 'smurfq[slot]'", allow_module_level=True)
 
+from smurfq.sim.files import write_cold_slot, write_site
+from smurfq.sim.options import Folders
 from tests.site.commands import evaluate
 from tests.site.eventually import READY_WITHIN_S, eventually
 from tests.site.ports import free_port
@@ -263,3 +265,32 @@ def test_without_a_server_the_names_are_kept_and_little_time_is_lost(access: Cha
         "result = connect_ahead._read(path, 'smurf')"
     )
     assert found == {"smurf_server_s2:a": 0}
+
+
+@pytest.mark.parametrize(
+    ("own_id", "given", "published_as"),
+    [
+        ("ufm_mv9", "", "ufm_mv9"),
+        ("ufm_mv9.state", "", "ufm_mv9.state"),
+        ("ufm_mv9.state", ", smurfpub_id=None", "ufm_mv9.state"),
+        ("ufm_mv9", ", smurfpub_id='mine'", "mine"),
+    ],
+)
+def test_a_slot_that_code_opens_by_itself_publishes_under_the_id_of_its_lane(
+    access: ChannelAccess, tmp_path: Path, own_id: str, given: str, published_as: str
+) -> None:
+    folders = Folders.below(tmp_path)
+    write_site(folders, {SLOT: "ufm_mv9"})
+    write_cold_slot(folders, SLOT)
+    access.environment.update(SMURF_CONFIG_DIR=str(folders.config), SMURFPUB_ID=own_id)
+    found = access.client(
+        "from sodetlib.det_config import DetConfig\n"
+        "from pysmurf.client.util.pub import Publisher\n"
+        "from smurfq.errors import OtherSlotError\n"
+        f"smurf_control.limit_to_slot({SLOT!r})\n"
+        "config = DetConfig()\nconfig.load_config_files(slot=2)\n"
+        f"try:\n    config.get_smurf_control(offline=True{given})\n"
+        "except OtherSlotError:  # offline, its registers belong to no slot; its publisher was made before\n"
+        "    result = Publisher('any').pub_id"
+    )
+    assert found == published_as

@@ -31,7 +31,7 @@ BY_SLOT = """
 import os, time
 from pathlib import Path
 from typing import Any
-asked = Path(__file__).with_name(os.environ["SMURFPUB_ID"])
+asked = Path(__file__).with_name(os.environ["SMURF_OWN_SLOT"])
 what = asked.read_text() if asked.exists() else ""
 if what == "fail":
     raise RuntimeError("no light in the tunnel")

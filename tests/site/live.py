@@ -13,7 +13,7 @@ import psutil
 from smurfq import config
 from smurfq.app import app
 from smurfq.core import keys
-from smurfq.core.slot import WORKER_LANES, Lane, queue_name
+from smurfq.core.slot import WORKER_LANES, Lane, SlotId, queue_name
 from smurfq.sim import presence
 from smurfq.sim.options import Options
 from smurfq.sim.surroundings import options_of, site_variables
@@ -53,6 +53,7 @@ class LiveSite(ProcessGroup):
             "SMURFQ_EPICS_CA_AUTO_ADDR_LIST": "NO",
             **variables,
         }
+        self.environ["SMURFQ_SLOTS"] = with_stream_ids(self.environ["SMURFQ_SLOTS"])
         if simulated:
             self.options: Options = options_of(config.load(self.environ), simulated)
             self.environ |= site_variables(self.options)
@@ -149,6 +150,16 @@ class LiveSite(ProcessGroup):
         """End all, the Valkey last."""
         with self._valkey_runs:
             super().close()
+
+
+def with_stream_ids(slots: str) -> str:
+    """SMURFQ_SLOTS, with a stream id for each slot that is not its place."""
+    return " ".join(f"{slot}={stream_id(slot)}" for slot in slots.replace(",", " ").split())
+
+
+def stream_id(slot: str) -> str:
+    """The stream id of a slot of each site for tests."""
+    return SlotId.parse(slot).simulated_stream_id
 
 
 def _options(slots: Sequence[str]) -> list[str]:

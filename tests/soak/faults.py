@@ -311,9 +311,10 @@ def _junk_in_queue(faults: Faults, chance: Chance, done: Done) -> None:
 @fault("junk flooding the bridge")
 def _junk_at_bridge(faults: Faults, chance: Chance, _done: Done) -> None:
     address = (app.settings.bridge.host, app.settings.bridge.port)
+    publishers = [*faults.site.slots, *app.settings.stream_ids.values()]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for _ in range(int(chance.around(100, 20_000))):
-            sender.sendto(junk.datagram(chance, faults.site.slots), address)
+            sender.sendto(junk.datagram(chance, publishers), address)
 
 
 @fault("the log folder cannot be written")

@@ -9,6 +9,7 @@ import pytest
 from smurfq.core.session import SessionRecord
 from smurfq.errors import ParameterError
 from tests.integration.records import error_of
+from tests.site.live import stream_id
 from tests.site.process_group import ROOT
 from tests.site.simulated import DACS, LONG_S, SLOTS, SimSite
 
@@ -122,7 +123,7 @@ def test_a_script_finds_its_own_slot_on_a_site_of_several(sim_site: SimSite, loa
     """
     record = run(sim_site, text)
     assert record.outcome == "succeeded", record.log[-3000:]
-    assert record.data == {"stream_id": OWN, "root": f"smurf_server_s{OWN[-1]}"}
+    assert record.data == {"stream_id": stream_id(OWN), "root": f"smurf_server_s{OWN[-1]}"}
 
 
 @pytest.mark.parametrize("args", [["--slot", OTHER[-1]], [f"--slot={OTHER}"]])

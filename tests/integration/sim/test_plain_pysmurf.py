@@ -18,6 +18,7 @@ pytest.importorskip("so3g", reason="needs so3g (pip install smurfq[slot])")
 pytest.importorskip("caproto")
 
 from tests.site.commands import python
+from tests.site.live import stream_id
 from tests.site.ports import free_port
 from tests.site.process_group import ROOT
 
@@ -105,7 +106,7 @@ def test_sodetlib_streams_and_loads_what_it_streamed(folder: Path, streamed: Any
         assert not np.delete(loaded.biases, BIAS_GROUP, axis=0).any()
     np.testing.assert_allclose(rates, [200, 100], rtol=1e-3)
     assert streamed["bias"] == pytest.approx(BIAS_V, abs=2 * BIT_V)
-    assert streamed["stream_id"] == SLOT
+    assert streamed["stream_id"] == stream_id(SLOT)
 
 
 def test_sotodlibs_index_takes_the_archive(folder: Path, streamed: Any) -> None:

@@ -16,6 +16,7 @@ from smurfq.store.feeds import Feeds
 from smurfq.workflows import Workflow, catalogue, stop_streams
 from tests.integration.records import error_of
 from tests.site.eventually import eventually
+from tests.site.live import stream_id
 from tests.site.simulated import DETECTORS, LONG_S, SLOTS, SimSite
 
 pytestmark = [pytest.mark.slot, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -162,7 +163,7 @@ def test_the_state_is_read_beside_a_stream_which_a_stop_ends_in_good_order(sim_s
 
 
 def test_a_client_that_speaks_ocs_streams_until_it_stops_the_process(sim_site: SimSite) -> None:
-    client = OCSClient(f"pysmurf-controller-{SLOTS[0]}", settings=sim_site.settings)
+    client = OCSClient(f"pysmurf-controller-{stream_id(SLOTS[0]).replace('_', '-')}", settings=sim_site.settings)
     started = client.stream.start(subtype="cmb", tag="night", kwargs={})
     assert (started.status, started.session["data"]) == (OK, {"stream_on": False})
     eventually(lambda: client.stream().session["data"]["stream_on"], LONG_S, "the stream is on")
@@ -173,7 +174,7 @@ def test_a_client_that_speaks_ocs_streams_until_it_stops_the_process(sim_site: S
         None,
         None,
     )
-    assert session["data"]["stream_id"] == SLOTS[0]
+    assert session["data"]["stream_id"] == stream_id(SLOTS[0])
     assert sim_site.read()["open"] == 1
     assert client.stream.start().msg == 'Operation "stream" already in progress.'
     assert client.stream.wait(timeout=0.1).status == TIMEOUT

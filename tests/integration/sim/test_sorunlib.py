@@ -19,6 +19,7 @@ from smurfq.core.session import SessionRecord
 from tests.site import radio
 from tests.site.commands import python
 from tests.site.eventually import eventually
+from tests.site.live import stream_id
 from tests.site.process_group import ROOT
 from tests.site.simulated import SLOTS, SimSite
 
@@ -123,7 +124,7 @@ tell("end")
     assert told["one"]["clients"] == [f"pysmurf-controller-{USED[1]}"]
     assert [data["stream_on"] for data in told["streaming"]["data"]] == [True, True]
     for slot, data in zip(USED, told["streaming"]["data"], strict=True):
-        assert data["stream_id"] == slot
+        assert data["stream_id"] == stream_id(slot)
         for operation in ("take_bgmap", "take_iv", "bias_dets", "take_bias_steps", "take_noise", "all_off"):
             assert schedules.newest(operation, slot).success, (operation, slot)
         truth = site.truth(slot)
