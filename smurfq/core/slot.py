@@ -35,7 +35,7 @@ class SlotId:
 
     @classmethod
     def parse(cls, text: str) -> SlotId:
-        """Parse a slot id.
+        """Parse the place of a slot.
 
         Raises
         ------
@@ -44,7 +44,7 @@ class SlotId:
         """
         match = _SLOT_ID.fullmatch(text)
         if match is None:
-            raise ConfigError(f"a slot id looks like 'crate1slot2'; got {text!r}", got=text)
+            raise ConfigError(f"the place of a slot looks like 'crate1slot2'; got {text!r}", got=text)
         return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:

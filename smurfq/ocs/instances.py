@@ -54,7 +54,7 @@ def slot_of(instance_id: str, settings: Settings, names: SlotNames) -> str:
 
 
 def instance_of(slot: str, settings: Settings | None = None) -> str:
-    """Return the instance id of a slot: the one in the site's settings, else the one that ends with the slot id."""
+    """Return the instance id of a slot: the one in the site's settings, else the one that ends with its place."""
     given = settings.ocs.instances if settings is not None else {}
     stream_id = settings.stream_ids[slot] if settings is not None else None
     own = next((instance for instance, its_slot in given.items() if its_slot in (slot, stream_id)), slot)

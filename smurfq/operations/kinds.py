@@ -209,7 +209,7 @@ Slots = Annotated[
     _NOT_EMPTY,
     BeforeValidator(_list_of, json_schema_input_type=str | list[str]),
     AfterValidator(_without_duplicates),
-    Allowed("a slot id, or a list of them"),
+    Allowed("the place or stream id of a slot, or a list of them"),
 ]
 Count = Annotated[int, Field(ge=0), _WHOLE, Allowed("a whole number from 0")]
 Factor = Annotated[int, Field(ge=1), _WHOLE, Allowed("a whole number from 1")]

@@ -1,6 +1,6 @@
 """Defines the faults that can be injected into a simulated slot, and the file that requests them.
 
-The file is `<folder>/faults.json`: slot id → {fault: true or its value}. The simulator reads it whenever it has
+The file is `<folder>/faults.json`: slot → {fault: true or its value}. The simulator reads it whenever it has
 changed, and lists the active faults in its `status.json`.
 """
 
@@ -107,7 +107,7 @@ def from_dict(values: Mapping[str, Any]) -> Faults:
 
 
 def read(folder: Path) -> dict[str, Faults]:
-    """Return the faults of every slot that has any, by slot id.
+    """Return the faults of every slot that has any, by place.
 
     Raises
     ------

@@ -31,7 +31,7 @@ _printed: set[str] = set()
 
 
 def limit_to_slot(slot: str) -> None:
-    """Limit this process and its children to ``slot``. If it is not a slot id (``workflows``), they may open none."""
+    """Limit this process and its children to ``slot``. If it is not a place (``workflows``), they may open none."""
     os.environ[VARIABLE] = slot
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != _CHILD_PYTHON]
     os.environ["PYTHONPATH"] = os.pathsep.join([_CHILD_PYTHON, *paths])

@@ -133,7 +133,7 @@ def test_home_is_expanded() -> None:
         (
             "SMURFQ_SLOTS",
             "crate1slot2 slot3",
-            "SMURFQ_SLOTS: a slot id looks like 'crate1slot2'; got 'slot3'",
+            "SMURFQ_SLOTS: the place of a slot looks like 'crate1slot2'; got 'slot3'",
         ),
         ("SMURFQ_SLOTS", "crate1slot9", "a whole number from 1 to 7; got 9"),
         ("SMURFQ_SLOTS", "crate1slot2 crate1slot2", "slot crate1slot2 is listed twice"),
