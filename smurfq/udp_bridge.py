@@ -175,6 +175,7 @@ def _applier(
     recorder = Recorder(
         runs=KnownRuns(client),
         writer=Writer(client, records, retry, complaints),
+        feeds=Feeds(client, settings.redis.feed_expires_s, settings.redis.feed_blocks),
         retry=retry,
         publishers=lanes,
         counters=counters,

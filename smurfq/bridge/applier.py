@@ -94,19 +94,18 @@ class Applier(threading.Thread):
                     self._complaints.add("malformed datagram", f"{cause} (from {address_text(address)})")
                     continue
                 publisher = self._publishers.find(message.id)
-                if publisher is None or publisher.lane is None:
+                if publisher is None:
                     self._counters.unknown_id += 1
                     hint = f"{message.id!r} from {address_text(address)} is no slot of the site; see SMURFPUB_ID"
                     self._complaints.add("unknown publisher id", hint)
                     continue
-                if publisher.lane != message.id:
-                    message = message._replace(id=publisher.lane)
+                server, lane = publisher.lane is None, publisher.lane or publisher.slot
                 if isinstance(message, Drain):
                     self._record(batch, notice_at_once=True)
                     batch = []
-                    self._answers.answer(message)
+                    self._answers.answer(message, lane)
                 else:
-                    batch.append(ArrivedMessage(address, at, message))
+                    batch.append(ArrivedMessage(address, at, message, lane, server))
         self._record(batch)
         if self._snapshots.wait_s(_LONGEST_WAIT_S) <= 0:
             self._retry(self._snapshots.publish_due)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from smurfq.core import session, stages
 from smurfq.core.messages import Message
-from smurfq.core.publication import publication
+from smurfq.core.publication import file_path, g3_session, publication
 from smurfq.core.sequence import SequenceChanges, Sequences
 from smurfq.core.session import Event
 from smurfq.core.strands import Arrival, Step
@@ -22,11 +22,13 @@ RECENT_S = 1.0  # for so long after a message arrived, a bridge on another host 
 
 
 class ArrivedMessage(NamedTuple):
-    """A message, the address that it came from as the kernel packs it, and its time of arrival."""
+    """A message, the address that it came from as the kernel packs it, its time of arrival, and its publisher."""
 
     address: bytes
     time: float  # when the kernel received it, s since 1970
     message: Message
+    publisher: str  # the lane of its slot, whose runs it may belong to
+    server: bool = False  # whether it is of the slot's smurf server, which publishes whether a run exists or not
 
 
 class RunState(NamedTuple):
@@ -71,6 +73,19 @@ class RunChange(NamedTuple):
         return self.before._replace(lost=self.lost, timestamps=self.timestamps, refused=refused)
 
 
+class G3File(NamedTuple):
+    """A g3 file that a smurf server has closed, and the run whose stream wrote it, if a run did."""
+
+    publisher: str
+    path: str
+    time: float
+    task_id: str | None
+
+    def to_block(self) -> dict[str, Any]:
+        """Return the data of a block of the feed of g3 files."""
+        return {"path": self.path, "session_id": g3_session(self.path), "record": self.task_id}
+
+
 class Changes(NamedTuple):
     """The changes by a batch."""
 
@@ -79,7 +94,8 @@ class Changes(NamedTuple):
     sequences: SequenceChanges
     lost: int  # messages found to be missing, less those that arrived late
     duplicates: int
-    unowned: list[tuple[str, float]]  # publisher id and time of arrival of each message that belongs to no run
+    unowned: list[tuple[str, float]]  # lane and time of arrival of each script's message that belongs to no run
+    g3_files: list[G3File]  # the files of smurf servers, in their order
     malformed: list[str]  # one description for each payload of the wrong type
 
 
@@ -102,47 +118,103 @@ def attribute(
         A message of the bridge itself for each present run of ``known``.
     """
     numbers = SequenceChanges(sequences)
-    drafts: dict[str, _Draft] = {}
-    unowned: list[tuple[str, float]] = []
-    malformed: list[str] = []
+    assigned = _Assigned(known, now)
     lost = duplicates = 0
-    for address, arrival, message in batch:
-        source = (address, message.host, message.script, message.id)
+    for arrived in batch:
+        message = arrived.message
+        source = (arrived.address, message.host, message.script, message.id)
         step = numbers.step(source, message.seq_no, message.time, start=message.type == "start")
         if step.arrival is Arrival.DUPLICATE:
             duplicates += 1
             continue
         lost += step.lost
-        task_id = owner(message, arrival, known, now)
-        draft = _draft(drafts, known, task_id)
-        if draft is None:
-            unowned.append((message.id, arrival))
-        elif not draft.add(message, step):
-            what = f"{message.type} of {message.id}, script {message.script}"
-            malformed.append(f"{what}; see the record {task_id}")
+        if not arrived.server or message.type == "g3_file":  # the start and end of a server belong nowhere
+            assigned.add(arrived, step)
     if notice:
         for running in known.running.values():
-            if (draft := _draft(drafts, known, running.task_id)) is not None:
+            if (draft := assigned.draft(running.task_id)) is not None:
                 draft.events.append(session.message(notice, now))
     runs, empty = {}, 0
-    for task_id, draft in drafts.items():
+    for task_id, draft in assigned.drafts.items():
         if (change := draft.change(now)).events:
             runs[task_id] = change
         else:
             empty += change.messages
-    return Changes(runs, empty, numbers, lost, duplicates, unowned, malformed)
+    return Changes(runs, empty, numbers, lost, duplicates, assigned.unowned, assigned.g3_files, assigned.malformed)
 
 
-def owner(message: Message, arrival: float, known: PublisherRuns, now: float) -> str | None:
-    """The id of the run that published ``message``; None if no run did.
+class _Assigned:
+    """The messages of a batch that have been assigned to runs so far."""
+
+    def __init__(self, known: PublisherRuns, now: float) -> None:
+        self._known = known
+        self._now = now
+        self.drafts: dict[str, _Draft] = {}
+        self.unowned: list[tuple[str, float]] = []
+        self.g3_files: list[G3File] = []
+        self.malformed: list[str] = []
+
+    def add(self, arrived: ArrivedMessage, step: Step) -> None:
+        """Assign a message to its run."""
+        message = arrived.message
+        if arrived.server:
+            task_id = streaming_run(g3_session(file_path(message)), arrived.publisher, self._known)
+        else:
+            task_id = owner(message, arrived.publisher, arrived.time, self._known, self._now)
+        draft = self.draft(task_id)
+        if arrived.server:
+            self._add_g3_file(arrived, draft)
+        elif draft is None:
+            self.unowned.append((arrived.publisher, arrived.time))
+        elif not draft.add(message, step):
+            what = f"{message.type} of {message.id}, script {message.script}"
+            self.malformed.append(f"{what}; see the record {task_id}")
+
+    def draft(self, task_id: str | None) -> _Draft | None:
+        """The draft of a run; None if nothing is known of it."""
+        if task_id is None:
+            return None
+        draft = self.drafts.get(task_id)
+        if draft is None and (state := self._known.states.get(task_id)) is not None:
+            draft = self.drafts[task_id] = _Draft(state)
+        return draft
+
+    def _add_g3_file(self, arrived: ArrivedMessage, draft: _Draft | None) -> None:
+        """Add a file of a smurf server to its run. The message is not one of the run's own, which are counted."""
+        message, path = arrived.message, file_path(arrived.message)
+        if path is None:
+            self.malformed.append(f"{message.type} of {message.id}: the payload has no path")
+            return
+        task_id = draft.state.task_id if draft is not None else None
+        self.g3_files.append(G3File(arrived.publisher, path, message.time, task_id))
+        if draft is not None:
+            draft.events += publication(message).events
+
+
+def streaming_run(session: int | None, publisher: str, known: PublisherRuns) -> str | None:
+    """The id of the run during which a g3 session began; None if none ran then: somebody else opened the stream.
+
+    A session's id is the second in which it began, by the clock of the smurf server.
+    """
+    if session is None:
+        return None
+    running = known.running.get(publisher)
+    if running is not None and session >= int(running.started):
+        return running.task_id
+    ran = (one for one in known.recent.get(publisher, ()) if int(one.started) <= session <= one.ended)
+    return next((one.task_id for one in ran), None)
+
+
+def owner(message: Message, publisher: str, arrival: float, known: PublisherRuns, now: float) -> str | None:
+    """The id of the run of the lane ``publisher`` that published ``message``; None if no run did.
 
     A message that waited, for Redis or behind many others, may be older than the present run. It belongs to the run
     that ran when it was sent. ``arrival`` is when the kernel received it, ``now`` the time of the same clock.
     """
-    running = known.running.get(message.id)
+    running = known.running.get(publisher)
     if running is not None and _is_of(running, message, arrival, known.host, now):
         return running.task_id
-    for ran in known.recent.get(message.id, ()):
+    for ran in known.recent.get(publisher, ()):
         sent = sent_at(message, arrival, ran.host, known.host)
         if sent is not None and ran.started <= sent <= ran.ended:
             return ran.task_id
@@ -200,13 +272,3 @@ class _Draft:
         if self.lost != self.state.lost:
             self.events.append(session.header(now, lost=max(0, self.lost)))
         return RunChange(self.state, self.events, self.messages, self.lost, self.timestamps)
-
-
-def _draft(drafts: dict[str, _Draft], known: PublisherRuns, task_id: str | None) -> _Draft | None:
-    """The draft of a run; None if nothing is known of it."""
-    if task_id is None:
-        return None
-    draft = drafts.get(task_id)
-    if draft is None and (state := known.states.get(task_id)) is not None:
-        draft = drafts[task_id] = _Draft(state)
-    return draft

@@ -41,8 +41,8 @@ class DrainAnswers:
         self._complaints = complaints
         self._began = time.monotonic()
 
-    def answer(self, marker: Drain) -> None:
-        """Write the answer to ``marker``, and before it the snapshot of the run that is present under its id.
+    def answer(self, marker: Drain, publisher: str) -> None:
+        """Write the answer to ``marker``, and before it the snapshot of the present run of the lane ``publisher``.
 
         Raises
         ------
@@ -50,11 +50,11 @@ class DrainAnswers:
             The bridge is stopping, and Redis is away.
         """
         runs = self._recorder.runs
-        running = self._retry(lambda: runs.look_up([marker.id])).running.get(marker.id)
+        running = self._retry(lambda: runs.look_up([publisher])).running.get(publisher)
         state = runs.state(running.task_id) if running is not None else None
         if running is not None and state is not None:
             vanished = self._retry(lambda: runs.vanished(state))
-            answer = self._answer_of(marker.id, state, running.started, vanished)
+            answer = self._answer_of(publisher, state, running.started, vanished)
         else:
             answer = DrainAnswer(lost=0, kernel_dropped=0, buffered_dropped=0, applied=0)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from smurfq.bridge.attribution import ArrivedMessage, Changes, attribute
+from redis.exceptions import ResponseError
+
+from smurfq.bridge.attribution import ArrivedMessage, Changes, G3File, attribute
 from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.known_runs import KnownRuns
 from smurfq.bridge.redis_retry import RedisRetry
@@ -13,6 +15,7 @@ from smurfq.bridge.steps import Unowned
 from smurfq.bridge.writer import Writer
 from smurfq.core.sequence import Sequences
 from smurfq.store.bridge import Counters
+from smurfq.store.feeds import G3_FILES, Feeds
 
 
 class Recorder:
@@ -23,6 +26,7 @@ class Recorder:
         *,
         runs: KnownRuns,
         writer: Writer,
+        feeds: Feeds,
         retry: RedisRetry,
         publishers: frozenset[str],
         counters: Counters,
@@ -31,6 +35,7 @@ class Recorder:
         self.runs = runs
         self.unowned = Unowned()
         self._writer = writer
+        self._feeds = feeds
         self._retry = retry
         self._publishers = publishers
         self._counters = counters
@@ -53,7 +58,7 @@ class Recorder:
         StoreUnavailableError
             The bridge is stopping, and Redis is away. The state is as it was before.
         """
-        publishers = self._publishers if notice else {message.id for _, _, message in batch}
+        publishers = self._publishers if notice else {arrived.publisher for arrived in batch}
         known = None if notice else self.runs.known(publishers)
         while True:
             if known is None:
@@ -83,8 +88,22 @@ class Recorder:
         counters.lost += changes.lost
         counters.duplicate += changes.duplicates
         counters.idle += len(changes.unowned)
+        counters.server_files += len(changes.g3_files)
         for publisher, arrival in changes.unowned:
             self.unowned.add(publisher, arrival + time.monotonic() - time.time())
+        for file in changes.g3_files:
+            self._announce(file)
         counters.malformed += len(changes.malformed)
         for hint in changes.malformed:
             self._complaints.add("unusable payload", hint)
+
+    def _announce(self, file: G3File) -> None:
+        """Add a file to the feed of g3 files."""
+
+        def append() -> str:
+            return self._feeds.append(G3_FILES, file.publisher, file.time, file.to_block())
+
+        try:
+            self._retry(append)
+        except ResponseError as cause:
+            self._complaints.add("rejected by Redis", f"{cause}; for the feed {G3_FILES}")

@@ -20,6 +20,7 @@ from smurfq.core.session import BULK_FIELDS, Event, SessionHeader
 from smurfq.core.slot import WORKER_LANES, Lane, publisher_id, queue_name
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.bridge import BridgeBoard, Health
+from smurfq.store.feeds import G3_FILES, Block, Feeds
 from smurfq.store.holds import Hold
 from smurfq.store.left_on import LeftOnNotes
 from smurfq.store.locks import Lock
@@ -67,7 +68,7 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class SlotStatus:
-    """The status of a slot: ``slot`` is its place."""
+    """The status of a slot: ``slot`` is its place. ``g3_file`` is the g3 file that its smurf server closed last."""
 
     slot: str
     stream_id: str
@@ -79,6 +80,7 @@ class SlotStatus:
     bridge: Health | None
     lock: Lock | None = None
     left_on: LeftOn | None = None
+    g3_file: Block | None = None
 
     @property
     def alive(self) -> bool:
@@ -94,6 +96,7 @@ class SlotStatus:
             "workers": [asdict(worker) for worker in self.workers],
             "hold": asdict(self.hold) if self.hold else None,
             "lock": asdict(self.lock) if self.lock else None,
+            "g3_file": {"time": self.g3_file.timestamp, **self.g3_file.data} if self.g3_file else None,
             "left_on": self.left_on.to_dict() if self.left_on else None,
             "running": [run.to_dict() for run in self.running],
             "waiting": [waiting_dict(item) for item in self.waiting],
@@ -135,6 +138,7 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
     left_on = LeftOnNotes(connection.redis).of(slots)
     bridge = bridge_health(connection)
     stream_ids = connection.slot_names.stream_ids()
+    g3_files = {block.slot: block for block in Feeds(connection.redis).last(G3_FILES)}
     return {
         slot: SlotStatus(
             slot=slot,
@@ -147,6 +151,7 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
             bridge=bridge,
             lock=locks.get(slot),
             left_on=left_on.get(slot),
+            g3_file=g3_files.get(slot),
         )
         for slot in slots
     }

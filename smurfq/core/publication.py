@@ -8,7 +8,7 @@
 ``data_file, g3_file``    the record's files, with the type as ``kind``
 ``metadata``              the record's ``metadata``: the latest ``{value, type, time}`` of each path. There are hundreds
                           and they are not results of the operation, so they are not part of its session data
-``start, stop``           a message that the publisher of that script started or stopped
+``start, stop``           a message that the publisher of that script started or stopped, if it has a script id
 ``backend_error``         a message, and the record is degraded: the Publisher could not send something
 any other                 a message that starts with the type, since scripts may publish types of their own
 ========================  =============================================================================
@@ -27,6 +27,8 @@ from smurfq.core.messages import Message
 from smurfq.core.session import Event
 
 _RENDERED_CHARS = 500
+_SESSION_DIGITS = 12
+_UNNAMED = "undeclared"  # the script id of a Publisher that was given none
 
 
 class Publication(NamedTuple):
@@ -75,10 +77,23 @@ def _general(message: Message) -> list[Event]:
     return [session.message(render(message.payload), message.time)]
 
 
+def file_path(message: Message) -> str | None:
+    """Return the path of the file that a ``data_file`` or ``g3_file`` message announces; None if it has none."""
+    path = message.payload.get("path") if isinstance(message.payload, dict) else message.payload
+    return path if isinstance(path, str) else None
+
+
+def g3_session(path: str | None) -> int | None:
+    """Return the id of the session that wrote a g3 file, which begins the file's name: the second in which it began."""
+    began = (path or "").rpartition("/")[2].partition("_")[0]
+    return int(began) if began.isascii() and began.isdecimal() and len(began) <= _SESSION_DIGITS else None
+
+
 def _file(message: Message) -> list[Event] | None:
-    payload = {"path": message.payload} if isinstance(message.payload, str) else message.payload
-    if not isinstance(payload, dict) or not isinstance(payload.get("path"), str):
+    path = file_path(message)
+    if path is None:
         return None
+    payload = message.payload if isinstance(message.payload, dict) else {"path": path}
     return [session.file_registered({**payload, "kind": message.type}, message.time)]
 
 
@@ -91,11 +106,18 @@ def _metadata(message: Message) -> list[Event] | None:
 
 
 def _start(message: Message) -> list[Event]:
-    return [session.message(f"publisher {message.script} started", message.time)]
+    return _lifetime(message, "started")
 
 
 def _stop(message: Message) -> list[Event]:
-    return [session.message(f"publisher {message.script} stopped", message.time)]
+    return _lifetime(message, "stopped")
+
+
+def _lifetime(message: Message, what: str) -> list[Event]:
+    """Return a message for people, unless the publisher has no name: each SmurfControl makes such a one."""
+    if message.script == _UNNAMED:
+        return []
+    return [session.message(f"publisher {message.script} {what}", message.time)]
 
 
 def _backend_error(message: Message) -> list[Event]:

@@ -193,8 +193,7 @@ class Fold:
             case "log":
                 self._add_log(event["text"])
             case "file":
-                record.files.append(event["file"])
-                del record.files[:-FILES_KEPT]
+                self._add_file(event["file"])
             case "file_found":
                 self._change_file(event["path"], event["set"])
             case "metadata":
@@ -205,6 +204,16 @@ class Fold:
                 self._set_header(event["set"])
             case _:
                 pass  # written by a later version of smurfq
+
+    def _add_file(self, file: dict[str, Any]) -> None:
+        """Add a file. A g3 file may be found on disk and be announced by the smurf server: it is one file."""
+        if file.get("kind") == "g3_file":
+            for known in self.record.files:
+                if known.get("path") == file.get("path"):
+                    known.update(file)
+                    return
+        self.record.files.append(file)
+        del self.record.files[:-FILES_KEPT]
 
     def _change_file(self, path: str, change: Mapping[str, Any]) -> None:
         for file in self.record.files:

@@ -13,6 +13,7 @@ from smurfq.core.jsonsafe import dumps, loads
 from smurfq.store.connection import Client
 from smurfq.store.streams import read_after, read_newest
 
+G3_FILES: Final = "g3_files"  # the files that the smurf servers have closed, and the runs that streamed them
 BLOCKS_KEPT: Final = 100_000
 _PAGE: Final = 1000
 _BLOCK_MS: Final = 5_000

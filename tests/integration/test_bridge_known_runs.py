@@ -28,7 +28,7 @@ def owners(known: PublisherRuns, publishers: list[str]) -> list[str]:
     """The runs that get one message of each publisher id."""
     now = time.time()
     batch = [
-        ArrivedMessage(b"", now, Message("host", name, "a script", now, 0, "session_log", "hello"))
+        ArrivedMessage(b"", now, Message("host", name, "a script", now, 0, "session_log", "hello"), name)
         for name in publishers
     ]
     return list(attribute(batch, known, Sequences(), now).runs)

@@ -22,6 +22,7 @@ from smurfq.errors import StoreUnavailableError
 from smurfq.store import Records, connect
 from smurfq.store.bridge import Counters
 from smurfq.store.connection import Client
+from smurfq.store.feeds import Feeds
 from tests.site.bridge import HOST, SLOT, BridgeSite
 from tests.site.valkey import Valkey
 
@@ -30,7 +31,9 @@ LOG = logging.getLogger("test")
 
 def message(number: int, text: str = "") -> ArrivedMessage:
     now = time.time()
-    return ArrivedMessage(b"", now, Message(HOST, SLOT, "a script", now, number, "session_log", text or str(number)))
+    return ArrivedMessage(
+        b"", now, Message(HOST, SLOT, "a script", now, number, "session_log", text or str(number)), SLOT
+    )
 
 
 class Recording:
@@ -44,6 +47,7 @@ class Recording:
         self.recorder = Recorder(
             runs=self.runs,
             writer=Writer(client, Records(client, 3600), retry, complaints),
+            feeds=Feeds(client),
             retry=retry,
             publishers=frozenset([SLOT]),
             counters=self.counters,

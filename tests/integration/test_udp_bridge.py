@@ -501,3 +501,26 @@ def test_the_bridge_learns_the_stream_ids_that_workers_report(live: BridgeSite) 
     eventually(lambda: reaches("t3", second, "two"))
     assert reaches("t1", first, "three") or live.drain().applied
     assert "three" in live.texts("t1")
+
+
+def test_a_g3_file_of_the_smurf_server_belongs_to_the_run_that_streamed_it(live: BridgeSite) -> None:
+    server = live.wire(f"STREAMER:{STREAM_ID}", "undeclared")
+    server.send("start", {})
+    began = int(time.time())
+    paths = [f"/g3/{STREAM_ID}/{session}_00{number}.g3" for session, number in ((began, 0), (began, 1), (1000, 0))]
+    server.send("g3_file", {"path": paths[0], "archive_name": "timestreams"})
+    eventually(lambda: live.records.files("t1"))
+    live.end()  # the file that was open then is closed later
+    server.send("g3_file", {"path": paths[1], "archive_name": "timestreams"})
+    server.send("g3_file", {"path": paths[2], "archive_name": "timestreams"})
+    feeds = Feeds(live.client)
+    eventually(lambda: len(feeds.latest("g3_files", 9)) == 3)
+    assert [file["path"] for file in live.records.files("t1")] == paths[:2]
+    blocks = feeds.latest("g3_files", 9, SLOT)[::-1]
+    assert [(block.data["path"], block.data["record"]) for block in blocks] == [
+        (paths[0], "t1"),
+        (paths[1], "t1"),
+        (paths[2], None),
+    ]
+    assert (live.counters().unknown_id, live.counters().idle) == (0, 0)
+    assert live.texts("t1") == []

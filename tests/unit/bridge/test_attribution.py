@@ -38,7 +38,7 @@ def owner_of(
     sent: Message, arrival: float, *, now: float | None = None, bridge: str = "server", started: float = 2000.0
 ) -> str | None:
     known = known_runs({}, bridge=bridge, started=started)
-    return owner(sent, arrival, known, arrival if now is None else now)
+    return owner(sent, SLOT, arrival, known, arrival if now is None else now)
 
 
 def test_the_kernels_time_counts_and_not_the_publishers_clock() -> None:
@@ -76,7 +76,7 @@ class Bridge:
 
     def attribute(self, *numbers: int, payload: Any = "text", kind: str = "session_log", notice: str = "") -> Changes:
         batch = [
-            ArrivedMessage(b"", 2001.0, Message("server", SLOT, "a script", float(number), number, kind, payload))
+            ArrivedMessage(b"", 2001.0, Message("server", SLOT, "a script", float(number), number, kind, payload), SLOT)
             for number in numbers
         ]
         return attribute(batch, known_runs(self.states), self.sequences, 2002.0, notice)
@@ -157,3 +157,45 @@ def test_a_message_of_a_run_of_which_nothing_is_known_belongs_to_none() -> None:
     changes = bridge.attribute(0, notice="dropped")
     assert changes.unowned == [(SLOT, 2001.0)]
     assert not changes.runs
+
+
+def closed(session: int, number: int = 1, **changed: Any) -> ArrivedMessage:
+    """The smurf server says that it has closed the file of a g3 session."""
+    payload = {"path": f"/data/timestreams/00001/ufm_mv9/{session}_000.g3", "archive_name": "timestreams"}
+    message = Message("server", "STREAMER:ufm_mv9", "undeclared", 3000.0, number, "g3_file", payload)
+    return ArrivedMessage(b"", 3000.0, message._replace(**changed), SLOT, server=True)
+
+
+def assigned(*batch: ArrivedMessage) -> Changes:
+    states = {"runs": RunState("runs"), "earlier": RunState("earlier")}
+    return attribute(batch, known_runs(states), Sequences(), 3000.0)
+
+
+def test_a_g3_file_belongs_to_the_run_whose_stream_wrote_it() -> None:
+    for session, task_id in ((2000, "runs"), (2500, "runs"), (1000, "earlier"), (1900, "earlier")):
+        changes = assigned(closed(session))
+        (event,) = changes.runs[task_id].events
+        assert event["file"]["path"].endswith(f"/{session}_000.g3")
+        assert event["file"]["kind"] == "g3_file"
+        assert changes.runs[task_id].messages == 0, "it is none of the run's own messages"
+        assert [file.task_id for file in changes.g3_files] == [task_id]
+
+
+def test_a_g3_file_of_somebody_elses_stream_belongs_to_the_slot() -> None:
+    changes = assigned(closed(1950))
+    assert (changes.runs, changes.unowned, changes.malformed) == ({}, [], [])
+    assert [(file.publisher, file.task_id) for file in changes.g3_files] == [(SLOT, None)]
+
+
+def test_a_g3_file_without_a_session_or_a_path() -> None:
+    changes = assigned(closed(0, payload={"path": "/data/else.g3"}), closed(0, 2, payload={"path": 5}))
+    assert [file.path for file in changes.g3_files] == ["/data/else.g3"]
+    assert changes.malformed == ["g3_file of STREAMER:ufm_mv9: the payload has no path"]
+    assert changes.runs == {}
+
+
+def test_lost_messages_of_a_smurf_server_are_not_a_runs() -> None:
+    changes = assigned(closed(2100, 0), closed(2100, 4))
+    assert changes.lost == 3
+    assert changes.runs["runs"].lost == 0
+    assert assigned(closed(2100, type="start", payload={})).runs == {}

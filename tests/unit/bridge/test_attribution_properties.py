@@ -77,7 +77,7 @@ def plans(draw: Callable[[Any], Any]) -> Plan:
         plan.dropped += unseen.pop(source, 0)
         plan.owners[text] = present[name][0] if name in present else None
         message = Message(HOST, name, script, now, number, "session_log", text)
-        plan.arrived += [ArrivedMessage(script.encode(), now, message)] * (2 if action == "twice" else 1)
+        plan.arrived += [ArrivedMessage(script.encode(), now, message, message.id)] * (2 if action == "twice" else 1)
         plan.copies += action == "twice"
     for name, (task_id, started) in present.items():
         plan.runs[name].append(Ran(task_id, HOST, started, LATER))

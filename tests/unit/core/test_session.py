@@ -128,3 +128,13 @@ def test_a_header_is_made_of_a_record_and_a_record_of_a_header() -> None:
 
 def test_simulated_is_null_until_a_worker_says_it() -> None:
     assert SessionRecord("id").simulated is None
+
+
+def test_a_g3_file_that_is_found_and_announced_is_one_file() -> None:
+    fold = Fold(SessionRecord("an-id"))
+    found, told = (
+        {"path": "/1_000.g3", "kind": "g3_file"},
+        {"path": "/1_000.g3", "kind": "g3_file", "archive_name": "t"},
+    )
+    fold.add("a", 0, [session.file_registered(found, 1.0), session.file_registered(told, 2.0)])
+    assert fold.finish().files == [told]
