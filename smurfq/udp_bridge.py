@@ -27,6 +27,7 @@ from smurfq.bridge.publishers import Publishers
 from smurfq.bridge.receiver import Receiver, open_socket, receive_buffer_bytes
 from smurfq.bridge.recorder import Recorder
 from smurfq.bridge.redis_retry import RedisRetry
+from smurfq.bridge.register_values import RegisterValues
 from smurfq.bridge.relay import Relay, relay_address
 from smurfq.bridge.snapshots import SnapshotPace
 from smurfq.bridge.writer import Writer
@@ -39,6 +40,7 @@ from smurfq.store.bridge import Counters, Positions
 from smurfq.store.connection import connect, require_access
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
+from smurfq.store.registers import Registers
 from smurfq.store.site_identity import reject_guess
 from smurfq.store.snapshot import Snapshots
 from smurfq.store.stream_ids import StreamIds
@@ -51,6 +53,7 @@ _COMPLAINTS_S = 1.0
 _WATCH_S = 1.0
 _PRUNE_S = 60.0
 _NAMES_S = 1.0
+_REGISTERS_S = 1.0
 
 Part = Applier | Relay | Periodic | Receiver
 Job = tuple[float, Callable[[], object]]
@@ -88,19 +91,21 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     receiver = Receiver(bound, [buffer, relay.buffer] if relay else [buffer], counters)
     names = SlotNames(settings, StreamIds(connect(settings.redis_url, retries=0)).read)
     publishers = Publishers(settings.stream_ids, names.stream_ids)
-    applier = _applier(settings, publishers, buffer, counters, complaints, retry)
+    registers = _registers(settings, complaints)
+    applier = _applier(settings, publishers, registers, buffer, counters, complaints, retry)
     obtained = receive_buffer_bytes(bound)
     health = HealthSign(settings, buffer, counters, retry, obtained)
     own = Periodic(complaints, log)
     own.every(_HEALTH_S, health.show)
     own.every(_COMPLAINTS_S, complaints.say_due)
     others = Periodic(complaints, log)  # in a separate thread: a slow job must not make the bridge look dead
+    others.every(_REGISTERS_S, registers.flush)
     others.every(_NAMES_S, publishers.read_again)
     others.every(_PRUNE_S, Positions(connect(settings.redis_url)).prune)
     for seconds, job in jobs:
         others.every(seconds, job)
     if bridge.metrics_port:
-        metrics.serve(counters, Feeds(connect(settings.redis_url)), bridge.host, bridge.metrics_port)
+        metrics.serve(counters, Feeds(connect(settings.redis_url)), registers, bridge.host, bridge.metrics_port)
     threads: list[Part] = [applier, *([relay] if relay else []), own, others, receiver]
     for thread in threads:
         thread.start()
@@ -151,6 +156,13 @@ def main() -> int:
         return 1
 
 
+def _registers(settings: Settings, complaints: Complaints) -> RegisterValues:
+    client = connect(settings.redis_url, retries=0)
+    expires_s, limits = settings.redis.feed_expires_s, settings.registers
+    feeds = Feeds(client, expires_s, limits.feed_blocks)
+    return RegisterValues(Registers(client, expires_s), feeds, limits, complaints, log)
+
+
 def _relay(text: str | None, bound: socket.socket, counters: Counters, complaints: Complaints) -> Relay | None:
     if not text:
         return None
@@ -162,6 +174,7 @@ def _relay(text: str | None, bound: socket.socket, counters: Counters, complaint
 def _applier(
     settings: Settings,
     publishers: Publishers,
+    registers: RegisterValues,
     buffer: Buffer,
     counters: Counters,
     complaints: Complaints,
@@ -191,6 +204,7 @@ def _applier(
         snapshots=snapshots,
         retry=retry,
         publishers=publishers,
+        registers=registers,
         buffer=buffer,
         counters=counters,
         complaints=complaints,

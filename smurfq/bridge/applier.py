@@ -16,6 +16,7 @@ from smurfq.bridge.mmsg import address_text
 from smurfq.bridge.publishers import Publishers
 from smurfq.bridge.recorder import Recorder
 from smurfq.bridge.redis_retry import RedisRetry
+from smurfq.bridge.register_values import RegisterValues
 from smurfq.bridge.snapshots import SnapshotPace
 from smurfq.core.messages import Drain, parse
 from smurfq.errors import MessageError, StoreUnavailableError
@@ -38,6 +39,7 @@ class Applier(threading.Thread):
         snapshots: SnapshotPace,
         retry: RedisRetry,
         publishers: Publishers,
+        registers: RegisterValues,
         buffer: Buffer,
         counters: Counters,
         complaints: Complaints,
@@ -50,6 +52,7 @@ class Applier(threading.Thread):
         self._snapshots = snapshots
         self._retry = retry
         self._publishers = publishers
+        self._registers = registers
         self._buffer = buffer
         self._counters = counters
         self._complaints = complaints
@@ -104,11 +107,25 @@ class Applier(threading.Thread):
                     self._record(batch, notice_at_once=True)
                     batch = []
                     self._answers.answer(message, lane)
-                else:
+                elif message.type != "metadata":
                     batch.append(ArrivedMessage(address, at, message, lane, server))
+                else:
+                    self._take_register(ArrivedMessage(address, at, message, lane, server), publisher.slot, batch)
         self._record(batch)
         if self._snapshots.wait_s(_LONGEST_WAIT_S) <= 0:
             self._retry(self._snapshots.publish_due)
+
+    def _take_register(self, arrived: ArrivedMessage, slot: str, batch: list[ArrivedMessage]) -> None:
+        """Take the value of a register. If a script sent it, its number is one of the script's numbers."""
+        if not self._registers.take(slot, arrived.message):
+            self._counters.malformed += 1
+            self._complaints.add(
+                "unusable payload", f"metadata of {arrived.message.id}: {arrived.message.payload!r:.200}"
+            )
+        if arrived.server:
+            self._counters.registers += 1
+        else:
+            batch.append(arrived)
 
     def _record(self, batch: list[ArrivedMessage], *, notice_at_once: bool = False) -> None:
         """Write ``batch``, and that datagrams were dropped if they were."""

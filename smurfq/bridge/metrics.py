@@ -1,4 +1,4 @@
-"""Exports the bridge's counters and the last block of every feed to Prometheus."""
+"""Exports the bridge's counters, the smurf servers' registers and the last block of every feed to Prometheus."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from smurfq.bridge.register_values import RegisterValues
+from smurfq.core.published_registers import QUANTITIES
 from smurfq.errors import StartError
 from smurfq.operations import OPERATIONS
 from smurfq.store import best_effort
@@ -64,7 +66,36 @@ class FeedsCollector(Collector):
             yield times
 
 
-def serve(counters: Counters, feeds: Feeds, host: str, port: int) -> object:
+class RegistersCollector(Collector):
+    """The quantities of the smurf servers, ``smurfq_register{slot, quantity}``, when they were published, and alarms.
+
+    ``smurfq_register_alarm`` is 1 for a quantity beyond a limit of the site; there is none for the others.
+    """
+
+    def __init__(self, registers: RegisterValues) -> None:
+        self._registers = registers
+
+    def collect(self) -> Iterator[Metric]:
+        """All quantities that the servers have published, also while Redis is away."""
+        labels = ("slot", "quantity")
+        values = GaugeMetricFamily("smurfq_register", "Newest value that the smurf server published.", labels=labels)
+        alarms = GaugeMetricFamily("smurfq_register_alarm", "Whether it is beyond a limit of the site.", labels=labels)
+        times = GaugeMetricFamily(
+            "smurfq_register_timestamp_seconds", "When the newest was published, s since 1970.", labels=("slot",)
+        )
+        for slot, numbers in self._registers.numbers().items():
+            for one in QUANTITIES:
+                if one.path_end in numbers:
+                    values.add_metric((slot, one.name), numbers[one.path_end])
+        for slot, of_slot in self._registers.alarms().items():
+            for alarm in of_slot:
+                alarms.add_metric((slot, alarm.quantity), 1.0)
+        for slot, at in self._registers.newest_at().items():
+            times.add_metric((slot,), at)
+        yield from (values, alarms, times)
+
+
+def serve(counters: Counters, feeds: Feeds, registers: RegisterValues, host: str, port: int) -> object:
     """The HTTP server that answers Prometheus; it ends with the process.
 
     Raises
@@ -75,6 +106,7 @@ def serve(counters: Counters, feeds: Feeds, host: str, port: int) -> object:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(CountersCollector(counters))
     registry.register(FeedsCollector(feeds))
+    registry.register(RegistersCollector(registers))
     try:
         server, _ = start_http_server(port, addr=host, registry=registry)
     except OSError as cause:

@@ -11,9 +11,9 @@ from smurfq.cli.options import connection, echo_json, json_option, slot_of
 from smurfq.cli.render import terminal
 from smurfq.cli.terminal_text import tell
 from smurfq.operations import OPERATIONS
-from smurfq.store.feeds import G3_FILES, Block, Feeds
+from smurfq.store.feeds import G3_FILES, REGISTERS, Block, Feeds
 
-NAMES = (*dict.fromkeys(operation.feed for operation in OPERATIONS.values() if operation.feed), G3_FILES)
+NAMES = (*dict.fromkeys(operation.feed for operation in OPERATIONS.values() if operation.feed), G3_FILES, REGISTERS)
 
 
 @click.command()
@@ -35,7 +35,8 @@ def feed(name: str | None, slot: str | None, count: int, follow_on: bool, as_jso
     """Show a feed: the blocks of data that operations publish for monitoring, oldest first.
 
     The feed g3_files lists the files that the smurf servers have closed, each with the record of the run that streamed
-    it; null if somebody else did.
+    it; null if somebody else did. The feed registers has the
+    values of the servers' registers that have changed.
 
     Without a NAME, list the feeds with the last block of each slot. With --json, each block is one line of JSON. The
     bridge also serves the last block of each slot as Prometheus gauges (setting bridge.metrics_port).

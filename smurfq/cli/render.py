@@ -126,6 +126,8 @@ def show_status(console: Console, status: SlotStatus) -> None:
         console.print(Text(f"  {clean(str(status.left_on))}", "bold red"))
         if hint := turn_off_hint(status.slot, status.left_on.text):
             console.print(Text(f"    {hint}", "dim"))
+    for alarm in status.alarms:
+        console.print(Text(clean(f"  ALARM: {alarm}, since {moment(alarm.since)}"), "bold red"))
     if (file := status.g3_file) is not None and file.data.get("record") is None:
         told = f"  the last g3 file is of no run: {file.data.get('path')}, closed at {moment(file.timestamp)}"
         console.print(Text(clean(told), "yellow"))

@@ -25,7 +25,7 @@ def follow(run_id: str, output: bool, timeout: float | None, as_json: bool) -> N
     """Show a run from its start until it ends. The exit code gives its outcome.
 
     Ctrl-C ends the view, not the run. With --json, each update is a line of JSON with the `kind` queue, status,
-    message, data, metadata, stage, log, file, store or done; `done` contains the whole record.
+    message, data, stage, log, file, store or done; `done` contains the whole record.
 
     \b
     Examples:

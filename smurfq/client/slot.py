@@ -13,11 +13,13 @@ from smurfq.client.status import SlotStatus, running_now, slot_status
 from smurfq.client.waiting import is_served
 from smurfq.config import Settings
 from smurfq.core.priorities import Priority
+from smurfq.core.published_registers import RegisterValue
 from smurfq.core.session import SessionHeader
 from smurfq.errors import RequestError
 from smurfq.store.holds import Hold
 from smurfq.store.locks import Lock
 from smurfq.store.queues import Waiting
+from smurfq.store.registers import Registers
 
 __all__ = ["Held", "Priority", "Slot"]
 
@@ -244,6 +246,14 @@ class Slot:
         """Return the waiting messages in the order in which they will be served; emergencies first."""
         with self._connection.reached():
             return self._connection.queues.waiting(self.slot)
+
+    def registers(self) -> dict[str, RegisterValue]:
+        """Return the newest value of each register that the slot's smurf server publishes, by path.
+
+        A path has dots: ``AMCc.FpgaTopLevel.AmcCarrierCore.EM22xx.IOUT``.
+        """
+        with self._connection.reached():
+            return Registers(self._connection.redis).read(self.slot)
 
     def history(self, count: int = 20) -> list[SessionHeader]:
         """Return the headers of the slot's newest records, newest first; ``Run.record`` reads a whole record."""

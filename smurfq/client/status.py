@@ -16,6 +16,7 @@ from smurfq.core.jsonsafe import loads
 from smurfq.core.message_headers import OWNER
 from smurfq.core.priorities import priority_name
 from smurfq.core.progress import progress_of
+from smurfq.core.published_registers import Alarm
 from smurfq.core.session import BULK_FIELDS, Event, SessionHeader
 from smurfq.core.slot import WORKER_LANES, Lane, publisher_id, queue_name
 from smurfq.errors import RecordNotFoundError
@@ -25,6 +26,7 @@ from smurfq.store.holds import Hold
 from smurfq.store.left_on import LeftOnNotes
 from smurfq.store.locks import Lock
 from smurfq.store.queues import Waiting
+from smurfq.store.registers import Registers
 
 _STAGE_BATCHES = 200
 
@@ -68,7 +70,10 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class SlotStatus:
-    """The status of a slot: ``slot`` is its place. ``g3_file`` is the g3 file that its smurf server closed last."""
+    """The status of a slot: ``slot`` is its place. ``g3_file`` is the g3 file that its smurf server closed last.
+
+    ``alarms`` are the registers of its smurf server that are beyond the limits of the site.
+    """
 
     slot: str
     stream_id: str
@@ -81,6 +86,7 @@ class SlotStatus:
     lock: Lock | None = None
     left_on: LeftOn | None = None
     g3_file: Block | None = None
+    alarms: tuple[Alarm, ...] = ()
 
     @property
     def alive(self) -> bool:
@@ -97,6 +103,7 @@ class SlotStatus:
             "hold": asdict(self.hold) if self.hold else None,
             "lock": asdict(self.lock) if self.lock else None,
             "g3_file": {"time": self.g3_file.timestamp, **self.g3_file.data} if self.g3_file else None,
+            "alarms": [alarm._asdict() for alarm in self.alarms],
             "left_on": self.left_on.to_dict() if self.left_on else None,
             "running": [run.to_dict() for run in self.running],
             "waiting": [waiting_dict(item) for item in self.waiting],
@@ -119,7 +126,7 @@ def waiting_dict(item: Waiting) -> dict[str, Any]:
 
 
 def summary(record: SessionHeader) -> dict[str, Any]:
-    """Return a record's header as a JSON object, without messages, data, files, metadata, stages and log."""
+    """Return a record's header as a JSON object, without messages, data, files, stages and log."""
     return {name: value for name, value in record.to_dict().items() if name not in BULK_FIELDS}
 
 
@@ -138,6 +145,7 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
     left_on = LeftOnNotes(connection.redis).of(slots)
     bridge = bridge_health(connection)
     stream_ids = connection.slot_names.stream_ids()
+    alarms = Registers(connection.redis).alarms()
     g3_files = {block.slot: block for block in Feeds(connection.redis).last(G3_FILES)}
     return {
         slot: SlotStatus(
@@ -152,6 +160,7 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
             lock=locks.get(slot),
             left_on=left_on.get(slot),
             g3_file=g3_files.get(slot),
+            alarms=tuple(alarms.get(slot, ())),
         )
         for slot in slots
     }

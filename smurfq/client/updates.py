@@ -58,14 +58,6 @@ class DataUpdate(RecordUpdate):
 
 
 @dataclass(frozen=True)
-class MetadataUpdate(RecordUpdate):
-    """The newest values of paths that the publisher reported."""
-
-    kind: ClassVar[str] = "metadata"
-    values: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class StageUpdate(RecordUpdate):
     """A stage of the operation began."""
 
@@ -118,8 +110,6 @@ def translate(event: Event) -> Iterator[RecordUpdate]:
             yield MessageUpdate(at, event["text"])
         case "data":
             yield DataUpdate(at, event.get("set", {}), list(event.get("remove", ())), bool(event.get("replace", False)))
-        case "metadata":
-            yield MetadataUpdate(at, event["set"])
         case "stage":
             yield StageUpdate(at, event["name"])
         case "log":

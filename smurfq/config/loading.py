@@ -16,6 +16,7 @@ from smurfq.config.sections import Crate
 from smurfq.config.settings import Settings
 from smurfq.config.stream_ids import reject_ambiguous, with_stream_ids
 from smurfq.config.tls import check_tls
+from smurfq.core.published_registers import QUANTITIES, is_quantity
 from smurfq.core.slot import SlotId
 from smurfq.core.suggestion import suggest
 from smurfq.errors import ConfigError
@@ -250,6 +251,7 @@ def _reject_contradictions(settings: Settings, origin: str) -> None:
             raise ConfigError(
                 f"limits.operations names {name!r}, which is not an operation{near}", key="limits.operations"
             )
+    _reject_unknown_quantities(settings)
     reject_ambiguous(settings, origin)
     for instance, slot in settings.ocs.instances.items():
         names = [*settings.slots, *settings.stream_ids.values()]
@@ -274,3 +276,15 @@ def _reject_contradictions(settings: Settings, origin: str) -> None:
         others = [other for other, its_port in ports.items() if its_port == port and other != key]
         if others:
             raise ConfigError(f"{key} and {others[0]} are both {port}; give each its own TCP port", key=key)
+
+
+def _reject_unknown_quantities(settings: Settings) -> None:
+    for key in ("max", "min"):
+        for name in getattr(settings.registers, key):
+            if not is_quantity(name):
+                near = suggest(name, [one.name for one in QUANTITIES])
+                raise ConfigError(
+                    f"registers.{key} names {name!r}, which is neither a quantity nor the end of a register's path "
+                    f"(EM22xx.IOUT){near}",
+                    key=f"registers.{key}",
+                )

@@ -164,6 +164,19 @@ class Flower(Section):
     """Password of the login. Default: generated at the first start and kept in state_dir for its owner only."""
 
 
+class Registers(Section):
+    """The registers that the smurf servers publish: temperatures, currents, error counters."""
+
+    max: Mapping[str, float] = Field(default_factory=dict)
+    """Alarm above this: a number for each quantity; of a count, its increase in 600 s. As a variable: a JSON object."""
+    min: Mapping[str, float] = Field(default_factory=dict)
+    """Alarm below this: a number for each quantity. As a variable: a JSON object."""
+    feed_interval_s: PositiveFloat = 10.0
+    """Time between two blocks of a slot in the feed `registers`."""
+    feed_blocks: Annotated[int, Field(ge=100)] = 10_000
+    """Approximate maximum number of blocks that are kept of this feed, for all slots together."""
+
+
 class Sim(Section):
     """The simulated slots, which `smurfq up --sim` and `smurfq sim` serve."""
 

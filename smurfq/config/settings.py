@@ -18,6 +18,7 @@ from smurfq.config.sections import (
     Limits,
     Ocs,
     Redis,
+    Registers,
     Scripts,
     Sim,
     Smurf,
@@ -52,6 +53,7 @@ class Settings(Section):
     worker: Worker = Worker()
     workflows: Workflows = Workflows()
     flower: Flower = Flower()
+    registers: Registers = Registers()
     sim: Sim = Sim()
     ocs: Ocs = Ocs()
     crates: tuple[Crate, ...] = (Crate(id=1, slots=(2,)),)

@@ -9,6 +9,7 @@ HISTORY = "smurfq:history"  # sorted set: every record's id by the time it was s
 WRITE_PROBE = "smurfq:write-probe"  # never exists: an empty write to it shows whether Redis accepts writes
 IDS = "smurfq:ids"  # sorted set: every record's id, in alphabetical order
 LAST = "smurfq:last"  # hash: the id of the run that ended last, by slot
+REGISTER_ALARMS = "smurfq:register-alarms"  # hash: the alarms of registers of each slot that has any (JSON)
 SITE = "smurfq:site"  # string: the site that this Redis serves: name, site file, host, simulated (JSON)
 STREAM_IDS = "smurfq:stream-ids"  # hash: the stream id of each slot, as its worker reported it, by place
 WAITING = "smurfq:waiting"  # sorted set: ids of tasks that were submitted and are not yet claimed, by time
@@ -117,6 +118,11 @@ def feed(name: str) -> str:
 def feed_last(name: str) -> str:
     """Hash: the last block of a feed for each slot (JSON)."""
     return f"smurfq:feed-last:{name}"
+
+
+def registers(slot: str) -> str:
+    """Hash: the newest value of each register that the slot's smurf server publishes, by path (JSON)."""
+    return f"smurfq:registers:{slot}"
 
 
 def drained(token: str) -> str:

@@ -6,8 +6,8 @@
 ``log``                   a message: its ``message``
 ``general``               a message: a short form of the payload
 ``data_file, g3_file``    the record's files, with the type as ``kind``
-``metadata``              the record's ``metadata``: the latest ``{value, type, time}`` of each path. There are hundreds
-                          and they are not results of the operation, so they are not part of its session data
+``metadata``              nothing: a smurf server publishes hundreds of registers, which are no results of an operation.
+                          The bridge keeps their newest values (``bridge/register_values.py``)
 ``start, stop``           a message that the publisher of that script started or stopped, if it has a script id
 ``backend_error``         a message, and the record is degraded: the Publisher could not send something
 any other                 a message that starts with the type, since scripts may publish types of their own
@@ -97,12 +97,8 @@ def _file(message: Message) -> list[Event] | None:
     return [session.file_registered({**payload, "kind": message.type}, message.time)]
 
 
-def _metadata(message: Message) -> list[Event] | None:
-    payload = message.payload
-    if not isinstance(payload, dict) or not isinstance(payload.get("path"), str):
-        return None
-    value = {"value": payload.get("value"), "type": payload.get("type"), "time": message.time}
-    return [session.metadata({payload["path"]: value}, message.time)]
+def _metadata(_message: Message) -> list[Event]:
+    return []
 
 
 def _start(message: Message) -> list[Event]:

@@ -141,14 +141,12 @@ class SessionRecord(SessionHeader):
     """One run of an operation, in the form of an OCS session: its header, and everything that the run published.
 
     ``messages`` are ``[time, text]`` (s since 1970), the newest ``MESSAGES_KEPT`` of ``messages_total``; ``stages``
-    are ``[name, time]``; ``metadata`` holds the latest value of each path that the publisher reported;
-    ``log`` is the tail of stdout and stderr.
+    are ``[name, time]``; ``log`` is the tail of stdout and stderr.
     """
 
     messages: list[list[Any]] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
     files: list[dict[str, Any]] = field(default_factory=list)
-    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
     stages: list[list[Any]] = field(default_factory=list)
     log: str = ""
 
@@ -196,8 +194,6 @@ class Fold:
                 self._add_file(event["file"])
             case "file_found":
                 self._change_file(event["path"], event["set"])
-            case "metadata":
-                record.metadata.update(event["set"])
             case "stage":
                 record.stages.append([event["name"], time])
             case "header":
@@ -293,11 +289,6 @@ def file_registered(file: Mapping[str, Any], time: float) -> Event:
 def file_found(path: str, change: Mapping[str, Any], time: float) -> Event:
     """Return an event that corrects a registered file. ``change`` has its true ``path``, or ``missing``."""
     return {"k": "file_found", "t": time, "path": path, "set": dict(change)}
-
-
-def metadata(values: Mapping[str, Mapping[str, Any]], time: float) -> Event:
-    """Return an event that sets values which the publisher reported by path, such as registers of the card."""
-    return {"k": "metadata", "t": time, "set": dict(values)}
 
 
 def stage(name: str, time: float) -> Event:

@@ -28,6 +28,7 @@ class Counters:
     applied: int = 0  # messages written to a record
     malformed: int = 0  # datagrams that are not a valid message, and messages with a payload of the wrong type
     unknown_id: int = 0  # messages of a publisher id that the site does not have; dropped
+    registers: int = 0  # values of registers that smurf servers have published
     server_files: int = 0  # g3 files that smurf servers have closed
     idle: int = 0  # messages that were assigned to no run; dropped
     duplicate: int = 0  # second copies of a message; dropped

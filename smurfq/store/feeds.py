@@ -14,6 +14,7 @@ from smurfq.store.connection import Client
 from smurfq.store.streams import read_after, read_newest
 
 G3_FILES: Final = "g3_files"  # the files that the smurf servers have closed, and the runs that streamed them
+REGISTERS: Final = "registers"  # the registers of the smurf servers whose values have changed
 BLOCKS_KEPT: Final = 100_000
 _PAGE: Final = 1000
 _BLOCK_MS: Final = 5_000

@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from smurfq.client import Slot
+from smurfq.client.connection import Connection
+from smurfq.config import load
 from smurfq.core import keys
 from smurfq.core.messages import DATAGRAM_BYTES
 from smurfq.store.bridge import Counters
@@ -524,3 +527,45 @@ def test_a_g3_file_of_the_smurf_server_belongs_to_the_run_that_streamed_it(live:
     ]
     assert (live.counters().unknown_id, live.counters().idle) == (0, 0)
     assert live.texts("t1") == []
+
+
+TEMPERATURE = "AMCc.FpgaTopLevel.AmcCarrierCore.AxiSysMonUltraScale.Temperature"
+
+
+def test_registers_of_the_smurf_server_are_kept_beside_the_records(site: BridgeSite) -> None:
+    port = free_port()
+    limits = {"SMURFQ_REGISTERS_MAX": '{"fpga_temperature_c": 85}', "SMURFQ_REGISTERS_FEED_INTERVAL_S": "0.1"}
+    site.environ.update(SMURFQ_BRIDGE_METRICS_PORT=str(port), **limits)
+    site.start()
+    site.begin("t1")
+    before = site.events("t1")
+    server = site.wire(f"STREAMER:{STREAM_ID}", "PySmurf_Server")
+    server.send("start", {})
+    for value in (70.0, 91.5):
+        server.send("metadata", {"path": TEMPERATURE, "value": value, "type": "float"})
+    server.send("metadata", {"path": "AMCc.Mask", "value": "x" * 9000, "type": "str"})
+    server.send("metadata", {"path": "AMCc.Old", "value": "as it was", "type": "str"})
+    server.send("metadata", ["of the wrong type"])
+    server.next += 7  # lost messages of a server make no record incomplete
+    site.wire().send("metadata", {"path": "AMCc.Script", "value": 1, "type": "int"})
+    slot = Slot(SLOT, connection=Connection(load(site.environ)))
+    eventually(lambda: len(slot.registers()) == 3)
+    assert slot.registers()[TEMPERATURE][:2] == (91.5, "float")
+    assert slot.registers().keys() == {TEMPERATURE, "AMCc.Old", "AMCc.Script"}
+    alarms = eventually(lambda: slot.status().alarms)
+    assert [(alarm.quantity, alarm.value, alarm.limit) for alarm in alarms] == [("fpga_temperature_c", 91.5, 85.0)]
+    feeds = Feeds(site.client)
+    (block,) = eventually(lambda: feeds.last("registers"))
+    assert (block.slot, block.data[TEMPERATURE], block.data["AMCc.Old"]) == (SLOT, 91.5, "as it was")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        told = answer.read().decode()
+    assert f'smurfq_register{{quantity="fpga_temperature_c",slot="{SLOT}"}} 91.5' in told
+    assert f'smurfq_register_alarm{{quantity="fpga_temperature_c",slot="{SLOT}"}} 1.0' in told
+    server.send("metadata", {"path": TEMPERATURE, "value": 70, "type": "int"})
+    eventually(lambda: not slot.status().alarms)
+    eventually(lambda: feeds.last("registers")[0].data == {TEMPERATURE: 70})
+    answer = site.drain()
+    assert (answer.lost, answer.unrecorded) == (0, 0)
+    assert site.events("t1") == before
+    counters = site.counters()
+    assert (counters.registers, counters.malformed, counters.lost) == (6, 1, 0)

@@ -19,7 +19,6 @@ EVENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "log": (session.log_text("out\n", 5.0), {"text": "out\n"}),
     "file": (session.file_registered({"path": "/x"}, 5.0), {"file": {"path": "/x"}}),
     "stage": (session.stage("noise", 5.0), {"name": "noise"}),
-    "metadata": (session.metadata({"p": {"value": 1}}, 5.0), {"values": {"p": {"value": 1}}}),
     "header": (session.header(5.0, degraded=True), {"status": "", "fields": {"degraded": True}}),
     "status": (session.header(5.0, status="running"), {"status": "running", "fields": {"status": "running"}}),
 }

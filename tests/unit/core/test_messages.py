@@ -185,9 +185,7 @@ def test_each_type_ends_where_a_person_looks_for_it() -> None:
     assert made("of_a_script", [1]).messages == [[1.5, "of_a_script: [1]"]]
     assert made("start", {}).messages == [[1.5, "publisher tune started"]]
     assert made("stop", {}).messages == [[1.5, "publisher tune stopped"]]
-    metadata = made("metadata", {"path": "AMCc.X", "value": 3, "type": "int"})
-    assert metadata.metadata == {"AMCc.X": {"value": 3, "type": "int", "time": 1.5}}
-    assert metadata.data == {}
+    assert made("metadata", {"path": "AMCc.X", "value": 3, "type": "int"}) == SessionRecord("t")
     failed = made("backend_error", {"message": "dropped large UDP packet"})
     assert failed.messages == [[1.5, "publisher: dropped large UDP packet"]]
     assert failed.degraded
@@ -200,7 +198,7 @@ def test_a_file_keeps_its_type_and_says_its_kind(kind: str) -> None:
     assert made(kind, "/data/x.g3").files == [{"path": "/data/x.g3", "kind": kind}]
 
 
-@pytest.mark.parametrize("kind", ["session_data", "data_file", "g3_file", "metadata"])
+@pytest.mark.parametrize("kind", ["session_data", "data_file", "g3_file"])
 def test_a_payload_of_the_wrong_type_is_reported_in_the_record(kind: str) -> None:
     message = parse(datagram(type=kind, payload=[1, 2]))
     assert isinstance(message, Message)
