@@ -16,6 +16,7 @@ class Chunk(NamedTuple):
     sources: list[bytes]
     times: list[float]  # when the kernel received each, s since 1970
     size: int  # bytes of all datagrams
+    registers: bool = False  # whether all are values of registers, which may wait for others
 
 
 class Buffer:
@@ -23,6 +24,10 @@ class Buffer:
 
     It holds at most ``messages`` datagrams in ``size`` bytes of memory. When it is full, the oldest chunk is dropped.
     The numbers of the messages that follow then show what is missing.
+
+    Smurf servers publish values of registers without end. They wake nobody: ``take`` returns them with the next message
+    of another kind, or when its time is over. While the buffer is half full, because Redis is away, they are ignored,
+    since they would drive out the messages of scripts.
     """
 
     def __init__(self, messages: int, size: int) -> None:
@@ -30,6 +35,7 @@ class Buffer:
         self._chunks: deque[Chunk] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._messages = self._size = 0
+        self._urgent = 0  # chunks that are not only registers
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -38,17 +44,21 @@ class Buffer:
     def put(self, chunk: Chunk) -> None:
         """Append a chunk, and drop the oldest ones if there is no room for all."""
         with self._changed:
+            if chunk.registers and (2 * self._messages > self._room or 2 * self._size > self._size_room):
+                return
             self._chunks.append(chunk)
             self._messages += len(chunk.datagrams)
             self._size += _size(chunk)
+            self._urgent += not chunk.registers
             while (self._messages > self._room or self._size > self._size_room) and len(self._chunks) > 1:
                 self.dropped += len(self._pop().datagrams)
-            self._changed.notify()
+            if not chunk.registers:
+                self._changed.notify()
 
     def take(self, messages: int, size: int, wait_s: float) -> list[Chunk]:
         """The oldest chunks, until they hold ``messages`` or ``size`` bytes; none if none came within ``wait_s``."""
         with self._changed:
-            if not self._chunks:
+            if not self._urgent:
                 self._changed.wait(wait_s)
             taken: list[Chunk] = []
             while self._chunks and messages > 0 and size > 0:
@@ -62,6 +72,7 @@ class Buffer:
         chunk = self._chunks.popleft()
         self._messages -= len(chunk.datagrams)
         self._size -= _size(chunk)
+        self._urgent -= not chunk.registers
         return chunk
 
 

@@ -75,6 +75,7 @@ class ManyReceiver:
             header.control = stamps + 8 * index * _STAMP_WORDS
             header.controllen = 8 * _STAMP_WORDS
         self._fresh = bytes(self._headers)  # the kernel overwrites the lengths
+        self._used = 0  # so many headers, by the last call
         words = ctypes.sizeof(_MMsgHdr) // 4
         self._lengths = memoryview(self._headers).cast("B").cast("I")[_MMsgHdr.len.offset // 4 :: words]
         self._room_view = memoryview(self._room).cast("B")
@@ -90,13 +91,15 @@ class ManyReceiver:
         OSError
             The kernel reports an error of the socket.
         """
-        ctypes.memmove(self._headers, self._fresh, len(self._fresh))
+        ctypes.memmove(self._headers, self._fresh, self._used * ctypes.sizeof(_MMsgHdr))
+        self._used = 0
         count = self._recvmmsg(self._socket.fileno(), self._headers, self._count, _MSG_WAITFORONE, None)
         if count < 0:
             code = ctypes.get_errno()
             if code in (errno.EAGAIN, errno.EINTR):
                 return NOTHING
             raise OSError(code, os.strerror(code))
+        self._used = count
         room, names, end = self._room_view, self._names_view, self._source_bytes
         lengths = self._lengths[:count].tolist()
         datagrams = [

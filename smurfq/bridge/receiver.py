@@ -14,11 +14,14 @@ import psutil
 
 from smurfq.bridge.buffer import Chunk
 from smurfq.bridge.mmsg import ManyReceiver
+from smurfq.core.messages import REGISTER_MARK
 from smurfq.errors import StartError
 from smurfq.store.bridge import Counters
 
 CHUNK_DATAGRAMS = 256
 _WAKE_S = 0.2  # how often the receiver checks whether to stop while nothing arrives
+_GATHER_S = 0.02  # pause after values of registers alone: each wake-up costs more than the values of 20 ms
+_GATHERS_FROM_BYTES = 1 << 20  # a smaller receive buffer could overflow in such a pause
 _EMPTY_WITHIN_S = 1.0  # after the stop, the socket is emptied for so long at most
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
@@ -87,21 +90,27 @@ class Receiver(threading.Thread):
     def run(self) -> None:
         """Receive until told to stop, and then receive the datagrams that the kernel still has."""
         receiver = ManyReceiver(self._socket, CHUNK_DATAGRAMS)
+        pause_s = _GATHER_S if receive_buffer_bytes(self._socket) >= _GATHERS_FROM_BYTES else 0.0
         while not self._finishing.is_set():
-            self._receive(receiver)
+            received = self._receive(receiver)
+            if received and received.registers and pause_s:
+                time.sleep(pause_s)
         until = time.monotonic() + _EMPTY_WITHIN_S
         while self._receive(receiver) and time.monotonic() < until:
             pass
 
-    def _receive(self, receiver: ManyReceiver) -> int:
+    def _receive(self, receiver: ManyReceiver) -> Chunk | None:
+        """Receive what the kernel has; None if it has nothing."""
         datagrams, sources, times = receiver.receive()
+        chunk = None
         if datagrams:
             self._counters.received += len(datagrams)
-            chunk = Chunk(datagrams, sources, times, sum(map(len, datagrams)))
+            registers = all(REGISTER_MARK in datagram for datagram in datagrams)
+            chunk = Chunk(datagrams, sources, times, sum(map(len, datagrams)), registers)
             for sink in self._sinks:
                 sink.put(chunk)
         self._counters.kernel_dropped = kernel_dropped(self._socket)
-        return len(datagrams)
+        return chunk
 
 
 def _why_not_bound(host: str, port: int, cause: OSError) -> str:

@@ -15,6 +15,7 @@ from smurfq.errors import MessageError
 
 DATAGRAM_BYTES = 65_507  # the largest UDP payload over IPv4
 DRAIN_TYPE = "smurfq.drain"
+REGISTER_MARK = b'"type": "metadata", "payload": '  # in each value of a register, as pysmurf's Publishers write it
 _DRAIN_START = b'{"type":"smurfq.drain",'
 MAX_DEPTH = 64  # levels of nested arrays and objects that every reader of a record can parse
 MAX_SEQ_NO = 2**53

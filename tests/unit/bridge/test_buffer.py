@@ -35,3 +35,27 @@ def test_the_buffer_is_bounded_in_bytes_too() -> None:
         buffer.put(chunk(first, 2, size=500))
     assert len(buffer) == 20
     assert [len(taken.datagrams) for taken in buffer.take(1000, 1500, 0.0)] == [2, 2]
+
+
+def registers(count: int) -> Chunk:
+    return Chunk([b"r"] * count, [b""] * count, [0.0] * count, count, registers=True)
+
+
+def test_registers_wait_for_other_messages_and_keep_the_order() -> None:
+    buffer = Buffer(1000, 1 << 30)
+    buffer.put(registers(2))
+    buffer.put(chunk(0, 1))
+    buffer.put(registers(3))
+    assert [len(each.datagrams) for each in buffer.take(3, 100, 60.0)] == [2, 1], "the message wakes at once"
+    assert [len(each.datagrams) for each in buffer.take(100, 100, 0.0)] == [3]
+    assert buffer.take(100, 100, 0.0) == []
+
+
+def test_registers_drive_out_no_message_while_redis_is_away() -> None:
+    buffer = Buffer(100, 1 << 30)
+    buffer.put(chunk(0, 30))
+    for _ in range(100):
+        buffer.put(registers(1))
+    assert len(buffer) == 51
+    buffer.put(chunk(30, 49))
+    assert (len(buffer), buffer.dropped) == (100, 0)
