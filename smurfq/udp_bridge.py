@@ -35,7 +35,7 @@ from smurfq.config.slot_names import SlotNames
 from smurfq.core.slot import WORKER_LANES, publisher_id
 from smurfq.errors import SmurfqError
 from smurfq.reaper import Reaper
-from smurfq.store.bridge import Counters, Positions
+from smurfq.store.bridge import BridgeBoard, Counters, Positions
 from smurfq.store.connection import connect, require_access
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
@@ -96,11 +96,13 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     own.every(_COMPLAINTS_S, complaints.say_due)
     others = Periodic(complaints, log)  # in a separate thread: a slow job must not make the bridge look dead
     others.every(_NAMES_S, publishers.read_again)
-    others.every(_PRUNE_S, Positions(connect(settings.redis_url)).prune)
+    others.every(_PRUNE_S, Positions(connect(settings.redis_url), settings.bridge_name).prune)
     for seconds, job in jobs:
         others.every(seconds, job)
     if bridge.metrics_port:
-        metrics.serve(counters, Feeds(connect(settings.redis_url)), bridge.host, bridge.metrics_port)
+        metrics.serve(
+            settings.bridge_name, counters, Feeds(connect(settings.redis_url)), bridge.host, bridge.metrics_port
+        )
     threads: list[Part] = [applier, *([relay] if relay else []), own, others, receiver]
     for thread in threads:
         thread.start()
@@ -110,7 +112,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
             obtained,
             bridge.receive_buffer_bytes,
         )
-    log.info("ready on %s:%d", bridge.host, bridge.port)
+    log.info("%s is ready on %s:%d", settings.bridge_name, bridge.host, bridge.port)
     sound = _watch(stop, receiver, applier)
     receiver.finish()
     receiver.join()
@@ -145,6 +147,7 @@ def main() -> int:
     try:
         require_access(app.settings.redis_url)
         reject_guess(app.settings, os.environ)
+        BridgeBoard(app.store, app.settings.bridge_name).reject_other_host(socket.gethostname())
         return run(app.settings, stop, [(REAP_S, Reaper(app).sweep)])
     except SmurfqError as cause:
         log.error("%s", cause)
@@ -174,7 +177,7 @@ def _applier(
     lanes = frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in WORKER_LANES)
     recorder = Recorder(
         runs=KnownRuns(client),
-        writer=Writer(client, records, retry, complaints),
+        writer=Writer(client, records, Positions(client, settings.bridge_name), retry, complaints),
         retry=retry,
         publishers=lanes,
         counters=counters,

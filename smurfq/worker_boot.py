@@ -74,7 +74,7 @@ def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: li
     """Run a Celery worker, like ``serve``, for any context; ``node`` is the worker's name."""
     context.about = {
         "node": node,
-        **({"stream_id": context.stream_id} if context.stream_id else {}),
+        **({"stream_id": context.stream_id, "bridge": app.settings.bridge_name} if context.stream_id else {}),
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "since": time.time(),

@@ -19,16 +19,19 @@ _GAUGES = {"buffered", "lost"}
 
 
 class CountersCollector(Collector):
-    """The counters as metrics named ``smurfq_bridge_…``."""
+    """The counters as metrics named ``smurfq_bridge_…{bridge}``."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, name: str, counters: Counters) -> None:
+        self._name = name
         self._counters = counters
 
     def collect(self) -> Iterator[Metric]:
         """All counters with their present values."""
         for name, value in asdict(self._counters).items():
             family = GaugeMetricFamily if name in _GAUGES else CounterMetricFamily
-            yield family(f"smurfq_bridge_{name}", f"Datagrams {name.replace('_', ' ')}.", value=value)
+            metric = family(f"smurfq_bridge_{name}", f"Datagrams {name.replace('_', ' ')}.", labels=("bridge",))
+            metric.add_metric((self._name,), value)
+            yield metric
 
 
 class FeedsCollector(Collector):
@@ -64,7 +67,7 @@ class FeedsCollector(Collector):
             yield times
 
 
-def serve(counters: Counters, feeds: Feeds, host: str, port: int) -> object:
+def serve(name: str, counters: Counters, feeds: Feeds, host: str, port: int) -> object:
     """The HTTP server that answers Prometheus; it ends with the process.
 
     Raises
@@ -73,7 +76,7 @@ def serve(counters: Counters, feeds: Feeds, host: str, port: int) -> object:
         The port is taken.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(CountersCollector(counters))
+    registry.register(CountersCollector(name, counters))
     registry.register(FeedsCollector(feeds))
     try:
         server, _ = start_http_server(port, addr=host, registry=registry)

@@ -20,7 +20,7 @@ from smurfq.core import keys
 from smurfq.core.messages import Message
 from smurfq.errors import StoreUnavailableError
 from smurfq.store import Records, connect
-from smurfq.store.bridge import Counters
+from smurfq.store.bridge import Counters, Positions
 from smurfq.store.connection import Client
 from tests.site.bridge import HOST, SLOT, BridgeSite
 from tests.site.valkey import Valkey
@@ -43,7 +43,7 @@ class Recording:
         self.runs = KnownRuns(client)
         self.recorder = Recorder(
             runs=self.runs,
-            writer=Writer(client, Records(client, 3600), retry, complaints),
+            writer=Writer(client, Records(client, 3600), Positions(client, "here"), retry, complaints),
             retry=retry,
             publishers=frozenset([SLOT]),
             counters=self.counters,
