@@ -39,7 +39,7 @@ from smurfq.store.bridge import BridgeBoard, Counters, Positions
 from smurfq.store.connection import connect, require_access
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
-from smurfq.store.site_identity import reject_guess
+from smurfq.store.site_identity import join_site
 from smurfq.store.snapshot import Snapshots
 from smurfq.store.stream_ids import StreamIds
 
@@ -146,7 +146,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         require_access(app.settings.redis_url)
-        reject_guess(app.settings, os.environ)
+        join_site(app.settings, os.environ)
         BridgeBoard(app.store, app.settings.bridge_name).reject_other_host(socket.gethostname())
         return run(app.settings, stop, [(REAP_S, Reaper(app).sweep)])
     except SmurfqError as cause:

@@ -127,7 +127,7 @@ class Bridges:
                 pipe.hgetall(keys.bridge(name))
             return {name: _health_of(found) for name, found in zip(names, pipe.execute(), strict=True)}
 
-    def alive_hosts(self) -> set[str]:
+    def living_hosts(self) -> set[str]:
         """Return the hosts on which a bridge has reported within the last ``ALIVE_S`` seconds."""
         hosts = self._hosts()
         with self._client.pipeline(transaction=False) as pipe:
