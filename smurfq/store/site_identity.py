@@ -102,7 +102,8 @@ def join_site(settings: Settings, environ: Mapping[str, str]) -> None:
         raise ConfigError(
             f"Redis at {without_password(settings.redis_url)} serves {found}; this process belongs to {named}. Two "
             "sites cannot share a Redis: correct redis.url. If both are one site, give it the same name on all hosts "
-            f"(site, SMURFQ_SITE). If it was renamed or moved, stop all its processes and run: redis-cli DEL {keys.SITE}",
+            "(site, SMURFQ_SITE). If it was renamed or moved, stop all its processes and run: "
+            f"redis-cli DEL {keys.SITE}",
             key="site",
         )
 
