@@ -24,7 +24,7 @@ from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import BEGINNING
 from smurfq.store.stream_ids import StreamIds
-from tests.site.bridge import BRIDGE_KEY, SLOT, STREAM_ID, BridgeSite, Wire
+from tests.site.bridge import BRIDGE_KEY, HOST, SLOT, STREAM_ID, BridgeSite, Wire
 from tests.site.eventually import READY_WITHIN_S, WITHIN_S, eventually
 from tests.site.ports import free_port
 from tests.site.process_group import pause
@@ -436,7 +436,7 @@ def test_counters_are_served_to_prometheus(valkey: Client, valkey_url: str, tmp_
         feeds.append("tracking_results", "crate1slot3", 300.0, {"alarm_band0": 0, "gooddet_band0": None})
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             text = answer.read().decode()
-        assert "smurfq_bridge_applied_total 2.0" in text
+        assert f'smurfq_bridge_applied_total{{bridge="{HOST}"}} 2.0' in text
         assert 'smurfq_tracking_results{field="alarm_band0",slot="crate1slot2"} 1.0' in text
         assert 'smurfq_tracking_results{field="gooddet_band0",slot="crate1slot2"} 17.0' in text
         assert 'smurfq_tracking_results{field="gooddet_band0",slot="crate1slot3"}' not in text
