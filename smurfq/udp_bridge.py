@@ -36,12 +36,12 @@ from smurfq.config.slot_names import SlotNames
 from smurfq.core.slot import WORKER_LANES, publisher_id
 from smurfq.errors import SmurfqError
 from smurfq.reaper import Reaper
-from smurfq.store.bridge import Counters, Positions
+from smurfq.store.bridge import BridgeBoard, Counters, Positions
 from smurfq.store.connection import connect, require_access
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
 from smurfq.store.registers import Registers
-from smurfq.store.site_identity import reject_guess
+from smurfq.store.site_identity import join_site
 from smurfq.store.snapshot import Snapshots
 from smurfq.store.stream_ids import StreamIds
 
@@ -101,11 +101,16 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     others = Periodic(complaints, log)  # in a separate thread: a slow job must not make the bridge look dead
     others.every(_REGISTERS_S, registers.flush)
     others.every(_NAMES_S, publishers.read_again)
-    others.every(_PRUNE_S, Positions(connect(settings.redis_url)).prune)
+    others.every(_PRUNE_S, Positions(connect(settings.redis_url), settings.bridge_name).prune)
     for seconds, job in jobs:
         others.every(seconds, job)
     if bridge.metrics_port:
-        metrics.serve(counters, Feeds(connect(settings.redis_url)), registers, bridge.host, bridge.metrics_port)
+        collectors = [
+            metrics.CountersCollector(settings.bridge_name, counters),
+            metrics.FeedsCollector(Feeds(connect(settings.redis_url))),
+            metrics.RegistersCollector(registers),
+        ]
+        metrics.serve(bridge.host, bridge.metrics_port, collectors)
     threads: list[Part] = [applier, *([relay] if relay else []), own, others, receiver]
     for thread in threads:
         thread.start()
@@ -115,7 +120,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
             obtained,
             bridge.receive_buffer_bytes,
         )
-    log.info("ready on %s:%d", bridge.host, bridge.port)
+    log.info("%s is ready on %s:%d", settings.bridge_name, bridge.host, bridge.port)
     sound = _watch(stop, receiver, applier)
     receiver.finish()
     receiver.join()
@@ -149,7 +154,8 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         require_access(app.settings.redis_url)
-        reject_guess(app.settings, os.environ)
+        join_site(app.settings, os.environ)
+        BridgeBoard(app.store, app.settings.bridge_name).reject_other_host(socket.gethostname())
         return run(app.settings, stop, [(REAP_S, Reaper(app).sweep)])
     except SmurfqError as cause:
         log.error("%s", cause)
@@ -187,7 +193,7 @@ def _applier(
     lanes = frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in WORKER_LANES)
     recorder = Recorder(
         runs=KnownRuns(client),
-        writer=Writer(client, records, retry, complaints),
+        writer=Writer(client, records, Positions(client, settings.bridge_name), retry, complaints),
         feeds=Feeds(client, settings.redis.feed_expires_s, settings.redis.feed_blocks),
         retry=retry,
         publishers=lanes,

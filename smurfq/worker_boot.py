@@ -39,7 +39,7 @@ from smurfq.reaper import Reaper
 from smurfq.store import best_effort, patiently
 from smurfq.store.connection import require_access
 from smurfq.store.durability import warn_of_losses
-from smurfq.store.site_identity import reject_guess
+from smurfq.store.site_identity import join_site
 from smurfq.store.stream_ids import StreamIds
 from smurfq.worker import remote_control, shutdown
 from smurfq.worker.lanes import Lanes
@@ -74,7 +74,7 @@ def serve_as(context: WorkerContext, node: str, loaded: Loaded, told_to_stop: li
     """Run a Celery worker, like ``serve``, for any context; ``node`` is the worker's name."""
     context.about = {
         "node": node,
-        **({"stream_id": context.stream_id} if context.stream_id else {}),
+        **({"stream_id": context.stream_id, "bridge": app.settings.bridge_name} if context.stream_id else {}),
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "since": time.time(),
@@ -185,7 +185,7 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
     settings = app.settings
     slots = [settings.check_slot(slot) for slot in dict.fromkeys(slots)]
     require_access(settings.redis_url)
-    reject_guess(settings, os.environ)
+    join_site(settings, os.environ)
     surroundings = {**os.environ, **environment(settings, slots[0], "control", os.environ)}
     if warning := publisher_warning(surroundings):
         logger.critical("%s", warning)

@@ -23,7 +23,7 @@ from smurfq.errors import SmurfqError
 from smurfq.operations import WORKFLOW
 from smurfq.pool_child.context import WorkerContext
 from smurfq.store.connection import require_access
-from smurfq.store.site_identity import reject_guess
+from smurfq.store.site_identity import join_site
 from smurfq.worker.lanes import Lanes
 from smurfq.worker_boot import Loaded, new_token, serve_as
 from smurfq.workflows.body import run_workflow
@@ -43,7 +43,7 @@ def run() -> int:
     # Workflows are few and long, so a spare process for each seat would not pay.
     app.settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"spare": False})})
     require_access(settings.redis_url)
-    reject_guess(settings, os.environ)
+    join_site(settings, os.environ)
     make_folder(settings.state_dir.absolute())
     seats = workflow_seats(settings.workflows.at_once)
     gc.collect()

@@ -16,7 +16,8 @@ _MOST_WAITING = 50_000
 
 def main(count: int, size: int) -> None:
     """Publish, and say what it took."""
-    board = BridgeBoard(connect(load(os.environ).redis_url))
+    settings = load(os.environ)
+    board = BridgeBoard(connect(settings.redis_url), settings.bridge_name)
     publisher = Publisher("million")
     text = "x" * size
     started = time.perf_counter()

@@ -21,11 +21,12 @@ class HealthSign:
     def __init__(
         self, settings: Settings, buffer: Buffer, counters: Counters, retry: RedisRetry, receive_buffer_bytes: int
     ) -> None:
-        self._board = BridgeBoard(connect(settings.redis_url, retries=0))
+        self._board = BridgeBoard(connect(settings.redis_url, retries=0), settings.bridge_name)
         self._buffer = buffer
         self._counters = counters
         self._retry = retry
         self._health = Health(
+            name=settings.bridge_name,
             pid=os.getpid(),
             host=socket.gethostname(),
             started=time.time(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -21,16 +21,19 @@ _GAUGES = {"buffered", "lost"}
 
 
 class CountersCollector(Collector):
-    """The counters as metrics named ``smurfq_bridge_…``."""
+    """The counters as metrics named ``smurfq_bridge_…{bridge}``."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, name: str, counters: Counters) -> None:
+        self._name = name
         self._counters = counters
 
     def collect(self) -> Iterator[Metric]:
         """All counters with their present values."""
         for name, value in asdict(self._counters).items():
             family = GaugeMetricFamily if name in _GAUGES else CounterMetricFamily
-            yield family(f"smurfq_bridge_{name}", f"Datagrams {name.replace('_', ' ')}.", value=value)
+            metric = family(f"smurfq_bridge_{name}", f"Datagrams {name.replace('_', ' ')}.", labels=("bridge",))
+            metric.add_metric((self._name,), value)
+            yield metric
 
 
 class FeedsCollector(Collector):
@@ -95,7 +98,7 @@ class RegistersCollector(Collector):
         yield from (values, alarms, times)
 
 
-def serve(counters: Counters, feeds: Feeds, registers: RegisterValues, host: str, port: int) -> object:
+def serve(host: str, port: int, collectors: Iterable[Collector]) -> object:
     """The HTTP server that answers Prometheus; it ends with the process.
 
     Raises
@@ -104,9 +107,8 @@ def serve(counters: Counters, feeds: Feeds, registers: RegisterValues, host: str
         The port is taken.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(CountersCollector(counters))
-    registry.register(FeedsCollector(feeds))
-    registry.register(RegistersCollector(registers))
+    for collector in collectors:
+        registry.register(collector)
     try:
         server, _ = start_http_server(port, addr=host, registry=registry)
     except OSError as cause:

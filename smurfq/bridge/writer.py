@@ -10,7 +10,6 @@ from redis.exceptions import ResponseError
 
 from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.redis_retry import RedisRetry
-from smurfq.core import keys
 from smurfq.core.sequence import Source
 from smurfq.core.session import Event
 from smurfq.core.strands import Position
@@ -24,10 +23,12 @@ from smurfq.store.records import Records
 class Writer:
     """The bridge's only writer of records. ``client`` must not retry by itself."""
 
-    def __init__(self, client: Client, records: Records, retry: RedisRetry, complaints: Complaints) -> None:
+    def __init__(
+        self, client: Client, records: Records, positions: Positions, retry: RedisRetry, complaints: Complaints
+    ) -> None:
         self._client = client
         self._records = records
-        self.positions = Positions(client)
+        self.positions = positions
         self._retry = retry
         self._complaints = complaints
         self._name = f"bridge-{os.getpid()}-{secrets.token_hex(4)}"
@@ -90,7 +91,7 @@ class Writer:
         try:
             self._write_once([], positions)
         except ResponseError as cause:
-            self._complaints.add("rejected by Redis", f"{cause}; for {keys.BRIDGE_POSITIONS}")
+            self._complaints.add("rejected by Redis", f"{cause}; for {self.positions.key}")
         return refused
 
     def _write_once(

@@ -13,7 +13,7 @@ from smurfq.cli.options import connection, echo_json, json_option, run_of, slot_
 from smurfq.cli.render import history_table, moment, show_record, show_status, terminal
 from smurfq.cli.terminal_text import clean, tell
 from smurfq.client import Slots
-from smurfq.client.status import bridge_health, summary
+from smurfq.client.status import bridges_health, summary
 from smurfq.core.redis_url import without_password
 from smurfq.store.bridge import Health
 
@@ -22,7 +22,7 @@ from smurfq.store.bridge import Health
 @slot_option
 @json_option
 def status(slot: str | None, as_json: bool) -> None:
-    """Show the bridge, and the worker, hold, running and waiting runs of each slot.
+    """Show the bridges, and the worker, hold, running and waiting runs of each slot.
 
     Without --slot, all slots of the site are shown.
 
@@ -34,15 +34,17 @@ def status(slot: str | None, as_json: bool) -> None:
     site = connection()
     found = list(Slots([slot_of(slot).slot] if slot else None, connection=site).status().values())
     with site.reached():
-        bridge = bridge_health(site)
+        bridges = {one.bridge_name: one.bridge for one in found} | bridges_health(site)
     if as_json:
-        echo_json({"bridge": asdict(bridge) if bridge else None, "slots": [one.to_dict() for one in found]})
+        shown = {name: asdict(health) if health else None for name, health in bridges.items()}
+        echo_json({"bridges": shown, "slots": [one.to_dict() for one in found]})
         return
     console = terminal()
     if site.settings.simulated:
         console.print(Text("SIMULATED SITE: no real card is touched", "bold yellow"))
     console.print(Text(f"redis  {without_password(site.settings.redis_url)}", "dim"))
-    console.print(_bridge_text(bridge))
+    for name, bridge in sorted(bridges.items()):
+        console.print(_bridge_text(name, bridge))
     for one in found:
         show_status(console, one)
 
@@ -98,16 +100,17 @@ def history(*, slot: str | None, operation: str | None, before: datetime | None,
         tell("no such runs" if slot or operation or before else "no runs yet")
 
 
-def _bridge_text(bridge: Health | None) -> Text:
+def _bridge_text(name: str, bridge: Health | None) -> Text:
     if bridge is None:
-        return Text("bridge  not running: publishers' messages are being lost; `smurfq bridge` starts it", "bold red")
+        lost = "publishers' messages are being lost; `smurfq bridge` on that host starts it"
+        return Text(clean(f"bridge  {name} is not running: {lost}"), "bold red")
     counts = bridge.counters
-    text = Text(clean(f"bridge  alive at {bridge.address} since {moment(bridge.started)}, "))
+    text = Text(clean(f"bridge  {name} alive at {bridge.address} since {moment(bridge.started)}, "))
     text.append(f"{counts.received} received, {counts.applied} applied")
-    for name in ("malformed", "unknown_id", "lost", "buffered", "buffered_dropped", "kernel_dropped"):
-        number = getattr(counts, name)
+    for counter in ("malformed", "unknown_id", "lost", "buffered", "buffered_dropped", "kernel_dropped"):
+        number = getattr(counts, counter)
         if number:
-            text.append(f", {number} {name.replace('_', ' ')}", "yellow")
+            text.append(f", {number} {counter.replace('_', ' ')}", "yellow")
     return text
 
 

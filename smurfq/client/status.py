@@ -20,7 +20,7 @@ from smurfq.core.published_registers import Alarm
 from smurfq.core.session import BULK_FIELDS, Event, SessionHeader
 from smurfq.core.slot import WORKER_LANES, Lane, publisher_id, queue_name
 from smurfq.errors import RecordNotFoundError
-from smurfq.store.bridge import BridgeBoard, Health
+from smurfq.store.bridge import Bridges, Health
 from smurfq.store.feeds import G3_FILES, Block, Feeds
 from smurfq.store.holds import Hold
 from smurfq.store.left_on import LeftOnNotes
@@ -70,9 +70,10 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class SlotStatus:
-    """The status of a slot: ``slot`` is its place. ``g3_file`` is the g3 file that its smurf server closed last.
+    """The status of a slot: ``slot`` is its place, ``bridge`` the bridge to which its publishers send.
 
-    ``alarms`` are the registers of its smurf server that are beyond the limits of the site.
+    ``g3_file`` is the g3 file that its smurf server closed last. ``alarms`` are the registers of its smurf server that
+    are beyond the limits of the site.
     """
 
     slot: str
@@ -82,6 +83,7 @@ class SlotStatus:
     running: tuple[RunStatus, ...]
     waiting: tuple[Waiting, ...]
     last: SessionHeader | None
+    bridge_name: str
     bridge: Health | None
     lock: Lock | None = None
     left_on: LeftOn | None = None
@@ -108,6 +110,7 @@ class SlotStatus:
             "running": [run.to_dict() for run in self.running],
             "waiting": [waiting_dict(item) for item in self.waiting],
             "last": summary(self.last) if self.last else None,
+            "bridge_name": self.bridge_name,
             "bridge": asdict(self.bridge) if self.bridge else None,
         }
 
@@ -143,7 +146,8 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
     waiting = connection.queues.waiting_of(slots)
     last = connection.records.last(slots)
     left_on = LeftOnNotes(connection.redis).of(slots)
-    bridge = bridge_health(connection)
+    bridges = bridges_health(connection)
+    bridge_names = {slot: _bridge_name(workers[slot], connection.settings.bridge_name) for slot in slots}
     stream_ids = connection.slot_names.stream_ids()
     alarms = Registers(connection.redis).alarms()
     g3_files = {block.slot: block for block in Feeds(connection.redis).last(G3_FILES)}
@@ -156,7 +160,8 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
             running=running[slot],
             waiting=tuple(waiting[slot]),
             last=last.get(slot),
-            bridge=bridge,
+            bridge_name=bridge_names[slot],
+            bridge=bridges.get(bridge_names[slot]),
             lock=locks.get(slot),
             left_on=left_on.get(slot),
             g3_file=g3_files.get(slot),
@@ -166,9 +171,14 @@ def slots_status(connection: Connection, slots: Sequence[str]) -> dict[str, Slot
     }
 
 
-def bridge_health(connection: Connection) -> Health | None:
-    """Return the bridge's health and counters; None if no bridge is alive."""
-    return BridgeBoard(connection.redis).health()
+def bridges_health(connection: Connection) -> dict[str, Health | None]:
+    """Return health and counters of each bridge by name; None for one that is dead. A stopped bridge is left out."""
+    return Bridges(connection.redis).health()
+
+
+def _bridge_name(workers: Sequence[WorkerStatus], default: str) -> str:
+    """Return the name of the bridge to which a slot's workers send; ``default`` if none of them has reported it."""
+    return next((worker.about["bridge"] for worker in workers if "bridge" in worker.about), default)
 
 
 def _workers(connection: Connection, slots: Sequence[str]) -> dict[str, tuple[WorkerStatus, ...]]:

@@ -49,8 +49,10 @@ class Redis(Section):
 
 
 class Bridge(Section):
-    """The UDP bridge; the publishers send to this address."""
+    """The UDP bridge; the publishers send to this address. Each smurf server has a bridge of its own."""
 
+    name: Annotated[str, Field(min_length=1)] | None = None
+    """Name of the bridge, unique in the site. Default: the host's name; bridge.host, if that is not loopback."""
     host: str = "127.0.0.1"
     """Address on which it listens. Use an address other than loopback only if publishers run on other machines."""
     port: Port = 8200

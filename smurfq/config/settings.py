@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from smurfq.config.sections import (
     Worker,
     Workflows,
 )
+from smurfq.core.loopback import is_loopback
 from smurfq.core.redis_url import with_tls_files
 from smurfq.core.slot import SlotId, both_names
 from smurfq.core.suggestion import did_you_mean
@@ -79,6 +81,12 @@ class Settings(Section):
             return f"redis://127.0.0.1:{redis.embedded_port}/0"
         files = {name: getattr(redis, name) for name in ("ca_file", "cert_file", "key_file")}
         return with_tls_files(redis.url, **{name: path and str(path.absolute()) for name, path in files.items()})
+
+    @property
+    def bridge_name(self) -> str:
+        """Return the name of the bridge to which this process's publishers send."""
+        bridge = self.bridge
+        return bridge.name or (socket.gethostname() if is_loopback(bridge.host) else bridge.host)
 
     @property
     def log_dir(self) -> Path:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-BRIDGE = "smurfq:bridge"  # hash: health and counters of the bridge
-BRIDGE_WAS_ALIVE = "smurfq:bridge:was-alive"  # string: a bridge ran within the last minutes and was not stopped
-BRIDGE_POSITIONS = "smurfq:bridge:positions"  # hash: the last message number of each publisher, by source
+BRIDGES = "smurfq:bridges"  # hash: the host of each bridge that was not stopped, by the bridge's name
 HISTORY = "smurfq:history"  # sorted set: every record's id by the time it was submitted
 WRITE_PROBE = "smurfq:write-probe"  # never exists: an empty write to it shows whether Redis accepts writes
 IDS = "smurfq:ids"  # sorted set: every record's id, in alphabetical order
@@ -13,6 +11,21 @@ REGISTER_ALARMS = "smurfq:register-alarms"  # hash: the alarms of registers of e
 SITE = "smurfq:site"  # string: the site that this Redis serves: name, site file, host, simulated (JSON)
 STREAM_IDS = "smurfq:stream-ids"  # hash: the stream id of each slot, as its worker reported it, by place
 WAITING = "smurfq:waiting"  # sorted set: ids of tasks that were submitted and are not yet claimed, by time
+
+
+def bridge(name: str) -> str:
+    """Hash: health and counters of a bridge."""
+    return f"smurfq:bridge:{name}"
+
+
+def bridge_was_alive(name: str) -> str:
+    """String: this bridge ran within the last minutes and was not stopped."""
+    return f"smurfq:bridge-was-alive:{name}"
+
+
+def bridge_positions(name: str) -> str:
+    """Hash: the last message number of each publisher of a bridge, by source."""
+    return f"smurfq:bridge-positions:{name}"
 
 
 def meta(task_id: str) -> str:

@@ -34,7 +34,7 @@ from smurfq.pool_child.redis_loss import RedisLoss
 from smurfq.pool_child.spare_process import SpareProcess
 from smurfq.pool_child.supervisor import Supervisor
 from smurfq.store import Records, connect, patiently
-from smurfq.store.drain import DrainAnswer, drain
+from smurfq.store.drain import Bridge, DrainAnswer, drain
 from smurfq.store.feeds import Feeds
 
 logger = get_logger(__name__)
@@ -178,10 +178,9 @@ class Runner:
         """Ask the bridge whether it has written all messages of the operation; None if it does not answer."""
         if not job.card:
             return None
-        return patiently(lambda: drain(self._app.store, self._bridge_address(), job.publisher))
-
-    def _bridge_address(self) -> tuple[str, int]:
-        return self._settings.bridge.host, self._settings.bridge.port
+        listens = self._settings.bridge
+        bridge = Bridge(self._settings.bridge_name, listens.host, listens.port)
+        return patiently(lambda: drain(self._app.store, bridge, job.publisher))
 
 
 def runner_of(app: SmurfqApp) -> Runner:

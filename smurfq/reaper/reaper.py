@@ -18,6 +18,7 @@ from smurfq.host.orphans import Ended, end_orphans
 from smurfq.reaper.lost_errors import worker_gone
 from smurfq.reaper.lost_messages import LostMessages
 from smurfq.reaper.outcome_writer import OutcomeWriter
+from smurfq.store.bridge import Bridges
 from smurfq.store.connection import require_writes
 from smurfq.store.fence import Running
 from smurfq.store.leashes import Leashes
@@ -26,6 +27,7 @@ from smurfq.store.redis_errors import AWAY
 logger = get_logger(__name__)
 
 WORKER_GONE_S = 30.0  # without a lease for this long, while Redis answers: its worker is gone
+SERVER_GONE_S = 180.0  # the same for a worker on another host: the network may only be down for a while
 
 
 class Reaper:
@@ -68,14 +70,22 @@ class Reaper:
     def _without_worker(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """The runs whose worker has had no lease for long, each with the function that ends it."""
         served = self._served()
-        all_running = self._app.fence.running_of([publisher for publisher, _ in served])
+        all_running = self._not_of_others(self._app.fence.running_of([publisher for publisher, _ in served]))
         owners = self._app.fence.lease_owners([leased for publisher, leased in served if publisher in all_running])
         for publisher, leased in served:
             running = all_running.get(publisher)
             if running is None or owners.get(leased) == running.lease:
                 self._unleased_since.pop(publisher, None)
-            elif self._clock() - self._unleased_since.setdefault(publisher, self._clock()) >= WORKER_GONE_S:
+            elif self._clock() - self._unleased_since.setdefault(publisher, self._clock()) >= _patience_s(running):
                 yield running.task_id, partial(self.reap, publisher)
+
+    def _not_of_others(self, found: dict[str, Running]) -> dict[str, Running]:
+        """Leave out the runs on other hosts that have a bridge: only a process there can end what is left of them."""
+        here = socket.gethostname()
+        if all(running.host == here for running in found.values()):
+            return found
+        others = Bridges(self._app.store).living_hosts() - {here}
+        return {publisher: running for publisher, running in found.items() if running.host not in others}
 
     def _served(self) -> list[tuple[str, str]]:
         """All publisher ids under which something may run, each with the key that its worker leases."""
@@ -101,6 +111,11 @@ class Reaper:
         error = worker_gone(running)
         logger.error("%s", error)
         self._outcomes.conclude(running, error, Outcome.LOST)
+
+
+def _patience_s(running: Running) -> float:
+    """How long a run may be without its worker's lease."""
+    return WORKER_GONE_S if running.host == socket.gethostname() else SERVER_GONE_S
 
 
 def _given_up(found: Iterable[tuple[str, Callable[[], object]]]) -> Iterator[str]:

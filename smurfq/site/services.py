@@ -43,7 +43,7 @@ def valkey_service(settings: Settings) -> Service:
 
 def bridge_service(settings: Settings) -> Service:
     """Return the service of the UDP bridge."""
-    board = BridgeBoard(connect(settings.redis_url))
+    board = BridgeBoard(connect(settings.redis_url), settings.bridge_name)
 
     def ready(pid: int) -> bool:
         health = board.health()

@@ -1,4 +1,4 @@
-"""The bridge's report in Redis: its health, its counters, and the last number of each publisher."""
+"""The reports of the bridges in Redis: their health, their counters, and the last number of each publisher."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from smurfq.core import keys
 from smurfq.core.jsonsafe import dumps, loads
 from smurfq.core.sequence import SOURCES_KEPT, Source
 from smurfq.core.strands import Position
+from smurfq.errors import StartError
 from smurfq.store.connection import Client
 
 ALIVE_S = 5  # if the bridge has not reported for this long, it counts as gone
@@ -44,8 +45,9 @@ class Counters:
 
 @dataclass(frozen=True)
 class Health:
-    """The bridge's latest report of its health."""
+    """A bridge's latest report of its health."""
 
+    name: str
     pid: int
     host: str
     started: float  # s since 1970
@@ -56,37 +58,49 @@ class Health:
 
 
 class BridgeBoard:
-    """The bridge's health in Redis. The bridge writes it each second; any process can read it."""
+    """The health of the bridge ``name`` in Redis. The bridge writes it each second; any process can read it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, name: str) -> None:
         self._client = client
+        self._name = name
+        self._key, self._was_alive = keys.bridge(name), keys.bridge_was_alive(name)
 
     def show(self, health: Health) -> None:
         """Write the health; it expires after ``ALIVE_S`` seconds."""
         values = asdict(health)
         values.update(values.pop("counters"))
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.BRIDGE, mapping={name: dumps(value) for name, value in values.items()})
-            pipe.expire(keys.BRIDGE, ALIVE_S)
-            pipe.set(keys.BRIDGE_WAS_ALIVE, health.pid, ex=WAS_ALIVE_S)
+            pipe.hset(self._key, mapping={name: dumps(value) for name, value in values.items()})
+            pipe.expire(self._key, ALIVE_S)
+            pipe.set(self._was_alive, health.pid, ex=WAS_ALIVE_S)
+            pipe.hset(keys.BRIDGES, self._name, health.host)
             pipe.execute()
 
     def health(self) -> Health | None:
         """Return the bridge's health; None if the bridge has not reported for ``ALIVE_S`` seconds."""
-        found: Mapping[str, str] = self._client.hgetall(keys.BRIDGE)  # type: ignore[assignment]
-        if not found:
-            return None
-        values = {name: loads(text) for name, text in found.items()}
-        counters = Counters(**_named(values, Counters))
-        return Health(counters=counters, **_named(values, Health))
+        return _health_of(self._client.hgetall(self._key))  # type: ignore[arg-type]
+
+    def reject_other_host(self, host: str) -> None:
+        """Check that no living bridge on another host has this name.
+
+        Raises
+        ------
+        StartError
+            One has.
+        """
+        health = self.health()
+        if health is not None and health.host != host:
+            raise StartError(
+                f"the bridge on {health.host} has the same name {self._name!r}; give each bridge its own bridge.name"
+            )
 
     def alive(self) -> bool:
         """Return whether the bridge has reported within the last ``ALIVE_S`` seconds."""
-        return bool(self._client.exists(keys.BRIDGE))
+        return bool(self._client.exists(self._key))
 
     def expected(self) -> bool:
         """Return whether the bridge is alive, or was alive in the last ``WAS_ALIVE_S`` seconds and was not stopped."""
-        return bool(self._client.exists(keys.BRIDGE, keys.BRIDGE_WAS_ALIVE))
+        return bool(self._client.exists(self._key, self._was_alive))
 
     def is_behind(self) -> bool:
         """Return whether the bridge is alive and has received messages that it has not written yet."""
@@ -95,37 +109,77 @@ class BridgeBoard:
 
     def clear(self) -> None:
         """Delete the bridge's report, so that it counts as gone before the report expires."""
-        self._client.delete(keys.BRIDGE, keys.BRIDGE_WAS_ALIVE)
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.delete(self._key, self._was_alive)
+            pipe.hdel(keys.BRIDGES, self._name)
+            pipe.execute()
 
 
-class Positions:
-    """The last sequence number of each publisher, with which a new bridge can count the messages in between."""
+class Bridges:
+    """All bridges of the site that were not stopped."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    def health(self) -> dict[str, Health | None]:
+        """Return the health of each bridge by name; None for one that has not reported for ``ALIVE_S`` seconds."""
+        names = sorted(self._hosts())
+        with self._client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hgetall(keys.bridge(name))
+            return {name: _health_of(found) for name, found in zip(names, pipe.execute(), strict=True)}
+
+    def living_hosts(self) -> set[str]:
+        """Return the hosts on which a bridge has reported within the last ``ALIVE_S`` seconds."""
+        hosts = self._hosts()
+        with self._client.pipeline(transaction=False) as pipe:
+            for name in hosts:
+                pipe.exists(keys.bridge(name))
+            return {host for host, alive in zip(hosts.values(), pipe.execute(), strict=True) if alive}
+
+    def _hosts(self) -> Mapping[str, str]:
+        return self._client.hgetall(keys.BRIDGES)  # type: ignore[return-value]
+
+
+class Positions:
+    """The last sequence number of each publisher of the bridge ``name``.
+
+    With them, the next bridge of this name can count the messages in between.
+    """
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self.key = keys.bridge_positions(name)
 
     def queue(self, pipe: Pipeline, positions: Mapping[Source, Position]) -> None:
         """Add the command that writes ``positions`` to a pipeline."""
         if positions:
             texts: dict[Any, Any] = {_source_text(source): dumps(list(at)) for source, at in positions.items()}
-            pipe.hset(keys.BRIDGE_POSITIONS, mapping=texts)
+            pipe.hset(self.key, mapping=texts)
 
     def prune(self) -> None:
         """Delete the positions that ``read`` would not return, if there are many."""
-        if int(self._client.hlen(keys.BRIDGE_POSITIONS)) > 2 * SOURCES_KEPT:
+        if int(self._client.hlen(self.key)) > 2 * SOURCES_KEPT:
             self.read()
 
     def read(self) -> dict[Source, Position]:
         """Return the newest positions, the oldest first; delete those of sources that have long been silent."""
-        texts: Mapping[str, str] = self._client.hgetall(keys.BRIDGE_POSITIONS)  # type: ignore[assignment]
+        texts: Mapping[str, str] = self._client.hgetall(self.key)  # type: ignore[assignment]
         found = {source: Position(*loads(text)) for source, text in texts.items()}
         newest_first = sorted(found, key=lambda source: found[source].time, reverse=True)
         earliest = time.time() - _POSITIONS_KEPT_S
         kept = [source for source in newest_first[:SOURCES_KEPT] if found[source].time >= earliest]
         stale = found.keys() - set(kept)
         if stale:
-            self._client.hdel(keys.BRIDGE_POSITIONS, *stale)
+            self._client.hdel(self.key, *stale)
         return {_source_of(source): found[source] for source in reversed(kept)}
+
+
+def _health_of(found: Mapping[str, str]) -> Health | None:
+    if not found:
+        return None
+    values = {name: loads(text) for name, text in found.items()}
+    return Health(counters=Counters(**_named(values, Counters)), **_named(values, Health))
 
 
 def _source_text(source: Source) -> str:

@@ -11,6 +11,7 @@ import secrets
 import socket
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
@@ -22,6 +23,14 @@ ANSWER_EXPIRES_S = 60
 BEHIND_FOR_S = 60.0
 _WAIT_WHEN_SILENT_S = 0.3
 _LOOK_EVERY_S = 1.0
+
+
+class Bridge(NamedTuple):
+    """The bridge to which a slot's publishers send: its name and its UDP address."""
+
+    name: str
+    host: str
+    port: int
 
 
 @dataclass(frozen=True)
@@ -43,21 +52,19 @@ class DrainAnswer:
         return self.task_id is not None and not (missing or self.younger)
 
 
-def drain(
-    client: Client, address: tuple[str, int], publisher: str, *, tries: int = 4, wait_s: float = 0.6
-) -> DrainAnswer | None:
+def drain(client: Client, bridge: Bridge, publisher: str, *, tries: int = 4, wait_s: float = 0.6) -> DrainAnswer | None:
     """Return the bridge's answer; None if none came, after ``tries`` markers with ``wait_s`` seconds for each.
 
     A bridge that has not been alive lately gets one marker and a short wait. A bridge that was alive lately gets all
     markers, because an outage of Redis may have delayed its reports. If the bridge lags, wait ``BEHIND_FOR_S`` more.
     The errors of ``redis-py`` are not caught.
     """
-    board = BridgeBoard(client)
+    board = BridgeBoard(client, bridge.name)
     if not board.expected():
         tries, wait_s = 1, _WAIT_WHEN_SILENT_S
     token = secrets.token_hex(16)
     marker = drain_marker(publisher, token)
-    family, kind, protocol, _, target = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
+    family, kind, protocol, _, target = socket.getaddrinfo(bridge.host, bridge.port, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind, protocol) as sender:
         for _ in range(tries):
             sender.sendto(marker, target)

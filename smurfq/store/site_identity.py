@@ -81,6 +81,33 @@ def require_same_site(client: Client, settings: Settings, environ: Mapping[str, 
     return found
 
 
+def join_site(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Make this process, a worker or a bridge, part of the site of its Redis. If Redis has no site yet, it is this one.
+
+    Two sites on one Redis would take each other's runs. Processes of the same site on different hosts need a name in
+    common, because without one nothing tells them from two sites.
+
+    Raises
+    ------
+    ConfigError
+        The Redis belongs to another site, or ``environ`` names no site, see ``reject_guess``.
+    """
+    reject_guess(settings, environ)
+    own = identity_of(settings, environ)
+    with connect(settings.redis_url) as client:
+        client.set(keys.SITE, identity_text(own), nx=True)
+        found = read_identity(client) or own
+    if found.name != own.name or (own.name is None and found.host != own.host):
+        named = f"site {own.name!r}" if own.name else f"a site without a name on {own.host}"
+        raise ConfigError(
+            f"Redis at {without_password(settings.redis_url)} serves {found}; this process belongs to {named}. Two "
+            "sites cannot share a Redis: correct redis.url. If both are one site, give it the same name on all hosts "
+            "(site, SMURFQ_SITE). If it was renamed or moved, stop all its processes and run: "
+            f"redis-cli DEL {keys.SITE}",
+            key="site",
+        )
+
+
 def reject_guess(settings: Settings, environ: Mapping[str, str]) -> None:
     """Check that the default address is a safe choice, if ``environ`` names no site.
 

@@ -20,7 +20,7 @@ from smurfq.core import keys
 from smurfq.core.messages import Message
 from smurfq.errors import StoreUnavailableError
 from smurfq.store import Records, connect
-from smurfq.store.bridge import Counters
+from smurfq.store.bridge import Counters, Positions
 from smurfq.store.connection import Client
 from smurfq.store.feeds import Feeds
 from tests.site.bridge import HOST, SLOT, BridgeSite
@@ -46,7 +46,7 @@ class Recording:
         self.runs = KnownRuns(client)
         self.recorder = Recorder(
             runs=self.runs,
-            writer=Writer(client, Records(client, 3600), retry, complaints),
+            writer=Writer(client, Records(client, 3600), Positions(client, "here"), retry, complaints),
             feeds=Feeds(client),
             retry=retry,
             publishers=frozenset([SLOT]),

@@ -15,6 +15,7 @@ from smurfq.bridge.writer import Writer
 from smurfq.core import keys, session
 from smurfq.core.strands import Position
 from smurfq.store import Records, connect
+from smurfq.store.bridge import Positions
 from smurfq.store.connection import Client
 from tests.site.valkey import Valkey
 
@@ -64,6 +65,12 @@ class CuttingProxy:
                 client.sendall(answer)
 
 
+def writer_of(client: Client, complaints: Complaints | None = None) -> Writer:
+    """A writer to the Redis of ``client``."""
+    retry = RedisRetry(LOG, threading.Event(), 1.0)
+    return Writer(client, Records(client, 3600), Positions(client, "here"), retry, complaints or Complaints(LOG))
+
+
 @pytest.fixture
 def proxy(valkey_server: Valkey) -> Iterator[CuttingProxy]:
     proxy = CuttingProxy(valkey_server.port)
@@ -73,9 +80,8 @@ def proxy(valkey_server: Valkey) -> Iterator[CuttingProxy]:
 
 def test_a_batch_whose_answer_was_lost_is_not_written_again(valkey: Client, proxy: CuttingProxy) -> None:
     client = connect(f"redis://127.0.0.1:{proxy.port}/0", retries=0)
-    records = Records(client, 3600)
     complaints = Complaints(LOG)
-    writer = Writer(client, records, RedisRetry(LOG, threading.Event(), 1.0), complaints)
+    writer = writer_of(client, complaints)
     writer.write([("t1", [session.message("before", 1.0)])], {})
     proxy.cut_next = True
     both = [("t1", [session.message("during", 2.0)]), ("t2", [session.message("during", 2.0)])]
@@ -87,12 +93,18 @@ def test_a_batch_whose_answer_was_lost_is_not_written_again(valkey: Client, prox
     assert [event["text"] for event in there.tail("t1")] == ["before", "during", "after"]
     assert [event["text"] for event in there.tail("t2")] == ["during"]
     assert there.header("t1").messages_total == 3
-    assert valkey.hgetall(keys.BRIDGE_POSITIONS) == {'["0102","host","script","crate1slot2"]': "[3,2.0]"}
+    assert valkey.hgetall(keys.bridge_positions("here")) == {'["0102","host","script","crate1slot2"]': "[3,2.0]"}
 
 
 def test_a_full_redis_is_waited_for_and_loses_nothing(valkey: Client, caplog: pytest.LogCaptureFixture) -> None:
     client = connect(f"redis://127.0.0.1:{valkey.get_connection_kwargs()['port']}/0", retries=0)
-    writer = Writer(client, Records(client, 3600), RedisRetry(LOG, threading.Event(), 1.0), Complaints(LOG))
+    writer = Writer(
+        client,
+        Records(client, 3600),
+        Positions(client, "here"),
+        RedisRetry(LOG, threading.Event(), 1.0),
+        Complaints(LOG),
+    )
     valkey.config_set("maxmemory", "1mb")
     relief = threading.Timer(0.5, lambda: valkey.config_set("maxmemory", "0"))
     relief.start()
@@ -108,21 +120,21 @@ def test_a_full_redis_is_waited_for_and_loses_nothing(valkey: Client, caplog: py
 
 def test_nothing_is_written_where_something_else_runs_than_expected(valkey: Client) -> None:
     records = Records(valkey, 3600)
-    writer = Writer(valkey, records, RedisRetry(LOG, threading.Event(), 1.0), Complaints(LOG))
+    writer = writer_of(valkey)
     events = [("t1", [session.message("text", 1.0)])]
     valkey.set("runs", "t1")
     assert writer.write(events, {SOURCE: Position(1, 1.0)}, {"runs": "t2"}) is None
     assert writer.write(events, {SOURCE: Position(1, 1.0)}, {"runs": ""}) is None
     assert writer.write(events, {SOURCE: Position(1, 1.0)}, {"runs": "t1", "nothing": "t1"}) is None
     assert not records.exists("t1")
-    assert not valkey.exists(keys.BRIDGE_POSITIONS)
+    assert not valkey.exists(keys.bridge_positions("here"))
     assert writer.write(events, {SOURCE: Position(1, 1.0)}, {"runs": "t1", "nothing": ""}) == set()
     assert [event["text"] for event in records.tail("t1")] == ["text"]
 
 
 def test_a_command_too_long_for_a_script_is_written_all_the_same(valkey: Client) -> None:
     records = Records(valkey, 3600)
-    writer = Writer(valkey, records, RedisRetry(LOG, threading.Event(), 1.0), Complaints(LOG))
+    writer = writer_of(valkey)
     wide = {f"key{number}": number for number in range(5000)}
     events = [("t1", [session.data_set(wide, 1.0)])]
     assert writer.write(events, {}, {"runs": "t1"}) is None

@@ -22,12 +22,13 @@ from smurfq.cli import main
 from smurfq.client import Slot
 from smurfq.client.connection import Connection
 from smurfq.config import load
-from smurfq.core import keys, session
+from smurfq.core import session
 from smurfq.core.session import Outcome
 from smurfq.store.bridge import BridgeBoard, Counters, Health
 from smurfq.store.connection import Client
 from smurfq.store.feeds import Feeds
 from tests.integration.records import Writer, beside, serve, until_followed
+from tests.site.bridge import BRIDGE_KEY, HOST
 from tests.site.eventually import WITHIN_S, eventually
 from tests.site.ports import free_port
 
@@ -253,7 +254,7 @@ def test_logs_can_be_followed(cli: Cli, slot: Slot, connection: Connection) -> N
 
 def test_status(cli: Cli, slot: Slot, connection: Connection) -> None:
     text = cli("status").stdout
-    assert "bridge  not running" in text
+    assert f"bridge  {HOST} is not running" in text
     assert "no worker" in text
     run = slot.submit("test")
     writer = Writer(connection, run.id)
@@ -262,14 +263,15 @@ def test_status(cli: Cli, slot: Slot, connection: Connection) -> None:
     serve(connection)
     slot.hold("ann", "swap")
     slot.submit("take_iv")
-    BridgeBoard(connection.redis).show(Health(7, "h", 1.0, "127.0.0.1:8200", 1, Counters(received=5, lost=2)))
+    counters = Counters(received=5, lost=2)
+    BridgeBoard(connection.redis, HOST).show(Health(HOST, 7, "h", 1.0, "127.0.0.1:8200", 1, counters))
     text = cli("status", "--slot", "2").stdout
     for told in ("127.0.0.1:8200", "5 received", "2 lost", "worker alive", "held by ann", "runs: test", "'hello'"):
         assert told in text
     assert "waiting: take_iv" in text
     assert "crate1slot3" not in text
     told = json.loads(cli("status", "--json").stdout)
-    assert told["bridge"]["counters"]["lost"] == 2
+    assert told["bridges"][HOST]["counters"]["lost"] == 2
     assert [item["slot"] for item in told["slots"]] == ["crate1slot2", "crate1slot3"]
     assert told["slots"][0]["running"][0]["session_id"] == run.id
 
@@ -488,7 +490,7 @@ def test_the_bridge_is_the_site_s(environ: dict[str, str], connection: Connectio
         stderr=subprocess.DEVNULL,
     )
     try:
-        eventually(lambda: connection.redis.exists(keys.BRIDGE))
+        eventually(lambda: connection.redis.exists(BRIDGE_KEY))
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=WITHIN_S) == 0
     finally:

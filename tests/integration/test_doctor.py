@@ -25,6 +25,7 @@ from smurfq.store.connection import Client
 from smurfq.store.fence import Fence
 from smurfq.store.holds import Hold, Holds
 from smurfq.store.stream_ids import StreamIds
+from tests.site.bridge import BRIDGE_KEY, HOST
 from tests.site.ports import free_port
 
 SLOT = "crate1slot2"
@@ -89,6 +90,7 @@ def test_a_redis_that_is_away() -> None:
 
 def health(**change: object) -> Health:
     values = {
+        "name": HOST,
         "pid": 1,
         "host": socket.gethostname(),
         "started": time.time(),
@@ -114,7 +116,7 @@ def health(**change: object) -> Health:
 def test_the_bridges_own_report_is_checked(
     valkey: Client, examined: Examined, change: dict[str, Any], name: str, level: str, said: str
 ) -> None:
-    BridgeBoard(valkey).show(health(**change))
+    BridgeBoard(valkey, HOST).show(health(**change))
     examined.redis_answers = True
     finding = by_name(bridge.check(examined))[name]
     assert finding.level == level
@@ -153,8 +155,8 @@ def test_the_command_says_all_and_its_exit_code_tells(
     assert answer["ok"] is False
     levels = {finding["name"]: finding["level"] for finding in answer["findings"]}
     assert (levels["redis"], levels["bridge"], levels[f"worker {SLOT}"]) == ("ok", "fail", "fail")
-    BridgeBoard(valkey).show(health())
-    valkey.persist(keys.BRIDGE)
+    BridgeBoard(valkey, HOST).show(health())
+    valkey.persist(BRIDGE_KEY)
     fence = Fence(valkey, 1000)
     for lane in ("control", "state"):
         fence.take_lease(queue_name(SLOT, lane), "token", 600)

@@ -24,8 +24,9 @@ from smurfq.errors import OperationAbortedError, OperationFailedError, Operation
 from smurfq.pool_child.context import WorkerContext
 from smurfq.reaper import OutcomeWriter, Reaper
 from smurfq.reaper.lost_messages import MESSAGE_GONE_S, RESENDS
-from smurfq.reaper.reaper import WORKER_GONE_S
+from smurfq.reaper.reaper import SERVER_GONE_S, WORKER_GONE_S
 from smurfq.store import Batch
+from smurfq.store.bridge import BridgeBoard, Counters, Health
 from smurfq.store.connection import Client
 from smurfq.store.fence import Running
 from smurfq.store.lua_scripts import lua_script
@@ -33,6 +34,7 @@ from smurfq.store.redis_errors import REFUSES
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.worker.request import SlotRequest
+from tests.site.bridge import HOST
 from tests.site.eventually import eventually
 from tests.site.producer import bind
 
@@ -55,14 +57,14 @@ def clock(valkey: Client, valkey_url: str) -> Clock:
     return Clock()
 
 
-def left_running(task_id: str, **request: Any) -> Running:
+def left_running(task_id: str, host: str = HOST, **request: Any) -> Running:
     """What a worker that died leaves: a claimed task, its record, and the note that it runs."""
     running = Running(
         task_id=task_id,
         op_name="test",
         slot=SLOT,
         publisher=SLOT,
-        host="a host that is gone",
+        host=host,
         lease="a token that is gone",
         started=time.time(),
         request={"id": task_id, "task": "smurfq.test", **request},
@@ -80,11 +82,38 @@ def test_one_without_a_worker_is_given_up_after_a_while_and_not_before(clock: Cl
     assert reaper.sweep() == []
     clock.now = WORKER_GONE_S
     assert reaper.sweep() == [running.task_id]
-    with pytest.raises(OperationLostError, match="a host that is gone"):
+    with pytest.raises(OperationLostError, match=HOST):
         app.AsyncResult(running.task_id).get(timeout=20)
     assert app.records.read(running.task_id).outcome == "lost"
     assert app.fence.running(SLOT) is None
     assert "died" in (app.fence.take_needs_make_safe(SLOT) or "")
+
+
+def test_one_of_another_server_is_given_up_late_since_its_network_may_come_back(clock: Clock) -> None:
+    running = left_running("reaper-20", host="smurf-srv2")
+    reaper = Reaper(app, clock)
+    reaper.sweep()
+    clock.now = SERVER_GONE_S - 1
+    assert reaper.sweep() == []
+    clock.now = SERVER_GONE_S
+    assert reaper.sweep() == [running.task_id]
+    assert app.records.read(running.task_id).outcome == "lost"
+
+
+def test_one_of_another_server_is_left_to_the_bridge_there(clock: Clock, valkey: Client) -> None:
+    """Only a process on that server can end what is left of the run."""
+    running = left_running("reaper-21", host="smurf-srv2")
+    board = BridgeBoard(valkey, "second")
+    board.show(Health("second", 7, "smurf-srv2", time.time(), "127.0.0.1:8200", 1, Counters()))
+    valkey.persist(keys.bridge("second"))
+    reaper = Reaper(app, clock)
+    reaper.sweep()
+    clock.now = 10 * SERVER_GONE_S
+    assert reaper.sweep() == []
+    board.clear()
+    assert reaper.sweep() == []
+    clock.now = 11 * SERVER_GONE_S
+    assert reaper.sweep() == [running.task_id]
 
 
 def test_one_whose_worker_lives_is_left_alone(clock: Clock) -> None:
@@ -383,7 +412,7 @@ def test_a_worker_that_was_taken_over_claims_and_ends_nothing(clock: Clock) -> N
     stale = Running("reaper-9", "test", SLOT, SLOT, "here", "stale", time.time())
     answer = app.fence.claim(stale, "smurfq.test", 0, "stale worker", '{"status": "STARTED"}')
     assert (answer.answer, answer.detail) == ("unleased", "successor")
-    running = Running("reaper-10", "test", SLOT, SLOT, "a host that is gone", "successor", time.time())
+    running = Running("reaper-10", "test", SLOT, SLOT, HOST, "successor", time.time())
     assert app.fence.claim(running, "smurfq.test", 0, "successor", '{"status": "STARTED"}').ok
     assert Reaper(app, clock).reap(SLOT, by="stale") is None
     assert Reaper(app, clock).reap(SLOT) is None

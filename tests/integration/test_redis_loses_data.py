@@ -10,8 +10,9 @@ import pytest
 from smurfq.app import app
 from smurfq.core import keys
 from smurfq.core.session import SessionRecord
-from smurfq.store.drain import drain
+from smurfq.store.drain import Bridge, drain
 from smurfq.tasks import run
+from tests.site.bridge import HOST
 from tests.site.eventually import eventually
 from tests.site.live import LiveSite
 
@@ -46,7 +47,7 @@ class Sender:
     """A script that sends as many messages as it is asked for."""
 
     def __init__(self, site: LiveSite, name: str, ahead_s: float = 0.0) -> None:
-        self._bridge = "127.0.0.1", int(site.environ["SMURFQ_BRIDGE_PORT"])
+        self._bridge = Bridge(HOST, "127.0.0.1", int(site.environ["SMURFQ_BRIDGE_PORT"]))
         self._asked, self._sent = site.folder / f"{name}.asked", site.folder / f"{name}.sent"
         text = _SCRIPT.format(asked=str(self._asked), sent=str(self._sent), ahead_s=ahead_s)
         self.task = run.delay(slot=SLOT, script=site.script(f"{name}.py", text), args=["--a", "1"])

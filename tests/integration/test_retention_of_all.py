@@ -23,6 +23,7 @@ from smurfq.store.feeds import Feeds
 from smurfq.store.leashes import Leashes
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
+from tests.site.bridge import HOST
 from tests.site.eventually import WITHIN_S, eventually
 from tests.site.live import LiveSite
 from tests.site.producer import bind
@@ -35,7 +36,7 @@ LANE = rf"({USED}|{UNUSED})(\.state|\.emergency)?"
 
 # Each key that may live on without an end, and what there is at most one of for each.
 OF_A_SLOT = (rf"smurfq:(hold|lock|left_on):({USED}|{UNUSED})", rf"smurfq:(running|needs-make-safe):{LANE}")
-OF_THE_SITE = (keys.SITE, "smurfq:last", "smurfq:bridge:positions")
+OF_THE_SITE = (keys.SITE, "smurfq:last", keys.BRIDGES, keys.bridge_positions(HOST))
 OF_KOMBU = (
     r"_kombu\.binding(_permanent)?\.(smurfq|celery\.pidbox|celeryev|reply\.celery\.pidbox)",
     r"_kombu\.binding_deadlines",

@@ -21,7 +21,7 @@ from smurfq.pool_child.context import WorkerContext
 from smurfq.site.doctor import workers
 from smurfq.site.doctor.finding import Examined
 from smurfq.store.connection import Client
-from smurfq.store.site_identity import SiteIdentity, identity_text, read_identity, reject_guess
+from smurfq.store.site_identity import SiteIdentity, identity_text, join_site, read_identity, reject_guess
 from tests.site.commands import python
 from tests.site.process_group import environ_without_site
 from tests.site.producer import bind
@@ -123,6 +123,37 @@ def test_a_worker_does_not_join_a_site_by_a_guess(
         reject_guess(settings, os.environ)
     monkeypatch.setenv("SMURFQ_REDIS_URL", valkey_url)
     reject_guess(settings, os.environ)
+
+
+MOVED = SiteIdentity(None, None, "another-server", simulated=False)
+
+
+@pytest.mark.parametrize(
+    ("served", "own", "said"),
+    [
+        (None, {}, None),
+        (SATP1, {"SMURFQ_SITE": "satp1"}, None),
+        (SATP1, {"SMURFQ_SITE": "satp2"}, "this process belongs to site 'satp2'"),
+        (SATP1, {}, "this process belongs to a site without a name on"),
+        (MOVED, {}, "serves a site without a name .on another-server.; this process belongs to a site without a name"),
+        (MOVED, {"SMURFQ_SITE": "satp1"}, "this process belongs to site 'satp1'"),
+    ],
+)
+def test_two_sites_never_share_a_redis(
+    valkey: Client, valkey_url: str, served: SiteIdentity | None, own: dict[str, str], said: str | None
+) -> None:
+    if served is not None:
+        valkey.set(keys.SITE, identity_text(served))
+    environ = {"SMURFQ_REDIS_URL": valkey_url, **own}
+    before = valkey.get(keys.SITE)
+    if said is None:
+        join_site(load(environ), environ)
+        join_site(load(environ), environ)
+        assert read_identity(valkey) is not None
+    else:
+        with pytest.raises(ConfigError, match=said):
+            join_site(load(environ), environ)
+        assert valkey.get(keys.SITE) == before
 
 
 _GUESSING = {

@@ -18,7 +18,7 @@ from smurfq.client import Slot
 from smurfq.errors import StoreUnavailableError
 from smurfq.store.connection import connect, require_access
 from smurfq.store.redis_errors import AWAY, explain
-from tests.site.bridge import Wire
+from tests.site.bridge import BRIDGE_KEY, Wire
 from tests.site.commands import smurfq
 from tests.site.eventually import eventually
 from tests.site.live import LiveSite
@@ -80,7 +80,7 @@ def test_a_site_runs_an_operation(
             assert app.control.ping(timeout=10.0), "remote control"
             with closing(Wire((app.settings.bridge.host, app.settings.bridge.port))) as wire:
                 wire.say("hello")
-            eventually(lambda: int(app.store.hget("smurfq:bridge", "received") or 0), what="the bridge counts it")
+            eventually(lambda: int(app.store.hget(BRIDGE_KEY, "received") or 0), what="the bridge counts it")
             status = smurfq(environ_without_site(**site.environ), "status", "--slot", SLOT)
             assert status.returncode == 0, status.stderr
             assert "alive" in status.stdout

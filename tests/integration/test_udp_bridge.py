@@ -27,7 +27,7 @@ from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import BEGINNING
 from smurfq.store.stream_ids import StreamIds
-from tests.site.bridge import SLOT, STREAM_ID, BridgeSite, Wire
+from tests.site.bridge import BRIDGE_KEY, HOST, SLOT, STREAM_ID, BridgeSite, Wire
 from tests.site.eventually import READY_WITHIN_S, WITHIN_S, eventually
 from tests.site.ports import free_port
 from tests.site.process_group import pause
@@ -211,7 +211,7 @@ def test_drain_of_a_bridge_that_is_not_there_is_over_soon(site: BridgeSite) -> N
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
         nobody.bind(site.address)
         nobody.settimeout(0)
-        assert drain(site.client, site.address, SLOT) is None
+        assert drain(site.client, site.bridge, SLOT) is None
         nobody.recv(1000)
         with pytest.raises(BlockingIOError):  # it was asked once
             nobody.recv(1000)
@@ -221,11 +221,11 @@ def test_a_bridge_that_an_outage_kept_from_saying_so_is_waited_for(live: BridgeS
     eventually(live.board.expected)
     bridge = live.processes["bridge"]
     bridge.send_signal(signal.SIGSTOP)
-    live.client.delete(keys.BRIDGE)  # as it expires in an outage
+    live.client.delete(BRIDGE_KEY)  # as it expires in an outage
     back = threading.Timer(1.0, lambda: bridge.send_signal(signal.SIGCONT))
     back.start()
     try:
-        assert drain(live.client, live.address, SLOT, tries=100, wait_s=0.5) is not None
+        assert drain(live.client, live.bridge, SLOT, tries=100, wait_s=0.5) is not None
     finally:
         back.join()
     live.stop(bridge)
@@ -247,7 +247,7 @@ def test_a_bridge_that_is_behind_is_waited_for(live: BridgeSite) -> None:
     shower.start()
     back.start()
     try:
-        answer = drain(live.client, live.address, SLOT, tries=1, wait_s=0.05)
+        answer = drain(live.client, live.bridge, SLOT, tries=1, wait_s=0.05)
     finally:
         answered.set()
         shower.join()
@@ -310,7 +310,7 @@ def test_datagrams_dropped_by_the_kernel_are_counted_and_logged(
         wire.say(*map(str, range(2000)))
         wire.paced = True
         bridge.send_signal(signal.SIGCONT)
-        answer = eventually(lambda: drain(site.client, site.address, SLOT))
+        answer = eventually(lambda: drain(site.client, site.bridge, SLOT))
         said = [text for text in site.texts("t1") if "dropped meanwhile" in text]
         assert answer.kernel_dropped > 0
         assert f"{answer.kernel_dropped} by the kernel" in said[0]
@@ -439,7 +439,7 @@ def test_counters_are_served_to_prometheus(valkey: Client, valkey_url: str, tmp_
         feeds.append("tracking_results", "crate1slot3", 300.0, {"alarm_band0": 0, "gooddet_band0": None})
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             text = answer.read().decode()
-        assert "smurfq_bridge_applied_total 2.0" in text
+        assert f'smurfq_bridge_applied_total{{bridge="{HOST}"}} 2.0' in text
         assert 'smurfq_tracking_results{field="alarm_band0",slot="crate1slot2"} 1.0' in text
         assert 'smurfq_tracking_results{field="gooddet_band0",slot="crate1slot2"} 17.0' in text
         assert 'smurfq_tracking_results{field="gooddet_band0",slot="crate1slot3"}' not in text

@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from smurfq.core import keys
 from smurfq.core.session import Event, SessionRecord
 from smurfq.store import Records, connect
 from smurfq.store.bridge import BridgeBoard, Counters
-from smurfq.store.drain import DrainAnswer, drain
+from smurfq.store.drain import Bridge, DrainAnswer, drain
 from smurfq.store.fence import Fence, Running
 from tests.site.eventually import READY_WITHIN_S, eventually
 from tests.site.ports import free_port
@@ -24,6 +25,7 @@ from tests.site.process_group import ProcessGroup, environ_without_site
 SLOT = "crate1slot2"
 STREAM_ID = "ufm_mv9"  # of the slot
 HOST = socket.gethostname()
+BRIDGE_KEY = keys.bridge(HOST)
 _AHEAD_BYTES = 64 * 1024
 _OVERHEAD_BYTES = 768  # of the kernel, a datagram
 
@@ -88,8 +90,9 @@ class BridgeSite(ProcessGroup):
         super().__init__(folder)
         self.client = connect(url)
         self.records = Records(self.client, 3600)
-        self.board = BridgeBoard(self.client)
+        self.board = BridgeBoard(self.client, HOST)
         self.address = ("127.0.0.1", free_port())
+        self.bridge = Bridge(HOST, *self.address)
         self.environ = {
             **environ_without_site(),
             "SMURFQ_REDIS_URL": url,
@@ -141,7 +144,7 @@ class BridgeSite(ProcessGroup):
     def drain(self, publisher: str = SLOT) -> DrainAnswer:
         """The bridge's answer."""
         eventually(self.board.alive, what="the bridge shows its health, also after an outage")
-        answer = drain(self.client, self.address, publisher, tries=120, wait_s=0.5)
+        answer = drain(self.client, self.bridge, publisher, tries=120, wait_s=0.5)
         assert answer is not None, self.log()
         return answer
 

@@ -78,7 +78,8 @@ class LiveSite(ProcessGroup):
         """The bridge, ready unless ``wait`` is false."""
         process = self.run_python("bridge", "-m", "smurfq.udp_bridge")
         if wait:
-            eventually(lambda: app.store.exists(keys.BRIDGE), READY_WITHIN_S, "the bridge is alive")
+            key = keys.bridge(app.settings.bridge_name)
+            eventually(lambda: app.store.exists(key), READY_WITHIN_S, "the bridge is alive")
         return process
 
     def start_worker(

@@ -77,7 +77,7 @@ class SoakSite(LiveSite):
     def _all_served(self) -> bool:
         self.keep_up()
         try:
-            alive = bool(app.store.exists(keys.BRIDGE))
+            alive = bool(app.store.exists(keys.bridge(app.settings.bridge_name)))
             return alive and all(self.is_served(slot, name) for name, slots in self.workers.items() for slot in slots)
         except AWAY:
             return False

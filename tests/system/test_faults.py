@@ -25,6 +25,7 @@ from smurfq.reaper import Reaper
 from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from smurfq.worker.shutdown import WITHOUT_REDIS_EXIT
+from tests.site.bridge import BRIDGE_KEY
 from tests.site.eventually import WITHIN_S, eventually
 from tests.site.live import LiveSite
 from tests.site.process_group import STOP_WITHIN_S, lives
@@ -267,7 +268,7 @@ def test_a_bridge_killed_meanwhile_is_reported_in_the_record(site: LiveSite, wor
     bridge.kill()
     bridge.wait(WITHIN_S)
     site.start_bridge()
-    eventually(lambda: app.store.hget("smurfq:bridge", "pid") == str(site.processes["bridge"].pid), what="it lives")
+    eventually(lambda: app.store.hget(BRIDGE_KEY, "pid") == str(site.processes["bridge"].pid), what="it lives")
     gate.open()
     assert task.get(timeout=WITHIN_S)["complete"] is False
     assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["complete"]

@@ -1,4 +1,4 @@
-"""Checks that the UDP bridge is alive, has the right address, and loses no messages."""
+"""Checks that the bridges are alive, have the right address, and lose no messages."""
 
 from __future__ import annotations
 
@@ -6,19 +6,39 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from smurfq.core import keys
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 from smurfq.store import connect
-from smurfq.store.bridge import BridgeBoard, Health
+from smurfq.store.bridge import Bridges, Health
 
 _RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 
 
 def check(examined: Examined) -> Iterator[Finding]:
-    """Check the bridge's own report in Redis."""
+    """Check the reports of the bridges in Redis: of the one to which this machine's publishers send, and of others."""
     if not examined.redis_answers:
         return
     with connect(examined.settings.redis_url) as client:
-        health = BridgeBoard(client).health()
+        bridges = Bridges(client).health()
+    yield from _own(examined, bridges.pop(examined.settings.bridge_name, None))
+    for name, health in bridges.items():
+        yield from _other(name, health)
+
+
+def _other(name: str, health: Health | None) -> Iterator[Finding]:
+    if health is None:
+        yield fail(
+            f"bridge {name}",
+            "it does not report: messages that its server's slots publish reach no record",
+            "systemctl restart smurfq-bridge on that server; if the server is gone for good: "
+            f"redis-cli HDEL {keys.BRIDGES} {name}",
+        )
+    else:
+        yield ok(f"bridge {name}", f"process {health.pid} on {health.host} listens on {health.address}")
+        yield _losses(f"bridge {name}", health)
+
+
+def _own(examined: Examined, health: Health | None) -> Iterator[Finding]:
     if health is None:
         yield fail(
             "bridge",
@@ -36,11 +56,11 @@ def check(examined: Examined) -> Iterator[Finding]:
         )
     else:
         yield ok("bridge", f"process {health.pid} on {health.host} listens on {health.address}")
-    yield _losses(health)
+    yield _losses("bridge", health)
     yield from _buffer(health, examined.settings.bridge.receive_buffer_bytes)
 
 
-def _losses(health: Health) -> Finding:
+def _losses(name: str, health: Health) -> Finding:
     counters = health.counters
     dropped = {
         "lost on the way": counters.lost,
@@ -52,8 +72,8 @@ def _losses(health: Health) -> Finding:
     some = ", ".join(f"{number} {what}" for what, number in dropped.items() if number)
     if some:
         todo = "its log names them; for unknown ids compare SMURFPUB_ID with the slots' stream ids"
-        return warn("bridge messages", f"{counters.received} received, {some}", todo)
-    return ok("bridge messages", f"{counters.received} received, {counters.applied} in records, none lost")
+        return warn(f"{name} messages", f"{counters.received} received, {some}", todo)
+    return ok(f"{name} messages", f"{counters.received} received, {counters.applied} in records, none lost")
 
 
 def _buffer(health: Health, wanted: int) -> Iterator[Finding]:

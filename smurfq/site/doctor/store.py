@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
+from smurfq.core.loopback import is_loopback
 from smurfq.core.redis_url import is_sentinel, is_unix, without_password
 from smurfq.host.disk_space import is_low, room
 from smurfq.site.doctor import sentinels
@@ -119,7 +119,7 @@ def _clock(client: Client) -> Finding:
 
 def _disk(client: Client, url: str) -> Iterator[Finding]:
     """Check Redis's folder for free space, if it is on this machine."""
-    if not is_unix(url) and not _is_loopback(urlsplit(url).hostname or ""):
+    if not is_unix(url) and not is_loopback(urlsplit(url).hostname or ""):
         return
     try:
         folder = Path(str(client.config_get("dir")["dir"]))
@@ -131,16 +131,9 @@ def _disk(client: Client, url: str) -> Iterator[Finding]:
 
 def _password(url: str) -> Iterator[Finding]:
     parts = urlsplit(url)
-    if parts.password is None and not is_unix(url) and not _is_loopback(parts.hostname or ""):
+    if parts.password is None and not is_unix(url) and not is_loopback(parts.hostname or ""):
         yield warn(
             "redis access",
             f"{parts.hostname} needs no password: everybody who can reach it can drive the cards",
             "set requirepass or an ACL, and redis.url = 'redis://:PASSWORD@…' (rediss:// for TLS)",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
