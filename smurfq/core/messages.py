@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from smurfq.core.jsonsafe import dumps, nested_deeper, plain
 from smurfq.errors import MessageError
 
-DATAGRAM_BYTES = 65_507  # the largest UDP payload over IPv4
 DRAIN_TYPE = "smurfq.drain"
 _DRAIN_START = b'{"type":"smurfq.drain",'
 MAX_DEPTH = 64  # levels of nested arrays and objects that every reader of a record can parse

@@ -17,13 +17,12 @@ from pathlib import Path
 import pytest
 
 from smurfq.core import keys
-from smurfq.core.messages import DATAGRAM_BYTES
 from smurfq.store.bridge import Counters
 from smurfq.store.connection import Client
 from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import BEGINNING
-from tests.site.bridge import SLOT, BridgeSite
+from tests.site.bridge import DATAGRAM_BYTES, SLOT, BridgeSite
 from tests.site.eventually import READY_WITHIN_S, WITHIN_S, eventually
 from tests.site.ports import free_port
 from tests.site.process_group import pause

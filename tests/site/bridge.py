@@ -23,6 +23,7 @@ from tests.site.process_group import ProcessGroup, environ_without_site
 
 SLOT = "crate1slot2"
 HOST = socket.gethostname()
+DATAGRAM_BYTES = 65_507  # the largest UDP payload over IPv4
 _AHEAD_BYTES = 64 * 1024
 _OVERHEAD_BYTES = 768  # of the kernel, a datagram
 
