@@ -7,14 +7,11 @@ from dataclasses import asdict
 
 import click
 
-from smurfq.cli.options import echo_json, json_option, slot_of, slot_option
+from smurfq.cli.options import echo_json, force_option, json_option, owner_option, slot_of, slot_option
 from smurfq.cli.terminal_text import tell
 
 _UNITS_S = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)?")
-
-_owner_option = click.option("--owner", metavar="NAME", help="Your name as owner of the hold. [default: user@host]")
-_force_option = click.option("--force", is_flag=True, help="Do it even if somebody else holds the slot.")
 
 
 class TimeSpan(click.ParamType[float]):
@@ -36,8 +33,8 @@ class TimeSpan(click.ParamType[float]):
 @click.option(
     "--for", "for_s", type=TimeSpan(), help="Release the hold after this time, for example 30min. [default: never]"
 )
-@_owner_option
-@_force_option
+@owner_option
+@force_option
 @json_option
 def hold(*, slot: str | None, note: str, for_s: float | None, owner: str | None, force: bool, as_json: bool) -> None:
     """Hold a slot: it starts no new operation until it is released. A running operation continues.
@@ -64,8 +61,8 @@ def hold(*, slot: str | None, note: str, for_s: float | None, owner: str | None,
 
 @click.command()
 @slot_option
-@_owner_option
-@_force_option
+@owner_option
+@force_option
 @json_option
 def release(slot: str | None, owner: str | None, force: bool, as_json: bool) -> None:
     """Release a held slot. Its waiting runs can then start.

@@ -7,14 +7,9 @@ from dataclasses import asdict
 import click
 
 from smurfq.cli.holding import TimeSpan
-from smurfq.cli.options import connection, echo_json, json_option, slot_of, slot_option
+from smurfq.cli.options import connection, echo_json, force_option, json_option, owner_option, slot_of, slot_option
 from smurfq.cli.terminal_text import tell
 from smurfq.core.message_headers import OWNER
-
-_owner_option = click.option(
-    "--owner", metavar="NAME", help="Your name as owner of the lock. [default: SMURFQ_OWNER, else user@host]"
-)
-_force_option = click.option("--force", is_flag=True, help="Do it even if somebody else has locked the slot.")
 
 
 @click.command()
@@ -25,8 +20,8 @@ _force_option = click.option("--force", is_flag=True, help="Do it even if somebo
 @click.option(
     "--for", "for_s", type=TimeSpan(), help="Unlock the slot after this time, for example 2h. [default: never]"
 )
-@_owner_option
-@_force_option
+@owner_option
+@force_option
 @json_option
 def lock(*, slot: str | None, note: str, for_s: float | None, owner: str | None, force: bool, as_json: bool) -> None:
     """Lock a slot: it accepts only the owner's submissions until it is unlocked.
@@ -57,8 +52,8 @@ def lock(*, slot: str | None, note: str, for_s: float | None, owner: str | None,
 
 @click.command()
 @slot_option
-@_owner_option
-@_force_option
+@owner_option
+@force_option
 @json_option
 def unlock(slot: str | None, owner: str | None, force: bool, as_json: bool) -> None:
     """Unlock a slot: it accepts everybody's submissions again.

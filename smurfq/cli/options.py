@@ -30,6 +30,10 @@ slot_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON instead of text.")
 by_option = click.option("--by", metavar="NAME", help="Your name, for the record. [default: user@host]")
+owner_option = click.option(
+    "--owner", metavar="NAME", help="Your name as owner. [default: SMURFQ_OWNER, else user@host]"
+)
+force_option = click.option("--force", is_flag=True, help="Do it even if somebody else is the owner.")
 reason_option = click.option("--reason", "-m", metavar="TEXT", default="", help="The reason, for the record.")
 timeout_option = click.option(
     "--timeout",

@@ -180,8 +180,6 @@ class View:
             yield _line(update.time, "degraded: something is wrong, but the run continues", "red")
 
     def _take_data(self, update: DataUpdate) -> Iterator[Text]:
-        if update.replaced:
-            self._keys.clear()
         new = [key for key in update.values if key not in self._keys]
         self._keys.update(dict.fromkeys(update.values))
         for key in update.removed:

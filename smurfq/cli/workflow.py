@@ -16,7 +16,9 @@ from smurfq.cli.options import (
     by_option,
     connection,
     echo_json,
+    force_option,
     json_option,
+    owner_option,
     parse_params,
     place_of,
     reason_option,
@@ -32,8 +34,6 @@ from smurfq.workflows import Definition, StepStatus, WorkflowRun, WorkflowStatus
 from smurfq.workflows import submit as submit_workflow
 
 _STATE_STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
-_owner_option = click.option("--owner", metavar="NAME", help="Your name as owner of the hold. [default: user@host]")
-_force_option = click.option("--force", is_flag=True, help="Do it even if somebody else holds the workflow.")
 
 
 @click.group()
@@ -216,8 +216,8 @@ def abort(*, run_id: str, by: str | None, reason: str, wait: bool, as_json: bool
 @click.option(
     "--for", "for_s", type=TimeSpan(), help="Release the hold after this time, for example 30min. [default: never]"
 )
-@_owner_option
-@_force_option
+@owner_option
+@force_option
 @json_option
 def hold(*, run_id: str, note: str, for_s: float | None, owner: str | None, force: bool, as_json: bool) -> None:
     """Hold a workflow before its next step. Running operations continue."""
@@ -232,8 +232,8 @@ def hold(*, run_id: str, note: str, for_s: float | None, owner: str | None, forc
 
 @workflow.command()
 @click.argument("run_id", metavar="ID")
-@_owner_option
-@_force_option
+@owner_option
+@force_option
 @json_option
 def release(run_id: str, owner: str | None, force: bool, as_json: bool) -> None:
     """Release a held workflow. It then continues."""

@@ -49,12 +49,11 @@ class MessageUpdate(RecordUpdate):
 
 @dataclass(frozen=True)
 class DataUpdate(RecordUpdate):
-    """Session data were set or removed. If ``replaced`` is true, ``values`` are all session data."""
+    """Session data were set or removed."""
 
     kind: ClassVar[str] = "data"
     values: dict[str, Any]
     removed: list[str]
-    replaced: bool
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def translate(event: Event) -> Iterator[RecordUpdate]:
         case "message":
             yield MessageUpdate(at, event["text"])
         case "data":
-            yield DataUpdate(at, event.get("set", {}), list(event.get("remove", ())), bool(event.get("replace", False)))
+            yield DataUpdate(at, event.get("set", {}), list(event.get("remove", ())))
         case "stage":
             yield StageUpdate(at, event["name"])
         case "log":

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from smurfq.core.jsonsafe import dumps, nested_deeper, plain
 from smurfq.errors import MessageError
 
-DATAGRAM_BYTES = 65_507  # the largest UDP payload over IPv4
 DRAIN_TYPE = "smurfq.drain"
 REGISTER_MARK = b'"type": "metadata", "payload": '  # in each value of a register, as pysmurf's Publishers write it
 _DRAIN_START = b'{"type":"smurfq.drain",'

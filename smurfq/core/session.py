@@ -183,8 +183,6 @@ class Fold:
                 if len(record.messages) > 2 * MESSAGES_KEPT:
                     del record.messages[:-MESSAGES_KEPT]
             case "data":
-                if event.get("replace"):
-                    record.data.clear()
                 record.data.update(event.get("set", {}))
                 for key in event.get("remove", ()):
                     record.data.pop(key, None)
@@ -269,11 +267,6 @@ def data_shown(values: Mapping[str, Any], time: float) -> Event:
 def data_removed(keys: Iterable[str], time: float) -> Event:
     """Return an event that removes keys of the session data."""
     return {"k": "data", "t": time, "remove": list(keys)}
-
-
-def data_replaced(values: Mapping[str, Any], time: float) -> Event:
-    """Return an event that replaces the whole session data."""
-    return {"k": "data", "t": time, "set": dict(values), "replace": True}
 
 
 def log_text(text: str, time: float) -> Event:

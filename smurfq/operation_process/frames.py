@@ -58,7 +58,7 @@ _HEADER: Final[Mapping[str, Check]] = {  # the fields that an operation may set;
 _SHAPES: Final[Mapping[str, tuple[Mapping[str, Check], Mapping[str, Check]]]] = {
     "message": ({"t": _is_time, "text": _is(str)}, {}),
     "stage": ({"t": _is_time, "name": _is(str)}, {}),
-    "data": ({"t": _is_time}, {"set": _is_table, "remove": _is_names, "replace": _is(bool), "kept": _is(bool)}),
+    "data": ({"t": _is_time}, {"set": _is_table, "remove": _is_names, "kept": _is(bool)}),
     "header": ({"t": _is_time, "set": _is_header}, {}),
     CARD_AT_START: ({"t": _is_time}, {"state": _is_card_state}),
     "feed": ({"t": _is_time, "name": _is_name, "slot": _is_name, "data": _is_table}, {}),

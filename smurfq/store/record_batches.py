@@ -150,10 +150,6 @@ class BatchWriter:
             if event["k"] != "data":
                 continue
             touched = True
-            if event.get("replace"):
-                pipe.delete(key)
-                merged.clear()
-                removed.clear()
             merged.update(event.get("set", {}))
             removed.difference_update(event.get("set", {}))
             for name in event.get("remove", ()):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from smurfq.client.connection import Connection, connection_of, whoami
+from smurfq.client.connection import Connection, connection_of
 from smurfq.client.run import Run
 from smurfq.client.slot import Priority
 from smurfq.config import Settings
@@ -136,7 +136,7 @@ class WorkflowRun(Run):
         if self.header().done:
             raise RequestError(f"workflow {self.id[:8]} is over and cannot be held", session_id=self.id)
         now = time.time()
-        hold = Hold(self.id, owner or whoami(), note, now, None if for_s is None else now + for_s)
+        hold = Hold(self.id, owner or self._connection.owner, note, now, None if for_s is None else now + for_s)
         with self._connection.reached():
             self._connection.holds.put(hold, force=force)
         return hold
@@ -150,7 +150,7 @@ class WorkflowRun(Run):
             Somebody else holds it, and ``force`` is false.
         """
         with self._connection.reached():
-            return self._connection.holds.release(self.id, owner or whoami(), force=force)
+            return self._connection.holds.release(self.id, owner or self._connection.owner, force=force)
 
 
 def submit(

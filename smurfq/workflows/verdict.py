@@ -62,7 +62,7 @@ def is_on(events: Iterable[Event], before: bool = False) -> bool:
     """Return whether a stream is on after ``events``, by the value ``stream_on`` in its session data."""
     for event in events:
         if event["k"] == "data":
-            if event.get("replace") or "stream_on" in event.get("remove", ()):
+            if "stream_on" in event.get("remove", ()):
                 before = False
             before = bool(event.get("set", {}).get("stream_on", before))
     return before

@@ -121,7 +121,7 @@ def test_follow_tells_the_past_and_then_all_as_it_happens(slot: Slot, connection
     assert next(followed) == MessageUpdate(pytest.approx(time.time(), abs=60), "in the past")  # type: ignore[arg-type]
 
     writer.write(session.data_set({"a": 1}, 2.0), session.stage("noise", 3.0))
-    assert next(followed) == DataUpdate(2.0, {"a": 1}, [], False)
+    assert next(followed) == DataUpdate(2.0, {"a": 1}, [])
     assert next(followed) == StageUpdate(3.0, "noise")
     repeated = writer.write(session.log_text("once\n", 4.0))
     connection.records.append(repeated)

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smurfq.core.messages import DATAGRAM_BYTES
-from tests.site.bridge import SLOT, BridgeSite
+from tests.site.bridge import DATAGRAM_BYTES, SLOT, BridgeSite
 from tests.site.eventually import WITHIN_S, eventually
 
 TYPES = ("start", "stop", "log", "general", "data_file", "g3_file", "session_data", "session_log", "metadata")

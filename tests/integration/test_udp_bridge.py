@@ -20,14 +20,13 @@ from smurfq.client import Slot
 from smurfq.client.connection import Connection
 from smurfq.config import load
 from smurfq.core import keys
-from smurfq.core.messages import DATAGRAM_BYTES
 from smurfq.store.bridge import Counters
 from smurfq.store.connection import Client
 from smurfq.store.drain import drain
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import BEGINNING
 from smurfq.store.stream_ids import StreamIds
-from tests.site.bridge import BRIDGE_KEY, HOST, SLOT, STREAM_ID, BridgeSite, Wire
+from tests.site.bridge import BRIDGE_KEY, DATAGRAM_BYTES, HOST, SLOT, STREAM_ID, BridgeSite, Wire
 from tests.site.eventually import READY_WITHIN_S, WITHIN_S, eventually
 from tests.site.ports import free_port
 from tests.site.process_group import pause

@@ -26,6 +26,7 @@ SLOT = "crate1slot2"
 STREAM_ID = "ufm_mv9"  # of the slot
 HOST = socket.gethostname()
 BRIDGE_KEY = keys.bridge(HOST)
+DATAGRAM_BYTES = 65_507  # the largest UDP payload over IPv4
 _AHEAD_BYTES = 64 * 1024
 _OVERHEAD_BYTES = 768  # of the kernel, a datagram
 

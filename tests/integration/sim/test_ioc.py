@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 pytest.importorskip("caproto")
@@ -158,3 +159,11 @@ def test_requests_to_a_locked_up_card_are_answered_when_its_link_is_back(simulat
         "result += [soon if early else None, number.get(timeout=60, use_monitor=False)]"
     )
     assert found == [None, None, 2]
+
+
+@pytest.mark.may_skip("only root may raise a priority")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may raise a priority")
+def test_the_simulator_takes_precedence_over_other_processes(simulator: Simulator) -> None:
+    server = psutil.Process(simulator.process.pid)
+    recorders = eventually(server.children, READY_WITHIN_S, "a recorder")
+    assert max(int(process.nice()) for process in (server, *recorders)) < os.getpriority(os.PRIO_PROCESS, 0)

@@ -43,8 +43,8 @@ def test_each_thing_that_happens_is_a_line() -> None:
         StatusUpdate(1.0, "running", {"status": "running", "start_time": 1.0}),
         StageUpdate(2.0, "noise"),
         MessageUpdate(3.0, "hello [bold]you"),
-        DataUpdate(4.0, {"a": 1, "b": 2}, [], False),
-        DataUpdate(5.0, {"a": 2}, [], False),
+        DataUpdate(4.0, {"a": 1, "b": 2}, []),
+        DataUpdate(5.0, {"a": 2}, []),
         FileUpdate(6.0, {"path": "/data/x.npy"}),
         StoreUpdate(7.0, True, "Redis does not answer"),
     ]
@@ -84,8 +84,8 @@ def test_the_last_line_tells_where_the_run_stands() -> None:
         [
             StatusUpdate(1.0, "running", {"status": "running"}),
             StageUpdate(2.0, "noise"),
-            DataUpdate(4.0, {f"key{n}": n for n in range(9)}, [], False),
-            DataUpdate(4.0, {}, ["key0"], False),
+            DataUpdate(4.0, {f"key{n}": n for n in range(9)}, []),
+            DataUpdate(4.0, {}, ["key0"]),
         ],
     )
     last = _last_line(view)

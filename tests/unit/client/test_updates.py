@@ -13,9 +13,8 @@ from smurfq.core.session import Outcome, SessionRecord
 
 EVENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "message": (session.message("hello", 5.0), {"text": "hello"}),
-    "data": (session.data_set({"a": 1}, 5.0), {"values": {"a": 1}, "removed": [], "replaced": False}),
-    "data removed": (session.data_removed(["a"], 5.0), {"values": {}, "removed": ["a"], "replaced": False}),
-    "data replaced": (session.data_replaced({"b": 2}, 5.0), {"values": {"b": 2}, "removed": [], "replaced": True}),
+    "data": (session.data_set({"a": 1}, 5.0), {"values": {"a": 1}, "removed": []}),
+    "data removed": (session.data_removed(["a"], 5.0), {"values": {}, "removed": ["a"]}),
     "log": (session.log_text("out\n", 5.0), {"text": "out\n"}),
     "file": (session.file_registered({"path": "/x"}, 5.0), {"file": {"path": "/x"}}),
     "stage": (session.stage("noise", 5.0), {"name": "noise"}),

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smurfq.core.messages import DATAGRAM_BYTES, MAX_DEPTH, Drain, Message, drain_marker, is_drain, parse
+from smurfq.core.messages import MAX_DEPTH, Drain, Message, drain_marker, is_drain, parse
 from smurfq.core.publication import publication
 from smurfq.core.session import Fold, SessionRecord
 from smurfq.errors import MessageError
+from tests.site.bridge import DATAGRAM_BYTES
 
 TYPES = ("start", "stop", "log", "general", "data_file", "g3_file", "session_data", "session_log", "session_logs")
 ALL_TYPES = (*TYPES, "metadata", "backend_error", "of_a_script")

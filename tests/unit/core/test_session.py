@@ -17,7 +17,6 @@ some_events = st.one_of(
     st.builds(session.message, st.text(max_size=5), times),
     st.builds(session.data_set, st.dictionaries(names, st.integers()), times),
     st.builds(session.data_removed, st.lists(names), times),
-    st.builds(session.data_replaced, st.dictionaries(names, st.integers()), times),
     st.builds(session.log_text, st.text(max_size=5), times),
     st.builds(session.stage, names, times),
     st.builds(lambda status, t: session.header(t, status=status), st.sampled_from(session.STATUSES), times),

@@ -105,8 +105,6 @@ ON, OFF = session.data_set({"stream_on": True}, 1.0), session.data_set({"stream_
         ([ON, session.data_set({"sid": 7}, 1.0), session.message("hello", 1.0)], True),
         ([ON, session.data_removed(["stream_on"], 1.0)], False),
         ([ON, session.data_removed(["sid"], 1.0)], True),
-        ([ON, session.data_replaced({"sid": 7}, 1.0)], False),
-        ([session.data_replaced({"stream_on": True}, 1.0)], True),
     ],
 )
 def test_a_stream_is_on_as_its_session_data_say(events: list[Event], on: bool) -> None:
