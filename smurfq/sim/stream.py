@@ -24,6 +24,7 @@ from smurfq.sim.detectors import Detectors
 from smurfq.sim.downsampling import downsample_factor, is_external
 from smurfq.sim.model import SlotModel
 from smurfq.sim.physics.tes import Floats
+from smurfq.sim.pysmurf_publishers import Address
 from smurfq.sim.radio.readout import Readout
 from smurfq.sim.recorder import Recorder
 from smurfq.sim.sampler import Sampler
@@ -62,12 +63,13 @@ class SlotStream:
         now: float,
         high_precision: bool = False,
         file_duration_s: float = 600.0,
+        publish_to: Address | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         where = SlotId.parse(slot.id)
         self._slot = slot
         self._model = SlotModel(detectors, seed)
-        self.recorder = recorder or Recorder(folder, slot.id, crate=where.crate, slot=where.slot)
+        self.recorder = recorder or Recorder(folder, slot.id, crate=where.crate, slot=where.slot, publish_to=publish_to)
         self._high_precision = high_precision
         self._file_duration_s = file_duration_s
         self._epoch = float(int(now))
@@ -77,6 +79,7 @@ class SlotStream:
         self._enabled = False
         self._open = False
         self._closing = False
+        self._frames_lost = 0
         self._sampler: Sampler | None = None
         self._made_of: tuple[Any, ...] = ()
         self._readout: Readout | None = None
@@ -176,6 +179,7 @@ class SlotStream:
             logger.error("%s: the stream was not closed cleanly: %s", self._slot.id, error)
         if self.recorder.dropped:
             logger.error("%s: %d samples were dropped: the disk is too slow", self._slot.id, self.recorder.dropped)
+            self._slot.update({r.SAMPLES_DROPPED: self.recorder.dropped})
         self._open = self._closing = False
         self._sampler = None
         self._slot.update_session(session_id=0, filepath="")
@@ -198,6 +202,7 @@ class SlotStream:
         if self._slot.faults.gaps:
             keep = frames // _GAP_FRAMES * 389 % 1000 >= self._slot.faults.gaps * 1000
             frames, counts = frames[keep], np.ascontiguousarray(counts[:, keep])
+            self._count_lost(int(np.count_nonzero(~keep)))
         if not frames.size:
             return
         self.recorder.write(
@@ -209,6 +214,11 @@ class SlotStream:
                 relays=biases.relays[frames - first],
             )
         )
+
+    def _count_lost(self, samples: int) -> None:
+        self._frames_lost += samples * downsample_factor(self._slot.value)
+        if samples:
+            self._slot.update({r.FRAMES_LOST: self._frames_lost})
 
     def _present_sampler(self) -> Sampler:
         """Return the sampler for the current registers. Make a new one if they have changed."""
