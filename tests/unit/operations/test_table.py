@@ -117,8 +117,8 @@ GOOD = [
     ("run", {"script": Path("/a/b.py")}, {"script": "/a/b.py"}),
     (
         "run",
-        {"script": "/a", "args": ["--bands", 0, 1.5], "log": "/l"},
-        {"args": ["--bands", "0", "1.5"], "log": "/l"},
+        {"script": "/a", "args": ["--bands", 0, 1.5, "--bgs", "0 1 2", "--UHF_wait", False], "log": "/l"},
+        {"args": ["--bands", "0", "1.5", "--bgs", "0 1 2", "--UHF_wait", "False"], "log": "/l"},
     ),
     ("run", {"script": "/a", "log": False}, {"log": False}),
     ("stream", {"tag": "jupiter,rising", "subtype": "cmb"}, {"tag": "jupiter,rising", "subtype": "cmb"}),
