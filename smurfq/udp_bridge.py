@@ -35,7 +35,6 @@ from smurfq.errors import SmurfqError
 from smurfq.reaper import Reaper
 from smurfq.store.bridge import Counters, Positions
 from smurfq.store.connection import connect, require_access
-from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
 from smurfq.store.site_identity import reject_guess
 from smurfq.store.snapshot import Snapshots
@@ -93,7 +92,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     for seconds, job in jobs:
         others.every(seconds, job)
     if bridge.metrics_port:
-        metrics.serve(counters, Feeds(connect(settings.redis_url)), bridge.host, bridge.metrics_port)
+        metrics.serve(counters, connect(settings.redis_url), settings.slots, bridge.host, bridge.metrics_port)
     threads: list[Part] = [applier, *([relay] if relay else []), own, others, receiver]
     for thread in threads:
         thread.start()

@@ -1,9 +1,11 @@
-"""Exports the bridge's counters and the last block of every feed to Prometheus."""
+"""Exports the bridge's counters, the last block of every feed, and the lengths of the queues to Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,7 +15,9 @@ from smurfq.errors import StartError
 from smurfq.operations import OPERATIONS
 from smurfq.store import best_effort
 from smurfq.store.bridge import Counters
+from smurfq.store.connection import Client
 from smurfq.store.feeds import Feeds
+from smurfq.store.queue_lengths import queue_lengths
 
 _GAUGES = {"buffered", "lost"}
 
@@ -64,7 +68,34 @@ class FeedsCollector(Collector):
             yield times
 
 
-def serve(counters: Counters, feeds: Feeds, host: str, port: int) -> object:
+class QueuesCollector(Collector):
+    """The length of each queue, ``smurfq_queue_length{slot, queue}``, and for how long its oldest message waits.
+
+    The age is 0 if nothing waits.
+    """
+
+    def __init__(self, client: Client, slots: Sequence[str]) -> None:
+        self._client = client
+        self._slots = slots
+
+    def collect(self) -> Iterator[Metric]:
+        """Both gauges of every queue; none while Redis is away."""
+        with best_effort("the lengths of the queues are not reported"):
+            yield from self._families()
+
+    def _families(self) -> Iterator[Metric]:
+        labels = ("slot", "queue")
+        length = GaugeMetricFamily("smurfq_queue_length", "Waiting messages, of all priorities.", labels=labels)
+        age = GaugeMetricFamily("smurfq_queue_oldest_age_seconds", "Age of the oldest waiting message.", labels=labels)
+        now = time.time()
+        for one in queue_lengths(self._client, self._slots):
+            length.add_metric((one.slot, one.queue), one.length)
+            age.add_metric((one.slot, one.queue), 0.0 if one.oldest is None else max(0.0, now - one.oldest))
+        yield length
+        yield age
+
+
+def serve(counters: Counters, client: Client, slots: Sequence[str], host: str, port: int) -> WSGIServer:
     """The HTTP server that answers Prometheus; it ends with the process.
 
     Raises
@@ -74,7 +105,8 @@ def serve(counters: Counters, feeds: Feeds, host: str, port: int) -> object:
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(CountersCollector(counters))
-    registry.register(FeedsCollector(feeds))
+    registry.register(FeedsCollector(Feeds(client)))
+    registry.register(QueuesCollector(client, slots))
     try:
         server, _ = start_http_server(port, addr=host, registry=registry)
     except OSError as cause:

@@ -126,6 +126,7 @@ GOOD = [
     ("take_noise", {"kwargs": {"nperseg": 1024, "g3_tag": "x"}, "tag": "y"}, {"tag": "y"}),
     ("uxm_setup", {"bands": [1], "kwargs": {"bands": [1]}}, {"bands": [1]}),
     ("take_iv", {"kwargs": {"analysis_kwargs": {"a": [1, None, True]}}}, {}),
+    ("take_iv", {"tag": None, "kwargs": {"run_serially": False, "cool_wait": 60 * 5}}, {}),
 ]
 
 
