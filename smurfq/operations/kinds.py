@@ -185,9 +185,9 @@ Word = Annotated[
 ]
 Tag = Annotated[
     str,
-    Field(pattern=r"^[^\s,]+(,[^\s,]+)*$"),
+    Field(pattern=r"^[^\s,]+(, *[^\s,]+)*$"),  # sorunlib's tags of a wire grid have spaces after their commas
     AfterValidator(_printable),
-    Allowed("a word, or several separated by commas, without spaces"),
+    Allowed("a word, or several separated by commas"),
 ]
 StreamType = Annotated[Literal["obs", "oper"], Allowed("'obs' or 'oper'")]
 AbsolutePath = Annotated[Text, AfterValidator(_absolute), Allowed("an absolute path")]
