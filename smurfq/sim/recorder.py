@@ -35,14 +35,13 @@ class Recorder:
 
     Nothing blocks: `open` and `close` return futures, which raise what the streamer raises. ``session_id`` and
     ``filepath`` are the streamer's. ``dropped`` counts samples that arrived faster than they could be written.
+    ``publish_to`` is the address to which the process publishes its files; it is read when the process starts.
     """
 
-    def __init__(
-        self, folder: Path, stream_id: str, *, crate: int, slot: int, publish_to: Address | None = None
-    ) -> None:
-        host, port = publish_to or ("", 0)
-        self._arguments = (str(folder), stream_id, str(crate), str(slot), host, str(port))
+    def __init__(self, folder: Path, stream_id: str, *, crate: int, slot: int) -> None:
+        self._arguments = (str(folder), stream_id, str(crate), str(slot))
         self.stream_id = stream_id
+        self.publish_to: Address | None = None
         self._requests = ThreadPoolExecutor(1, thread_name_prefix=f"recorder-{stream_id}")
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -128,7 +127,8 @@ class Recorder:
     def _connected(self) -> Connection[Any, Any]:
         if self._connection is None:
             self._connection, theirs = Pipe()
-            command = (sys.executable, "-m", _MODULE, str(theirs.fileno()), *self._arguments)
+            host, port = self.publish_to or ("", 0)
+            command = (sys.executable, "-m", _MODULE, str(theirs.fileno()), *self._arguments, host, str(port))
             self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
             theirs.close()
         return self._connection

@@ -134,8 +134,8 @@ def _slot(
         now=time.time(),
         high_precision=options.high_precision,
         file_duration_s=options.file_duration_s,
-        publish_to=options.publish_to,
     )
+    stream.recorder.publish_to = options.publish_to
     stream.recorder.start()
     return made, stream
 

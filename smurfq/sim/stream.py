@@ -24,7 +24,6 @@ from smurfq.sim.detectors import Detectors
 from smurfq.sim.downsampling import downsample_factor, is_external
 from smurfq.sim.model import SlotModel
 from smurfq.sim.physics.tes import Floats
-from smurfq.sim.pysmurf_publishers import Address
 from smurfq.sim.radio.readout import Readout
 from smurfq.sim.recorder import Recorder
 from smurfq.sim.sampler import Sampler
@@ -63,13 +62,12 @@ class SlotStream:
         now: float,
         high_precision: bool = False,
         file_duration_s: float = 600.0,
-        publish_to: Address | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         where = SlotId.parse(slot.id)
         self._slot = slot
         self._model = SlotModel(detectors, seed)
-        self.recorder = recorder or Recorder(folder, slot.id, crate=where.crate, slot=where.slot, publish_to=publish_to)
+        self.recorder = recorder or Recorder(folder, slot.id, crate=where.crate, slot=where.slot)
         self._high_precision = high_precision
         self._file_duration_s = file_duration_s
         self._epoch = float(int(now))
