@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 pytest.importorskip("caproto")
 pytest.importorskip("epics")
@@ -97,13 +98,15 @@ def _no_faults_are_left(simulator: Simulator) -> Iterator[None]:
 
 
 def test_registers_are_published_while_nothing_runs(simulator: Simulator, monitor: Monitor) -> None:
+    configuration = yaml.safe_load((simulator.folder / "sim" / "config" / "sys_config.yml").read_text())
+    stream_id = configuration["slots"]["SLOT[2]"]["stream_id"]
     missing = {*POLLED, SERVER, WRITER}
 
     def complete(one: Message) -> bool:
         if one["type"] == "start":
             missing.discard(one["script"])
         elif one["type"] == "metadata":
-            assert one["id"] == "STREAMER:crate1slot2"
+            assert one["id"] == f"STREAMER:{stream_id}"
             assert one["script"] == SERVER
             assert one["payload"]["type"] == type(one["payload"]["value"]).__name__
             missing.discard(one["payload"]["path"])
