@@ -93,12 +93,16 @@ class MetadataPublisher(threading.Thread):
             yield from ((first, place, name) for name, one in PUBLISHED.items() if one.poll_s)
 
     def _poll(self, due: list[Poll]) -> None:
+        """Publish the registers that are due, each once, and set the time of their next polls."""
         now = time.monotonic()
-        while due and due[0][0] <= now:
+        for _ in due:
             at, place, name = due[0]
+            if at > now:
+                return
             self._publish(place, name, _published(name, self._slots[place]))
             interval_s = (PUBLISHED[name].poll_s or 0.0) * self._stretch
-            heapq.heapreplace(due, (max(at + interval_s, now), place, name))
+            following = at + interval_s if at + interval_s > now else now + interval_s
+            heapq.heapreplace(due, (following, place, name))
 
     def _publish(self, place: int, name: str, value: Value) -> None:
         if not self._slots[place].answers(name):

@@ -29,6 +29,7 @@ class Simulator(ProcessGroup):
             "SMURFQ_STATE_DIR": str(folder),
             "SMURFQ_SIM_PORT": str(port),
             "SMURFQ_SIM_DETECTORS": "12",
+            "SMURFQ_SIM_PUBLISH": "false",  # it has no bridge, and the default port may be another site's
             "EPICS_CA_ADDR_LIST": f"127.0.0.1:{port}",
             "EPICS_CA_AUTO_ADDR_LIST": "NO",
             **variables,
