@@ -109,6 +109,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
             metrics.CountersCollector(settings.bridge_name, counters),
             metrics.FeedsCollector(Feeds(connect(settings.redis_url))),
             metrics.RegistersCollector(registers),
+            metrics.QueuesCollector(connect(settings.redis_url), settings.slots),
         ]
         metrics.serve(bridge.host, bridge.metrics_port, collectors)
     threads: list[Part] = [applier, *([relay] if relay else []), own, others, receiver]

@@ -1,9 +1,11 @@
-"""Exports the bridge's counters, the smurf servers' registers and the last block of every feed to Prometheus."""
+"""Exports the bridge's counters, feeds, the smurf servers' registers and the lengths of the queues to Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,7 +17,9 @@ from smurfq.errors import StartError
 from smurfq.operations import OPERATIONS
 from smurfq.store import best_effort
 from smurfq.store.bridge import Counters
+from smurfq.store.connection import Client
 from smurfq.store.feeds import Feeds
+from smurfq.store.queue_lengths import queue_lengths
 
 _GAUGES = {"buffered", "lost"}
 
@@ -98,7 +102,34 @@ class RegistersCollector(Collector):
         yield from (values, alarms, times)
 
 
-def serve(host: str, port: int, collectors: Iterable[Collector]) -> object:
+class QueuesCollector(Collector):
+    """The length of each queue, ``smurfq_queue_length{slot, queue}``, and for how long its oldest message waits.
+
+    The age is 0 if nothing waits.
+    """
+
+    def __init__(self, client: Client, slots: Sequence[str]) -> None:
+        self._client = client
+        self._slots = slots
+
+    def collect(self) -> Iterator[Metric]:
+        """Both gauges of every queue; none while Redis is away."""
+        with best_effort("the lengths of the queues are not reported"):
+            yield from self._families()
+
+    def _families(self) -> Iterator[Metric]:
+        labels = ("slot", "queue")
+        length = GaugeMetricFamily("smurfq_queue_length", "Waiting messages, of all priorities.", labels=labels)
+        age = GaugeMetricFamily("smurfq_queue_oldest_age_seconds", "Age of the oldest waiting message.", labels=labels)
+        now = time.time()
+        for one in queue_lengths(self._client, self._slots):
+            length.add_metric((one.slot, one.queue), one.length)
+            age.add_metric((one.slot, one.queue), 0.0 if one.oldest is None else max(0.0, now - one.oldest))
+        yield length
+        yield age
+
+
+def serve(host: str, port: int, collectors: Iterable[Collector]) -> WSGIServer:
     """The HTTP server that answers Prometheus; it ends with the process.
 
     Raises

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat
 
 from smurfq.config.key_types import Folder, Port, PortOrOff, Section, check_host_port, check_redis_url
 
+ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 _DAY_S = 86_400.0
 
 
@@ -67,6 +68,11 @@ class Bridge(Section):
     """Maximum memory for these messages."""
     metrics_port: PortOrOff = 0
     """TCP port of the Prometheus metrics, on the bridge's host; 0: off."""
+
+    @property
+    def host_for_publishers(self) -> str:
+        """The address to which publishers on the bridge's machine send."""
+        return "127.0.0.1" if self.host in ANY_ADDRESS else self.host
 
 
 class Scripts(Section):
@@ -194,6 +200,10 @@ class Sim(Section):
     """Time for which a stream writes to one g3 file before it starts the next."""
     cold: bool = False
     """If true, cards start as if just powered on, without tune, tones and amplifiers; else as a setup leaves them."""
+    publish: bool = False
+    """If true, the simulated smurf server publishes g3 files and registers to the bridge, as a real one does."""
+    metadata_hz: NonNegativeFloat = 25.0
+    """Register values that each slot publishes per second because the server polls them; 0: it polls nothing."""
 
 
 class Ocs(Section):

@@ -1,4 +1,4 @@
-"""The stages of an operation, as sodetlib reports them.
+"""The stages of an operation, as sodetlib or its log reports them.
 
 ``uxm_setup`` adds ``[name, time]`` to the list ``timestamps`` of its session data at the start of each stage.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 KEY = "timestamps"
 
-# In sodetlib 0.6.8. The parameters of a run may omit some of them.
+# In sodetlib 0.6.8, and for take_iv in its log (``smurf_control.logged_stages``). A run may omit some of them.
 OF_OPERATION: Final[Mapping[str, tuple[str, ...]]] = {
     "uxm_setup": (
         "setup_amps",
@@ -21,6 +21,7 @@ OF_OPERATION: Final[Mapping[str, tuple[str, ...]]] = {
         "noise",
         "end",
     ),
+    "take_iv": ("overbias", "cool_wait", "sweep"),
     "uxm_relock": ("setup_amps", "load_tune", "tracking_setup", "noise", "bg_map", "end"),
 }
 

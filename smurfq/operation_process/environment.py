@@ -10,8 +10,6 @@ from smurfq.core import publisher_ids
 from smurfq.core.publisher_ids import smurfpub_id
 from smurfq.core.slot import Lane, SlotId
 
-_ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
-
 
 def environment(settings: Settings, slot: str, lane: Lane, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables to set in the process of an operation of ``slot``, in addition to ``environ``.
@@ -39,10 +37,9 @@ def publisher_warning(environ: Mapping[str, str]) -> str | None:
 
 
 def _defaults(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    bridge_host = settings.bridge.host
     defaults = {
         "SMURFPUB_BACKEND": settings.publisher_backend,
-        "SMURFPUB_UDP_HOST": "127.0.0.1" if bridge_host in _ANY_ADDRESS else bridge_host,
+        "SMURFPUB_UDP_HOST": settings.bridge.host_for_publishers,
         "SMURFPUB_UDP_PORT": str(settings.bridge.port),
         "EPICS_CA_ADDR_LIST": settings.epics.ca_addr_list,
         "EPICS_CA_MAX_ARRAY_BYTES": str(settings.epics.ca_max_array_bytes),

@@ -101,7 +101,8 @@ def _workflow(value: str) -> str:
 
 
 def _argument(value: Any) -> str:
-    _require(is_number(value) or is_text(value))
+    """Return an argument of a command line: Python's text of it, as the PysmurfController makes it."""
+    _require(isinstance(value, bool) or is_number(value) or is_text(value))
     return str(value)
 
 
@@ -184,9 +185,9 @@ Word = Annotated[
 ]
 Tag = Annotated[
     str,
-    Field(pattern=r"^[^\s,]+(,[^\s,]+)*$"),
+    Field(pattern=r"^[^\s,]+(, *[^\s,]+)*$"),  # sorunlib's tags of a wire grid have spaces after their commas
     AfterValidator(_printable),
-    Allowed("a word, or several separated by commas, without spaces"),
+    Allowed("a word, or several separated by commas"),
 ]
 StreamType = Annotated[Literal["obs", "oper"], Allowed("'obs' or 'oper'")]
 AbsolutePath = Annotated[Text, AfterValidator(_absolute), Allowed("an absolute path")]
@@ -196,8 +197,8 @@ Log = Annotated[
     Allowed("true (the worker's log), an absolute path, or false"),
 ]
 Arguments = Annotated[
-    list[Annotated[str, BeforeValidator(_argument, json_schema_input_type=str | float)]],
-    Allowed("a list of strings and numbers"),
+    list[Annotated[str, BeforeValidator(_argument, json_schema_input_type=str | float | bool)]],
+    Allowed("a list of strings, numbers and booleans"),
 ]
 WorkflowName = Annotated[
     Text,

@@ -44,6 +44,10 @@ class RegisterOwner(Protocol):
         """Record that a client has subscribed to a register."""
         ...
 
+    def was_read(self, name: str) -> None:
+        """Record that a client reads a register."""
+        ...
+
 
 def channel_for(owner: RegisterOwner, name: str) -> ChannelData:
     """Return the channel of a register."""

@@ -31,6 +31,8 @@ MEANINGS: Final = {
     "stuck_amplifiers": "amplifiers (hemt1, hemt2, 50k1, 50k2) whose drain currents do not follow their gates",
     "no_resonators": "bands (0 to 7) without resonances, as when the resonators are warm",
     "scans_stall": "a sweep, gradient descent or eta scan does not end until the fault is cleared",
+    "overheated": "the FPGA is 40 degrees warmer than it should be",
+    "link_errors": "the timing link's error counters rise by ten a second",
     "no_captures": "raw and debug captures do not end until the fault is cleared",
 }
 
@@ -54,6 +56,8 @@ class Faults:
     stuck_amplifiers: tuple[str, ...] = ()
     no_resonators: tuple[int, ...] = ()
     scans_stall: bool = False
+    overheated: bool = False
+    link_errors: bool = False
     no_captures: bool = False
 
     def answers(self, register: str) -> bool:

@@ -21,8 +21,9 @@ from smurfq.sim.channels import RegisterOwner, channel_for
 from smurfq.sim.options import LOOPBACK
 
 _LOOK_EVERY_S: Final = 0.1
+_GETS: Final = (ca.ReadNotifyRequest, ca.ReadRequest)
 _PUTS: Final = (ca.WriteNotifyRequest, ca.WriteRequest)
-_REQUESTS: Final = (ca.ReadNotifyRequest, ca.ReadRequest, ca.EventAddRequest, *_PUTS)
+_REQUESTS: Final = (*_GETS, ca.EventAddRequest, *_PUTS)
 
 
 class Channels(dict[str, ChannelData]):
@@ -67,6 +68,8 @@ class _Circuit(VirtualCircuit):
                 return []
             if owner is not None and isinstance(command, ca.EventAddRequest):
                 owner.watched(name.removeprefix(owner.prefix))
+            if owner is not None and isinstance(command, _GETS):
+                owner.was_read(name.removeprefix(owner.prefix))
         elif isinstance(command, ca.SearchRequest) and not self.context.pvdb.searchable(command.name):
             return []
         return await super()._process_command(command)

@@ -10,6 +10,7 @@ from typing import Final
 from smurfq.core.card import NUM_BANDS, PROCESSED_CHANNELS
 from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError
+from smurfq.sim.pysmurf_publishers import Address
 
 LOOPBACK: Final = "127.0.0.1"
 MOST_DETECTORS: Final = NUM_BANDS * PROCESSED_CHANNELS  # channels that SMuRF processes
@@ -54,6 +55,10 @@ class Options:
         The duration of a stream's file, before the next one starts.
     cold
         Whether the cards start as after power-on, without bias, tones and tune; otherwise as after a setup.
+    publish_to
+        The bridge's address, to which the simulated smurf server publishes g3 files and registers; None: to nobody.
+    metadata_hz
+        The register values that each slot publishes per second because the server polls them.
     """
 
     slots: tuple[str, ...]
@@ -66,6 +71,8 @@ class Options:
     high_precision: bool = False
     file_duration_s: float = 600.0
     cold: bool = False
+    publish_to: Address | None = None
+    metadata_hz: float = 25.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.detectors <= MOST_DETECTORS:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from smurfq.errors import StreamError
+from smurfq.sim.pysmurf_publishers import Address, file_publisher
 from smurfq.sim.samples import Samples
 from smurfq.sim.stream_options import BY_DEFAULT, Plain, StreamOptions
 
@@ -34,11 +35,13 @@ class Recorder:
 
     Nothing blocks: `open` and `close` return futures, which raise what the streamer raises. ``session_id`` and
     ``filepath`` are the streamer's. ``dropped`` counts samples that arrived faster than they could be written.
+    ``publish_to`` is the address to which the process publishes its files; it is read when the process starts.
     """
 
     def __init__(self, folder: Path, stream_id: str, *, crate: int, slot: int) -> None:
         self._arguments = (str(folder), stream_id, str(crate), str(slot))
-        self._stream_id = stream_id
+        self.stream_id = stream_id
+        self.publish_to: Address | None = None
         self._requests = ThreadPoolExecutor(1, thread_name_prefix=f"recorder-{stream_id}")
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -124,7 +127,8 @@ class Recorder:
     def _connected(self) -> Connection[Any, Any]:
         if self._connection is None:
             self._connection, theirs = Pipe()
-            command = (sys.executable, "-m", _MODULE, str(theirs.fileno()), *self._arguments)
+            host, port = self.publish_to or ("", 0)
+            command = (sys.executable, "-m", _MODULE, str(theirs.fileno()), *self._arguments, host, str(port))
             self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
             theirs.close()
         return self._connection
@@ -139,7 +143,7 @@ class Recorder:
         self._connection = self._process = None  # the next session starts another
         self.session_id, self.filepath = 0, ""
         return StreamError(
-            f"the recorder of {self._stream_id} ended with code {code} in session {session_id}; "
+            f"the recorder of {self.stream_id} ended with code {code} in session {session_id}; "
             f"{path or 'no file'} may be incomplete; the next session starts another recorder",
             code=code,
             session_id=session_id,
@@ -154,11 +158,20 @@ def _reaped(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-def serve(connection: Connection[Any, Any], folder: Path, stream_id: str, crate: int, slot: int) -> None:
+def serve(
+    connection: Connection[Any, Any],
+    folder: Path,
+    stream_id: str,
+    crate: int,
+    slot: int,
+    publish_to: Address | None = None,
+) -> None:
     """Execute requests until the other process closes its end."""
     from smurfq.sim.streamer import Streamer  # noqa: PLC0415 - the server's process needs no so3g
 
-    streamer = Streamer(folder, stream_id, crate=crate, slot=slot)
+    publisher = file_publisher(publish_to, stream_id) if publish_to else None
+    on_file = None if publisher is None else publisher.file_closed
+    streamer = Streamer(folder, stream_id, crate=crate, slot=slot, on_file=on_file)
     calls: dict[str, Callable[..., Any]] = {
         "open": streamer.open,
         "write": streamer.write,
@@ -182,9 +195,10 @@ def main() -> None:
     """Serve the process that started this one."""
     for ignored in (signal.SIGINT, signal.SIGTERM):  # the server receives them too, and this process ends with it
         signal.signal(ignored, signal.SIG_IGN)
-    descriptor, folder, stream_id, crate, slot = sys.argv[1:]
+    descriptor, folder, stream_id, crate, slot, host, port = sys.argv[1:]
     os.set_inheritable(int(descriptor), False)
-    serve(Connection(int(descriptor)), Path(folder), stream_id, int(crate), int(slot))
+    publish_to = (host, int(port)) if host else None
+    serve(Connection(int(descriptor)), Path(folder), stream_id, int(crate), int(slot), publish_to)
 
 
 if __name__ == "__main__":

@@ -28,14 +28,31 @@ TABLE_SIZE: Final = 2048
 NUM_DACS: Final = 32
 DAC_LIMIT: Final = 2**19
 
-SLOT_NUMBER: Final = "AMCc:FpgaTopLevel:AmcCarrierCore:AmcCarrierBsi:SlotNumber"
-CRATE_ID: Final = "AMCc:FpgaTopLevel:AmcCarrierCore:AmcCarrierBsi:CrateId"
 RESTART_LINK: Final = "AMCc:RestartRssi"
+ROGUE_VERSION: Final = "AMCc:RogueVersion"
+ROGUE_DIRECTORY: Final = "AMCc:RogueDirectory"
 FPGA: Final = "AMCc:FpgaTopLevel:"
+CARRIER: Final = FPGA + "AmcCarrierCore:"
+SLOT_NUMBER: Final = CARRIER + "AmcCarrierBsi:SlotNumber"
+CRATE_ID: Final = CARRIER + "AmcCarrierBsi:CrateId"
+FPGA_TEMPERATURE: Final = CARRIER + "AxiSysMonUltraScale:Temperature"
+CARRIER_CURRENT: Final = CARRIER + "EM22xx:IOUT"
+LINK_ERRORS: Final = tuple(
+    f"{CARRIER}AmcCarrierTiming:TimingFrameRx:{name}" for name in ("CrcErrCount", "RxDecErrCount", "RxDspErrCount")
+)
 APP: Final = "AMCc:FpgaTopLevel:AppTop:AppCore:"
 RTM: Final = APP + "RtmCryoDet:"
 PROCESSOR: Final = "AMCc:SmurfProcessor:"
+FRAMES_LOST: Final = PROCESSOR + "FrameRxStats:FrameLossCnt"
+FRAME_COUNTERS: Final = (
+    FRAMES_LOST,
+    *(f"{PROCESSOR}FrameRxStats:{name}" for name in ("FrameOutOrderCnt", "BadFrameCnt")),
+)
+DATA_FILE_OPEN: Final = PROCESSOR + "FileWriter:IsOpen"
 STREAM: Final = PROCESSOR + "SOStream:"
+SAMPLES_DROPPED: Final = STREAM + "TransmitterDataDropCnt"
+DROPPED: Final = (SAMPLES_DROPPED, STREAM + "TransmitterMetaDropCnt")
+BUILD_TIMES: Final = ("FrameBuildTime", "CompressionTime")
 SESSION_ID: Final = STREAM + "SOFileWriter:session_id"
 FILE_PATH: Final = STREAM + "SOFileWriter:filepath"
 OPEN_STREAM: Final = STREAM + "open_g3stream"
@@ -162,7 +179,8 @@ def unknown_register(name: str) -> Register:
 
 def _card(crate: int, slot: int) -> Iterator[Register]:
     yield Register("AMCc:enable", "int", 1)
-    yield Register("AMCc:RogueVersion", "text", "6.1.4-simulated")
+    yield Register(ROGUE_VERSION, "text", "6.1.4-simulated")
+    yield Register(ROGUE_DIRECTORY, "text", "smurfq.sim")
     yield Register("AMCc:SmurfApplication:SmurfVersion", "text", "10.3.4")
     yield Register("AMCc:SmurfApplication:EnabledBays", "int", (0, 1), size=2)
     yield Register("AMCc:SmurfApplication:StartupArguments", "text", f"simulated crate {crate} slot {slot}")
@@ -172,7 +190,10 @@ def _card(crate: int, slot: int) -> Iterator[Register]:
     yield Register(RESTART_LINK, "int")
     yield Register(CRATE_ID, "int", crate)
     yield Register(SLOT_NUMBER, "int", slot)
-    yield Register(FPGA + "AmcCarrierCore:AxiVersion:GitHashShort", "text", "51b0000")
+    yield Register(CARRIER + "AxiVersion:GitHashShort", "text", "51b0000")
+    yield Register(FPGA_TEMPERATURE, "float", unit="degC")
+    yield Register(CARRIER_CURRENT, "float", unit="A")
+    yield from (Register(name, "int") for name in LINK_ERRORS)
     yield Register(ENABLE_STREAMING, "int", low=0, high=1)
     yield Register(TUNE_PATH, "text", "")
 
@@ -221,8 +242,8 @@ def _processor() -> Iterator[Register]:
     yield Register(FACTOR, "int", 20, unit="flux ramp frames", low=1)
     yield Register(PROCESSOR + "Downsampler:Disable", "int", low=0, high=1)
     yield Register(PROCESSOR + "Downsampler:ExternalBitmask", "int")
-    for name in ("Open", "Close", "IsOpen"):
-        yield Register(f"{PROCESSOR}FileWriter:{name}", "int")
+    for name in (PROCESSOR + "FileWriter:Open", PROCESSOR + "FileWriter:Close", DATA_FILE_OPEN, *FRAME_COUNTERS):
+        yield Register(name, "int")
     yield Register(PROCESSOR + "FileWriter:DataFile", "text", "")
 
 
@@ -236,6 +257,8 @@ def _stream() -> Iterator[Register]:
     yield Register(STREAM + "FlacLevel", "int", 3, low=0, high=8)
     for name in ("DebugData", "DebugMeta", "DebugBuilder"):
         yield Register(STREAM + name, "int")
+    yield from (Register(name, "int") for name in DROPPED)
+    yield from (Register(STREAM + name, "float", unit="ms") for name in BUILD_TIMES)
     yield Register(SESSION_ID, "int", unit="s since 1970")
     yield Register(FILE_PATH, "text", "")
 
@@ -245,6 +268,7 @@ def _band(band: int) -> Iterator[Register]:
         return Register(band_register(band, name), kind, *values, **more)  # type: ignore[arg-type]
 
     tones = [sub_band_mhz(channel) for channel in range(CHANNELS_PER_BAND)]
+    yield own("ScratchPad", "int")
     yield own("numberChannels", "int", CHANNELS_PER_BAND)
     yield own("numberSubBands", "int", CHANNELS_PER_BAND)
     yield own("digitizerFrequencyMHz", "float", 614.4, unit="MHz")

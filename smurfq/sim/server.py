@@ -19,7 +19,9 @@ from smurfq.sim import presence
 from smurfq.sim.detectors import Detectors, population, write_truth
 from smurfq.sim.files import write_cold_slot, write_site, write_slot
 from smurfq.sim.ioc import Server
+from smurfq.sim.metadata import MetadataPublisher
 from smurfq.sim.options import Options
+from smurfq.sim.pysmurf_publishers import can_publish
 from smurfq.sim.radio import resonators as resonator_file
 from smurfq.sim.radio.band import BandModel
 from smurfq.sim.radio.resonators import resonators_of
@@ -91,9 +93,12 @@ async def _serve(options: Options, prepared: dict[str, Prepared]) -> None:
     made = [_slot(options, slot, prepared[slot], show_soon, computing) for slot in options.slots]
     slots = [slot for slot, _ in made]
     threads = [StreamThread(stream) for _, stream in made]
+    metadata = _metadata(options, made)
     server = Server(slots, options.port)
     for thread in threads:
         thread.start()
+    if metadata is not None:
+        metadata.start()
     running = loop.create_task(server.run())
     try:
         await _look(options, slots, server, running, ended)
@@ -102,6 +107,8 @@ async def _serve(options: Options, prepared: dict[str, Prepared]) -> None:
         await asyncio.gather(running, return_exceptions=True)
         for thread in threads:
             await loop.run_in_executor(None, thread.end)
+        if metadata is not None:
+            await loop.run_in_executor(None, metadata.end)
         computing.shutdown(cancel_futures=True)
         presence.forget(options.folder)
     if not ended.is_set():
@@ -129,8 +136,20 @@ def _slot(
         high_precision=options.high_precision,
         file_duration_s=options.file_duration_s,
     )
+    stream.recorder.publish_to = options.publish_to
     stream.recorder.start()
     return made, stream
+
+
+def _metadata(options: Options, made: Sequence[tuple[SimSlot, SlotStream]]) -> MetadataPublisher | None:
+    """Return the thread that publishes the slots' registers; None if it has nowhere to publish to."""
+    if options.publish_to is None:
+        return None
+    if not can_publish():
+        logger.warning("the simulated smurf server publishes nothing: pysmurf is not installed (extra [slot])")
+        return None
+    slots = {stream.recorder.stream_id: slot for slot, stream in made}
+    return MetadataPublisher(slots, options.publish_to, options.metadata_hz)
 
 
 async def _look(

@@ -29,6 +29,7 @@ from smurfq.sim.radio import registers as radio
 from smurfq.sim.radio.band import BandModel
 from smurfq.sim.radio.side import RadioSide
 from smurfq.sim.registers import Register, Value
+from smurfq.sim.sensors import Sensors
 from smurfq.sim.start import set_up
 from smurfq.sim.tones import Tones
 
@@ -85,6 +86,11 @@ class SimSlot:
         The eight bands with their resonators; None: no resonators.
     executor
         The executor for sweeps and captures.
+
+    Attributes
+    ----------
+    on_value
+        Called from any thread with the names of registers that were written, changed or read.
     """
 
     def __init__(
@@ -103,11 +109,13 @@ class SimSlot:
         self.dacs = SlowDacs(clock())
         self.faults = Faults()
         self.stream: Stream | None = None
+        self.on_value: OnChange = _nobody_watches
         self._clock = clock
         self._on_change: OnChange = _nobody_watches
         self._table = dict(r.register_table(where.crate, where.slot))
         self._table |= {register.name: register for register in radio.radio_registers()}
         self._values: dict[str, Value] = {name: register.first() for name, register in self._table.items()}
+        self._readings = Sensors(self._values.__getitem__, lambda: self.faults, clock()).readings()
         self._elements: dict[str, tuple[str, int]] = {}  # registers that are views of an array's elements
         self._card = Cryocard(self._dac, powered=tones is not None)
         self.radio = RadioSide(self, bands, executor)
@@ -144,11 +152,16 @@ class SimSlot:
         if name in self._elements:
             array, place = self._elements[name]
             return self._array(array)[place].item()  # type: ignore[no-any-return]
-        return self._values[name]
+        reading = self._readings.get(name)
+        return self._values[name] if reading is None else reading(self._clock())
 
     def watched(self, name: str) -> None:
         """Record that a client has subscribed to a register."""
         self.radio.watched(name)
+
+    def was_read(self, name: str) -> None:
+        """Record that a client reads a register."""
+        self.on_value((name,))
 
     def turns(self) -> Floats:
         """Return the detectors' currents in units of phi_0, with the signs of their phases; empty without detectors."""
@@ -191,6 +204,7 @@ class SimSlot:
         handler = self._handlers.get(name)
         if handler is not None:
             handler(value, self._clock())
+        self.on_value((name,))
 
     def update_session(self, **changed: Value) -> None:
         """Change registers of the stream's session, by their last names, and notify subscribers."""
@@ -199,6 +213,7 @@ class SimSlot:
     def update(self, changes: Mapping[str, Value], *, notify: bool = True) -> None:
         """Change registers that were not put, and notify subscribers unless told not to."""
         self._values.update(changes)
+        self.on_value(changes)
         if notify:
             self._on_change(list(changes))
 

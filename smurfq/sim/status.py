@@ -16,6 +16,7 @@ from smurfq.errors import StreamError
 from smurfq.sim.downsampling import BITMASK, MODE, downsample_factor, is_external
 from smurfq.sim.registers import (
     APP,
+    DATA_FILE_OPEN,
     ENABLE_STREAMING,
     FACTOR,
     INTERNAL_FACTOR,
@@ -24,13 +25,13 @@ from smurfq.sim.registers import (
     OPEN_STREAM,
     PROCESSOR,
     RAMP_MAX_COUNT,
+    ROGUE_VERSION,
     STREAM,
     TUNE_PATH,
     Value,
     band_register,
 )
 
-_IS_OPEN: Final = PROCESSOR + "FileWriter:IsOpen"
 _ORDER: Final = PROCESSOR + "Filter:Order"
 _PER_BAND: Final = (
     "bandCenterMHz",
@@ -61,7 +62,7 @@ REQUIRED: Final = (
 STREAMED: Final = frozenset(
     (
         *(set(REQUIRED) - {BITMASK, INTERNAL_FACTOR}),
-        "AMCc:RogueVersion",
+        ROGUE_VERSION,
         ENABLE_STREAMING,
         OPEN_STREAM,
         TUNE_PATH,
@@ -71,7 +72,7 @@ STREAMED: Final = frozenset(
         PROCESSOR + "Filter:Gain",
         PROCESSOR + "Downsampler:Disable",
         PROCESSOR + "FileWriter:DataFile",
-        _IS_OPEN,
+        DATA_FILE_OPEN,
         *(band_register(band, name) for band in range(NUM_BANDS) for name in _PER_BAND),
     )
 )

@@ -78,6 +78,7 @@ class SlotStream:
         self._enabled = False
         self._open = False
         self._closing = False
+        self._frames_lost = 0
         self._sampler: Sampler | None = None
         self._made_of: tuple[Any, ...] = ()
         self._readout: Readout | None = None
@@ -177,6 +178,7 @@ class SlotStream:
             logger.error("%s: the stream was not closed cleanly: %s", self._slot.id, error)
         if self.recorder.dropped:
             logger.error("%s: %d samples were dropped: the disk is too slow", self._slot.id, self.recorder.dropped)
+            self._slot.update({r.SAMPLES_DROPPED: self.recorder.dropped})
         self._open = self._closing = False
         self._sampler = None
         self._slot.update_session(session_id=0, filepath="")
@@ -199,6 +201,7 @@ class SlotStream:
         if self._slot.faults.gaps:
             keep = frames // _GAP_FRAMES * 389 % 1000 >= self._slot.faults.gaps * 1000
             frames, counts = frames[keep], np.ascontiguousarray(counts[:, keep])
+            self._count_lost(int(np.count_nonzero(~keep)))
         if not frames.size:
             return
         self.recorder.write(
@@ -210,6 +213,11 @@ class SlotStream:
                 relays=biases.relays[frames - first],
             )
         )
+
+    def _count_lost(self, samples: int) -> None:
+        self._frames_lost += samples * downsample_factor(self._slot.value)
+        if samples:
+            self._slot.update({r.FRAMES_LOST: self._frames_lost})
 
     def _present_sampler(self) -> Sampler:
         """Return the sampler for the current registers. Make a new one if they have changed."""

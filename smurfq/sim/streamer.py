@@ -8,7 +8,7 @@ in the process of `smurfq.sim.recorder`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,13 +27,23 @@ class Streamer:
     """Writes one slot's sessions, one at a time.
 
     While no file is open, ``session_id`` is 0 and ``filepath`` empty. They are reset when the file is complete on disk.
+    ``on_file`` is called with the path of each file when it is complete.
     """
 
-    def __init__(self, folder: Path, stream_id: str, *, crate: int, slot: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stream_id: str,
+        *,
+        crate: int,
+        slot: int,
+        on_file: Callable[[str], None] | None = None,
+    ) -> None:
         self._folder = folder
         self._stream_id = stream_id
         self._crate = crate
         self._slot = slot
+        self._on_file = on_file or (lambda _path: None)
         self._writer: Any = None
         self._options = StreamOptions()
         self._status: dict[str, Plain] = {}
@@ -141,15 +151,17 @@ class Streamer:
         self.filepath = str(path)
 
     def _next_file(self, now: float) -> None:
-        full = self._writer
-        path = Path(self.filepath).with_name(f"{self.session_id}_{self._file_number + 1:03}.g3")
+        full, filled = self._writer, self.filepath
+        path = Path(filled).with_name(f"{self.session_id}_{self._file_number + 1:03}.g3")
         self._begin_file(path, now)
         self._file_number += 1
         full(g3.end_frame())
+        self._on_file(filled)
 
     def _end_file(self) -> None:
         self._writer(g3.end_frame())
         self._writer = None
+        self._on_file(self.filepath)
         self._pending = []
         self.session_id = 0
         self.filepath = ""

@@ -35,6 +35,8 @@ def options_of(settings: Settings, slots: Sequence[str], folder: Path | None = N
         high_precision=settings.sim.high_precision,
         file_duration_s=settings.sim.file_duration_s,
         cold=settings.sim.cold,
+        publish_to=(settings.bridge.host_for_publishers, settings.bridge.port) if settings.sim.publish else None,
+        metadata_hz=settings.sim.metadata_hz,
     )
 
 

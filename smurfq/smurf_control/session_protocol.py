@@ -23,6 +23,9 @@ class SessionProtocol(Protocol):
     def add_message(self, text: Any) -> None:
         """Add a message for people to the record."""
 
+    def stage(self, name: str) -> None:
+        """Record that a stage of the operation begins."""
+
     def note_card(self, state: Mapping[str, Any] | None) -> None:
         """Note the card's ``state`` at the start, so that it can be compared after the operation."""
 

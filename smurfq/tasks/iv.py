@@ -12,6 +12,8 @@ from smurfq.operation_process.keywords import keywords
 from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
 from smurfq.smurf_control import open_slot, sodetlib_function
+from smurfq.smurf_control.logged_stages import IV as IV_STAGES
+from smurfq.smurf_control.logged_stages import show_stages
 
 _LEAST_POINTS: Final = 11
 
@@ -33,6 +35,7 @@ def take_iv(session: Session, *, kwargs: dict[str, Any] | None, tag: str | None)
     with open_slot(session, streams=True) as (control, config):
         check_earlier(session.op_name, session.slot, config, "take_bgmap")
         _check_points({**config.dev.exp["iv_defaults"], **wanted})
+        show_stages(control, session, IV_STAGES)
         analysis = sodetlib_function("operations.iv.take_iv")(control, config, **wanted)
     if not is_analysed(session, analysis, "R_n"):
         return

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from smurfq import operations
+from smurfq.core.suggestion import suggest
 from smurfq.errors import ParameterError
 from smurfq.workflows.report import SlotOutcome, SlotReport
 
@@ -49,6 +50,26 @@ class Policy:
         if self.max_failures is not None and len(dropped) > self.max_failures:
             return f"{len(dropped)} slots were dropped, and it allows {self.max_failures}"
         return None
+
+
+def check_options(operation: str, how: Mapping[str, object]) -> None:
+    """Check that a step has all the options in ``how``.
+
+    Raises
+    ------
+    ParameterError
+        It has no option of one of the names.
+    """
+    for name in how:
+        if name not in How.__annotations__:
+            hint = suggest(name, How.__annotations__)
+            raise ParameterError(f"{operation}: a step has no option {name!r}{hint}", parameter=name)
+
+
+def split_options(given: Mapping[str, Any]) -> tuple[How, dict[str, Any]]:
+    """Return the options of a step in ``given``, and the other keywords."""
+    how = {name: value for name, value in given.items() if name in How.__annotations__}
+    return cast("How", how), {name: value for name, value in given.items() if name not in how}
 
 
 def check_retries(operation: str, retries: int) -> int:

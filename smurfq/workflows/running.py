@@ -244,6 +244,7 @@ class Workflow:
         return None
 
     def _asked(self, operation: str, params: Mapping[str, Any] | None, how: How) -> Asked:
+        policy.check_options(operation, how)
         checked = operations.check(operation, {k: v for k, v in (params or {}).items() if v is not None})
         deadline_s = how.get("deadline_s")
         if deadline_s is None:

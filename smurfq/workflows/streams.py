@@ -10,7 +10,7 @@ from typing import Any, Unpack
 from smurfq.core.session import Event
 from smurfq.errors import RequestError
 from smurfq.workflows.host import pause
-from smurfq.workflows.policy import How
+from smurfq.workflows.policy import How, check_options, split_options
 from smurfq.workflows.report import Report, SlotOutcome, SlotReport
 from smurfq.workflows.running import Workflow, current
 from smurfq.workflows.step import Asked, Step
@@ -28,6 +28,7 @@ class Streams:
     """
 
     def __init__(self, workflow: Workflow, params: dict[str, Any], how: How, *, wait_for_stream: bool = True) -> None:
+        check_options(_OPERATION, how)
         self.workflow = workflow
         self.ended: Report | None = None
         self._off: Step | None = None
@@ -200,9 +201,11 @@ def stream(
     load_tune: bool = True,
     stream_type: str = "obs",
     kwargs: dict[str, Any] | None = None,
-    **how: Unpack[How],
+    **more: Any,
 ) -> Report:
     """Turn streams ``on`` or ``off`` in a workflow. Streams that are still on at its end are closed.
+
+    ``more`` are options of ``How``, and keywords that are passed to sodetlib like those in ``kwargs``, as in sorunlib.
 
     Raises
     ------
@@ -214,6 +217,7 @@ def stream(
     workflow = current()
     if workflow is None:
         raise RequestError("stream() works only in a workflow, which closes its streams at the end; or use streaming()")
+    how, passed = split_options(more)
     if str(state).lower() not in ("on", "off"):
         raise RequestError(f"stream: state must be 'on' or 'off'; got {state!r}")
     if state.lower() == "on":
@@ -222,7 +226,7 @@ def stream(
             "subtype": subtype,
             "load_tune": load_tune,
             "stream_type": stream_type,
-            "kwargs": kwargs,
+            "kwargs": {**passed, **(kwargs or {})} or None,
         }
         return Streams(workflow, _given(params), how, wait_for_stream=wait_for_stream).report
     began = time.time()

@@ -37,6 +37,13 @@ publish(0, "session_log", "Starting data stream")
 publish(1, "session_log", "Data stream is closed")
 publish(2, "session_data", {"datafile": "/data/1584402020.dat", "active_channels": [0, 1, 2, 3, 4]})
 """
+ARGUMENTS = """
+import json, os, socket, sys
+message = {"host": "h", "id": os.environ["SMURFPUB_ID"], "script": "s", "time": 1.0,
+           "seq_no": 0, "type": "session_data", "payload": {"argv": sys.argv[1:]}}
+address = (os.environ["SMURFPUB_UDP_HOST"], int(os.environ["SMURFPUB_UDP_PORT"]))
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(json.dumps(message).encode(), address)
+"""
 UNTIL_TOLD = """
 import pathlib, sys, time
 while not pathlib.Path(sys.argv[1]).exists():
@@ -88,6 +95,14 @@ def test_the_example_of_the_controller_s_documentation(site: LiveSite, settings:
     assert (sess["op_name"], sess["status"], sess["success"], sess["op_code"]) == ("run", "done", True, 5)
     assert sess["start_time"] <= sess["end_time"]
     json.dumps(sess, allow_nan=False)
+
+
+def test_a_script_gets_its_arguments_as_the_controller_passes_them(site: LiveSite, client: OCSClient) -> None:
+    ok, msg, session = client.run(
+        script=site.script("arguments.py", ARGUMENTS), args=["--bgs", "0 1 2", "--UHF_wait", False, "--wait", 2.5]
+    )
+    assert (ok, session["success"]) == (OK, True), msg
+    assert session["data"] == {"argv": ["--bgs", "0 1 2", "--UHF_wait", "False", "--wait", "2.5"]}
 
 
 def test_a_task_that_is_called_starts_and_waits(client: OCSClient) -> None:

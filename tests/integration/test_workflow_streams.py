@@ -14,9 +14,9 @@ from smurfq.client.connection import Connection
 from smurfq.config import load
 from smurfq.core import session
 from smurfq.core.session import Outcome
-from smurfq.errors import RequestError, WorkflowHaltedError
+from smurfq.errors import ParameterError, RequestError, WorkflowHaltedError
 from smurfq.store.connection import Client
-from smurfq.workflows import SlotOutcome, Workflow, stream, streaming, streams
+from smurfq.workflows import SlotOutcome, Workflow, bias_step, stream, streaming, streams
 from tests.integration.records import Writer
 from tests.site.eventually import WITHIN_S, eventually
 from tests.site.valkey import Valkey
@@ -150,6 +150,28 @@ def test_streams_that_nobody_waited_for_are_stopped_and_not_aborted(at: Connecti
         off = stream("off")
     assert off.succeeded == SLOTS
     assert [worker.asked for worker in workers.values()] == [["stop"], ["stop"]]
+
+
+def test_the_keywords_of_a_stream_are_passed_on_as_by_sorunlib(at: Connection, workers: dict[str, Worker]) -> None:
+    with Workflow(SLOTS, connection=at):
+        on = stream("on", tag="stimulator,gain", subtype="cal", downsample_factor=8, filter_order=None, deadline_s=60.0)
+        run_id = on["crate1slot2"].record_id
+        assert run_id is not None
+        params = at.records.header(run_id).params
+    assert params["kwargs"] == {"downsample_factor": 8, "filter_order": None}
+    assert (params["tag"], params["subtype"]) == ("stimulator,gain", "cal")
+
+
+def test_a_misspelt_option_starts_nothing(at: Connection) -> None:
+    with pytest.raises(ParameterError, match="did you mean 'deadline_s'"), Workflow(SLOTS, connection=at):
+        bias_step(deadline=900.0)  # type: ignore[call-arg]
+    with (
+        pytest.raises(ParameterError, match="did you mean 'deadline_s'"),
+        Workflow(SLOTS, connection=at),
+        streaming(deadline=900.0),  # type: ignore[call-arg]
+    ):
+        pytest.fail("the block must not begin")
+    assert not any(at.queues.waiting_of(SLOTS).values())
 
 
 def test_what_is_left_on_is_closed_at_the_end_of_the_workflow(at: Connection, workers: dict[str, Worker]) -> None:

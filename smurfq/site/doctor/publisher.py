@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
+from smurfq.config.sections import ANY_ADDRESS
 from smurfq.operation_process.environment import environment, publisher_warning
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok
-
-_ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})
 
 
 def check(examined: Examined) -> Iterator[Finding]:
@@ -32,7 +31,7 @@ def check(examined: Examined) -> Iterator[Finding]:
 
 
 def _same_host(publisher: str, bridge: str) -> bool:
-    if bridge in _ANY_ADDRESS:
+    if bridge in ANY_ADDRESS:
         return True
     try:
         return socket.gethostbyname(publisher) == socket.gethostbyname(bridge)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -16,52 +13,14 @@ pytest.importorskip("epics")
 
 from smurfq.sim import presence
 from smurfq.sim.slot import LINK_BACK_S
-from tests.site.commands import evaluate
 from tests.site.eventually import READY_WITHIN_S, eventually
-from tests.site.ports import free_port
-from tests.site.process_group import ROOT, ProcessGroup
-from tests.site.simulated import put_in_force
+from tests.site.simulator import Simulator
 
 pytestmark = [pytest.mark.slot, pytest.mark.filterwarnings("ignore")]
 SLOT = "crate1slot2"
 SO = "smurf_server_s2:AMCc:SmurfProcessor:SOStream:"
 RTM = "smurf_server_s2:AMCc:FpgaTopLevel:AppTop:AppCore:RtmCryoDet:"
 NUMBER = "smurf_server_s2:AMCc:FpgaTopLevel:AmcCarrierCore:AmcCarrierBsi:SlotNumber"
-
-
-class Simulator(ProcessGroup):
-    """A simulator of one slot, and clients of it."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        port = free_port()
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            "HOME": str(folder),
-            "SMURFQ_STATE_DIR": str(folder),
-            "SMURFQ_SIM_PORT": str(port),
-            "SMURFQ_SIM_DETECTORS": "12",
-            "EPICS_CA_ADDR_LIST": f"127.0.0.1:{port}",
-            "EPICS_CA_AUTO_ADDR_LIST": "NO",
-        }
-        self.process = self.launch("sim", [sys.executable, "-m", "smurfq.sim"], self.environ)
-
-    def ready(self) -> bool:
-        assert self.process.poll() is None, self.log("sim")
-        return presence.read(self.folder / "sim") is not None
-
-    def client(self, code: str) -> Any:
-        """What ``code`` leaves in ``result``, run in a client of its own."""
-        beginning = (
-            "import epics, functools, time\nfrom epics import PV, caget, caput\n"
-            "epics.ca.DEFAULT_CONNECTION_TIMEOUT = 60\nPV.get = functools.partialmethod(PV.get, timeout=60)\n"
-        )
-        return evaluate(self.environ, beginning + code)
-
-    def fault(self, **asked: Any) -> None:
-        """Put these faults, and no others, in force."""
-        put_in_force(self.folder / "sim", SLOT, **asked)
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,7 @@ def variables(folder: Path) -> Iterator[dict[str, str]]:
         "SMURFQ_SIM_PORT": str(free_port()),
         "SMURFQ_SIM_DETECTORS": str(DETECTORS),
         "SMURFQ_SIM_FILE_DURATION_S": "1.5",
+        "SMURFQ_SIM_PUBLISH": "false",
     }
     command = [sys.executable, "-m", "smurfq", "sim", "--folder", str(folder)]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as simulator:

@@ -80,6 +80,8 @@ def test_the_observing_chain_finds_the_true_values(sim_site: SimSite, biased: di
     iv = biased["take_iv"]
     assert Path(iv.data["filepath"]).is_file()
     assert iv.tunefile is not None
+    assert [name for name, _ in iv.stages] == ["overbias", "cool_wait", "sweep"]
+    assert f"cool_wait: waits {IV['cool_wait']:g} s" in [text for _, text in iv.messages]
     for percent in (10, 50, 90):
         assert quantile(iv, "Rn", percent) == pytest.approx(np.nanpercentile(truth["R_n"], percent), rel=0.01)
         assert quantile(iv, "p_sat", percent) == pytest.approx(np.nanpercentile(truth["p_sat"], percent), rel=0.03)

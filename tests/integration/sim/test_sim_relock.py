@@ -46,6 +46,8 @@ MORNING = {
     "bands": [BAND],
     "rfrac": 0.5,
     "noise_s": 10.0,
+    "cool_s": 1.0,
+    "settle_s": 1.0,
     "iv_kwargs": QUICK_IV,
     "noise_kwargs": {"nperseg": 512, "show_plot": False},
 }
@@ -216,9 +218,14 @@ def test_a_relock_locks_what_is_there_and_counts_it(site: SimSite, morning: Work
 
 
 def test_a_morning_relock_is_reported_to_its_end(site: SimSite, morning: WorkflowRun) -> None:
-    steps = ("zero_biases", "uxm_relock", "take_iv", "bias_dets", "take_noise")
+    steps = ("zero_biases", "uxm_relock", "take_noise", "take_iv", "bias_dets", "take_noise")
     radio.assert_succeeded(site, morning, *steps, name="morning_relock", slot=RELOCKED)
-    noise = radio.step_done(site, morning, "take_noise", RELOCKED).data["quantiles"]["white_noise_level"]
+    first, *_, last = (step for step in morning.status().steps if step.name == "take_noise")
+    records = [site.slot(RELOCKED).run(step.ids[RELOCKED]).record() for step in (first, last)]
+    assert [record.params["tag"] for record in records] == ["res_check", "bias_check"]
+    waits = [text for _, text in morning.record().messages if text.startswith("waits ")]
+    assert [text.split()[1] for text in waits] == ["1", "1"]
+    noise = records[1].data["quantiles"]["white_noise_level"]
     level = dict(zip(noise["labels"], noise["values"], strict=True))
     assert 10 < level["white_noise_level_q50"] < 200
     read = site.read(RELOCKED)

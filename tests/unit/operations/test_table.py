@@ -117,8 +117,8 @@ GOOD = [
     ("run", {"script": Path("/a/b.py")}, {"script": "/a/b.py"}),
     (
         "run",
-        {"script": "/a", "args": ["--bands", 0, 1.5], "log": "/l"},
-        {"args": ["--bands", "0", "1.5"], "log": "/l"},
+        {"script": "/a", "args": ["--bands", 0, 1.5, "--bgs", "0 1 2", "--UHF_wait", False], "log": "/l"},
+        {"args": ["--bands", "0", "1.5", "--bgs", "0 1 2", "--UHF_wait", "False"], "log": "/l"},
     ),
     ("run", {"script": "/a", "log": False}, {"log": False}),
     ("stream", {"tag": "jupiter,rising", "subtype": "cmb"}, {"tag": "jupiter,rising", "subtype": "cmb"}),
@@ -126,6 +126,17 @@ GOOD = [
     ("take_noise", {"kwargs": {"nperseg": 1024, "g3_tag": "x"}, "tag": "y"}, {"tag": "y"}),
     ("uxm_setup", {"bands": [1], "kwargs": {"bands": [1]}}, {"bands": [1]}),
     ("take_iv", {"kwargs": {"analysis_kwargs": {"a": [1, None, True]}}}, {}),
+    ("take_bias_steps", {"tag": "wiregrid, wg_before_wo_wg, wg_el90"}, {"tag": "wiregrid, wg_before_wo_wg, wg_el90"}),
+    (
+        "stream",
+        {
+            "subtype": "cal",
+            "tag": "stimulator,gain,downsample_factor_8,filter_cutoff_157",
+            "kwargs": {"downsample_factor": 8, "filter_disable": False, "filter_order": None, "filter_cutoff": 157},
+        },
+        {"subtype": "cal"},
+    ),
+    ("take_iv", {"tag": None, "kwargs": {"run_serially": False, "cool_wait": 60 * 5}}, {}),
 ]
 
 
@@ -170,6 +181,8 @@ BAD = [
     ("take_noise", "duration", "30"),
     ("take_noise", "tag", "a b"),
     ("take_noise", "tag", "a,,b"),
+    ("take_noise", "tag", "a , b"),
+    ("take_noise", "tag", "a, "),
     ("take_noise", "tag", ""),
     ("take_noise", "tag", 3),
     ("take_noise", "kwargs", [1]),

@@ -22,6 +22,8 @@ ASKED: dict[str, Any] = {
     "stuck_amplifiers": ["hemt1", "50k2"],
     "no_resonators": [0, 7],
     "scans_stall": True,
+    "overheated": True,
+    "link_errors": True,
     "no_captures": True,
 }
 

@@ -76,6 +76,15 @@ def test_a_slot_starts_tuned(bench: Bench) -> None:
     assert np.flatnonzero(centers).tolist() == [500]
 
 
+def test_who_publishes_is_told_of_each_value_that_is_written_changed_or_read(bench: Bench) -> None:
+    told: list[str] = []
+    bench.slot.on_value = told.extend
+    bench.put(r.ENABLE_STREAMING, 1)
+    bench.slot.update_session(session_id=5)
+    bench.slot.was_read(r.TUNE_PATH)
+    assert told == [r.ENABLE_STREAMING, r.SESSION_ID, r.TUNE_PATH]
+
+
 def test_the_two_kinds_of_dac_registers_agree(bench: Bench) -> None:
     array = r.DAC_DATA + "Array"
     bench.put(r.dac_register(5), 77)

@@ -181,6 +181,9 @@ def test_gaps_are_whole_blocks_of_half_a_second(bench: Bench) -> None:
     written = bench.end()
     missing = 1 - written.size / 2000
     assert 0.2 < missing < 0.6
+    lost = bench.slot.value(r.FRAMES_LOST)
+    assert isinstance(lost, int)
+    assert lost == pytest.approx((2000 - written.size) * 20, abs=200)
     assert set((np.diff(written.frame_counter) % 2000).tolist()) <= {20}
 
 

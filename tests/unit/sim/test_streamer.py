@@ -148,6 +148,21 @@ def test_a_long_session_has_several_files(streamer: Streamer, tmp_path: Path) ->
     np.testing.assert_array_equal(counters, np.arange(1000) * 20)
 
 
+def test_each_file_is_reported_when_it_is_complete(tmp_path: Path) -> None:
+    complete: list[tuple[str, int]] = []
+
+    def note(path: str) -> None:
+        complete.append((path, sum(1 for _ in core.G3File(path))))
+
+    streamer = Streamer(tmp_path, "crate1slot2", crate=1, slot=2, on_file=note)
+    session = streamer.open(NOW, STATUS, StreamOptions(agg_time_s=0.5, file_duration_s=2.0))
+    for first in range(0, 500, 50):
+        streamer.write(samples(first, 50))
+    assert [Path(path).name for path, _ in complete] == [f"{session}_000.g3"]
+    streamer.close(NOW + 3)
+    assert complete == [(str(path), sum(1 for _ in core.G3File(str(path)))) for path in sorted(tmp_path.rglob("*.g3"))]
+
+
 def test_other_channels_make_another_frame(streamer: Streamer, tmp_path: Path) -> None:
     streamer.open(NOW, STATUS)
     streamer.write(samples(0, 10, channels=3))

@@ -7,7 +7,14 @@ import pytest
 from smurfq.errors import ParameterError
 from smurfq.operations import OPERATIONS
 from smurfq.workflows import Policy, SlotOutcome, SlotReport
-from smurfq.workflows.policy import QUEUE_ALLOWANCE_S, check_retries, default_deadline_s, to_retry
+from smurfq.workflows.policy import (
+    QUEUE_ALLOWANCE_S,
+    check_options,
+    check_retries,
+    default_deadline_s,
+    split_options,
+    to_retry,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +50,18 @@ def test_only_what_the_table_marks_as_safe_to_repeat_may_be_retried(name: str) -
 def test_a_count_of_retries_is_a_count(retries: object) -> None:
     with pytest.raises(ParameterError, match="retries must be a whole number"):
         check_retries("test", retries)  # type: ignore[arg-type]
+
+
+def test_an_unknown_option_is_rejected_with_the_nearest_known_one() -> None:
+    check_options("take_iv", {"deadline_s": 900.0, "targets": ["crate1slot2"], "max_failures": None})
+    with pytest.raises(ParameterError, match="take_iv: a step has no option 'deadline'; did you mean 'deadline_s'"):
+        check_options("take_iv", {"deadline": 900.0})
+
+
+def test_the_options_of_a_step_are_told_from_keywords_of_sodetlib() -> None:
+    how, passed = split_options({"deadline_s": 900.0, "downsample_factor": 8, "filter_disable": False})
+    assert how == {"deadline_s": 900.0}
+    assert passed == {"downsample_factor": 8, "filter_disable": False}
 
 
 def test_what_somebody_aborted_or_what_is_refused_is_not_tried_again() -> None:
