@@ -181,7 +181,7 @@ class Registers(Section):
     """Alarm below this: a number for each quantity. As a variable: a JSON object."""
     feed_interval_s: PositiveFloat = 10.0
     """Time between two blocks of a slot in the feed `registers`."""
-    feed_blocks: Annotated[int, Field(ge=100)] = 10_000
+    feed_blocks: Annotated[int, Field(ge=100)] = 2_000
     """Approximate maximum number of blocks that are kept of this feed, for all slots together."""
 
 
