@@ -58,8 +58,7 @@ def is_quiet(state: dict[str, Any]) -> bool:
 def cooling(site: SimSite) -> Run:
     """An IV that waits with high biases and an open stream, and comes to no safe point for long."""
     run = site.slot(SLOT).submit("take_iv", kwargs=COOLING_IV)
-    state: dict[str, Any] = eventually(lambda: _when(site.read(SLOT), lambda found: any(found["biases"])), LONG_S)
-    assert state["open"] == 1
+    site.until(lambda state: state["open"] == 1 and any(state["biases"]), SLOT, "its stream is open at high biases")
     return run
 
 
@@ -67,8 +66,7 @@ def stepping(site: SimSite, slot: str = SLOT, **more: Any) -> Run:
     """Bias steps that play on a bias group now, the biases being BIAS_V."""
     site.succeeded("set_biases", slot, bias=BIAS_V)
     run = site.slot(slot).submit("take_bias_steps", kwargs={**STEPS, **more})
-    state: dict[str, Any] = eventually(lambda: _when(site.read(slot), lambda found: found["playback"]), LONG_S)
-    assert state["open"] == 1
+    site.until(lambda state: state["open"] == 1 and state["playback"], slot, "it plays while its stream is open")
     return run
 
 
@@ -79,10 +77,6 @@ def streaming(site: SimSite) -> Run:
     site.in_stage(run, "streaming")
     assert site.read(SLOT)["session_id"] == run.record().data["sid"]
     return run
-
-
-def _when(state: dict[str, Any], condition: Any) -> dict[str, Any] | None:
-    return state if condition(state) else None
 
 
 def test_an_iv_that_is_asked_ends_at_its_next_bias_and_cleans_up_in_peace(site: SimSite) -> None:
