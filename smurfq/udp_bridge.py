@@ -33,8 +33,9 @@ from smurfq.config import Settings
 from smurfq.core.slot import WORKER_LANES, publisher_id
 from smurfq.errors import SmurfqError
 from smurfq.reaper import Reaper
+from smurfq.store.archive_list import ArchiveList
 from smurfq.store.bridge import Counters, Positions
-from smurfq.store.connection import connect, require_access
+from smurfq.store.connection import Client, connect, require_access
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
 from smurfq.store.site_identity import reject_guess
@@ -93,7 +94,8 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     for seconds, job in jobs:
         others.every(seconds, job)
     if bridge.metrics_port:
-        metrics.serve(counters, Feeds(connect(settings.redis_url)), bridge.host, bridge.metrics_port)
+        client = connect(settings.redis_url)
+        metrics.serve(counters, Feeds(client), _archive(settings, client), bridge.host, bridge.metrics_port)
     threads: list[Part] = [applier, *([relay] if relay else []), own, others, receiver]
     for thread in threads:
         thread.start()
@@ -152,6 +154,10 @@ def _relay(text: str | None, bound: socket.socket, counters: Counters, complaint
     return relay
 
 
+def _archive(settings: Settings, client: Client) -> ArchiveList | None:
+    return ArchiveList(client) if settings.archive.database is not None else None
+
+
 def _applier(
     settings: Settings, buffer: Buffer, counters: Counters, complaints: Complaints, retry: RedisRetry
 ) -> Applier:
@@ -162,7 +168,7 @@ def _applier(
     publishers = frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in WORKER_LANES)
     recorder = Recorder(
         runs=KnownRuns(client),
-        writer=Writer(client, records, retry, complaints),
+        writer=Writer(client, records, retry, complaints, _archive(settings, client)),
         retry=retry,
         publishers=publishers,
         counters=counters,

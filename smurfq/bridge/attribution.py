@@ -16,6 +16,7 @@ from smurfq.core.publication import publication
 from smurfq.core.sequence import SequenceChanges, Sequences
 from smurfq.core.session import Event
 from smurfq.core.strands import Arrival, Step
+from smurfq.store.archive_list import FILE_TYPES, FileMessage
 from smurfq.store.fence import Ran, Running
 
 RECENT_S = 1.0  # for so long after a message arrived, a bridge on another host assigns it to the present run
@@ -81,6 +82,7 @@ class Changes(NamedTuple):
     duplicates: int
     unowned: list[tuple[str, float]]  # publisher id and time of arrival of each message that belongs to no run
     malformed: list[str]  # one description for each payload of the wrong type
+    files: list[FileMessage]  # the messages that announce a file, in their order, also those that belong to no run
 
 
 def attribute(
@@ -105,6 +107,7 @@ def attribute(
     drafts: dict[str, _Draft] = {}
     unowned: list[tuple[str, float]] = []
     malformed: list[str] = []
+    files: list[FileMessage] = []
     lost = duplicates = 0
     for address, arrival, message in batch:
         source = (address, message.host, message.script, message.id)
@@ -115,6 +118,8 @@ def attribute(
         lost += step.lost
         task_id = owner(message, arrival, known, now)
         draft = _draft(drafts, known, task_id)
+        if message.type in FILE_TYPES:
+            files.append(FileMessage.of(message, arrival, task_id if draft is not None else None))
         if draft is None:
             unowned.append((message.id, arrival))
         elif not draft.add(message, step):
@@ -130,7 +135,7 @@ def attribute(
             runs[task_id] = change
         else:
             empty += change.messages
-    return Changes(runs, empty, numbers, lost, duplicates, unowned, malformed)
+    return Changes(runs, empty, numbers, lost, duplicates, unowned, malformed, files)
 
 
 def owner(message: Message, arrival: float, known: PublisherRuns, now: float) -> str | None:

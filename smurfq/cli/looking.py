@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from datetime import datetime
 
@@ -14,7 +15,9 @@ from smurfq.cli.render import history_table, moment, show_record, show_status, t
 from smurfq.cli.terminal_text import clean, tell
 from smurfq.client import Slots
 from smurfq.client.status import bridge_health, summary
+from smurfq.core.duration import duration
 from smurfq.core.redis_url import without_password
+from smurfq.store.archive_list import ArchiveList, ArchiveState
 from smurfq.store.bridge import Health
 
 
@@ -22,7 +25,7 @@ from smurfq.store.bridge import Health
 @slot_option
 @json_option
 def status(slot: str | None, as_json: bool) -> None:
-    """Show the bridge, and the worker, hold, running and waiting runs of each slot.
+    """Show the bridge, the archive, and the worker, hold, running and waiting runs of each slot.
 
     Without --slot, all slots of the site are shown.
 
@@ -34,15 +37,18 @@ def status(slot: str | None, as_json: bool) -> None:
     site = connection()
     found = list(Slots([slot_of(slot).slot] if slot else None, connection=site).status().values())
     with site.reached():
-        bridge = bridge_health(site)
+        bridge, archive = bridge_health(site), ArchiveList(site.redis).state()
     if as_json:
-        echo_json({"bridge": asdict(bridge) if bridge else None, "slots": [one.to_dict() for one in found]})
+        told = {"bridge": asdict(bridge) if bridge else None, "archive": asdict(archive)}
+        echo_json({**told, "slots": [one.to_dict() for one in found]})
         return
     console = terminal()
     if site.settings.simulated:
         console.print(Text("SIMULATED SITE: no real card is touched", "bold yellow"))
     console.print(Text(f"redis  {without_password(site.settings.redis_url)}", "dim"))
     console.print(_bridge_text(bridge))
+    if site.settings.archive.database is not None or archive.waiting:
+        console.print(_archive_text(archive))
     for one in found:
         show_status(console, one)
 
@@ -108,6 +114,21 @@ def _bridge_text(bridge: Health | None) -> Text:
         number = getattr(counts, name)
         if number:
             text.append(f", {number} {name.replace('_', ' ')}", "yellow")
+    return text
+
+
+def _archive_text(archive: ArchiveState) -> Text:
+    registrar = archive.registrar
+    if registrar is None:
+        text = Text("archive  no registrar runs: files are not registered; `smurfq archive` starts it", "bold red")
+    elif registrar.problem:
+        text = Text(clean(f"archive  {registrar.problem}"), "bold red")
+    else:
+        text = Text(clean(f"archive  {archive.registered} files registered; now in {registrar.database}"))
+    if archive.oldest is not None:
+        text.append(f", {archive.waiting} waiting, the oldest for {duration(time.time() - archive.oldest)}", "yellow")
+    if archive.set_aside:
+        text.append(f", {archive.set_aside} could not be registered", "yellow")
     return text
 
 

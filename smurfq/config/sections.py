@@ -67,6 +67,13 @@ class Bridge(Section):
     """TCP port of the Prometheus metrics, on the bridge's host; 0: off."""
 
 
+class Archive(Section):
+    """The SupRsync database in which `smurfq archive` registers the files of the site."""
+
+    database: Folder | None = None
+    """Path of the sqlite database, such as /data/so/databases/suprsync.db. Default: no files are registered."""
+
+
 class Scripts(Section):
     """The folders of the scripts of `run`."""
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+ARCHIVE_REGISTRAR = "smurfq:archive:registrar"  # hash: the health of the archive's registrar
+ARCHIVE_SET_ASIDE = "smurfq:archive:set-aside"  # stream: messages whose file cannot be registered now, with the reason
+ARCHIVE_TOTALS = "smurfq:archive:totals"  # hash: how many messages were registered, and in which database
+ARCHIVE_WAITING = "smurfq:archive:waiting"  # stream: messages of files that wait to be registered in the archive
 BRIDGE = "smurfq:bridge"  # hash: health and counters of the bridge
 BRIDGE_WAS_ALIVE = "smurfq:bridge:was-alive"  # string: a bridge ran within the last minutes and was not stopped
 BRIDGE_POSITIONS = "smurfq:bridge:positions"  # hash: the last message number of each publisher, by source

@@ -157,3 +157,15 @@ def test_a_message_of_a_run_of_which_nothing_is_known_belongs_to_none() -> None:
     changes = bridge.attribute(0, notice="dropped")
     assert changes.unowned == [(SLOT, 2001.0)]
     assert not changes.runs
+
+
+def test_the_messages_of_files_are_kept_for_the_archive_whether_a_run_published_them_or_not() -> None:
+    bridge = Bridge(RunState("runs"))
+    changes = bridge.attribute(1, 2, 2, payload={"path": "/a"}, kind="data_file")
+    assert [(file.task_id, file.payload, file.publisher) for file in changes.files] == [
+        ("runs", {"path": "/a"}, SLOT),
+        ("runs", {"path": "/a"}, SLOT),
+    ]
+    assert bridge.attribute(3).files == []
+    bridge.states.clear()
+    assert [file.task_id for file in bridge.attribute(4, payload={"path": "/a"}, kind="g3_file").files] == [None]
