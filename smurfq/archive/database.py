@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 from smurfq.archive.placement import Placement
 from smurfq.errors import ArchiveUnavailableError, StartError
+from smurfq.host.disk_space import is_low, room
 
 
 class Checked(NamedTuple):
@@ -118,7 +120,14 @@ class ArchiveDatabase:
             if isinstance(cause, ArchiveUnavailableError):
                 raise
             reason = str(getattr(cause, "orig", None) or cause)
-            raise ArchiveUnavailableError(f"cannot write to {self.path}: {reason}") from cause
+            raise ArchiveUnavailableError(f"cannot write to {self.path}: {reason}{_space(self.path.parent)}") from cause
+
+
+def _space(folder: Path) -> str:
+    """Describe the free space if there is little: sqlite calls a full disk a "disk I/O error"."""
+    with contextlib.suppress(OSError):
+        return f"; {room(folder)}" if is_low(folder) else ""
+    return ""
 
 
 def _socs() -> Any:

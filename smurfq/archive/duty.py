@@ -23,7 +23,19 @@ _EVERY_S = 1.0
 
 
 class Duty(threading.Thread):
-    """Takes and renews the lease. ``problem`` is what keeps the registrar from registering, for the report."""
+    """Takes and renews the lease of the registrar.
+
+    Attributes
+    ----------
+    held
+        Whether this process has the lease.
+    other
+        The registrar that had the lease instead, when this process last asked for it.
+    cause
+        The error of Redis, if Redis is away.
+    problem
+        What keeps this process from registering, for the report.
+    """
 
     def __init__(self, settings: Settings, database: Path) -> None:
         super().__init__(name="duty", daemon=True)
@@ -36,23 +48,22 @@ class Duty(threading.Thread):
         self._since = time.time()
         self._stopping = threading.Event()
         self.held = False
+        self.other: str | None = None
+        self.cause: RedisError | None = None
         self.problem: str | None = None
 
     def run(self) -> None:
         """Renew the lease and report until told to stop."""
         while not self._stopping.is_set():
             try:
-                self.held = self._fence.take_lease(LEASE, self._token, self._ttl_s)
-                if self.held:
+                held = self._fence.take_lease(LEASE, self._token, self._ttl_s)
+                if held:
                     self._archive.report(self._health())
-            except RedisError:
-                self.held = False  # the registrar, which needs Redis too, logs the outage
+                self.other = None if held else self._fence.lease_owner(LEASE)
+                self.held, self.cause = held, None
+            except RedisError as cause:
+                self.held, self.cause = False, cause
             self._stopping.wait(_EVERY_S)
-
-    def other(self) -> str | None:
-        """Return which registrar has the lease, if another one has it."""
-        token = self._fence.lease_owner(LEASE)
-        return token if token != self._token else None
 
     def finish(self) -> None:
         """Release the lease and delete the report, so that another registrar can start at once."""

@@ -73,10 +73,12 @@ class _Loop:
 
     def run(self) -> None:
         """Register files until told to stop."""
-        self._await_duty()
         while not self._stop.is_set():
+            if not self._duty.held:
+                self._await_duty()
+                continue
             try:
-                more = self._duty.held and self._step()
+                more = self._step()
             except StoppedError:
                 return
             except ArchiveUnavailableError as cause:
@@ -92,8 +94,7 @@ class _Loop:
                 self._failed()
             else:
                 self._outage.back()
-                if self._duty.held:
-                    self._show(None)
+                self._show(None)
                 if not more:
                     self._stop.wait(LOOK_EVERY_S)
 
@@ -107,25 +108,24 @@ class _Loop:
         return more
 
     def _await_duty(self) -> None:
+        """Return once this process has the lease, or was told to stop."""
         said = False
-        while not self._duty.held and not self._stop.wait(0.1):
-            try:
-                other = self._duty.other()
-            except AWAY as cause:
-                self._outage.away(cause)
+        while not self._duty.held and not self._stop.wait(LOOK_EVERY_S):
+            if self._duty.cause is not None:
+                self._outage.away(self._duty.cause)
                 continue
-            self._outage.back()
-            if other and not said:
-                log.warning("stands by: the registrar %s has the lease", other)
+            if self._duty.other and not said:
+                log.warning("stands by: the registrar %s has the lease", self._duty.other)
                 said = True
         if self._duty.held:
+            self._outage.back()
             log.info("ready: registers files in %s", self._duty.database)
 
     def _show(self, problem: str | None) -> None:
         if problem and problem != self._duty.problem:
             log.error("%s; no message is lost, and files are registered when it can be written", problem)
         elif not problem and self._duty.problem:
-            log.warning("the database can be written again")
+            log.warning("files are registered again")
         self._duty.problem = problem
 
     def _failed(self) -> None:

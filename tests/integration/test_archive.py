@@ -120,7 +120,7 @@ def test_an_outage_of_redis_loses_and_doubles_nothing(tmp_path: Path) -> None:
         server.start()
         expected += site.announce("after.txt")
         site.await_rows(expected)
-        assert "Redis is back" in site.log("archive")
+        assert site.log("archive").count("Redis is away") == site.log("archive").count("Redis is back after") == 1
 
 
 def test_a_list_that_redis_rejects_is_said_and_the_record_is_written_all_the_same(site: ArchiveSite) -> None:

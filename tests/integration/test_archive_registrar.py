@@ -24,6 +24,7 @@ from smurfq.store import Batch, Records
 from smurfq.store.archive_list import ArchiveList, FileMessage
 from smurfq.store.connection import Client
 from tests.site.archive import STREAM, rows, write_g3_file, write_smurf_file
+from tests.site.small_disk import full, small_disk
 
 pytest.importorskip("socs", reason="needs socs (pip install smurfq[archive])")
 LONG_AGO_S = 60.0
@@ -193,11 +194,11 @@ def test_a_malformed_message_is_set_aside_at_once_with_its_reason(archive: Archi
     assert archive.lists() == (0, 0)
 
 
-def fails(archive: Archive, said: str) -> None:
+def fails(archive: Archive, said: str, waiting: int = 1) -> None:
     with pytest.raises(ArchiveUnavailableError) as caught:
         archive.registrar.register_waiting()
     assert said in str(caught.value)
-    assert archive.lists() == (1, 0)
+    assert archive.lists() == (waiting, 0)
 
 
 def test_a_locked_database_is_said_and_loses_nothing(archive: Archive) -> None:
@@ -249,6 +250,20 @@ def test_a_database_that_is_away_is_said_and_no_other_takes_its_place(
     bring_back()
     archive.registrar.register_waiting()
     assert archive.names() == ["a.txt", "b.txt"]
+
+
+def test_a_full_disk_is_said_and_loses_nothing(archive: Archive) -> None:
+    archive.path.parent.rmdir()
+    with small_disk(archive.path.parent):
+        archive.append(archive.file("a.txt"))
+        archive.registrar.register_waiting()
+        archive.database.close()
+        archive.append(*(archive.file(f"{number}.txt") for number in range(40)))
+        with full(archive.path.parent):
+            fails(archive, "databases (0 MB free)", waiting=40)
+        archive.registrar.register_waiting()
+        assert archive.names() == ["a.txt", *(f"{number}.txt" for number in range(40))]
+        archive.database.close()
 
 
 def test_a_new_database_is_made_if_the_site_has_none_or_a_person_wants_one(archive: Archive) -> None:
