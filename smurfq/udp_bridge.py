@@ -11,11 +11,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client.registry import Collector
 
 from smurfq.app import app
 from smurfq.bridge import metrics
 from smurfq.bridge.applier import Applier
+from smurfq.bridge.archive_metrics import ArchiveCollector
 from smurfq.bridge.buffer import Buffer
 from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.drain_answers import DrainAnswers
@@ -94,8 +97,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     for seconds, job in jobs:
         others.every(seconds, job)
     if bridge.metrics_port:
-        client = connect(settings.redis_url)
-        metrics.serve(counters, Feeds(client), _archive(settings, client), bridge.host, bridge.metrics_port)
+        metrics.serve(bridge.host, bridge.metrics_port, _collectors(settings, counters))
     threads: list[Part] = [applier, *([relay] if relay else []), own, others, receiver]
     for thread in threads:
         thread.start()
@@ -152,6 +154,14 @@ def _relay(text: str | None, bound: socket.socket, counters: Counters, complaint
     relay = Relay(*relay_address(text), counters, complaints)
     relay.refuse(bound.getsockname())
     return relay
+
+
+def _collectors(settings: Settings, counters: Counters) -> Iterator[Collector]:
+    client = connect(settings.redis_url)
+    yield metrics.CountersCollector(counters)
+    yield metrics.FeedsCollector(Feeds(client))
+    if (archive := _archive(settings, client)) is not None:
+        yield ArchiveCollector(archive)
 
 
 def _archive(settings: Settings, client: Client) -> ArchiveList | None:

@@ -1,9 +1,8 @@
-"""Exports the bridge's counters, the state of the archive list and the last block of every feed to Prometheus."""
+"""Exports the bridge's counters and the last block of every feed to Prometheus."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -13,7 +12,6 @@ from prometheus_client.registry import Collector
 from smurfq.errors import StartError
 from smurfq.operations import OPERATIONS
 from smurfq.store import best_effort
-from smurfq.store.archive_list import ArchiveList
 from smurfq.store.bridge import Counters
 from smurfq.store.feeds import Feeds
 
@@ -66,33 +64,7 @@ class FeedsCollector(Collector):
             yield times
 
 
-class ArchiveCollector(Collector):
-    """The state of the archive list as metrics named ``smurfq_archive_…``."""
-
-    def __init__(self, archive: ArchiveList) -> None:
-        self._archive = archive
-
-    def collect(self) -> Iterator[Metric]:
-        """The present state; nothing while Redis is away."""
-        with best_effort("the archive list is not reported"):
-            yield from self._families()
-
-    def _families(self) -> Iterator[Metric]:
-        state = self._archive.state()
-        oldest_s = max(0.0, time.time() - state.oldest) if state.oldest is not None else 0.0
-        sound = state.registrar is not None and state.registrar.problem is None
-        gauges = {
-            "waiting": ("Files that wait to be registered in the archive.", state.waiting),
-            "oldest_seconds": ("Time for which the oldest of them has waited.", oldest_s),
-            "set_aside": ("Files that could not be registered.", state.set_aside),
-            "registering": ("1 if a registrar runs and can write to its database, else 0.", int(sound)),
-        }
-        for name, (meaning, value) in gauges.items():
-            yield GaugeMetricFamily(f"smurfq_archive_{name}", meaning, value=value)
-        yield CounterMetricFamily("smurfq_archive_registered", "Files that were registered.", value=state.registered)
-
-
-def serve(counters: Counters, feeds: Feeds, archive: ArchiveList | None, host: str, port: int) -> object:
+def serve(host: str, port: int, collectors: Iterable[Collector]) -> object:
     """The HTTP server that answers Prometheus; it ends with the process.
 
     Raises
@@ -101,10 +73,8 @@ def serve(counters: Counters, feeds: Feeds, archive: ArchiveList | None, host: s
         The port is taken.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(CountersCollector(counters))
-    registry.register(FeedsCollector(feeds))
-    if archive is not None:
-        registry.register(ArchiveCollector(archive))
+    for collector in collectors:
+        registry.register(collector)
     try:
         server, _ = start_http_server(port, addr=host, registry=registry)
     except OSError as cause:

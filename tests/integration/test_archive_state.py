@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from smurfq.bridge.metrics import ArchiveCollector
+from smurfq.bridge.archive_metrics import ArchiveCollector
 from smurfq.config import load
 from smurfq.core import keys
 from smurfq.core.session import SessionRecord, file_registered
