@@ -13,7 +13,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY smurfq ./smurfq
 COPY examples ./examples
 RUN python3 -c 'import sys; assert sys.version_info >= (3, 11), f"smurfq needs Python 3.11, the base image has {sys.version}"' \
-    && python3 -m pip install --no-cache-dir '.[flower]'
+    && python3 -m pip install --no-cache-dir '.[flower,archive]'
 
 ENV PYTHONUNBUFFERED=1 \
     OCS_CONFIG_DIR=/config

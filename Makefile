@@ -11,7 +11,7 @@ PYTEST  = $(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile --no-loadsco
 NOT_COVERED := tests/unit/operation_process/test_process.py::test_the_process_exits_whatever_interrupts_its_end
 MEASURED = $(PYTEST) --cov --cov-report=term --deselect $(NOT_COVERED)
 
-.PHONY: help demo test check coverage bench soak docs browser clean
+.PHONY: help demo test check coverage bench soak docs browser rsync clean
 
 help:
 	@echo "make demo   run a control script and an observing workflow on a simulated slot, live in this terminal"
@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing smurfq, pysmurf and sodetlib into $(VENV): a few minutes the first time"
 	@{ $(BIN)/python -m pip install --upgrade 'pip>=24' \
-	  && $(BIN)/python -m pip install --editable '.[slot,sim,flower,dev]'; } > $(VENV)/install.log 2>&1 \
+	  && $(BIN)/python -m pip install --editable '.[slot,sim,flower,archive,dev]'; } > $(VENV)/install.log 2>&1 \
 	  || { tail -n 30 $(VENV)/install.log; echo "the installation failed; the whole log is in $(VENV)/install.log"; exit 1; }
 	@touch $@
 
@@ -48,7 +48,13 @@ browser:
 	  || echo "no chromium: the browser test is skipped (apt-get install chromium)"
 
 # The whole is two runs, since only the unit tests are measured: coverage makes them some 40 % slower.
-test: $(STAMP) browser check
+# One test copies archived files with socs's copier, which calls rsync.
+rsync:
+	@command -v rsync >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq rsync >/dev/null; } \
+	  || echo "no rsync: the test of socs's copier is skipped (apt-get install rsync)"
+
+test: $(STAMP) browser rsync check
 ifeq ($(PYTEST_ARGS),)
 	$(MEASURED) tests/unit; unit=$$?; $(PYTEST) tests/integration tests/soak tests/system $(NOT_COVERED) && exit $$unit
 else

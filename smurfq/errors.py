@@ -137,6 +137,10 @@ class BridgeUnavailableError(ServiceError, ConnectionError):
     """The UDP bridge did not answer."""
 
 
+class ArchiveUnavailableError(ServiceError, OSError):
+    """The database of the archive cannot be written now."""
+
+
 class StreamError(ServiceError, RuntimeError):
     """A simulated slot's g3 stream cannot be opened, written or closed."""
 

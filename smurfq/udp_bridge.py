@@ -11,11 +11,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client.registry import Collector
 
 from smurfq.app import app
 from smurfq.bridge import metrics
 from smurfq.bridge.applier import Applier
+from smurfq.bridge.archive_metrics import ArchiveCollector
 from smurfq.bridge.buffer import Buffer
 from smurfq.bridge.complaints import Complaints
 from smurfq.bridge.drain_answers import DrainAnswers
@@ -36,8 +39,9 @@ from smurfq.config.slot_names import SlotNames
 from smurfq.core.slot import WORKER_LANES, publisher_id
 from smurfq.errors import SmurfqError
 from smurfq.reaper import Reaper
+from smurfq.store.archive_list import ArchiveList
 from smurfq.store.bridge import BridgeBoard, Counters, Positions
-from smurfq.store.connection import connect, require_access
+from smurfq.store.connection import Client, connect, require_access
 from smurfq.store.feeds import Feeds
 from smurfq.store.records import Records
 from smurfq.store.registers import Registers
@@ -105,13 +109,7 @@ def _run(settings: Settings, bound: socket.socket, stop: threading.Event, jobs: 
     for seconds, job in jobs:
         others.every(seconds, job)
     if bridge.metrics_port:
-        collectors = [
-            metrics.CountersCollector(settings.bridge_name, counters),
-            metrics.FeedsCollector(Feeds(connect(settings.redis_url))),
-            metrics.RegistersCollector(registers),
-            metrics.QueuesCollector(connect(settings.redis_url), settings.slots),
-        ]
-        metrics.serve(bridge.host, bridge.metrics_port, collectors)
+        metrics.serve(bridge.host, bridge.metrics_port, _collectors(settings, counters, registers))
     threads: list[Part] = [applier, *([relay] if relay else []), own, others, receiver]
     for thread in threads:
         thread.start()
@@ -178,6 +176,20 @@ def _relay(text: str | None, bound: socket.socket, counters: Counters, complaint
     return relay
 
 
+def _collectors(settings: Settings, counters: Counters, registers: RegisterValues) -> Iterator[Collector]:
+    client = connect(settings.redis_url)
+    yield metrics.CountersCollector(settings.bridge_name, counters)
+    yield metrics.FeedsCollector(Feeds(client))
+    yield metrics.RegistersCollector(registers)
+    yield metrics.QueuesCollector(client, settings.slots)
+    if (archive := _archive(settings, client)) is not None:
+        yield ArchiveCollector(archive)
+
+
+def _archive(settings: Settings, client: Client) -> ArchiveList | None:
+    return ArchiveList(client, settings.bridge_name) if settings.archive.database is not None else None
+
+
 def _applier(
     settings: Settings,
     publishers: Publishers,
@@ -194,7 +206,14 @@ def _applier(
     lanes = frozenset(publisher_id(slot, lane) for slot in settings.slots for lane in WORKER_LANES)
     recorder = Recorder(
         runs=KnownRuns(client),
-        writer=Writer(client, records, Positions(client, settings.bridge_name), retry, complaints),
+        writer=Writer(
+            client,
+            records,
+            Positions(client, settings.bridge_name),
+            retry,
+            complaints,
+            _archive(settings, client),
+        ),
         feeds=Feeds(client, settings.redis.feed_expires_s, settings.redis.feed_blocks),
         retry=retry,
         publishers=lanes,

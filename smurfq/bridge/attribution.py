@@ -16,6 +16,7 @@ from smurfq.core.publication import file_path, g3_session, publication
 from smurfq.core.sequence import SequenceChanges, Sequences
 from smurfq.core.session import Event
 from smurfq.core.strands import Arrival, Step
+from smurfq.store.archive_list import FILE_TYPES, FileMessage
 from smurfq.store.fence import Ran, Running
 
 RECENT_S = 1.0  # for so long after a message arrived, a bridge on another host assigns it to the present run
@@ -97,6 +98,7 @@ class Changes(NamedTuple):
     unowned: list[tuple[str, float]]  # lane and time of arrival of each script's message that belongs to no run
     g3_files: list[G3File]  # the files of smurf servers, in their order
     malformed: list[str]  # one description for each payload of the wrong type
+    files: list[FileMessage]  # the messages that announce a file, in their order, also those that belong to no run
 
 
 def attribute(
@@ -140,7 +142,17 @@ def attribute(
             runs[task_id] = change
         else:
             empty += change.messages
-    return Changes(runs, empty, numbers, lost, duplicates, assigned.unowned, assigned.g3_files, assigned.malformed)
+    return Changes(
+        runs=runs,
+        empty=empty,
+        sequences=numbers,
+        lost=lost,
+        duplicates=duplicates,
+        unowned=assigned.unowned,
+        g3_files=assigned.g3_files,
+        malformed=assigned.malformed,
+        files=assigned.files,
+    )
 
 
 class _Assigned:
@@ -152,6 +164,7 @@ class _Assigned:
         self.drafts: dict[str, _Draft] = {}
         self.unowned: list[tuple[str, float]] = []
         self.g3_files: list[G3File] = []
+        self.files: list[FileMessage] = []
         self.malformed: list[str] = []
 
     def add(self, arrived: ArrivedMessage, step: Step) -> None:
@@ -162,6 +175,8 @@ class _Assigned:
         else:
             task_id = owner(message, arrived.publisher, arrived.time, self._known, self._now)
         draft = self.draft(task_id)
+        if message.type in FILE_TYPES:
+            self.files.append(FileMessage.of(message, arrived.time, task_id if draft is not None else None))
         if arrived.server:
             self._add_g3_file(arrived, draft)
         elif draft is None:

@@ -67,7 +67,8 @@ class Recorder:
             changes = attribute(batch, known, self._sequences, now, notice)
             events = [(task_id, change.events) for task_id, change in changes.runs.items()]
             published = {task_id: change.messages for task_id, change in changes.runs.items()}
-            rejected = self._writer.write(events, changes.sequences.positions(), known.expected, published)
+            positions = changes.sequences.positions()
+            rejected = self._writer.write(events, positions, known.expected, published, changes.files)
             if rejected is not None:
                 self._commit(changes, rejected)
                 return list(changes.runs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from redis.exceptions import ResponseError
 
@@ -13,6 +13,7 @@ from smurfq.bridge.redis_retry import RedisRetry
 from smurfq.core.sequence import Source
 from smurfq.core.session import Event
 from smurfq.core.strands import Position
+from smurfq.store.archive_list import ArchiveList, FileMessage
 from smurfq.store.bridge import Positions
 from smurfq.store.conditional import NOTHING, Conditional
 from smurfq.store.connection import Client
@@ -21,14 +22,24 @@ from smurfq.store.records import Records
 
 
 class Writer:
-    """The bridge's only writer of records. ``client`` must not retry by itself."""
+    """The bridge's only writer of records and of the archive list. ``client`` must not retry by itself.
+
+    Without an ``archive``, no messages are kept for the archive.
+    """
 
     def __init__(
-        self, client: Client, records: Records, positions: Positions, retry: RedisRetry, complaints: Complaints
+        self,
+        client: Client,
+        records: Records,
+        positions: Positions,
+        retry: RedisRetry,
+        complaints: Complaints,
+        archive: ArchiveList | None = None,
     ) -> None:
         self._client = client
         self._records = records
         self.positions = positions
+        self._archive = archive
         self._retry = retry
         self._complaints = complaints
         self._name = f"bridge-{os.getpid()}-{secrets.token_hex(4)}"
@@ -41,6 +52,7 @@ class Writer:
         positions: Mapping[Source, Position],
         expected: Mapping[str, str] = NOTHING,
         published: Mapping[str, int] | None = None,
+        files: Sequence[FileMessage] = (),
     ) -> set[str] | None:
         """Write events to the records of runs, and return the task ids of the runs whose records Redis rejected.
 
@@ -54,6 +66,9 @@ class Writer:
             The text that each key must have; empty if it must not exist.
         published
             How many messages of publishers the events were made of, by task id.
+        files
+            The messages that announce a file. If the answer to a write is lost, the archive list may get them twice;
+            the registrar registers each file once.
 
         Returns
         -------
@@ -69,17 +84,19 @@ class Writer:
         counts = published or {}
         batches = [self._batch(task_id, of_task, counts.get(task_id, 0)) for task_id, of_task in events]
         try:
-            if not self._write_once(batches, positions, expected):
+            if not self._write_once(batches, positions, expected, files):
                 return None
         except ResponseError:
-            return self._write_singly(batches, positions)
+            return self._write_singly(batches, positions, files)
         return set()
 
     def _batch(self, task_id: str, events: list[Event], published: int) -> Batch:
         self._number += 1
         return Batch(task_id, self._name, self._number, events, published)
 
-    def _write_singly(self, batches: list[Batch], positions: Mapping[Source, Position]) -> set[str]:
+    def _write_singly(
+        self, batches: list[Batch], positions: Mapping[Source, Position], files: Sequence[FileMessage]
+    ) -> set[str]:
         """Write each batch by itself, to find the one that Redis rejected; the others may be written already."""
         refused = set()
         for batch in batches:
@@ -89,9 +106,10 @@ class Writer:
                 refused.add(batch.task_id)
                 self._complaints.add("rejected by Redis", f"{cause}; for the record {batch.task_id}")
         try:
-            self._write_once([], positions)
+            self._write_once([], positions, files=files)
         except ResponseError as cause:
-            self._complaints.add("rejected by Redis", f"{cause}; for {self.positions.key}")
+            others = [self.positions.key, *([self._archive.waiting_key] if self._archive else [])]
+            self._complaints.add("rejected by Redis", f"{cause}; for {' or '.join(others)}")
         return refused
 
     def _write_once(
@@ -99,6 +117,7 @@ class Writer:
         batches: list[Batch],
         positions: Mapping[Source, Position],
         expected: Mapping[str, str] = NOTHING,
+        files: Sequence[FileMessage] = (),
         *,
         tried: bool = False,
     ) -> bool:
@@ -112,6 +131,8 @@ class Writer:
                 for batch in left:
                     self._records.queue(pipe, batch)
                 self.positions.queue(pipe, positions)
+                if self._archive is not None and not done:
+                    self._archive.queue(pipe, files)
                 return self._conditional(pipe, NOTHING if done else expected)
 
         return self._retry(attempt)

@@ -28,14 +28,14 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "smurfq.cli.holding": ("hold", "release"),
     "smurfq.cli.locking": ("lock", "unlock"),
     "smurfq.cli.queue": ("queue",),
-    "smurfq.cli.processes": ("worker", "bridge"),
+    "smurfq.cli.processes": ("worker", "bridge", "archive"),
     "smurfq.cli.sim": ("sim",),
 }
 _HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Run operations": ("submit", "run", "batch", "workflow", "operations", "follow", "logs"),
     "Look": ("status", "watch", "show", "history", "feed", "queue"),
     "End, hold and lock": ("stop", "abort", "hold", "release", "lock", "unlock", "emergency-off"),
-    "A site's processes": ("up", "down", "demo", "worker", "bridge", "flower", "sim", "doctor"),
+    "A site's processes": ("up", "down", "demo", "worker", "bridge", "archive", "flower", "sim", "doctor"),
 }
 
 

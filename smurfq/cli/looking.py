@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from datetime import datetime
 
@@ -14,7 +15,9 @@ from smurfq.cli.render import history_table, moment, show_record, show_status, t
 from smurfq.cli.terminal_text import clean, tell
 from smurfq.client import Slots
 from smurfq.client.status import bridges_health, summary
+from smurfq.core.duration import duration
 from smurfq.core.redis_url import without_password
+from smurfq.store.archive_list import ArchiveList, ArchiveState
 from smurfq.store.bridge import Health
 
 
@@ -22,7 +25,7 @@ from smurfq.store.bridge import Health
 @slot_option
 @json_option
 def status(slot: str | None, as_json: bool) -> None:
-    """Show the bridges, and the worker, hold, running and waiting runs of each slot.
+    """Show the bridges, the archive, and the worker, hold, running and waiting runs of each slot.
 
     Without --slot, all slots of the site are shown.
 
@@ -35,9 +38,11 @@ def status(slot: str | None, as_json: bool) -> None:
     found = list(Slots([slot_of(slot).slot] if slot else None, connection=site).status().values())
     with site.reached():
         bridges = {one.bridge_name: one.bridge for one in found} | bridges_health(site)
+        archives = {name: ArchiveList(site.redis, name).state() for name in sorted(bridges)}
     if as_json:
         shown = {name: asdict(health) if health else None for name, health in bridges.items()}
-        echo_json({"bridges": shown, "slots": [one.to_dict() for one in found]})
+        lists = {name: asdict(state) for name, state in archives.items()}
+        echo_json({"bridges": shown, "archives": lists, "slots": [one.to_dict() for one in found]})
         return
     console = terminal()
     if site.settings.simulated:
@@ -45,6 +50,9 @@ def status(slot: str | None, as_json: bool) -> None:
     console.print(Text(f"redis  {without_password(site.settings.redis_url)}", "dim"))
     for name, bridge in sorted(bridges.items()):
         console.print(_bridge_text(name, bridge))
+    for name, archive in archives.items():
+        if site.settings.archive.database is not None or archive.in_use:
+            console.print(_archive_text(name, archive))
     for one in found:
         show_status(console, one)
 
@@ -111,6 +119,22 @@ def _bridge_text(name: str, bridge: Health | None) -> Text:
         number = getattr(counts, counter)
         if number:
             text.append(f", {number} {counter.replace('_', ' ')}", "yellow")
+    return text
+
+
+def _archive_text(name: str, archive: ArchiveState) -> Text:
+    registrar = archive.registrar
+    if registrar is None:
+        todo = "`smurfq archive` on that host starts it"
+        text = Text(clean(f"archive  {name}: no registrar runs: files are not registered; {todo}"), "bold red")
+    elif registrar.problem:
+        text = Text(clean(f"archive  {name}: {registrar.problem}"), "bold red")
+    else:
+        text = Text(clean(f"archive  {name}: {archive.registered} files registered; now in {registrar.database}"))
+    if archive.oldest is not None:
+        text.append(f", {archive.waiting} waiting, the oldest for {duration(time.time() - archive.oldest)}", "yellow")
+    if archive.set_aside:
+        text.append(f", {archive.set_aside} could not be registered", "yellow")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Commands that run a process of the site: a slot's worker or the bridge."""
+"""Commands that run a process of the site: a slot's worker, the bridge, or the registrar of the archive."""
 
 from __future__ import annotations
 
@@ -76,4 +76,26 @@ def bridge() -> None:
     sys.exit(udp_bridge.main())
 
 
-COMMANDS = [worker, bridge]
+@click.command(
+    epilog="""\b
+Examples:
+  smurfq archive"""
+)
+@click.option(
+    "--new-database",
+    is_flag=True,
+    help="If the database is missing, make a new one, although files of this site were registered in it.",
+)
+def archive(new_database: bool) -> None:
+    """Register the site's files in the SupRsync database, in the foreground, until SIGTERM or Ctrl-C.
+
+    The database is the setting archive.database (SMURFQ_ARCHIVE_DATABASE). The files must be on this machine, under the
+    paths that their publishers sent. A second registrar stands by, and takes over if the first dies. While none runs,
+    the messages of files wait in Redis; `smurfq status` shows how many.
+    """
+    from smurfq.archive import process  # noqa: PLC0415 - not needed by any other command
+
+    sys.exit(process.main(new_database=new_database))
+
+
+COMMANDS = [worker, bridge, archive]

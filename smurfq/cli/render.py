@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -108,7 +108,7 @@ def show_record(console: Console, record: SessionRecord) -> None:
     hidden = record.messages_total - len(record.messages[-_MESSAGES_SHOWN:])
     heading = f"messages (the newest of {record.messages_total})" if hidden > 0 else "messages"
     _print_lines(console, heading, (f"{moment(at)}  {text}" for at, text in record.messages[-_MESSAGES_SHOWN:]))
-    _print_lines(console, "files", (str(file.get("path", file)) for file in record.files))
+    _print_lines(console, "files", map(_file_line, record.files))
     if record.data:
         _print_lines(console, "data", data_text(record).splitlines())
     _print_lines(console, "log (last lines)", record.log.splitlines()[-_LOG_LINES:])
@@ -224,6 +224,11 @@ def _facts(record: SessionRecord) -> Iterator[tuple[str, str]]:
         yield "software", ", ".join(f"{name} {value}" for name, value in record.software.items())
     if record.parent_id:
         yield "after", record.parent_id
+
+
+def _file_line(file: Mapping[str, Any]) -> str:
+    reason = file.get("not_registered")
+    return str(file.get("path", file)) + (f"  NOT in the archive: {reason}" if reason else "")
 
 
 def _print_lines(console: Console, heading: str, lines: Iterable[str]) -> None:

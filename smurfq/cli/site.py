@@ -39,7 +39,7 @@ _MORE_A_SLOT_S = 15.0
 )
 @click.option("--brief", is_flag=True, help="Do not print the table of processes.")
 def up(detach: bool, no_flower: bool, sim: bool, slots: tuple[str, ...], timeout: float | None, brief: bool) -> None:
-    """Start the site on this machine: Valkey, the bridge, a worker for each slot, and Flower.
+    """Start the site on this machine: Valkey, the bridge, a worker for each slot, Flower, and the archive if it is set.
 
     smurfq starts its embedded Valkey, with the data in the state folder, unless SMURFQ_REDIS_URL names another server.
     If a process dies, smurfq starts it again after a pause of 1 s, which doubles each time up to 30 s. Ctrl-C stops all

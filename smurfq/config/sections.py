@@ -75,6 +75,13 @@ class Bridge(Section):
         return "127.0.0.1" if self.host in ANY_ADDRESS else self.host
 
 
+class Archive(Section):
+    """The SupRsync database in which `smurfq archive` registers the files of the site."""
+
+    database: Folder | None = None
+    """Path of the sqlite database, such as /data/so/databases/suprsync.db. Default: no files are registered."""
+
+
 class Scripts(Section):
     """The folders of the scripts of `run`."""
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from smurfq.config.key_types import Folder, Section
 from smurfq.config.sections import (
+    Archive,
     Bridge,
     Crate,
     Epics,
@@ -48,6 +49,7 @@ class Settings(Section):
     """Name under which this process submits. A locked slot checks it. Default: user@host."""
     redis: Redis = Redis()
     bridge: Bridge = Bridge()
+    archive: Archive = Archive()
     scripts: Scripts = Scripts()
     epics: Epics = Epics()
     smurf: Smurf = Smurf()

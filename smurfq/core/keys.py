@@ -28,6 +28,26 @@ def bridge_positions(name: str) -> str:
     return f"smurfq:bridge-positions:{name}"
 
 
+def archive_waiting(bridge: str) -> str:
+    """Stream: the messages of files of a bridge that wait to be registered in the archive."""
+    return f"smurfq:archive-waiting:{bridge}"
+
+
+def archive_set_aside(bridge: str) -> str:
+    """Stream: the messages of a bridge whose file cannot be registered now, with the reason."""
+    return f"smurfq:archive-set-aside:{bridge}"
+
+
+def archive_totals(bridge: str) -> str:
+    """Hash: how many messages of a bridge were registered, and in which database."""
+    return f"smurfq:archive-totals:{bridge}"
+
+
+def archive_registrar(bridge: str) -> str:
+    """Hash: the health of the registrar of a bridge's files."""
+    return f"smurfq:archive-registrar:{bridge}"
+
+
 def meta(task_id: str) -> str:
     """String: Celery's metadata of a task. Changes are published on the channel of the same name."""
     return f"celery-task-meta-{task_id}"

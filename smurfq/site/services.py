@@ -19,9 +19,11 @@ from smurfq.site.child import Service, descendants
 from smurfq.site.flower import login_words
 from smurfq.site.ports import require_free
 from smurfq.store import connect
+from smurfq.store.archive_list import ArchiveList
 from smurfq.store.bridge import BridgeBoard
 from smurfq.store.fence import Fence
 
+ARCHIVE = "archive"
 BRIDGE = "bridge"
 FLOWER = "flower"
 _ANSWERS_WITHIN_S = 2.0
@@ -57,6 +59,24 @@ def bridge_service(settings: Settings) -> Service:
         ready=ready,
         stop_s=15.0,
         essential=True,
+    )
+
+
+def archive_service(settings: Settings) -> Service:
+    """Return the service of the archive's registrar."""
+    archive = ArchiveList(connect(settings.redis_url), settings.bridge_name)
+
+    def ready(pid: int) -> bool:
+        registrar = archive.state().registrar
+        return registrar is not None and registrar.pid == pid
+
+    return Service(
+        name=ARCHIVE,
+        command=_module("smurfq.archive"),
+        where=f"registers files in {settings.archive.database}",
+        waits_for="its lease and its first report in Redis",
+        ready=ready,
+        stop_s=15.0,
     )
 
 
@@ -145,6 +165,8 @@ def check_startable(settings: Settings, *, flower: bool) -> None:
         port = settings.redis.embedded_port
         require_free("tcp", "127.0.0.1", port, "the embedded Valkey", "SMURFQ_REDIS_EMBEDDED_PORT")
     require_free("udp", settings.bridge.host, settings.bridge.port, "the bridge", "SMURFQ_BRIDGE_PORT")
+    if settings.archive.database is not None:
+        _require_package("socs", "the registrar of the archive", "archive", "unset archive.database")
     if flower:
         _require_package("flower", "Flower", "flower", "give --no-flower")
         require_free("tcp", settings.flower.host, settings.flower.port, "Flower", "SMURFQ_FLOWER_PORT")

@@ -18,7 +18,7 @@ _STOPS_WITHIN_S = 20.0
 
 
 def simulated(environ: Mapping[str, str], settings: Settings, slots: Sequence[str]) -> dict[str, str]:
-    """Return ``environ`` for a site with simulated slots. The settings for a real card are overridden.
+    """Return ``environ`` for a site with simulated slots. The settings for a real card and archive are overridden.
 
     Raises
     ------
@@ -28,9 +28,10 @@ def simulated(environ: Mapping[str, str], settings: Settings, slots: Sequence[st
         Two of the slots have the same number.
     """
     require_packages()
-    from smurfq.sim.surroundings import options_of, site_variables  # noqa: PLC0415 - an optional dependency
+    from smurfq.sim.surroundings import folder_of, options_of, site_variables  # noqa: PLC0415 - an optional dependency
 
-    return {**environ, **site_variables(options_of(settings, slots))}
+    archive = {"SMURFQ_ARCHIVE_DATABASE": str(folder_of(settings) / "suprsync.db")} if settings.archive.database else {}
+    return {**environ, **site_variables(options_of(settings, slots)), **archive}
 
 
 def beside_running(environ: Mapping[str, str], settings: Settings) -> Mapping[str, str]:

@@ -51,11 +51,14 @@ class Site:
         self._with_sim = sim
         self._valkey = self._watch([services.valkey_service(settings)] if settings.redis.url is None else [])
         self._bridge = self._watch([services.bridge_service(settings)])
+        registers = settings.archive.database is not None
+        self._archive = self._watch([services.archive_service(settings)] if registers else [])
         self._flower = self._watch([services.flower_service(settings)] if flower else [])
         self._sim = self._watch([simulation.simulator_service(settings, slots)] if sim else [])
         self._workers = self._watch([services.worker_service(settings, slots)])
         self._workflows = self._watch([services.workflows_service(settings)])
-        self._all = [*self._valkey, *self._bridge, *self._flower, *self._sim, *self._workers, *self._workflows]
+        self._rest = [*self._bridge, *self._archive, *self._flower, *self._sim, *self._workers, *self._workflows]
+        self._all = [*self._valkey, *self._rest]
 
     def _watch(self, found: Iterable[Service]) -> list[Watched]:
         return [Watched(Child(service, self._settings.log_dir)) for service in found]
@@ -97,9 +100,8 @@ class Site:
         else:
             require_access(self._settings.redis_url)
             patiently(connect(self._settings.redis_url).ping, give_up_after_s=_REDIS_ANSWERS_WITHIN_S)
-        rest = [*self._bridge, *self._flower, *self._sim, *self._workers, *self._workflows]
-        self._launch(rest)
-        self._await(rest, deadline)
+        self._launch(self._rest)
+        self._await(self._rest, deadline)
 
     def _launch(self, group: Iterable[Watched]) -> None:
         for one in group:
@@ -151,6 +153,7 @@ class Site:
         orphans.kill(self._pids(), self._say)
         self._stop_group("the simulated slots", self._sim)
         self._stop_group("the bridge", self._bridge)
+        self._stop_group("the registrar of the archive", self._archive)
         self._stop_group("Flower", self._flower)
         self._stop_group("Valkey", self._valkey)
         orphans.kill(set(), self._say)

@@ -15,6 +15,7 @@ from smurfq.bridge.writer import Writer
 from smurfq.core import keys, session
 from smurfq.core.strands import Position
 from smurfq.store import Records, connect
+from smurfq.store.archive_list import ArchiveList, FileMessage
 from smurfq.store.bridge import Positions
 from smurfq.store.connection import Client
 from tests.site.valkey import Valkey
@@ -94,6 +95,25 @@ def test_a_batch_whose_answer_was_lost_is_not_written_again(valkey: Client, prox
     assert [event["text"] for event in there.tail("t2")] == ["during"]
     assert there.header("t1").messages_total == 3
     assert valkey.hgetall(keys.bridge_positions("here")) == {'["0102","host","script","crate1slot2"]': "[3,2.0]"}
+
+
+def test_the_archive_list_gets_the_files_of_a_batch_whenever_its_events_are_written(
+    valkey: Client, proxy: CuttingProxy
+) -> None:
+    client = connect(f"redis://127.0.0.1:{proxy.port}/0", retries=0)
+    archive = ArchiveList(client, "here")
+    retry = RedisRetry(LOG, threading.Event(), 1.0)
+    positions = Positions(client, "here")
+    writer = Writer(client, Records(client, 3600), positions, retry, Complaints(LOG), archive)
+    files = [FileMessage("ufm_mv9", "g3_file", {"path": f"/{number}.g3"}, 1.0, None) for number in range(2)]
+    events = [("t1", [session.message("text", 1.0)])]
+    assert writer.write(events, {}, {"runs": "t2"}, files=files) is None
+    assert archive.oldest(9) == []
+    proxy.cut_next = True
+    assert writer.write(events, {}, files=files) == set()
+    assert proxy.cuts == 1
+    assert [listed.message for listed in ArchiveList(valkey, "here").oldest(9)] == files
+    client.close()
 
 
 def test_a_full_redis_is_waited_for_and_loses_nothing(valkey: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -184,6 +185,31 @@ def _stop_bridge(faults: Faults, chance: Chance, _done: Done) -> None:
     process.terminate()
     process.wait(_ENDS_WITHIN_S)
     time.sleep(chance.uniform(0.0, 3.0))
+
+
+@fault("kill -9 the registrar of the archive")
+def _kill_registrar(faults: Faults, _chance: Chance, _done: Done) -> None:
+    process = faults.site.processes["archive"]
+    process.kill()
+    process.wait()
+
+
+@fault("the archive's database locked")
+def _lock_database(faults: Faults, chance: Chance, done: Done) -> None:
+    database = faults.site.database
+    done.did_nothing = not database.exists()
+    if not done.did_nothing:
+        with contextlib.closing(sqlite3.connect(database, timeout=60.0)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            time.sleep(chance.uniform(0.0, 8.0))
+
+
+@fault("the archive's folder away")
+def _unmount_archive(faults: Faults, chance: Chance, _done: Done) -> None:
+    folder = faults.site.database.parent
+    away = folder.rename(folder.with_name("archive-away"))
+    time.sleep(chance.uniform(0.0, 3.0))
+    away.rename(folder)
 
 
 @fault("Redis stopped, away, started")

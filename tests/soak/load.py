@@ -38,6 +38,7 @@ class Plan:
     value: str
     seconds: float
     messages: int = 20
+    files: int = 2
     stray: bool = False
     silent_end: float = 0.0
     fails: bool = False

@@ -50,6 +50,12 @@ module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 pub = module.Publisher("soak", env_root="SMURFPUB_")
 note("sent", 0)
+folder = pathlib.Path(journal).parent / "smurf_data" / str(int(time.time()))
+folder.mkdir(parents=True, exist_ok=True)
+for number in range(plan["files"]):
+    written = folder / f"{task}-{number}.txt"
+    written.write_text(task)
+    pub.register_file(str(written), "soak", format="txt")
 if plan["stray"]:
     subprocess.Popen([sys.executable, "-S", "-c", STRAY, journal, task], start_new_session=True)
 for number in range(plan["messages"]):

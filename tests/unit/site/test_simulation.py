@@ -35,3 +35,10 @@ def test_nothing_changes_where_none_runs(tmp_path: Path) -> None:
     assert simulation.beside_running(environ, load(environ)) == environ
     note(tmp_path, None)
     assert simulation.beside_running(environ, load(environ)) == environ
+
+
+def test_files_of_simulated_slots_are_not_registered_in_the_database_of_real_ones(tmp_path: Path) -> None:
+    environ = {"SMURFQ_STATE_DIR": str(tmp_path), "SMURFQ_SLOTS": "crate1slot2"}
+    real = load({**environ, "SMURFQ_ARCHIVE_DATABASE": "/data/so/databases/suprsync.db"})
+    assert load(simulation.simulated(environ, real, real.slots)).archive.database == tmp_path / "sim" / "suprsync.db"
+    assert load(simulation.simulated(environ, load(environ), real.slots)).archive.database is None
