@@ -29,7 +29,10 @@ def uxm_setup(session: Session, *, bands: list[int] | None, kwargs: dict[str, An
         sodetlib reported failure. ``data['summary']`` contains the results so far.
     """
     wanted = keywords(session.op_name, kwargs, bands=bands)
-    with open_slot(session, load_tune=False, streams=True) as (control, config), untuned_unless_done(session):
+    with (
+        open_slot(session, load_tune=False, streams=True, low_current=True) as (control, config),
+        untuned_unless_done(session),
+    ):
         _summary(session, control, config, **wanted)
         session.header(tunefile=config.dev.exp.get("tunefile"))
 
@@ -47,7 +50,7 @@ def uxm_relock(session: Session, *, bands: list[int] | None, kwargs: dict[str, A
         sodetlib reported failure. ``data['summary']`` contains the results so far.
     """
     wanted = keywords(session.op_name, kwargs, bands=bands)
-    with open_slot(session, streams=True) as (control, config):
+    with open_slot(session, streams=True, low_current=True) as (control, config):
         _check_tuned(session, control, bands or config.dev.exp["active_bands"])
         with untuned_unless_done(session):
             summary = _summary(session, control, config, **wanted)
