@@ -2,10 +2,13 @@
 
 ``libraries`` imports them and reports their versions. ``paths`` sets the folders that they hard-code. ``opening``
 opens a slot. ``register_access`` names the registers that do not answer. ``registers`` uses EPICS directly if pysmurf
-would hang. ``making_safe`` makes the card safe after a run. ``state`` reads a slot's state. ``own_slot`` keeps a
-process from opening another slot. The import of this package imports none of the libraries.
+would hang. ``making_safe`` makes the card safe after a run. ``slot_files`` finds a slot's configuration files,
+``wiring`` reads its bias groups and bands, and ``device_copy`` restores a half-written file. ``state`` reads a slot's
+state. ``own_slot`` keeps a process from opening another slot. The import of this package imports none of the
+libraries.
 """
 
+from smurfq.smurf_control.device_copy import keep_copy, restore_copy
 from smurfq.smurf_control.libraries import (
     assert_no_channel_access,
     edited_since,
@@ -34,6 +37,7 @@ __all__ = [
     "card_is_noted",
     "close_streams",
     "edited_since",
+    "keep_copy",
     "limit_to_slot",
     "make_safe",
     "number_only_what_is_sent",
@@ -41,6 +45,7 @@ __all__ = [
     "preload",
     "read_state",
     "restart_link",
+    "restore_copy",
     "script_connects_ahead",
     "sodetlib_function",
     "state_of",

@@ -56,7 +56,7 @@ def open_slot(
 
     ahead = ConnectedAhead(session)
     apply_paths(session.settings)
-    config = load_config(session.settings, session.slot)
+    config = load_config(session.settings, session.slot, reads_only=reads_only)
     session.header(software=versions(), simulated=session.settings.simulated)
     if config.stream_id != session.slot:
         session.add_message(
