@@ -179,6 +179,10 @@ class Sim(Section):
     """Time for which a stream writes to one g3 file before it starts the next."""
     cold: bool = False
     """If true, cards start as if just powered on, without tune, tones and amplifiers; else as a setup leaves them."""
+    pysmurf_config: Path | None = None
+    """A pysmurf configuration whose bias groups, relays, bands and current ratio the cards get. Default: usual ones."""
+    cryocard_firmware: Annotated[str, Field(pattern=r"^\d{1,2}\.\d{1,2}\.\d{1,2}$")] = "4.1.2"
+    """Version of the cryocards' firmware. Below 4, a card has two amplifiers (C02); else four (C04 and later)."""
 
 
 class Ocs(Section):

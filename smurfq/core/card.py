@@ -1,6 +1,6 @@
 """Limits of readout cards, and what is usual where a slot's configuration is not known.
 
-``smurf_control.wiring`` reads a slot's bias groups and bands from its pysmurf configuration.
+``core.card_wiring`` reads a slot's bias groups and bands from its pysmurf configuration.
 """
 
 from __future__ import annotations

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from smurfq.core.card import NUM_BANDS, PROCESSED_CHANNELS
 from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError
+from smurfq.sim.wiring import Shape
 
 LOOPBACK: Final = "127.0.0.1"
-MOST_DETECTORS: Final = NUM_BANDS * PROCESSED_CHANNELS  # channels that SMuRF processes
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class Options:
         The duration of a stream's file, before the next one starts.
     cold
         Whether the cards start as after power-on, without bias, tones and tune; otherwise as after a setup.
+    shape
+        The wiring and the cryocard of each card.
+    pysmurf
+        The pysmurf configuration that describes the shape; by default the simulator's own.
     """
 
     slots: tuple[str, ...]
@@ -62,10 +66,12 @@ class Options:
     high_precision: bool = False
     file_duration_s: float = 600.0
     cold: bool = False
+    shape: Shape = field(default_factory=Shape)
+    pysmurf: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.detectors <= MOST_DETECTORS:
-            raise ConfigError(f"sim.detectors must be from 1 to {MOST_DETECTORS}; got {self.detectors}")
+        if not 1 <= self.detectors <= self.shape.most_detectors:
+            raise ConfigError(f"sim.detectors must be from 1 to {self.shape.most_detectors}; got {self.detectors}")
         numbers = [SlotId.parse(slot).slot for slot in self.slots]
         if not numbers or len(set(numbers)) != len(numbers):
             raise ConfigError(

@@ -31,6 +31,7 @@ from smurfq.sim.radio.side import RadioSide
 from smurfq.sim.registers import Register, Value
 from smurfq.sim.start import set_up
 from smurfq.sim.tones import Tones
+from smurfq.sim.wiring import NUM_BAYS, Shape
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ class SimSlot:
         The eight bands with their resonators; None: no resonators.
     executor
         The executor for sweeps and captures.
+    shape
+        The card's wiring and cryocard; by default the usual ones.
     """
 
     def __init__(
@@ -96,9 +99,11 @@ class SimSlot:
         *,
         bands: Sequence[BandModel] = (),
         executor: Executor | None = None,
+        shape: Shape | None = None,
     ) -> None:
         where = SlotId.parse(slot)
         self.id = slot
+        self.shape = shape or Shape()
         self.prefix = f"smurf_server_s{where.slot}:"
         self.dacs = SlowDacs(clock())
         self.faults = Faults()
@@ -109,11 +114,12 @@ class SimSlot:
         self._table |= {register.name: register for register in radio.radio_registers()}
         self._values: dict[str, Value] = {name: register.first() for name, register in self._table.items()}
         self._elements: dict[str, tuple[str, int]] = {}  # registers that are views of an array's elements
-        self._card = Cryocard(self._dac, powered=tones is not None)
+        self._values["AMCc:SmurfApplication:EnabledBays"] = np.resize(self.shape.bays, NUM_BAYS).astype(np.int32)
+        self._card = Cryocard(self._dac, powered=tones is not None, firmware=self.shape.firmware)
         self.radio = RadioSide(self, bands, executor)
         self._handlers = self._all_handlers()
         if tones is not None:
-            for name, value in set_up(tones, bands):
+            for name, value in set_up(tones, bands, self._card.amplifiers):
                 self.put_now(name, value)
         self._on_change = on_change
 
@@ -124,7 +130,7 @@ class SimSlot:
 
     def answers(self, name: str) -> bool:
         """Return whether a register answers."""
-        return self.faults.answers(name)
+        return self.shape.has_register(name) and self.faults.answers(name)
 
     def register(self, name: str) -> Register:
         """Return the register of this name. An unknown register stores any value."""

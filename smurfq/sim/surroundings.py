@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from smurfq.config import Settings
+from smurfq.core.card_wiring import read_pysmurf_file
+from smurfq.errors import ConfigError
 from smurfq.sim.options import Folders, Options
+from smurfq.sim.wiring import Shape, parse_shape
 
 
 def folder_of(settings: Settings) -> Path:
@@ -20,20 +24,36 @@ def options_of(settings: Settings, slots: Sequence[str], folder: Path | None = N
     Raises
     ------
     ConfigError
-        Two of the slots have the same number.
+        Two of the slots have the same number, or sim.pysmurf_config cannot be read.
     """
     below = folder.absolute() if folder is not None else folder_of(settings)
+    table, shape = _shape(settings)
     return Options(
         slots=tuple(slots),
         folder=below,
         folders=Folders.below(below),
         port=settings.sim.port,
         seed=settings.sim.seed,
-        detectors=settings.sim.detectors,
+        detectors=min(settings.sim.detectors, shape.most_detectors) if table is not None else settings.sim.detectors,
         high_precision=settings.sim.high_precision,
         file_duration_s=settings.sim.file_duration_s,
         cold=settings.sim.cold,
+        shape=shape,
+        pysmurf=table,
     )
+
+
+def _shape(settings: Settings) -> tuple[dict[str, Any] | None, Shape]:
+    """Return the pysmurf configuration in the settings, if there is one, and the shape of the cards."""
+    major, minor, patch = map(int, settings.sim.cryocard_firmware.split("."))
+    path = settings.sim.pysmurf_config
+    if path is None:
+        return None, Shape(firmware=(major, minor, patch))
+    try:
+        table = read_pysmurf_file(path)
+        return table, parse_shape(table, (major, minor, patch))
+    except (OSError, ValueError) as cause:
+        raise ConfigError(f"sim.pysmurf_config {path} cannot be read: {cause}") from cause
 
 
 def client_variables(options: Options) -> dict[str, str]:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from smurfq.config import Settings
+from smurfq.core.card_wiring import parse_wiring, read_pysmurf_file
 from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError
 from smurfq.smurf_control.device_copy import copy_path, earlier_path
 from smurfq.smurf_control.slot_files import SlotFiles, config_error, read_table, slot_files
-from smurfq.smurf_control.wiring import parse_wiring, read_pysmurf_file
 
 _MAKE_ONE: Final = (
     "make one with python -c \"from sodetlib.det_config import DeviceConfig; DeviceConfig.from_yaml('{}')\""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from smurfq.core.card_wiring import Wiring, ranges
 from smurfq.errors import OperationFailedError
 from smurfq.smurf_control.card_state import NO_CRYOCARD, CardState
 from smurfq.smurf_control.session_protocol import SessionProtocol
-from smurfq.smurf_control.wiring import Wiring, ranges
 
 
 def put_into_low_current(control: Any, session: SessionProtocol, state: CardState, wiring: Wiring) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from smurfq.core.card_after import CardAfter
+from smurfq.core.card_wiring import ranges
 from smurfq.smurf_control import biases
 from smurfq.smurf_control.card_state import (
     CARD_REGISTERS,
@@ -30,7 +31,7 @@ from smurfq.smurf_control.card_state import (
 )
 from smurfq.smurf_control.registers import BIAS_DACS, SESSION_ID, Registers, epics_root
 from smurfq.smurf_control.state_changes import WORDS, summary, switched_on
-from smurfq.smurf_control.wiring import ranges, wiring_of
+from smurfq.smurf_control.wiring import wiring_of
 
 BUDGET_S: Final = 10.0
 _STEP_S: Final = 2.0

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from smurfq.core.card_wiring import Wiring, ranges
 from smurfq.errors import OperationAbortedError, OperationFailedError
 from smurfq.smurf_control.card_state import CardState, look_at_card
 from smurfq.smurf_control.configuration import load_config
@@ -21,7 +22,7 @@ from smurfq.smurf_control.register_access import check_access
 from smurfq.smurf_control.registers import card_answers, epics_root
 from smurfq.smurf_control.scanning import limit_scans
 from smurfq.smurf_control.session_protocol import SessionProtocol
-from smurfq.smurf_control.wiring import Wiring, ranges, wiring_of
+from smurfq.smurf_control.wiring import wiring_of
 
 _ANSWER_S: Final = 5.0
 

@@ -7,9 +7,9 @@ from dataclasses import fields
 from typing import Any, Final
 
 from smurfq.core.card_after import NOTHING_LEFT_ON, CardAfter
+from smurfq.core.card_wiring import Wiring, ranges
 from smurfq.smurf_control.biases import Pairs, raised, voltages
 from smurfq.smurf_control.card_state import CardState
-from smurfq.smurf_control.wiring import Wiring, ranges
 
 WORDS: Final = {
     "streaming": "streaming",

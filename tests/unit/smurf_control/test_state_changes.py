@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from smurfq.core.card_after import CardAfter
+from smurfq.core.card_wiring import Wiring
 from smurfq.smurf_control.biases import COUNT_V, put_back, raised, zeroed
 from smurfq.smurf_control.card_state import CardState
 from smurfq.smurf_control.state_changes import state_of, summary, switched_on
-from smurfq.smurf_control.wiring import Wiring
 
 PAIRS = {0: (1, 2), 1: (3, 4), 2: (5, 6)}
 WIRING = Wiring(PAIRS, {0: 0, 1: 2, 2: 1}, (0, 1))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from smurfq.smurf_control.wiring import parse_wiring, read_pysmurf_file, usual_wiring, wiring_of
+from smurfq.core.card_wiring import parse_wiring, read_pysmurf_file, usual_wiring
+from smurfq.smurf_control.wiring import wiring_of
 
 C02 = {"LNA_Vg": -0.6, "dac_num_50k": 32}
 C04 = {**C02, "50k1": {"gate_volt_min": -1}, "hemt1": {}}
