@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS
 
-C04: Final = 4  # the major version of the firmware of cryocards with four amplifiers
+C04: Final = 4  # the first major version of the firmware of cryocards with four amplifiers
+_TWO_AMPLIFIERS: Final = (0, 1, 2, 3, 10)  # firmware of cryocards with two amplifiers (C02); 0: there is no cryocard
 _NUM_DACS: Final = 32
 _NUM_RELAYS: Final = 16  # of bias groups; the higher bits belong to the flux ramp
 # The DACs of the gate and the drain of each amplifier of a C04 card, as in pysmurf; DAC 33 is the gate of hemt1.
@@ -52,7 +53,9 @@ class Wiring:
 
     def for_firmware(self, major: int | None) -> Wiring:
         """Return the wiring with the amplifiers of a cryocard whose firmware has this major version."""
-        return replace(self, amplifier_dacs=self.amplifier_dacs | _dacs_of(_C04_DACS)) if major == C04 else self
+        if major is None or major in _TWO_AMPLIFIERS:
+            return self
+        return replace(self, amplifier_dacs=self.amplifier_dacs | _dacs_of(_C04_DACS))
 
     @property
     def shared_groups(self) -> list[int]:

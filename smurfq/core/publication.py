@@ -79,7 +79,8 @@ def _file(message: Message) -> list[Event] | None:
     payload = {"path": message.payload} if isinstance(message.payload, str) else message.payload
     if not isinstance(payload, dict) or not isinstance(payload.get("path"), str):
         return None
-    return [session.file_registered({**payload, "kind": message.type}, message.time)]
+    path = payload["path"].rstrip("\0")  # pysmurf's stream_data_off sends the register's text with its padding
+    return [session.file_registered({**payload, "path": path, "kind": message.type}, message.time)]
 
 
 def _metadata(message: Message) -> list[Event] | None:

@@ -31,7 +31,7 @@ from smurfq.sim.radio.side import RadioSide
 from smurfq.sim.registers import Register, Value
 from smurfq.sim.start import set_up
 from smurfq.sim.tones import Tones
-from smurfq.sim.wiring import NUM_BAYS, Shape
+from smurfq.sim.wiring import BANDS_PER_BAY, NUM_BAYS, Shape
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ class SimSlot:
     def amplifier_loss_db(self, band: int) -> float:
         """Return the missing gain of a band's amplifiers."""
         self._card.stuck = self.faults.stuck_amplifiers
-        return self._card.amplifier_loss_db(band // radio.BANDS_PER_BAY)
+        return self._card.amplifier_loss_db(band // BANDS_PER_BAY)
 
     def values(self) -> Mapping[str, Value]:
         """Return the present values of all registers."""

@@ -8,7 +8,9 @@ state. ``own_slot`` keeps a process from opening another slot. The import of thi
 libraries.
 """
 
+from smurfq.smurf_control.amplifiers import check_amplifiers
 from smurfq.smurf_control.device_copy import keep_copy, restore_copy
+from smurfq.smurf_control.known_versions import require_channel_access
 from smurfq.smurf_control.libraries import (
     assert_no_channel_access,
     edited_since,
@@ -27,6 +29,7 @@ from smurfq.smurf_control.scripts import script_connects_ahead
 from smurfq.smurf_control.state import read_state
 from smurfq.smurf_control.state_changes import state_of
 from smurfq.smurf_control.untuning import AMPLIFIERS_STAGE, untune, untuned_unless_done
+from smurfq.smurf_control.wiring import wiring_of
 
 __all__ = [
     "AMPLIFIERS_STAGE",
@@ -35,6 +38,7 @@ __all__ = [
     "assert_no_channel_access",
     "card_answers",
     "card_is_noted",
+    "check_amplifiers",
     "close_streams",
     "edited_since",
     "keep_copy",
@@ -44,6 +48,7 @@ __all__ = [
     "open_slot",
     "preload",
     "read_state",
+    "require_channel_access",
     "restart_link",
     "restore_copy",
     "script_connects_ahead",
@@ -52,4 +57,5 @@ __all__ = [
     "untune",
     "untuned_unless_done",
     "versions",
+    "wiring_of",
 ]

@@ -35,6 +35,7 @@ def open_slot(
     reads_only: bool = False,
     streams: bool = False,
     low_current: bool = False,
+    uses_device: bool = True,
 ) -> Iterator[tuple[Any, Any]]:
     """Open the session's slot: yield a SmurfControl and a DetConfig, with the slot's tune loaded.
 
@@ -42,6 +43,7 @@ def open_slot(
     one of its stop points, becomes ``OperationAbortedError``. The card's state is noted before it is changed, so that
     the runner can restore it if the operation fails. ``streams`` is for operations that open a stream: no other stream
     may be open. ``low_current`` is for operations that set biases anew: all bias groups are put into low-current mode.
+    Without ``uses_device``, wrong values in the device configuration are no error.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def open_slot(
 
     ahead = ConnectedAhead(session)
     apply_paths(session.settings)
-    config = load_config(session.settings, session.slot, reads_only=reads_only)
+    config = load_config(session.settings, session.slot, uses_device=uses_device and not reads_only)
     session.header(software=versions(), simulated=session.settings.simulated)
     if config.stream_id != session.slot:
         session.add_message(

@@ -23,8 +23,9 @@ _ADVICE: Final = {
 
 @dataclass(frozen=True)
 class SlotFiles:
-    """The configuration files of a slot. They need not exist, except ``system``."""
+    """The configuration files of a slot, and the crate that they are for. They need not exist, except ``system``."""
 
+    crate: Any
     system: Path
     device: Path
     pysmurf: Path
@@ -43,7 +44,8 @@ def slot_files(slot: str, environ: Mapping[str, str]) -> SlotFiles:
     if name is None:
         raise config_error(slot, environ, "no configuration folder is set")
     system = Path(environ[name]) / "sys_config.yml"
-    slots = read_table(slot, environ, system, f"{system} is missing").get("slots")
+    table = read_table(slot, environ, system, f"{system} is missing")
+    slots = table.get("slots")
     entry = f"SLOT[{SlotId.parse(slot).slot}]"
     own = slots.get(entry) if isinstance(slots, dict) else None
     if not isinstance(own, dict):
@@ -55,6 +57,7 @@ def slot_files(slot: str, environ: Mapping[str, str]) -> SlotFiles:
             raise config_error(slot, environ, f"slots: {entry} of {system} lacks {key}; {advice}")
     uxm = own.get("uxm_file")
     return SlotFiles(
+        table.get("crate_id"),
         system,
         _expanded(own["device_config"], environ).absolute(),
         _expanded(own["pysmurf_config"], environ),

@@ -10,7 +10,7 @@ from smurfq.operation_process.earlier_runs import check_earlier
 from smurfq.operation_process.keywords import keywords
 from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
-from smurfq.smurf_control import close_streams, open_slot, sodetlib_function
+from smurfq.smurf_control import close_streams, open_slot, sodetlib_function, wiring_of
 
 _READ_BACK_V = 1e-4  # tolerance; a pair of DACs has steps of 3.8e-5 V
 
@@ -41,18 +41,9 @@ def set_biases(session: Session, *, bias: float | Sequence[float], bgs: list[int
     OperationFailedError
         The voltages that are read back differ from those that were set, or the cryocard does not answer.
     """
-    with open_slot(session, load_tune=False, low_current=True) as (control, _):
-        groups = _groups_of(session, control, bgs)
-        volts = list(bias) if isinstance(bias, Sequence) else [bias] * len(groups)
-        if len(volts) != len(groups):
-            raise ParameterError(
-                f"set_biases: bias must be one number, or one for each of the {len(groups)} bias groups of "
-                f"{session.slot}; got {len(volts)} numbers",
-                operation="set_biases",
-                parameter="bias",
-                got=len(volts),
-            )
-        _set(session, control, dict(zip(groups, volts, strict=True)))
+    _volts_of(session, list(wiring_of(session.slot).bias_pairs), bias, bgs)
+    with open_slot(session, load_tune=False, low_current=True, uses_device=False) as (control, _):
+        _set(session, control, _volts_of(session, _groups_in_use(control), bias, bgs))
 
 
 @operation
@@ -66,8 +57,9 @@ def zero_biases(session: Session, *, bgs: list[int] | None) -> None:
     OperationFailedError
         A voltage that is read back is not zero.
     """
-    with open_slot(session, load_tune=False) as (control, _):
-        _set(session, control, dict.fromkeys(_groups_of(session, control, bgs), 0.0))
+    _volts_of(session, list(wiring_of(session.slot).bias_pairs), 0.0, bgs)
+    with open_slot(session, load_tune=False, uses_device=False) as (control, _):
+        _set(session, control, _volts_of(session, _groups_in_use(control), 0.0, bgs))
 
 
 @operation
@@ -96,7 +88,7 @@ def all_off(session: Session, *, disable_amps: bool, disable_tones: bool) -> Non
     OperationFailedError
         A stream or a waveform could not be turned off.
     """
-    with open_slot(session, load_tune=False) as (control, _):
+    with open_slot(session, load_tune=False, uses_device=False) as (control, _):
         if disable_tones:
             control.all_off()
         if disable_amps:
@@ -121,9 +113,16 @@ def _check_one_for_each(biases: list[float] | None, groups: Sequence[int]) -> No
         )
 
 
-def _groups_of(session: Session, control: Any, bgs: list[int] | None) -> list[int]:
-    """Return the bias groups to set: ``bgs``, by default all of the slot."""
-    own = control.bias_group_to_pair[:, 0].tolist()
+def _groups_in_use(control: Any) -> list[int]:
+    """Return the bias groups of an open slot, without those that share DACs with the cryocard's amplifiers."""
+    groups: list[int] = control.bias_group_to_pair[:, 0].tolist()
+    return groups
+
+
+def _volts_of(
+    session: Session, own: list[int], bias: float | Sequence[float], bgs: list[int] | None
+) -> dict[int, float]:
+    """Return the voltage of each bias group in ``bgs``, by default of all of the slot's ``own``."""
     if unknown := sorted(set(bgs or ()) - set(own)):
         raise ParameterError(
             f"{session.op_name}: {session.slot} has no bias group {', '.join(map(str, unknown))}; it has 0-{max(own)} "
@@ -133,7 +132,17 @@ def _groups_of(session: Session, control: Any, bgs: list[int] | None) -> list[in
             got=bgs,
             allowed=own,
         )
-    return own if bgs is None else bgs
+    groups = own if bgs is None else bgs
+    volts = list(bias) if isinstance(bias, Sequence) else [bias] * len(groups)
+    if len(volts) != len(groups):
+        raise ParameterError(
+            f"{session.op_name}: bias must be one number, or one for each of the {len(groups)} bias groups of "
+            f"{session.slot}; got {len(volts)} numbers",
+            operation=session.op_name,
+            parameter="bias",
+            got=len(volts),
+        )
+    return dict(zip(groups, volts, strict=True))
 
 
 def _set(session: Session, control: Any, wanted_v: Mapping[int, float]) -> None:

@@ -10,7 +10,18 @@ from collections.abc import Callable, Iterator, Mapping
 from smurfq import config
 from smurfq.errors import ConfigError
 from smurfq.site import simulation
-from smurfq.site.doctor import bridge, epics, files, machine, orphans, publisher, store, variables, workers
+from smurfq.site.doctor import (
+    bridge,
+    epics,
+    files,
+    machine,
+    orphans,
+    publisher,
+    slot_files,
+    store,
+    variables,
+    workers,
+)
 from smurfq.site.doctor.finding import Examined, Finding, fail
 
 Check = Callable[[Examined], Iterator[Finding]]
@@ -21,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     publisher.check,
     workers.check,
     files.check,
+    slot_files.check,
     epics.check,
     machine.check,
     orphans.check,
