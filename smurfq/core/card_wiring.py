@@ -52,8 +52,11 @@ class Wiring:
         return any(dac in _dacs_of(_C04_DACS) for pair in self.pairs.values() for dac in pair)
 
     def for_firmware(self, major: int | None) -> Wiring:
-        """Return the wiring with the amplifiers of a cryocard whose firmware has this major version."""
-        if major is None or major in _TWO_AMPLIFIERS:
+        """Return the wiring with the amplifiers of a cryocard whose firmware has this major version.
+
+        If the version is not known, the card may have four amplifiers, and setting their DACs may destroy them.
+        """
+        if major in _TWO_AMPLIFIERS:
             return self
         return replace(self, amplifier_dacs=self.amplifier_dacs | _dacs_of(_C04_DACS))
 

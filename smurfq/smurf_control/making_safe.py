@@ -222,6 +222,7 @@ class _MakeSafe:
         if self._policy is CardAfter.RESTORE and (high := (self._after["relays"] or 0) & (self._start.relays or 0)):
             yield f"in {WORDS['relays']} since before this run: {self._wiring.in_words(high)}"
         if self._wiring.shared_groups:
-            yield f"not set, because they share DACs with amplifiers: bias groups {ranges(self._wiring.shared_groups)}"
+            shared = ranges(self._wiring.shared_groups)
+            yield f"not set, because their DACs drive amplifiers, or may: bias groups {shared}"
         if self._wiring.problem:
             yield f"the card's wiring is assumed to be the usual one, because {self._wiring.problem}"

@@ -127,7 +127,8 @@ def _leave_out_shared_groups(control: Any, session: SessionProtocol, wiring: Wir
     control.n_bias_groups = len(wiring.bias_pairs)
     session.add_message(
         f"WARNING: bias groups {ranges(wiring.shared_groups)} of {session.slot} are not used and not zeroed: some of "
-        "their DACs drive the cryocard's amplifiers. Remove them from bias_group_to_pair of its pysmurf configuration"
+        "their DACs drive amplifiers of its cryocard, or may, if it does not answer. If they do, remove these groups "
+        "from bias_group_to_pair of its pysmurf configuration"
     )
 
 
