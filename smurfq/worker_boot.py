@@ -184,6 +184,7 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
     """Run the workers of one or more slots until they are stopped, and return the exit code."""
     settings = app.settings
     slots = [settings.check_slot(slot) for slot in dict.fromkeys(slots)]
+    smurf_control.require_channel_access()
     require_access(settings.redis_url)
     join_site(settings, os.environ)
     surroundings = {**os.environ, **environment(settings, slots[0], "control", os.environ)}

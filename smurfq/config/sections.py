@@ -211,6 +211,10 @@ class Sim(Section):
     """If true, the simulated smurf server publishes g3 files and registers to the bridge, as a real one does."""
     metadata_hz: NonNegativeFloat = 25.0
     """Register values that each slot publishes per second because the server polls them; 0: it polls nothing."""
+    pysmurf_config: Path | None = None
+    """A pysmurf configuration whose bias groups, relays, bands and current ratio the cards get. Default: usual ones."""
+    cryocard_firmware: Annotated[str, Field(pattern=r"^\d{1,2}\.\d{1,2}\.\d{1,2}$")] = "4.1.2"
+    """Version of the cryocards' firmware. Below 4, a card has two amplifiers (C02); else four (C04 and later)."""
 
 
 class Ocs(Section):

@@ -43,11 +43,13 @@ class LeftOn:
 
 
 def turn_off_hint(slot: str, left_on: str) -> str:
-    """Return the commands that turn off the streams, waveforms and biases in ``left_on``, or an empty string."""
+    """Return the commands that turn off the streams, waveforms, biases and high-current mode in ``left_on``, or ''."""
     hints = []
     if any(word in left_on for word in ("streaming", "g3 file", "waveform")):
         hints.append(f"{close_stream_command(slot)} closes streams and stops waveforms")
-    if "biases" in left_on:
+    if "high-current mode" in left_on:
+        hints.append(f"`smurfq submit set_biases -s {slot} -p bias=0` zeroes the biases, in low-current mode")
+    elif "biases" in left_on:
         hints.append(f"`smurfq submit zero_biases -s {slot}` zeroes the biases")
     return ", ".join(hints)
 

@@ -80,7 +80,8 @@ def _general(message: Message) -> list[Event]:
 def file_path(message: Message) -> str | None:
     """Return the path of the file that a ``data_file`` or ``g3_file`` message announces; None if it has none."""
     path = message.payload.get("path") if isinstance(message.payload, dict) else message.payload
-    return path if isinstance(path, str) else None
+    # pysmurf's stream_data_off sends the register's text with its padding
+    return path.rstrip("\0") if isinstance(path, str) else None
 
 
 def g3_session(path: str | None) -> int | None:
@@ -93,8 +94,8 @@ def _file(message: Message) -> list[Event] | None:
     path = file_path(message)
     if path is None:
         return None
-    payload = message.payload if isinstance(message.payload, dict) else {"path": path}
-    return [session.file_registered({**payload, "kind": message.type}, message.time)]
+    payload = message.payload if isinstance(message.payload, dict) else {}
+    return [session.file_registered({**payload, "path": path, "kind": message.type}, message.time)]
 
 
 def _metadata(_message: Message) -> list[Event]:

@@ -4,13 +4,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from smurfq.core.card import NUM_BIAS_GROUPS
+from smurfq.core.card import MAX_BIAS_GROUPS, NUM_BIAS_GROUPS
 from smurfq.core.plain_values import shown
-from smurfq.operations.kinds import Bias, BiasGroups, Flag, Range, Rfrac, Volts, Wait, allowed
+from smurfq.operations.kinds import Bias, BiasGroups, Flag, OwnBiasGroups, Range, Rfrac, Volts, Wait, allowed
 from smurfq.operations.model import ContradictionError, Keyword, Parameters, PassedOn
 from smurfq.operations.operation import Operation
 
-_BiasGroups = Annotated[BiasGroups | None, Field(description="bias groups to use; default: all")]
+_OwnBiasGroups = Annotated[OwnBiasGroups | None, Field(description="bias groups to use; default: all of the slot")]
 
 
 class _OverbiasKeywords(Parameters):
@@ -35,15 +35,19 @@ class SetBiases(Parameters):
 
     bias: Bias
     """one voltage for all bias groups, or one for each"""
-    bgs: _BiasGroups = None
+    bgs: _OwnBiasGroups = None
 
     @model_validator(mode="after")
     def _one_for_each(self) -> Self:
         if not isinstance(self.bias, list):
             return self
-        count, expected = len(self.bias), NUM_BIAS_GROUPS if self.bgs is None else len(self.bgs)
-        if count != expected:
-            of = f"all {expected} bias groups" if self.bgs is None else f"the {expected} bias groups of bgs"
+        count = len(self.bias)
+        if self.bgs is not None:
+            is_right, of = count == len(self.bgs), f"the {len(self.bgs)} bias groups of bgs"
+        else:  # only the slot's server knows how many it has
+            is_right = NUM_BIAS_GROUPS <= count <= MAX_BIAS_GROUPS
+            of = f"all {NUM_BIAS_GROUPS} to {MAX_BIAS_GROUPS} bias groups of the slot"
+        if not is_right:
             text = f"parameter bias must be one number, or a list with one for each of {of}; got {count} numbers"
             raise ContradictionError(text, parameter="bias", got=shown(self.bias), allowed=allowed(Bias))
         return self
@@ -52,7 +56,7 @@ class SetBiases(Parameters):
 class ZeroBiases(Parameters):
     """Sets the bias voltage of bias groups to zero."""
 
-    bgs: _BiasGroups = None
+    bgs: _OwnBiasGroups = None
 
 
 class _BiasDetsKeywords(Parameters):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS
+from smurfq.core.card import MAX_BIAS_GROUPS, NUM_BANDS, NUM_BIAS_GROUPS
 from smurfq.core.plain_values import is_number, is_text
 
 MAX_BIAS_V: Final = 19.99  # a bipolar pair of 20-bit DACs of ±10 V each
@@ -153,6 +153,13 @@ BiasGroups = Annotated[
     _DifferentBiasGroups,
     BeforeValidator(_list_of, json_schema_input_type=BiasGroup | _DifferentBiasGroups),
     Allowed(f"a bias group 0-{NUM_BIAS_GROUPS - 1}, or a list of different bias groups"),
+]
+_OwnBiasGroup = Annotated[int, Field(ge=0, lt=MAX_BIAS_GROUPS), _WHOLE]
+_DifferentOwnBiasGroups = Annotated[list[_OwnBiasGroup], _NOT_EMPTY, AfterValidator(_all_different)]
+OwnBiasGroups = Annotated[  # not limited to those that sodetlib knows
+    _DifferentOwnBiasGroups,
+    BeforeValidator(_list_of, json_schema_input_type=_OwnBiasGroup | _DifferentOwnBiasGroups),
+    Allowed(f"a bias group of the slot (0-{MAX_BIAS_GROUPS - 1}), or a list of different ones"),
 ]
 BiasVoltage = Annotated[float, Field(ge=-MAX_BIAS_V, le=MAX_BIAS_V), _NUMBER]
 Bias = Annotated[

@@ -9,6 +9,7 @@ from typing import Any
 from smurfq import operations, smurf_control
 from smurfq.app import SmurfqApp
 from smurfq.config import Settings
+from smurfq.errors import ConfigError
 from smurfq.operation_process.environment import environment
 from smurfq.pool_child.card_before import make_safe_first
 from smurfq.pool_child.claimed_run import ClaimedRun
@@ -51,8 +52,12 @@ class RunPolicy:
         return min((limit for limit in limits if limit is not None), default=None)
 
     def before_run(self, run: ClaimedRun, job: Job) -> Job:
-        """Make an unsafe card safe, and warn of edited libraries; return the job as it may be run."""
+        """Make an unsafe card safe, and warn of edited libraries; return the job as it may be run.
+
+        The slot's device configuration is copied, so that it can be restored if the run leaves it half-written.
+        """
         job = self._make_safe_first(run, job)
+        self._keep_copy(run, job)
         self._warn_of_edits(run)
         return job
 
@@ -65,6 +70,16 @@ class RunPolicy:
         if text:
             run.note("make-safe", text)
         return job
+
+    def _keep_copy(self, run: ClaimedRun, job: Job) -> None:
+        if not job.drives_card:
+            return
+        try:
+            smurf_control.keep_copy(run.app.settings, job.slot, {**os.environ, **job.environment})
+        except (FileNotFoundError, ConfigError, ImportError):  # an operation that needs the file names what is missing
+            return
+        except OSError as error:
+            run.note("copy", f"WARNING: the slot's device configuration could not be copied before the run: {error}")
 
     def _warn_of_edits(self, run: ClaimedRun) -> None:
         """Warn if somebody has edited pysmurf or sodetlib since this worker loaded them."""

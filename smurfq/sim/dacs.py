@@ -49,7 +49,7 @@ class SlowDacs:
         self._add(replace(self._states[-1], since=now, dacs=np.array(bits, np.int64)[:NUM_DACS]))
 
     def set_relays(self, word: int, now: float) -> None:
-        """Set the relays, one bit each; bits 0 to 11 put a bias group into high-current mode."""
+        """Set the relays, one bit each; those of bias groups put them into high-current mode."""
         self._add(replace(self._states[-1], since=now, relays=word))
 
     def load_table(self, table: int, bits: npt.ArrayLike, now: float) -> None:

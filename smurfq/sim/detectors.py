@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -78,22 +79,24 @@ class Detectors:
         return self.alive & wired
 
 
-def population(seed: int, n: int = 1700) -> Detectors:
+def population(
+    seed: int, n: int = 1700, bands: Sequence[int] = range(NUM_BANDS), num_groups: int = NUM_BIAS_GROUPS
+) -> Detectors:
     """Return a slot's detectors, distributed over bands and bias groups; the same ``seed`` gives the same detectors.
 
-    The numbers are those of a Simons Observatory UXM in order of magnitude. ``n`` is at most 8 x 416.
+    The numbers are those of a Simons Observatory UXM in order of magnitude. ``n`` is at most 416 for each band.
 
     Raises
     ------
     ValueError
         ``n`` is below 1, or more than a slot can read out.
     """
-    most = NUM_BANDS * PROCESSED_CHANNELS
+    most = len(bands) * PROCESSED_CHANNELS
     if not 1 <= n <= most:
         raise ValueError(f"a slot has from 1 to {most} detectors; got {n}")
     rng = np.random.default_rng(seed)
-    absolute = _channels(n, seed)
-    bias_group = rng.permutation(np.arange(n) % NUM_BIAS_GROUPS)
+    absolute = _channels(n, seed, bands)
+    bias_group = rng.permutation(np.arange(n) % num_groups)
     bias_group[rng.random(n) < _FRACTION_UNASSIGNED] = NO_BIAS_GROUP
     return Detectors(
         band=absolute // CHANNELS_PER_BAND,
@@ -160,11 +163,13 @@ def write_truth(detectors: Detectors, folder: Path, seed: int) -> tuple[Path, Pa
     return arrays, shared
 
 
-def _channels(n: int, seed: int) -> Ints:
+def _channels(n: int, seed: int, bands: Sequence[int]) -> Ints:
     """Return absolute channels that SMuRF processes, in rising order, spread over the bands as evenly as possible."""
     rng = np.random.default_rng([seed, 5])
-    per_band = np.bincount(np.arange(n) % NUM_BANDS, minlength=NUM_BANDS)
-    chosen = [band * CHANNELS_PER_BAND + _comb(count, rng) for band, count in enumerate(per_band.tolist())]
+    per_band = np.bincount(np.arange(n) % len(bands), minlength=len(bands))
+    chosen = [
+        band * CHANNELS_PER_BAND + _comb(count, rng) for band, count in zip(bands, per_band.tolist(), strict=True)
+    ]
     return np.sort(np.concatenate(chosen))
 
 

@@ -16,12 +16,13 @@ import yaml
 from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS
 from smurfq.core.slot import SlotId
 from smurfq.sim import wiring
-from smurfq.sim.cryocard import AMPLIFIERS
+from smurfq.sim.cryocard import amplifiers_of
 from smurfq.sim.options import Folders
 from smurfq.sim.radio.chain import ATTENUATION, TONE_POWER, delays_of
 from smurfq.sim.radio.settings import SUB_BAND_MHZ, TURNS_AT_FULL_SCALE
 from smurfq.sim.registers import band_center_mhz, sub_band_of
 from smurfq.sim.tones import Scans, Tones
+from smurfq.sim.wiring import Shape
 
 _TUNED_AT: Final = 1_700_000_000  # time in the names, which pysmurf sorts: the slot's own tunes are newer
 _RELAYS: Final = 16
@@ -31,17 +32,18 @@ _RELAYS: Final = 16
 _EXPERIMENT: Final = {"overbias_wait": 0.5, "overbias_sleep_time_sec": 2, "amp_step_wait_time": 0.01}
 
 
-def write_site(folders: Folders, stream_ids: Mapping[str, str]) -> None:
+def write_site(folders: Folders, stream_ids: Mapping[str, str], pysmurf_table: Mapping[str, Any] | None = None) -> None:
     """Write `sys_config.yml` and pysmurf's configuration for slots, and create their folders.
 
-    ``stream_ids`` has the stream id of each slot by place.
+    ``stream_ids`` has the stream id of each slot by place. ``pysmurf_table`` is a configuration to use with the
+    simulator's folders and detectors, instead of its own.
     """
     found = [SlotId.parse(slot) for slot in stream_ids]
     below = ("smurf_cmd", "tune", "status", "bias_group_maps")  # folders that pysmurf expects
     for folder in (folders.config, folders.timestreams, *(folders.smurf_data / name for name in below)):
         folder.mkdir(parents=True, exist_ok=True)
     pysmurf = folders.config / "pysmurf.cfg"
-    pysmurf.write_text(json.dumps(pysmurf_config(folders, found[0].slot), indent=1))
+    pysmurf.write_text(json.dumps(pysmurf_config(folders, found[0].slot, pysmurf_table), indent=1))
     system = {
         "crate_id": found[0].crate,
         "slot_order": [slot.slot for slot in found],
@@ -61,17 +63,23 @@ def write_site(folders: Folders, stream_ids: Mapping[str, str]) -> None:
 
 
 def write_slot(
-    folders: Folders, slot: str, tones: Tones, bias_group: Mapping[tuple[int, int], int], scans: Scans
+    folders: Folders,
+    slot: str,
+    tones: Tones,
+    bias_group: Mapping[tuple[int, int], int],
+    scans: Scans,
+    shape: Shape | None = None,
 ) -> Path:
     """Write a slot's tune, channel assignments and (unless it exists) device configuration; return the tune's path.
 
     ``bias_group`` has the bias group of each (band, channel), ``scans`` the sweep of its resonator.
     """
+    shape = shape or Shape()
     tune_dir = folders.smurf_data / "tune" / slot
     tune_dir.mkdir(parents=True, exist_ok=True)
     tune_file = tune_dir / f"{_TUNED_AT}_tune.npy"
     tune: dict[int, Any] = {}
-    for band in range(NUM_BANDS):
+    for band in shape.wiring.bands:
         channels = np.flatnonzero(tones.power[band])
         channels = channels[np.argsort([sub_band_of(channel) for channel in channels.tolist()])]
         rows = [
@@ -82,40 +90,49 @@ def write_slot(
         np.savetxt(path, np.array(rows).reshape(-1, 4), fmt="%.4f,%i,%i,%i")
         tune[band] = _tuned_band(band, rows, tones, scans, str(path))
     np.save(tune_file, np.array(tune, dtype=object), allow_pickle=True)
-    _write_device(folders, slot, _tuned_device(str(tune_file)))
+    _write_device(folders, slot, _tuned_device(str(tune_file), shape))
     return tune_file
 
 
-def write_cold_slot(folders: Folders, slot: str) -> None:
+def write_cold_slot(folders: Folders, slot: str, shape: Shape | None = None) -> None:
     """Write the device configuration of a slot that was never set up, unless it exists."""
     (folders.smurf_data / "tune" / slot).mkdir(parents=True, exist_ok=True)
-    _write_device(folders, slot, {"experiment": _EXPERIMENT, "bias_groups": {}, "bands": {}})
+    _write_device(folders, slot, {"experiment": _experiment(shape or Shape()), "bias_groups": {}, "bands": {}})
 
 
-def pysmurf_config(folders: Folders, slot: int) -> dict[str, Any]:
-    """Return the content of pysmurf's configuration file, which describes the wiring of the simulated card."""
+def pysmurf_config(folders: Folders, slot: int, table: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the content of pysmurf's configuration file, which describes the wiring of the simulated card.
+
+    ``table`` replaces all but the folders and the values that belong to the simulated detectors.
+    """
     data = str(folders.smurf_data)
-    return {
+    own = {
         "epics_root": f"smurf_server_s{slot}",
+        "R_sh": wiring.SHUNT_OHM,
+        "constant": {"pA_per_phi0": wiring.PA_PER_PHI0},
+        "default_data_dir": data,
+        "smurf_cmd_dir": f"{data}/smurf_cmd",
+        "tune_dir": f"{data}/tune",
+        "status_dir": f"{data}/status",
+    }
+    return {**(table if table is not None else _usual_table()), **own}
+
+
+def _usual_table() -> dict[str, Any]:
+    return {
         "init": {"dspEnable": 1, **{f"band_{band}": _band(band) for band in range(NUM_BANDS)}},
         "attenuator": {f"att{number + 1}": number for number in range(4)},
         "pic_to_bias_group": {str(relay): relay for relay in range(_RELAYS)},
         "bias_group_to_pair": {str(group): [2 * group + 1, 2 * group + 2] for group in range(NUM_BIAS_GROUPS)},
         "amplifier": _AMPLIFIER,
         "tune_band": _tune_band(),
-        "R_sh": wiring.SHUNT_OHM,
         "bias_line_resistance": wiring.BIAS_LINE_OHM,
         "high_low_current_ratio": wiring.HIGH_CURRENT_RATIO,
         "high_current_mode_bool": 0,
         "all_bias_groups": list(range(NUM_BIAS_GROUPS)),
         "flux_ramp": {"num_flux_ramp_counter_bits": 32},
-        "constant": {"pA_per_phi0": wiring.PA_PER_PHI0},
         "timing": {"timing_reference": "backplane"},
         "fs": 200.0,
-        "default_data_dir": data,
-        "smurf_cmd_dir": f"{data}/smurf_cmd",
-        "tune_dir": f"{data}/tune",
-        "status_dir": f"{data}/status",
     }
 
 
@@ -200,12 +217,13 @@ def _tuned_band(band: int, rows: list[list[Any]], tones: Tones, scans: Scans, as
     }
 
 
-def _tuned_device(tune_file: str) -> dict[str, Any]:
+def _tuned_device(tune_file: str, shape: Shape) -> dict[str, Any]:
     """Return the device configuration after a setup."""
     volts = {}
-    for amplifier in AMPLIFIERS.values():
+    for amplifier in amplifiers_of(shape.firmware).values():
         volts[f"amp_{amplifier.name}_gate_volt"] = amplifier.at_gate_v
-        volts[f"amp_{amplifier.name}_drain_volt"] = amplifier.drain_v
+        if amplifier.drain_dac is not None:
+            volts[f"amp_{amplifier.name}_drain_volt"] = amplifier.drain_v
     bands = {
         f"Band[{band}]": {
             "uc_att": ATTENUATION,
@@ -215,9 +233,15 @@ def _tuned_device(tune_file: str) -> dict[str, Any]:
             "frac_pp": wiring.TURNS_PER_RAMP / TURNS_AT_FULL_SCALE,
             "lms_freq_hz": wiring.TURNS_PER_RAMP * wiring.FLUX_RAMP_HZ,
         }
-        for band in range(NUM_BANDS)
+        for band in shape.wiring.bands
     }
-    return {"experiment": {**_EXPERIMENT, **volts, "tunefile": tune_file}, "bias_groups": {}, "bands": bands}
+    return {"experiment": {**_experiment(shape), **volts, "tunefile": tune_file}, "bias_groups": {}, "bands": bands}
+
+
+def _experiment(shape: Shape) -> dict[str, Any]:
+    """Return the values of the experiment that differ from sodetlib's: its waits, and bands that the card lacks."""
+    bands = list(shape.wiring.bands)
+    return _EXPERIMENT if len(bands) == NUM_BANDS else {**_EXPERIMENT, "active_bands": bands}
 
 
 def _write_device(folders: Folders, slot: str, device: dict[str, Any]) -> None:

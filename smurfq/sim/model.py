@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from smurfq.core.card import NUM_BIAS_GROUPS
 from smurfq.sim.decimation import Processing
 from smurfq.sim.detectors import Detectors
 from smurfq.sim.motion import Motion
@@ -17,7 +16,7 @@ from smurfq.sim.physics.operating_point import OperatingPoint
 from smurfq.sim.physics.tes import Floats
 from smurfq.sim.radio.readout import Readout
 from smurfq.sim.sampler import Counts, Sampler
-from smurfq.sim.wiring import BIAS_LINE_OHM, FLUX_RAMP_HZ, HIGH_CURRENT_RATIO, PA_PER_PHI0
+from smurfq.sim.wiring import FLUX_RAMP_HZ, PA_PER_PHI0, Shape
 
 # A drift of the power that is common to all detectors, for example from the atmosphere or the stage.
 _COMMON_POWER_W: Final = 10e-18  # per sqrt(Hz), at the knee
@@ -37,12 +36,14 @@ class SlotModel:
         detectors: Detectors,
         seed: int,
         *,
-        lines: BiasLines | None = None,
+        shape: Shape | None = None,
     ) -> None:
+        shape = shape or Shape()
         self.detectors = detectors
-        self._lines = lines or BiasLines(BIAS_LINE_OHM, HIGH_CURRENT_RATIO)
+        self._num_groups = shape.num_groups
+        self._lines = BiasLines(shape.line_ohm, shape.high_current_ratio)
         self._rng = np.random.default_rng(seed)
-        self._motion = Motion(detectors, 1.0 / FLUX_RAMP_HZ, NUM_BIAS_GROUPS)
+        self._motion = Motion(detectors, 1.0 / FLUX_RAMP_HZ, shape.num_groups)
         amplitude = np.array([relaxation_amplitude(_COMMON_POWER_W, _COMMON_KNEE_HZ)])
         self._common = Drift(amplitude, self._rng)
 
@@ -95,15 +96,15 @@ class SlotModel:
         first_frame
             The number of the first frame; a sample is kept where ``frame % factor == 0``.
         bias_v
-            Bias voltage of each group in each frame, ``(12, n_frames)``, by pysmurf's convention.
+            Bias voltage of each group in each frame, ``(n_groups, n_frames)``, by pysmurf's convention.
         high_current
-            Whether a group is in high-current mode, ``(12, n_frames)`` or ``(12, 1)``.
+            Whether a group is in high-current mode, ``(n_groups, n_frames)`` or ``(n_groups, 1)``.
         sampler
             The sampler of the open stream, or None.
         """
         bias_a = self._lines.current_a(bias_v, high_current)
-        if bias_a.ndim != 2 or bias_a.shape[0] != NUM_BIAS_GROUPS:
-            raise ValueError(f"biases have the shape ({NUM_BIAS_GROUPS}, n_frames); got {bias_a.shape}")
+        if bias_a.ndim != 2 or bias_a.shape[0] != self._num_groups:
+            raise ValueError(f"biases have the shape ({self._num_groups}, n_frames); got {bias_a.shape}")
         frames: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
         counts: list[Counts] = [np.empty((0 if sampler is None else sampler.mask.size, 0), np.int32)]
         for begin in range(0, bias_a.shape[1], _LONGEST_STRETCH):

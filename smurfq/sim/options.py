@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from smurfq.core.card import NUM_BANDS, PROCESSED_CHANNELS
 from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError
 from smurfq.sim.pysmurf_publishers import Address
+from smurfq.sim.wiring import Shape
 
 LOOPBACK: Final = "127.0.0.1"
-MOST_DETECTORS: Final = NUM_BANDS * PROCESSED_CHANNELS  # channels that SMuRF processes
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,10 @@ class Options:
         The bridge's address, to which the simulated smurf server publishes g3 files and registers; None: to nobody.
     metadata_hz
         The register values that each slot publishes per second because the server polls them.
+    shape
+        The wiring and the cryocard of each card.
+    pysmurf
+        The pysmurf configuration that describes the shape; by default the simulator's own.
     """
 
     slots: tuple[str, ...]
@@ -73,10 +76,12 @@ class Options:
     cold: bool = False
     publish_to: Address | None = None
     metadata_hz: float = 25.0
+    shape: Shape = field(default_factory=Shape)
+    pysmurf: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.detectors <= MOST_DETECTORS:
-            raise ConfigError(f"sim.detectors must be from 1 to {MOST_DETECTORS}; got {self.detectors}")
+        if not 1 <= self.detectors <= self.shape.most_detectors:
+            raise ConfigError(f"sim.detectors must be from 1 to {self.shape.most_detectors}; got {self.detectors}")
         numbers = [SlotId.parse(slot).slot for slot in self.slots]
         if not numbers or len(set(numbers)) != len(numbers):
             raise ConfigError(

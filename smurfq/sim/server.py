@@ -48,7 +48,7 @@ class Prepared:
 
 def prepare(options: Options) -> dict[str, Prepared]:
     """Write the true values, configuration and tune of every slot, and return the slots."""
-    write_site(options.folders, {slot: options.stream_ids[slot] for slot in options.slots})
+    write_site(options.folders, {slot: options.stream_ids[slot] for slot in options.slots}, options.pysmurf)
     return {slot: _prepare(options, slot) for slot in options.slots}
 
 
@@ -59,18 +59,18 @@ def serve(options: Options, prepared: dict[str, Prepared]) -> None:
 
 def _prepare(options: Options, slot: str) -> Prepared:
     seed = options.seed_of(slot)
-    detectors = population(seed, options.detectors)
+    detectors = population(seed, options.detectors, options.shape.wiring.bands, options.shape.num_groups)
     resonators = resonators_of(detectors, seed)
     bands = tuple(BandModel(band, resonators) for band in range(NUM_BANDS))
     write_truth(detectors, options.folder / slot, seed)
     resonator_file.write_truth(resonators, detectors, options.folder / slot)
     if options.cold:
-        write_cold_slot(options.folders, slot)
+        write_cold_slot(options.folders, slot, options.shape)
         return Prepared(detectors, bands, None)
     tones = tuned(bands, detectors)
     where = zip(detectors.band.tolist(), detectors.channel.tolist(), strict=True)
     groups = dict(zip(where, detectors.bias_group.tolist(), strict=True))
-    write_slot(options.folders, slot, tones, groups, scans_of(bands, tones, detectors))
+    write_slot(options.folders, slot, tones, groups, scans_of(bands, tones, detectors), options.shape)
     return Prepared(detectors, bands, tones)
 
 
@@ -125,6 +125,7 @@ def _slot(
         lambda names: show(made.prefix, tuple(names)),
         bands=prepared.bands,
         executor=computing,
+        shape=options.shape,
     )
     made.stream = stream = SlotStream(
         made,

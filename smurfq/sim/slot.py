@@ -32,6 +32,7 @@ from smurfq.sim.registers import Register, Value
 from smurfq.sim.sensors import Sensors
 from smurfq.sim.start import set_up
 from smurfq.sim.tones import Tones
+from smurfq.sim.wiring import BANDS_PER_BAY, NUM_BAYS, Shape
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,8 @@ class SimSlot:
         The eight bands with their resonators; None: no resonators.
     executor
         The executor for sweeps and captures.
+    shape
+        The card's wiring and cryocard; by default the usual ones.
 
     Attributes
     ----------
@@ -102,9 +105,11 @@ class SimSlot:
         *,
         bands: Sequence[BandModel] = (),
         executor: Executor | None = None,
+        shape: Shape | None = None,
     ) -> None:
         where = SlotId.parse(slot)
         self.id = slot
+        self.shape = shape or Shape()
         self.prefix = f"smurf_server_s{where.slot}:"
         self.dacs = SlowDacs(clock())
         self.faults = Faults()
@@ -117,11 +122,12 @@ class SimSlot:
         self._values: dict[str, Value] = {name: register.first() for name, register in self._table.items()}
         self._readings = Sensors(self._values.__getitem__, lambda: self.faults, clock()).readings()
         self._elements: dict[str, tuple[str, int]] = {}  # registers that are views of an array's elements
-        self._card = Cryocard(self._dac, powered=tones is not None)
+        self._values["AMCc:SmurfApplication:EnabledBays"] = np.resize(self.shape.bays, NUM_BAYS).astype(np.int32)
+        self._card = Cryocard(self._dac, powered=tones is not None, firmware=self.shape.firmware)
         self.radio = RadioSide(self, bands, executor)
         self._handlers = self._all_handlers()
         if tones is not None:
-            for name, value in set_up(tones, bands):
+            for name, value in set_up(tones, bands, self._card.amplifiers):
                 self.put_now(name, value)
         self._on_change = on_change
 
@@ -132,7 +138,7 @@ class SimSlot:
 
     def answers(self, name: str) -> bool:
         """Return whether a register answers."""
-        return self.faults.answers(name)
+        return self.shape.has_register(name) and self.faults.answers(name)
 
     def register(self, name: str) -> Register:
         """Return the register of this name. An unknown register stores any value."""
@@ -170,7 +176,7 @@ class SimSlot:
     def amplifier_loss_db(self, band: int) -> float:
         """Return the missing gain of a band's amplifiers."""
         self._card.stuck = self.faults.stuck_amplifiers
-        return self._card.amplifier_loss_db(band // radio.BANDS_PER_BAY)
+        return self._card.amplifier_loss_db(band // BANDS_PER_BAY)
 
     def values(self) -> Mapping[str, Value]:
         """Return the present values of all registers."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from smurfq.core.card import NUM_BANDS
 from smurfq.sim import registers as r
-from smurfq.sim.cryocard import AMPLIFIERS, HEMT_GATE_DAC
+from smurfq.sim.cryocard import HEMT_GATE_DAC, Amplifier
 from smurfq.sim.radio import registers as radio
 from smurfq.sim.radio.band import BandModel
 from smurfq.sim.radio.scans import eta_registers
@@ -18,7 +18,7 @@ from smurfq.sim.tones import Tones
 from smurfq.sim.wiring import FLUX_RAMP_HZ, TURNS_PER_RAMP
 
 
-def set_up(tones: Tones, bands: Sequence[BandModel]) -> Iterator[tuple[str, Value]]:
+def set_up(tones: Tones, bands: Sequence[BandModel], amplifiers: Iterable[Amplifier]) -> Iterator[tuple[str, Value]]:
     """Return the registers and values, in order, that set up a slot with these tones."""
     for band in range(NUM_BANDS):
         yield r.band_register(band, "CryoChannels:amplitudeScaleArray"), tones.power[band]
@@ -31,6 +31,6 @@ def set_up(tones: Tones, bands: Sequence[BandModel]) -> Iterator[tuple[str, Valu
         yield r.band_register(model.band, "bandDelayUs"), model.delays.total_us
     yield radio.RAMP_ENABLE, 1
     yield radio.RAMP_RESET, float(2**31 * (1.0 - TURNS_PER_RAMP / TURNS_AT_FULL_SCALE))
-    for amplifier in AMPLIFIERS.values():
+    for amplifier in amplifiers:
         for dac, bits in amplifier.working_point().items():
             yield (r.HEMT_GATE if dac == HEMT_GATE_DAC else r.dac_register(dac)), bits

@@ -67,7 +67,7 @@ class SlotStream:
     ) -> None:
         where = SlotId.parse(slot.id)
         self._slot = slot
-        self._model = SlotModel(detectors, seed)
+        self._model = SlotModel(detectors, seed, shape=slot.shape)
         self.recorder = recorder or Recorder(folder, stream_id, crate=where.crate, slot=where.slot)
         self._high_precision = high_precision
         self._file_duration_s = file_duration_s
@@ -190,7 +190,7 @@ class SlotStream:
         flows = self._open and self._enabled and not self._closing
         if not flows and self._model.resting and len(states) == 1 and states[0].playback is None:
             return
-        biases = biases_at(states, self._epoch + np.arange(first, end) / FLUX_RAMP_HZ)
+        biases = biases_at(states, self._epoch + np.arange(first, end) / FLUX_RAMP_HZ, self._slot.shape.wiring)
         if not flows:
             self._model.advance(first, biases.volts, biases.high_current)
             return

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from smurfq.config import Settings
+from smurfq.core.card_wiring import read_pysmurf_file
 from smurfq.core.slot import SlotId
+from smurfq.errors import ConfigError
 from smurfq.sim.options import Folders, Options
+from smurfq.sim.wiring import Shape, parse_shape
 
 
 def folder_of(settings: Settings) -> Path:
@@ -21,9 +25,10 @@ def options_of(settings: Settings, slots: Sequence[str], folder: Path | None = N
     Raises
     ------
     ConfigError
-        Two of the slots have the same number.
+        Two of the slots have the same number, or sim.pysmurf_config cannot be read.
     """
     below = folder.absolute() if folder is not None else folder_of(settings)
+    table, shape = _shape(settings)
     return Options(
         slots=tuple(slots),
         stream_ids={slot: _stream_id(settings, slot) for slot in slots},
@@ -31,12 +36,14 @@ def options_of(settings: Settings, slots: Sequence[str], folder: Path | None = N
         folders=Folders.below(below),
         port=settings.sim.port,
         seed=settings.sim.seed,
-        detectors=settings.sim.detectors,
+        detectors=min(settings.sim.detectors, shape.most_detectors) if table is not None else settings.sim.detectors,
         high_precision=settings.sim.high_precision,
         file_duration_s=settings.sim.file_duration_s,
         cold=settings.sim.cold,
         publish_to=(settings.bridge.host_for_publishers, settings.bridge.port) if settings.sim.publish else None,
         metadata_hz=settings.sim.metadata_hz,
+        shape=shape,
+        pysmurf=table,
     )
 
 
@@ -44,6 +51,19 @@ def _stream_id(settings: Settings, slot: str) -> str:
     """Return the stream id of a slot in the settings; if they give none, that of a simulated module."""
     known = settings.stream_ids.get(slot, slot)
     return known if settings.simulated or known != slot else SlotId.parse(slot).simulated_stream_id
+
+
+def _shape(settings: Settings) -> tuple[dict[str, Any] | None, Shape]:
+    """Return the pysmurf configuration in the settings, if there is one, and the shape of the cards."""
+    major, minor, patch = map(int, settings.sim.cryocard_firmware.split("."))
+    path = settings.sim.pysmurf_config
+    if path is None:
+        return None, Shape(firmware=(major, minor, patch))
+    try:
+        table = read_pysmurf_file(path)
+        return table, parse_shape(table, (major, minor, patch))
+    except (OSError, ValueError) as cause:
+        raise ConfigError(f"sim.pysmurf_config {path} cannot be read: {cause}") from cause
 
 
 def client_variables(options: Options) -> dict[str, str]:

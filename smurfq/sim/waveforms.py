@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from smurfq.core.card import NUM_BIAS_GROUPS
+from smurfq.core.card_wiring import Wiring, usual_wiring
 from smurfq.sim.registers import NUM_DACS, TABLE_SIZE
 
 Bits = npt.NDArray[np.int64]
@@ -61,42 +61,40 @@ class BiasState:
 
 @dataclass(frozen=True)
 class Biases:
-    """The bias groups over time: bits as in a stream's header, (12, n), and the relay word, (n)."""
+    """The bias groups over time: bits as in a stream's header, (n_groups, n), and the relay word, (n)."""
 
     bits: Bits
     relays: Bits
+    relay_of_group: Bits
 
     @property
     def volts(self) -> npt.NDArray[np.float64]:
-        """Return the bias voltages, (12, n), by pysmurf's convention: between the two DACs of a group."""
+        """Return the bias voltages, (n_groups, n), by pysmurf's convention: between the two DACs of a group."""
         return self.bits.astype(np.float64) * (2 * BIT_V)
 
     @property
     def high_current(self) -> npt.NDArray[np.bool_]:
-        """Return whether each group is in high-current mode, (12, n)."""
-        groups = np.arange(NUM_BIAS_GROUPS)[:, None]
-        return (self.relays[None, :] >> groups & 1).astype(bool)
+        """Return whether each group is in high-current mode, (n_groups, n)."""
+        return (self.relays[None, :] >> self.relay_of_group[:, None] & 1).astype(bool)
 
 
-def biases_at(states: Sequence[BiasState], times: Seconds) -> Biases:
-    """Return the biases at ``times`` (n, rising) from ``states`` in order of time. The first also applies before it."""
+def biases_at(states: Sequence[BiasState], times: Seconds, wiring: Wiring | None = None) -> Biases:
+    """Return the biases at ``times`` (n, rising) from ``states`` in order of time. The first also applies before it.
+
+    ``wiring`` is by default the usual one.
+    """
+    wiring = wiring or usual_wiring("")
+    pairs = np.array([wiring.pairs[group] for group in sorted(wiring.pairs)], np.int64) - 1
     starts = np.array([state.since for state in states])
     index = np.clip(np.searchsorted(starts, times, side="right") - 1, 0, None)
-    bits = np.empty((NUM_BIAS_GROUPS, times.size), np.int64)
+    bits = np.empty((len(pairs), times.size), np.int64)
     relays = np.empty(times.size, np.int64)
     for number in np.unique(index):
         where = slice(*np.searchsorted(index, [number, number + 1]))
         dacs = states[number].dacs_at(times[where])
-        bits[:, where] = group_bits(dacs)
+        bits[:, where] = (dacs[pairs[:, 0]] - dacs[pairs[:, 1]]) // 2
         relays[where] = states[number].relays
-    return Biases(bits, relays)
-
-
-def group_bits(dacs: Bits) -> Bits:
-    """Return half of the difference of the two DACs of each bias group (group g has DACs 2g+1 and 2g+2)."""
-    pairs = 2 * NUM_BIAS_GROUPS
-    difference: Bits = dacs[0:pairs:2] - dacs[1:pairs:2]
-    return difference // 2
+    return Biases(bits, relays, np.array([wiring.relays[group] for group in sorted(wiring.pairs)], np.int64))
 
 
 def no_bias(since: float) -> BiasState:

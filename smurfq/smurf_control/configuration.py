@@ -1,91 +1,104 @@
-"""Reads the configuration files of a slot with sodetlib, and explains errors in them."""
+"""Loads the configuration files of a slot with sodetlib, and explains errors in them."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from smurfq.config import Settings
+from smurfq.core.card_wiring import Wiring, parse_wiring, read_pysmurf_file
 from smurfq.core.slot import SlotId
 from smurfq.errors import ConfigError
+from smurfq.smurf_control.device_checks import errors_in, first_of, sodetlib_defaults
+from smurfq.smurf_control.device_copy import copy_path, earlier_path
+from smurfq.smurf_control.slot_files import SlotFiles, config_error, read_table, slot_files
 
-_FOLDER_VARIABLES: Final = ("SMURF_CONFIG_DIR", "OCS_CONFIG_DIR")  # in sodetlib's order
-_NEEDED: Final = ("stream_id", "device_config", "pysmurf_config")
 _MAKE_ONE: Final = (
     "make one with python -c \"from sodetlib.det_config import DeviceConfig; DeviceConfig.from_yaml('{}')\""
 )
 
 
-def load_config(settings: Settings, slot: str) -> Any:
+def load_config(settings: Settings, slot: str, *, uses_device: bool = True) -> Any:
     """Return the ``DetConfig`` of a slot, after a check that all its files exist and can be read.
+
+    Operations that do not use the values of the device configuration need not fail because of them: if it cannot be
+    read, they get its copy. This is so for biases and `all_off`, and for `check_state`, which runs while others write.
 
     Raises
     ------
     ConfigError
         A file is missing, cannot be read, or is incomplete. The message names the file, and says what to do.
     """
-    from pysmurf.client.base.smurf_config import SmurfConfig
-    from sodetlib.det_config import DetConfig
-
-    _check_files(slot)
-    config = DetConfig()
+    files, copy = slot_files(slot, os.environ), copy_path(settings, slot)
     try:
-        config.load_config_files(slot=SlotId.parse(slot).slot)
-    except (OSError, LookupError, ValueError, TypeError, AttributeError) as cause:
-        dev_file = getattr(config, "dev_file", None)
-        raise _error(slot, f"sodetlib cannot use {dev_file or 'it'}: {type(cause).__name__}: {cause}") from cause
-    try:
-        SmurfConfig.read_json(config.pysmurf_file)
-    except (OSError, ValueError) as cause:
-        raise _error(slot, f"pysmurf's configuration {config.pysmurf_file} cannot be read: {cause}") from cause
+        config = _load(slot, files, uses_device=uses_device)
+    except ConfigError as error:
+        if uses_device or not copy.is_file():
+            earlier = earlier_path(settings, slot)
+            if str(files.device) in str(error) and earlier.is_file():
+                raise ConfigError(f"{error}. {earlier} is a complete copy from an earlier run", slot=slot) from error
+            raise
+        config = _load(slot, replace(files, device=copy), uses_device=False)
     # Only take_noise uses this key; the other functions use the folders of apply_paths. All get the same folder.
     config.sys["g3_dir"] = str(settings.smurf.timestreams_dir)
     return config
 
 
-def _check_files(slot: str) -> None:
-    """Check that all files of a slot exist and are plausible."""
-    name = next((name for name in _FOLDER_VARIABLES if name in os.environ), None)
-    if name is None:
-        raise _error(slot, "no configuration folder is set")
-    sys_file = Path(os.environ[name]) / "sys_config.yml"
-    slots = _table(slot, sys_file, f"{sys_file} is missing").get("slots")
-    entry = f"SLOT[{SlotId.parse(slot).slot}]"
-    own = slots.get(entry) if isinstance(slots, dict) else None
-    if not isinstance(own, dict):
-        known = ", ".join(map(str, slots)) if isinstance(slots, dict) else ""
-        raise _error(slot, f"{sys_file} has no slots: {entry}; it has {known or 'none'}")
-    for key in _NEEDED:
-        if not isinstance(own.get(key), str):
-            raise _error(slot, f"slots: {entry} of {sys_file} lacks {key}")
-    device = Path(os.path.expandvars(own["device_config"])).absolute()
-    # sodetlib would create a file with defaults, and continue without the slot's bias lines, tune and IV.
-    _table(slot, device, f"the device configuration {device} is missing; copy it there, or {_MAKE_ONE.format(device)}")
-    pysmurf = Path(os.path.expandvars(own["pysmurf_config"]))
-    if not pysmurf.is_file():
-        raise _error(slot, f"pysmurf's configuration {pysmurf} is missing")
+def _load(slot: str, files: SlotFiles, *, uses_device: bool) -> Any:
+    from sodetlib.det_config import DetConfig
 
-
-def _table(slot: str, path: Path, missing: str) -> dict[str, Any]:
-    """Return the table in a YAML file."""
-    import yaml
-
-    if not path.is_file():
-        raise _error(slot, missing)
+    device, wiring = read_files(slot, files, os.environ)
+    if uses_device:
+        check_device(slot, files, os.environ, device, wiring)
+    config = DetConfig()
     try:
-        found = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as cause:
-        raise _error(slot, f"{path} cannot be read: {' '.join(str(cause).split())}") from cause
-    if not isinstance(found, dict):
-        raise _error(slot, f"{path} is not a YAML table")
-    return found
+        config.load_config_files(slot=SlotId.parse(slot).slot, dev_file=str(files.device))
+    except (OSError, LookupError, ValueError, TypeError, AttributeError) as cause:
+        used = getattr(config, "dev_file", None)
+        problem = f"sodetlib cannot use {used or 'it'}: {type(cause).__name__}: {cause}"
+        raise config_error(slot, os.environ, problem) from cause
+    if "active_bands" not in (device.get("experiment") or {}):  # sodetlib's default is all bands of two bays
+        config.dev.exp["active_bands"] = list(wiring.bands)
+    return config
 
 
-def _error(slot: str, problem: str) -> ConfigError:
-    where = next((f"{name}={os.environ[name]}" for name in _FOLDER_VARIABLES if name in os.environ), "nowhere")
-    return ConfigError(
-        f"the configuration of {slot}: {problem}. The folder is smurf.config_dir of the site file, or "
-        f"SMURF_CONFIG_DIR (now {where})",
-        slot=slot,
-    )
+def read_files(slot: str, files: SlotFiles, environ: Mapping[str, str]) -> tuple[dict[str, Any], Wiring]:
+    """Read all files of a slot, and return its device configuration and wiring.
+
+    Raises
+    ------
+    ConfigError
+        A file is missing or cannot be read.
+    """
+    # sodetlib would create a file with defaults, and continue without the slot's bias lines, tune and IV.
+    missing = f"the device configuration {files.device} is missing; copy it there, or {_MAKE_ONE.format(files.device)}"
+    device = read_table(slot, environ, files.device, missing)
+    if not files.pysmurf.is_file():
+        raise config_error(slot, environ, f"pysmurf's configuration {files.pysmurf} is missing")
+    try:
+        wiring = parse_wiring(read_pysmurf_file(files.pysmurf))
+    except (OSError, ValueError) as cause:
+        problem = f"pysmurf's configuration {files.pysmurf} cannot be read: {cause}"
+        raise config_error(slot, environ, problem) from cause
+    if files.uxm is not None:
+        missing = f"the uxm_file {files.uxm} is missing; copy it there, or remove uxm_file from {files.system}"
+        read_table(slot, environ, files.uxm, missing)
+    return device, wiring
+
+
+def check_device(
+    slot: str, files: SlotFiles, environ: Mapping[str, str], device: Mapping[str, Any], wiring: Wiring
+) -> None:
+    """Check the values of a device configuration.
+
+    Raises
+    ------
+    ConfigError
+        It has a value with which operations fail.
+    """
+    defaults = sodetlib_defaults()
+    if defaults is not None and (errors := errors_in(device, wiring, defaults)):
+        problem = f"the device configuration {files.device} cannot be used: {first_of(errors)}"
+        raise config_error(slot, environ, problem)

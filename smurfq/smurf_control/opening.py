@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from smurfq.core.card_wiring import Wiring, ranges
 from smurfq.errors import OperationAbortedError, OperationFailedError
-from smurfq.smurf_control.card_state import look_at_card
+from smurfq.smurf_control.card_state import CardState, look_at_card
 from smurfq.smurf_control.configuration import load_config
 from smurfq.smurf_control.connect_ahead import ConnectedAhead
+from smurfq.smurf_control.current_mode import put_into_low_current
 from smurfq.smurf_control.foreign_stream import foreign_stream, refuse_foreign_stream
 from smurfq.smurf_control.libraries import versions
 from smurfq.smurf_control.paths import apply_paths
@@ -20,25 +22,34 @@ from smurfq.smurf_control.register_access import check_access
 from smurfq.smurf_control.registers import card_answers, epics_root
 from smurfq.smurf_control.scanning import limit_scans
 from smurfq.smurf_control.session_protocol import SessionProtocol
+from smurfq.smurf_control.wiring import wiring_of
 
 _ANSWER_S: Final = 5.0
 
 
 @contextmanager
 def open_slot(
-    session: SessionProtocol, *, load_tune: bool = True, reads_only: bool = False, streams: bool = False
+    session: SessionProtocol,
+    *,
+    load_tune: bool = True,
+    reads_only: bool = False,
+    streams: bool = False,
+    low_current: bool = False,
+    uses_device: bool = True,
 ) -> Iterator[tuple[Any, Any]]:
     """Open the session's slot: yield a SmurfControl and a DetConfig, with the slot's tune loaded.
 
     With ``reads_only``, no output folders are made and no files are opened for writing. sodetlib's own abort, raised at
     one of its stop points, becomes ``OperationAbortedError``. The card's state is noted before it is changed, so that
     the runner can restore it if the operation fails. ``streams`` is for operations that open a stream: no other stream
-    may be open.
+    may be open. ``low_current`` is for operations that set biases anew: all bias groups are put into low-current mode.
+    Without ``uses_device``, wrong values in the device configuration are no error.
 
     Raises
     ------
     OperationFailedError
-        The card does not answer, the slot has no tune although one is needed, or a stream is open.
+        The card does not answer, the slot has no tune although one is needed, a stream is open, or the bias groups
+        cannot be put into low-current mode.
     OperationAbortedError
         The operation was aborted, and sodetlib ended at one of its stop points.
     ConfigError
@@ -48,7 +59,7 @@ def open_slot(
 
     ahead = ConnectedAhead(session)
     apply_paths(session.settings)
-    config = load_config(session.settings, session.slot)
+    config = load_config(session.settings, session.slot, uses_device=uses_device and not reads_only)
     session.header(software=versions(), simulated=session.settings.simulated)
     known = session.settings.stream_ids[session.slot]
     if config.stream_id != known:
@@ -64,6 +75,7 @@ def open_slot(
             "smurf server running? If it is, the card may hang: restart_rssi may help",
             slot=session.slot,
         )
+    state = CardState()
     if not reads_only:
         state = look_at_card(session.slot)
         session.note_card(state.to_dict())
@@ -79,6 +91,11 @@ def open_slot(
     _log_once(control.pub)
     check_access(control, session)
     limit_scans(control, session)
+    wiring = wiring_of(session.slot).for_firmware(state.cryocard_major)
+    if not reads_only:
+        _leave_out_shared_groups(control, session, wiring)
+    if low_current:
+        put_into_low_current(control, session, state, wiring)
     if tune is not None:
         control.load_tune(tune)
         session.header(tunefile=tune)
@@ -91,6 +108,28 @@ def open_slot(
         ) from cause
     finally:
         ahead.remember_of(control)
+
+
+def _leave_out_shared_groups(control: Any, session: SessionProtocol, wiring: Wiring) -> None:
+    """Keep pysmurf and sodetlib from setting bias groups whose DACs hold the gate or the drain of an amplifier."""
+    if not wiring.shared_groups:
+        return
+    import numpy as np
+
+    if list(wiring.bias_pairs) != list(range(len(wiring.bias_pairs))):
+        raise OperationFailedError(
+            f"bias groups {ranges(wiring.shared_groups)} of {session.slot} have DACs that drive amplifiers. "
+            "Remove them from bias_group_to_pair of its pysmurf configuration, and number the others from 0",
+            slot=session.slot,
+            bias_groups=wiring.shared_groups,
+        )
+    control.bias_group_to_pair = np.array([[group, *pair] for group, pair in wiring.bias_pairs.items()])
+    control.n_bias_groups = len(wiring.bias_pairs)
+    session.add_message(
+        f"WARNING: bias groups {ranges(wiring.shared_groups)} of {session.slot} are not used and not zeroed: some of "
+        "their DACs drive amplifiers of its cryocard, or may, if it does not answer. If they do, remove these groups "
+        "from bias_group_to_pair of its pysmurf configuration"
+    )
 
 
 def _log_once(publisher: Any) -> None:

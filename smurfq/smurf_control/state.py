@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from smurfq.core.card import NUM_BANDS
 from smurfq.errors import OperationFailedError
 
 _ONE_TRY: Final = {"retry_on_fail": False}
@@ -24,7 +23,7 @@ def read_state(control: Any, config: Any) -> dict[str, Any]:
 
     registers = sodetlib.Registers(control)
     try:
-        active = sum(int((control.get_amplitude_scale_array(band, **_ONE_TRY) != 0).sum()) for band in range(NUM_BANDS))
+        active = sum(int((control.get_amplitude_scale_array(band, **_ONE_TRY) != 0).sum()) for band in control.bands)
         return {
             "channel_mask": control.get_channel_mask(**_ONE_TRY).tolist(),
             "downsample_factor": control.get_downsample_factor(**_ONE_TRY),

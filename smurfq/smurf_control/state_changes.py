@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from itertools import groupby
 from typing import Any, Final
 
 from smurfq.core.card_after import NOTHING_LEFT_ON, CardAfter
+from smurfq.core.card_wiring import Wiring, ranges
 from smurfq.smurf_control.biases import Pairs, raised, voltages
 from smurfq.smurf_control.card_state import CardState
 
@@ -17,13 +17,13 @@ WORDS: Final = {
     "session_id": "the g3 file's session",
     "playback": "waveform playback",
     "bias_dacs": "biases",
+    "relays": "high-current mode",
 }
 _STILL_ON: Final = {CardAfter.LOOK: "left on", CardAfter.RESTORE: "STILL ON", CardAfter.OFF: "STILL ON"}
 _ON_NOW: Final = "on now, and perhaps at the start too"
-_PUT_BACK: Final = ("bias_dacs", "relays")
 
 
-def switched_on(start: CardState, state: Mapping[str, Any], pairs: Pairs) -> dict[str, str]:
+def switched_on(start: CardState, state: Mapping[str, Any], wiring: Wiring) -> dict[str, str]:
     """Return what is on in ``state`` and was not on, or was not known, at the ``start``.
 
     The result has a description for each name in CardState. A stream of another session than at the start counts as
@@ -41,12 +41,10 @@ def switched_on(start: CardState, state: Mapping[str, Any], pairs: Pairs) -> dic
             found["g3_file"] += f" (session {session})"
         else:
             found["session_id"] = f"{WORDS['session_id']} {session}"
-    if text := _biases(start.bias_dacs, state.get("bias_dacs"), pairs):
+    if text := _biases(start.bias_dacs, state.get("bias_dacs"), wiring.bias_pairs):
         found["bias_dacs"] = text
-    relays = state.get("relays")
-    if relays is not None and relays != start.relays:
-        before = "unknown" if start.relays is None else f"{start.relays:#x}"
-        found["relays"] = f"relays of the bias lines ({relays:#x}; at the start {before})"
+    if raised_relays := (state.get("relays") or 0) & ~(start.relays or 0):
+        found["relays"] = f"{WORDS['relays']} of {wiring.in_words(raised_relays)}"
     if text := _tones(start.tones, state.get("tones")):
         found["tones"] = text
     return found
@@ -59,15 +57,15 @@ def summary(
     after: Mapping[str, str],
     unknown: Sequence[str],
 ) -> str:
-    """Return a line for people: what was done, and what is still on."""
-    back = _PUT_BACK if policy is CardAfter.RESTORE else ()
+    """Return a line for people: what was done, and what is still on; ``unknown`` is what does not answer."""
+    back = "bias_dacs" if policy is CardAfter.RESTORE else None
     gone = {name: words for name, words in found.items() if name not in after}
     parts = {
-        "turned off": [words for name, words in gone.items() if name not in back],
-        "restored to their values at the start": [words for name, words in gone.items() if name in back],
+        "turned off": [words for name, words in gone.items() if name != back],
+        "restored to their values at the start": [words for name, words in gone.items() if name == back],
         _STILL_ON[policy] if expected != CardState() else _ON_NOW: [after[name] for name in after if name != "tones"],
         "with more tones than at the start": [after[name] for name in after if name == "tones"],
-        "does not answer, may be on": [WORDS[name] for name in unknown],
+        "does not answer, may be on": unknown,
     }
     text = "; ".join(f"{what}: {', '.join(words)}" for what, words in parts.items() if words)
     return text or ("all was off" if policy is CardAfter.OFF else NOTHING_LEFT_ON)
@@ -86,7 +84,7 @@ def _biases(start: Sequence[int] | None, now: Sequence[int] | None, pairs: Pairs
         return ""
     volts = sorted({round(voltages(now, pairs)[group], 2) for group in groups})
     text = f"{volts[0]:g} V" if len(volts) == 1 else f"{volts[0]:g} to {volts[-1]:g} V"
-    return f"biases of groups {_ranges(groups)} ({text})"
+    return f"biases of groups {ranges(groups)} ({text})"
 
 
 def _tones(start: Sequence[int] | None, now: Sequence[int] | None) -> str:
@@ -94,12 +92,3 @@ def _tones(start: Sequence[int] | None, now: Sequence[int] | None) -> str:
         return ""
     more = {band: count - then for band, (count, then) in enumerate(zip(now, start or [0] * len(now), strict=True))}
     return ", ".join(f"{count} in band {band}" for band, count in more.items() if count > 0)
-
-
-def _ranges(groups: Iterable[int]) -> str:
-    """Format numbers as ranges: ``0-3, 5``."""
-    texts = []
-    for _, run in groupby(enumerate(groups), key=lambda item: item[1] - item[0]):
-        members = [group for _, group in run]
-        texts.append(f"{members[0]}-{members[-1]}" if len(members) > 1 else str(members[0]))
-    return ", ".join(texts)

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from smurfq.core.card import NUM_BANDS
-from smurfq.smurf_control.biases import bias_pairs, zeroed
+from smurfq.smurf_control.biases import zeroed
+from smurfq.smurf_control.card_state import RELAY_REGISTERS, read_firmware_major
 from smurfq.smurf_control.registers import BIAS_DACS, CRYOCARD, RAMP_ENABLE, Registers, all_tones
 from smurfq.smurf_control.session_protocol import SessionProtocol
+from smurfq.smurf_control.wiring import wiring_of
 
 AMPLIFIERS_STAGE: Final = "setup_amps"  # as sodetlib calls it
 _CONNECT_S: Final = 4.0  # reached only if a server is away, or the machine overloaded
@@ -42,16 +43,22 @@ def untune(slot: str, *, amplifiers: bool) -> dict[str, Any]:
     ``silent`` lists what does not answer within seconds. ``text`` describes the result for people.
     """
     deadline = time.monotonic() + _BUDGET_S
-    tones = [all_tones(band) for band in range(NUM_BANDS)]
-    registers = Registers(slot, (*tones, RAMP_ENABLE, BIAS_DACS, CRYOCARD), _CONNECT_S)
+    wiring = wiring_of(slot)
+    tones = [all_tones(band) for band in wiring.bands]
+    registers = Registers(slot, (*tones, RAMP_ENABLE, BIAS_DACS, *RELAY_REGISTERS), _CONNECT_S)
+
+    def left_s() -> float:
+        return max(_LEAST_S, deadline - time.monotonic())
 
     def put(name: str, value: Any) -> bool:
-        return registers.put(name, value, max(_LEAST_S, deadline - time.monotonic()))
+        return registers.put(name, value, left_s())
 
     of_bands = [put(name, 0) for name in tones]  # every band, even if another does not answer
     off = {"tones": all(of_bands), "flux ramp": put(RAMP_ENABLE, 0)}
-    values = registers.get(BIAS_DACS, max(_LEAST_S, deadline - time.monotonic()))
-    off["biases"] = values is not None and put(BIAS_DACS, zeroed(values, bias_pairs(slot)))
+    if wiring.depends_on_firmware:
+        wiring = wiring.for_firmware(read_firmware_major(registers, left_s))
+    values = registers.get(BIAS_DACS, left_s())
+    off["biases"] = values is not None and put(BIAS_DACS, zeroed(values, wiring.bias_pairs))
     if amplifiers:
         off["amplifiers"] = put(CRYOCARD, _POWER_OFF)
     done, silent = ([what for what, is_off in off.items() if is_off is wanted] for wanted in (True, False))

@@ -18,7 +18,7 @@ from smurfq.smurf_control import open_slot, sodetlib_function
 def take_bgmap(session: Session, *, kwargs: dict[str, Any] | None, tag: str | None) -> None:
     """Measure the bias group of every channel."""
     wanted = {"show_plots": False, **keywords(session.op_name, kwargs, g3_tag=tag)}
-    with open_slot(session, streams=True) as (control, config):
+    with open_slot(session, streams=True, low_current=True) as (control, config):
         analysis = sodetlib_function("operations.bias_steps.take_bgmap")(control, config, **wanted)
     if is_analysed(session, analysis, "R0"):
         session.data.update(bgmap_results(analysis.filepath, analysis.bgmap).data)

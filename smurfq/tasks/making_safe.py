@@ -23,6 +23,8 @@ def make_safe(
 ) -> None:
     """Make the card safe, and report the findings and actions as session data; see ``smurf_control.make_safe``.
 
+    If the run has left the slot's device configuration half-written, its copy from before the run is restored.
+
     If the ``killed`` operation is a setup or relock, the slot is also left untuned. If it was killed in the ``stage``
     that biases the amplifiers, they are turned off too.
 
@@ -34,6 +36,9 @@ def make_safe(
         return
     state = smurf_control.state_of(start or {})
     session.data.update(smurf_control.make_safe(session.slot, CardAfter(policy), state, noted_dacs))
+    is_look = policy == CardAfter.LOOK
+    if restored := smurf_control.restore_copy(session.settings, session.slot, os.environ, succeeded=is_look):
+        session.data["text"] += "; " + restored
     if killed in TUNING:
         found = smurf_control.untune(session.slot, amplifiers=stage == smurf_control.AMPLIFIERS_STAGE)
         session.data["text"] += "; " + found["text"]

@@ -7,11 +7,17 @@ from typing import Any
 
 from smurfq.core.jsonsafe import dumps
 from smurfq.core.results import GOOD_THRESHOLD, tracking_results
-from smurfq.errors import OperationFailedError
+from smurfq.errors import OperationFailedError, ParameterError
 from smurfq.operation_process.keywords import keywords
 from smurfq.operation_process.session import Session
 from smurfq.pool_child.operation_task import operation
-from smurfq.smurf_control import open_slot, sodetlib_function, untuned_unless_done
+from smurfq.smurf_control import (
+    check_amplifiers,
+    open_slot,
+    sodetlib_function,
+    untuned_unless_done,
+    wiring_of,
+)
 
 TUNING = ("uxm_setup", "uxm_relock")  # operations that first turn everything off, and leave it off unless they finish
 _KEPT_CHARS = 20_000  # limit for an item of a failed run's summary; longer items are raw sweeps and figures
@@ -25,12 +31,20 @@ def uxm_setup(session: Session, *, bands: list[int] | None, kwargs: dict[str, An
 
     Raises
     ------
+    ParameterError
+        The slot does not have one of the ``bands``.
     OperationFailedError
-        sodetlib reported failure. ``data['summary']`` contains the results so far.
+        sodetlib reported failure, and ``data['summary']`` contains the results so far; or pysmurf does not know the
+        firmware of the cryocard.
     """
     wanted = keywords(session.op_name, kwargs, bands=bands)
-    with open_slot(session, load_tune=False, streams=True) as (control, config), untuned_unless_done(session):
-        _summary(session, control, config, **wanted)
+    _check_bands(session, bands)
+    with (
+        open_slot(session, load_tune=False, streams=True, low_current=True) as (control, config),
+    ):
+        check_amplifiers(session, control, config, wanted)
+        with untuned_unless_done(session):
+            _summary(session, control, config, **wanted)
         session.header(tunefile=config.dev.exp.get("tunefile"))
 
 
@@ -43,12 +57,17 @@ def uxm_relock(session: Session, *, bands: list[int] | None, kwargs: dict[str, A
 
     Raises
     ------
+    ParameterError
+        The slot does not have one of the ``bands``.
     OperationFailedError
-        sodetlib reported failure. ``data['summary']`` contains the results so far.
+        sodetlib reported failure, and ``data['summary']`` contains the results so far; or pysmurf does not know the
+        firmware of the cryocard.
     """
     wanted = keywords(session.op_name, kwargs, bands=bands)
-    with open_slot(session, streams=True) as (control, config):
+    _check_bands(session, bands)
+    with open_slot(session, streams=True, low_current=True) as (control, config):
         _check_tuned(session, control, bands or config.dev.exp["active_bands"])
+        check_amplifiers(session, control, config, wanted)
         with untuned_unless_done(session):
             summary = _summary(session, control, config, **wanted)
         tracking = summary["tracking_setup_results"]
@@ -58,6 +77,20 @@ def uxm_relock(session: Session, *, bands: list[int] | None, kwargs: dict[str, A
     session.data.update(results.data)
     session.feed("tracking_results", results.feed)
     _note_bgmap(session, summary.get("bg_map"))
+
+
+def _check_bands(session: Session, bands: Iterable[int] | None) -> None:
+    """Check that the slot has these bands. sodetlib would raise only after it had turned the slot off."""
+    own = wiring_of(session.slot).bands
+    if missing := sorted(set(bands or ()) - set(own)):
+        raise ParameterError(
+            f"{session.op_name}: {session.slot} has no band {', '.join(map(str, missing))}; it has "
+            f"{', '.join(map(str, own))} (band_N in init of its pysmurf configuration)",
+            operation=session.op_name,
+            parameter="bands",
+            got=list(bands or ()),
+            allowed=list(own),
+        )
 
 
 def _check_tuned(session: Session, control: Any, bands: Iterable[int]) -> None:

@@ -23,7 +23,7 @@ from tests.site.eventually import WITHIN_S
 from tests.site.live import LiveSite
 
 SLOT = "crate1slot1"
-OFF = CardState(0, 0, 0, 0, [0] * 32).to_dict()
+OFF = CardState(0, 0, 0, 0, [0] * 32, 0).to_dict()
 READS = "import epics; print('read', epics.caget('smurf_server_s1:AMCc:enable', timeout=1))\n"
 OPENS = {
     "itself": READS,

@@ -82,7 +82,7 @@ SAID = {
     "no stream id": "slots: SLOT[2] of CONFIG/sys_config.yml lacks stream_id",
     "no device": "is missing; copy it there, or make one with python -c",
     "device is empty": "is not a YAML table",
-    "device lacks all": "sodetlib cannot use CONFIG/",
+    "device lacks all": "cannot be used: experiment must be a table (`experiment: {}` if it is empty); bias_groups",
     "device is no YAML": "cannot be read: while parsing a flow",
     "no pysmurf": "pysmurf's configuration CONFIG/pysmurf.cfg is missing",
     "pysmurf is no JSON": "pysmurf's configuration CONFIG/pysmurf.cfg cannot be read: ",

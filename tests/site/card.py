@@ -8,10 +8,12 @@ from __future__ import annotations
 from caproto import ChannelInteger
 from caproto.asyncio.server import run
 
-from smurfq.smurf_control.card_state import CARD_REGISTERS, RELAY_REGISTERS, TONE_REGISTERS
+from smurfq.core.card import NUM_BANDS
+from smurfq.smurf_control.card_state import CARD_REGISTERS, RELAY_REGISTERS, tone_registers
 from smurfq.smurf_control.registers import BIAS_DACS, CRYOCARD_ANSWER, epics_root
 
-_LENGTHS = {BIAS_DACS: 32, **dict.fromkeys(TONE_REGISTERS, 512)}
+_TONES = tone_registers(range(NUM_BANDS))
+_LENGTHS = {BIAS_DACS: 32, **dict.fromkeys(_TONES, 512)}
 _RELAYS_ARE_OFF = 2 << 20  # the address of the relays, and no bit
 
 
@@ -19,7 +21,7 @@ def main() -> None:
     """Serve the registers that a look at a card reads."""
     channels = {}
     for number in range(1, 8):
-        for register in (*CARD_REGISTERS, *RELAY_REGISTERS, *TONE_REGISTERS):
+        for register in (*CARD_REGISTERS, *RELAY_REGISTERS, *_TONES):
             at_rest = _RELAYS_ARE_OFF if register == CRYOCARD_ANSWER else 0
             length = _LENGTHS.get(register)
             value = [at_rest] * length if length else at_rest

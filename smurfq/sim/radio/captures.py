@@ -17,6 +17,7 @@ from smurfq.sim import registers as r
 from smurfq.sim.radio import debug, raw
 from smurfq.sim.radio import registers as radio
 from smurfq.sim.radio.card import Bench, Handler, Results, is_set
+from smurfq.sim.wiring import BANDS_PER_BAY, NUM_BAYS
 
 EVENT_AFTER_S: Final = 0.35  # delay, so that subscribers have seen the value before
 _WATCHED_WITHIN_S: Final = 5.0
@@ -38,7 +39,7 @@ class Captures:
         """Return the function that is called when a register is put."""
         return {
             radio.capture_register(bay, name): partial(self._trigger, bay)
-            for bay in range(radio.NUM_BAYS)
+            for bay in range(NUM_BAYS)
             for name in ("TriggerDaq", "ArmHwTrigger")
         }
 
@@ -54,7 +55,7 @@ class Captures:
     async def _debug(self, bay: int) -> None:
         bench = self._bench
         empty = [radio.buffer_register(bay, f"Empty[{number}]") for number in range(2)]
-        band = bay * radio.BANDS_PER_BAY + int(bench.number(radio.debug_select(bay)))
+        band = bay * BANDS_PER_BAY + int(bench.number(radio.debug_select(bay)))
         n_samples = int(bench.number(radio.capture_register(bay, "DataBufferSize")))
         path = Path(str(bench.card.value(radio.DATA_FILE)))
         model, settings, turns = bench.now(band)
@@ -83,7 +84,7 @@ class Captures:
     async def _raw(self, bay: int, channel: int) -> None:
         bench = self._bench
         is_dac = channel >= _FIRST_DAC_CHANNEL
-        band = bay * radio.BANDS_PER_BAY + (channel // 2 - (6 if is_dac else 1)) % radio.BANDS_PER_BAY
+        band = bay * BANDS_PER_BAY + (channel // 2 - (6 if is_dac else 1)) % BANDS_PER_BAY
         n_samples = int(bench.number(radio.capture_register(bay, "DataBufferSize")))
         noise = bool(bench.number(r.band_register(band, "noiseSelect")))
         model, settings, turns = bench.now(band)

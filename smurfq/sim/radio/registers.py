@@ -9,11 +9,10 @@ from typing import Any, Final
 from smurfq.core.card import NUM_BANDS
 from smurfq.sim.radio.chain import ATTENUATION
 from smurfq.sim.registers import APP, CHANNELS_PER_BAND, FPGA, RTM, Kind, Register, band_register
+from smurfq.sim.wiring import BANDS_PER_BAY, NUM_BAYS
 
 SWEEP_SIZE: Final = CHANNELS_PER_BAND * 512  # points of the longest sweep
 CAPTURE_SIZE: Final = 2**19
-NUM_BAYS: Final = 2
-BANDS_PER_BAY: Final = 4
 
 RAMP_ENABLE: Final = RTM + "RtmSpiSr:CfgRegEnaBit"
 RAMP_RESET: Final = RTM + "RtmSpiSr:FastSlowRstValue"

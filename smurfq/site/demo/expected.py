@@ -34,7 +34,7 @@ def expected(
     """
     options = options_of(settings, [slot])
     seed = options.seed_of(slot)
-    detectors = population(seed, options.detectors)
+    detectors = population(seed, options.detectors, options.shape.wiring.bands, options.shape.num_groups)
     found, unsure = np.ones(len(detectors), np.bool_), 0
     tracked = found
     if bands:
@@ -67,7 +67,7 @@ def expected_tune(settings: Settings, slot: str, bands: Sequence[int]) -> list[E
     """Return the resonators that a setup of ``bands`` should find, band by band."""
     options = options_of(settings, [slot])
     seed = options.seed_of(slot)
-    detectors = population(seed, options.detectors)
+    detectors = population(seed, options.detectors, options.shape.wiring.bands, options.shape.num_groups)
     tuned = radio_truth(resonators_of(detectors, seed), detectors)
     kind, there = tuned["kind"], tuned["channel"] >= 0
     return [

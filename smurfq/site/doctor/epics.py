@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from smurfq.operation_process.environment import environment
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
+from smurfq.smurf_control.known_versions import INSTALL, numpy_problem, without_channel_access
 from smurfq.smurf_control.registers import SLOT_NUMBER, epics_root
 
 _PACKAGES = ("pysmurf-slac", "sodetlib", "pyepics")
@@ -41,7 +42,12 @@ def check(examined: Examined) -> Iterator[Finding]:
         )
         return
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES)
+    if problem := without_channel_access():
+        yield fail("pysmurf and sodetlib", problem, INSTALL)
+        return
     yield ok("pysmurf and sodetlib", versions)
+    if problem := numpy_problem():
+        yield warn("numpy", problem, INSTALL)
     yield from _servers(examined, found)
 
 

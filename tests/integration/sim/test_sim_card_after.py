@@ -114,12 +114,12 @@ def test_a_bias_that_the_script_did_not_raise_stays(site: SimSite) -> None:
     assert biases == pytest.approx([2.0, 2.0, 2.0, 1.0, *[2.0] * 8], abs=1e-3)
 
 
-def test_high_current_mode_is_left_as_it_was(site: SimSite) -> None:
+def test_high_current_mode_of_a_script_that_fails_is_turned_off(site: SimSite) -> None:
     code = "print('relays', S.get_cryo_card_relays() & 0xFFFF)\n"
     before = submitted(site, "relays", code).wait(LONG_S)
     switched = "S.set_tes_bias_high_current([0, 1])\nS.set_tes_bias_bipolar(0, 4.0)\nraise RuntimeError\n"
     record = submitted(site, "high_current", switched).wait(LONG_S)
-    assert "relays of the bias lines" in record.data["make_safe"]["text"], record.data["make_safe"]
+    assert "turned off: high-current mode of bias groups 0-1" in record.data["make_safe"]["text"], record.data
     assert record.data["make_safe"]["safe"] is True
     after = submitted(site, "relays", code).wait(LONG_S)
     assert _relays(after) == _relays(before)

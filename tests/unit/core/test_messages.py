@@ -197,6 +197,7 @@ def test_a_file_keeps_its_type_and_says_its_kind(kind: str) -> None:
     file = {"path": "/data/x.npy", "type": "tuning", "format": "npy"}
     assert made(kind, file).files == [{**file, "kind": kind}]
     assert made(kind, "/data/x.g3").files == [{"path": "/data/x.g3", "kind": kind}]
+    assert made(kind, {"path": "/data/x.dat\0\0"}).files == [{"path": "/data/x.dat", "kind": kind}]
 
 
 @pytest.mark.parametrize("kind", ["session_data", "data_file", "g3_file"])

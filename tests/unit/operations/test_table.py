@@ -158,7 +158,7 @@ BAD = [
     ("uxm_setup", "bands", True),
     ("uxm_setup", "bands", "0"),
     ("uxm_setup", "bands", math.nan),
-    ("zero_biases", "bgs", 12),
+    ("zero_biases", "bgs", 16),
     ("zero_biases", "bgs", [0, None]),
     ("set_biases", "bias", 20.0),
     ("set_biases", "bias", math.nan),
@@ -258,8 +258,9 @@ def test_kwargs_may_not_contradict_a_parameter(name: str, params: dict[str, obje
 def test_one_bias_for_each_bias_group_that_is_set() -> None:
     with pytest.raises(ParameterError, match="one for each of the 3 bias groups of bgs; got 2"):
         check("set_biases", {"bias": [1, 2], "bgs": [0, 1, 2]})
-    with pytest.raises(ParameterError, match="one for each of all 12 bias groups; got 2"):
+    with pytest.raises(ParameterError, match="one for each of all 12 to 16 bias groups of the slot; got 2"):
         check("set_biases", {"bias": [1, 2]})
+    assert check("set_biases", {"bias": [1] * 15, "bgs": None})["bias"] == [1.0] * 15
 
 
 def test_numpy_numbers_and_arrays_become_plain_ones() -> None:

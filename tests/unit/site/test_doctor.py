@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -10,10 +12,12 @@ from typing import Any
 
 import pytest
 import redis
+import yaml
 
 from smurfq.config import load
-from smurfq.site.doctor import epics, examine, files, orphans, publisher, store, variables
+from smurfq.site.doctor import epics, examine, files, orphans, publisher, slot_files, store, variables
 from smurfq.site.doctor.finding import Examined, Finding
+from tests.site.shapes import write_shape
 
 GOOD = {
     "redis_version": "7.2.4",
@@ -153,6 +157,43 @@ def test_sys_config_must_list_the_slots(tmp_path: Path, text: str, levels: list[
     found = list(files._config_dir(examined(SMURFQ_SMURF_CONFIG_DIR=str(folder))))
     assert [finding.level for finding in found] == levels
     assert all(finding.todo for finding in found if finding.level != "ok")
+
+
+@pytest.mark.slot
+@pytest.mark.parametrize(
+    ("experiment", "groups", "level", "said"),
+    [
+        ({}, 12, "ok", "12 bias groups, bands 0, 1, 2, 3; its device configuration can be used"),
+        ({"nphi0": "2**16"}, 12, "fail", "experiment: nphi0 is the text '2**16', and must be a number"),
+        ({"active_bands": [0, 7]}, 12, "fail", "active_bands has 7, but the slot has only bands 0-3"),
+        ({"amp_hemt1_init_gate_volt": -1.0}, 12, "warn", "since -1 V breaks HEMTs made by ASU at once"),
+        ({"amp_hemt_Vg": -1.1}, 12, "warn", "unknown to sodetlib, or obsolete, in experiment: amp_hemt_Vg"),
+        ({}, 16, "warn", "bias groups 15 of "),
+    ],
+)
+def test_values_in_a_slots_files(
+    tmp_path: Path, experiment: dict[str, Any], groups: int, level: str, said: str
+) -> None:
+    if importlib.util.find_spec("sodetlib") is None:
+        pytest.skip("needs sodetlib: pip install 'smurfq[slot]'")
+    shape = write_shape(tmp_path / "pysmurf.cfg", groups=groups, bands=4)
+    device = tmp_path / "device.yml"
+    device.write_text(yaml.safe_dump({"experiment": experiment, "bias_groups": {}, "bands": {}}))
+    entry = {"stream_id": "ufm_mv9", "pysmurf_config": str(shape), "device_config": str(device)}
+    (tmp_path / "sys_config.yml").write_text(yaml.safe_dump({"crate_id": 1, "slots": {"SLOT[2]": entry}}))
+    site = examined(SMURFQ_SLOTS="crate1slot2 crate7slot2", SMURF_CONFIG_DIR=str(tmp_path))
+    finding = next(iter(slot_files.check(site)))
+    assert (finding.level, finding.name) == (level, "values of crate1slot2")
+    assert said in finding.found
+    assert {one.name for one in slot_files.check(site)} == {"values of crate1slot2"}, "the other crate is elsewhere"
+
+
+def test_a_pysmurf_without_channel_access_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "11.0.1")
+    found = {finding.name: finding for finding in epics.check(examined())}
+    assert found["pysmurf and sodetlib"].level == "fail"
+    assert "pysmurf-slac 11.0.1 is installed" in found["pysmurf and sodetlib"].found
+    assert not any(name.startswith("server of") for name in found)
 
 
 def test_no_folder_or_no_file(tmp_path: Path) -> None:

@@ -8,25 +8,27 @@ from typing import Any
 import pytest
 
 from smurfq.core.card_after import CardAfter
+from smurfq.core.card_wiring import Wiring
 from smurfq.smurf_control.biases import COUNT_V, put_back, raised, zeroed
 from smurfq.smurf_control.card_state import CardState
 from smurfq.smurf_control.state_changes import state_of, summary, switched_on
 
-PAIRS = [(1, 2), (3, 4), (5, 6)]
+PAIRS = {0: (1, 2), 1: (3, 4), 2: (5, 6)}
+WIRING = Wiring(PAIRS, {0: 0, 1: 2, 2: 1}, (0, 1))
 QUIET = CardState(0, 0, 0, 0, [0] * 8, 0, [10, 0])
 
 
 def dacs(*volts: float) -> list[int]:
     """The counts of 8 DACs with these voltages on the bias groups; the last two are an amplifier's."""
     counts = [0] * 6 + [77, 78]
-    for (plus, minus), value in zip(PAIRS, volts, strict=True):
+    for (plus, minus), value in zip(PAIRS.values(), volts, strict=True):
         counts[plus - 1], counts[minus - 1] = round(value / 2 / COUNT_V), -round(value / 2 / COUNT_V)
     return counts
 
 
 def on(start: CardState, **now: Any) -> dict[str, str]:
     """What is switched on in a state that differs from the start by ``now``."""
-    return switched_on(start, {**start.to_dict(), **now}, PAIRS)
+    return switched_on(start, {**start.to_dict(), **now}, WIRING)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +58,14 @@ def test_amplifiers_are_never_touched() -> None:
 
 
 def test_biases_of_another_current_mode_go_back_unless_they_are_zero() -> None:
-    start, now = dacs(6.0, 6.0, 0.0), dacs(1.0, 0.0, 1.0)
-    assert put_back(now, start, PAIRS, rescaled=True) == dacs(6.0, 0.0, 0.0)
+    start, now = dacs(6.0, 6.0, 6.0), dacs(1.0, 0.0, 1.0)
+    assert put_back(now, start, PAIRS, rescaled=[0, 1]) == dacs(6.0, 0.0, 1.0)
+
+
+def test_relays_that_were_high_at_the_start_or_are_low_are_not_switched_on() -> None:
+    assert on(replace(QUIET, relays=0b011), relays=0b010) == {}
+    assert on(replace(QUIET, relays=None), relays=0b110) == {"relays": "high-current mode of bias groups 1-2"}
+    assert on(QUIET, relays=0b1001) == {"relays": "high-current mode of bias groups 0 and relays 3 of no group"}
 
 
 def test_biases_stay_where_the_start_is_not_known() -> None:
@@ -81,21 +89,20 @@ def test_the_summary_names_what_a_run_switched_on() -> None:
         "the g3 file (session 17)",
         "waveform playback",
         "biases of groups 0, 2 (3 V)",
-        "relays of the bias lines (0x3; at the start 0x0)",
+        "high-current mode of bias groups 0, 2",
         "4 in band 1",
     ]
     after = {"tones": found["tones"]}
     text = summary(CardAfter.RESTORE, QUIET, found, after, ["streaming"])
     assert text == (
-        "turned off: the g3 file (session 17), waveform playback; "
-        "restored to their values at the start: biases of groups 0, 2 (3 V), "
-        "relays of the bias lines (0x3; at the start 0x0); "
+        "turned off: the g3 file (session 17), waveform playback, high-current mode of bias groups 0, 2; "
+        "restored to their values at the start: biases of groups 0, 2 (3 V); "
         "with more tones than at the start: 4 in band 1; does not answer, may be on: streaming"
     )
 
 
 def test_the_summary_is_uncertain_if_the_state_at_the_start_is_unknown() -> None:
-    found = switched_on(CardState(), {"streaming": 1, "g3_file": 0}, PAIRS)
+    found = switched_on(CardState(), {"streaming": 1, "g3_file": 0}, WIRING)
     text = summary(CardAfter.RESTORE, CardState(), found, found, [])
     assert text == "on now, and perhaps at the start too: streaming"
 

@@ -1,0 +1,23 @@
+"""An installation with pysmurf 11, which has no Channel Access."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.site.commands import python
+from tests.site.process_group import ROOT, environ_without_site
+
+
+def test_a_worker_does_not_start_and_says_which_version_works(tmp_path: Path) -> None:
+    installed = tmp_path / "pysmurf_slac-11.0.1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: pysmurf-slac\nVersion: 11.0.1\n")
+    environ = {
+        **environ_without_site(),
+        "PYTHONPATH": f"{tmp_path}:{ROOT}",
+        "SMURFQ_STATE_DIR": str(tmp_path / "state"),
+    }
+    done = python(environ, "-m", "smurfq.worker_boot", "--slot", "crate1slot2")
+    assert done.returncode == 1
+    assert "pysmurf-slac 11.0.1 is installed: from version 11 on, pysmurf reaches a card through rogue" in done.stderr
+    assert "pip install 'smurfq[slot]'" in done.stderr
