@@ -207,7 +207,7 @@ class Sim(Section):
     """Time for which a stream writes to one g3 file before it starts the next."""
     cold: bool = False
     """If true, cards start as if just powered on, without tune, tones and amplifiers; else as a setup leaves them."""
-    publish: bool = False
+    publish: bool = True
     """If true, the simulated smurf server publishes g3 files and registers to the bridge, as a real one does."""
     metadata_hz: NonNegativeFloat = 25.0
     """Register values that each slot publishes per second because the server polls them; 0: it polls nothing."""
