@@ -10,6 +10,7 @@ import os
 from pathlib import Path, PurePath
 from typing import Any, Final, NamedTuple
 
+from smurfq.core.publication import file_path
 from smurfq.core.slot import publisher_id
 from smurfq.errors import MessageError
 from smurfq.store.archive_list import FileMessage
@@ -55,8 +56,8 @@ def local_path(message: FileMessage) -> str:
     MessageError
         The payload has no absolute path.
     """
-    path = message.payload.get("path") if isinstance(message.payload, dict) else None
-    if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
+    path = file_path(message.payload)
+    if path is None or not path.startswith("/") or "\0" in path or not isinstance(message.payload, dict):
         raise MessageError(f"expected the absolute path of a file, got {path!r}")
     return path if message.payload.get("format") != "npy" or path.endswith(".npy") else f"{path}.npy"
 

@@ -171,7 +171,7 @@ class _Assigned:
         """Assign a message to its run."""
         message = arrived.message
         if arrived.server:
-            task_id = streaming_run(g3_session(file_path(message)), arrived.publisher, self._known)
+            task_id = streaming_run(g3_session(file_path(message.payload)), arrived.publisher, self._known)
         else:
             task_id = owner(message, arrived.publisher, arrived.time, self._known, self._now)
         draft = self.draft(task_id)
@@ -196,7 +196,7 @@ class _Assigned:
 
     def _add_g3_file(self, arrived: ArrivedMessage, draft: _Draft | None) -> None:
         """Add a file of a smurf server to its run. The message is not one of the run's own, which are counted."""
-        message, path = arrived.message, file_path(arrived.message)
+        message, path = arrived.message, file_path(arrived.message.payload)
         if path is None:
             self.malformed.append(f"{message.type} of {message.id}: the payload has no path")
             return

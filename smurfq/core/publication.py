@@ -77,9 +77,9 @@ def _general(message: Message) -> list[Event]:
     return [session.message(render(message.payload), message.time)]
 
 
-def file_path(message: Message) -> str | None:
-    """Return the path of the file that a ``data_file`` or ``g3_file`` message announces; None if it has none."""
-    path = message.payload.get("path") if isinstance(message.payload, dict) else message.payload
+def file_path(payload: Any) -> str | None:
+    """Return the path in the payload of a ``data_file`` or ``g3_file`` message; None if it has none."""
+    path = payload.get("path") if isinstance(payload, dict) else payload
     # pysmurf's stream_data_off sends the register's text with its padding
     return path.rstrip("\0") if isinstance(path, str) else None
 
@@ -91,7 +91,7 @@ def g3_session(path: str | None) -> int | None:
 
 
 def _file(message: Message) -> list[Event] | None:
-    path = file_path(message)
+    path = file_path(message.payload)
     if path is None:
         return None
     payload = message.payload if isinstance(message.payload, dict) else {}
