@@ -84,7 +84,8 @@ def test_the_command_takes_either_name_and_shows_both(site: LiveSite) -> None:
     assert BOTH in told(site, "history", "--slot", STREAM_ID)
     assert f"{BOTH} is held by ann" in told(site, "hold", "--slot", STREAM_ID, "--owner", "ann")
     try:
-        assert f"on {BOTH}" in told(site, "submit", "test", "--slot", STREAM_ID)
+        queued = json.loads(told(site, "submit", "test", "--slot", STREAM_ID, "--json"))
+        assert (queued["status"], queued["slot"], queued["stream_id"]) == ("queued", SLOT, STREAM_ID)
         assert BOTH in told(site, "queue", "list", "--slot", STREAM_ID)
         status = told(site, "status", "--slot", STREAM_ID)
         assert f"{BOTH}  worker alive" in status
