@@ -24,7 +24,7 @@ Unique = Literal["", "waiting", "running"]
 
 _ANY_TIME = 1e18  # s since 1970: later than any lock, even if the hosts' clocks differ
 
-_WRITTEN = ("op_name", "slot", "params", "status", "submit_time", "parent_id", "root_id", "submitted_by")
+_WRITTEN = ("op_name", "slot", "stream_id", "params", "status", "submit_time", "parent_id", "root_id", "submitted_by")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,14 @@ LANE = rf"({USED}|{UNUSED})(\.state|\.emergency)?"
 
 # Each key that may live on without an end, and what there is at most one of for each.
 OF_A_SLOT = (rf"smurfq:(hold|lock|left_on):({USED}|{UNUSED})", rf"smurfq:(running|needs-make-safe):{LANE}")
-OF_THE_SITE = (keys.SITE, "smurfq:last", keys.BRIDGES, keys.bridge_positions(HOST))
+OF_THE_SITE = (
+    "smurfq:stream-ids",
+    "smurfq:register-alarms",
+    keys.SITE,
+    "smurfq:last",
+    keys.BRIDGES,
+    keys.bridge_positions(HOST),
+)
 OF_KOMBU = (
     r"_kombu\.binding(_permanent)?\.(smurfq|celery\.pidbox|celeryev|reply\.celery\.pidbox)",
     r"_kombu\.binding_deadlines",
