@@ -25,6 +25,7 @@ from smurfq.bridge.drain_answers import DrainAnswers
 from smurfq.bridge.drops import DropNotices
 from smurfq.bridge.health import HealthSign
 from smurfq.bridge.known_runs import KnownRuns
+from smurfq.bridge.passed_socket import passed_socket
 from smurfq.bridge.periodic import Periodic
 from smurfq.bridge.publishers import Publishers
 from smurfq.bridge.receiver import Receiver, open_socket, receive_buffer_bytes
@@ -72,13 +73,14 @@ def run(settings: Settings, stop: threading.Event | None = None, jobs: Sequence[
     Raises
     ------
     StartError
-        A port is already in use.
+        A port is already in use, or the socket that was passed has another address.
     """
     bridge = settings.bridge
     switch_interval_s = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
-        with open_socket(bridge.host, bridge.port, bridge.receive_buffer_bytes) as bound:
+        passed = passed_socket(os.environ, bridge.host, bridge.port)
+        with open_socket(bridge.host, bridge.port, bridge.receive_buffer_bytes, passed) as bound:
             return _run(settings, bound, stop or threading.Event(), jobs)
     finally:
         sys.setswitchinterval(switch_interval_s)

@@ -36,14 +36,27 @@ class Sink(Protocol):
         """Take a chunk."""
 
 
-def open_socket(host: str, port: int, receive_buffer_bytes: int) -> socket.socket:
+def open_socket(host: str, port: int, receive_buffer_bytes: int, passed: socket.socket | None = None) -> socket.socket:
     """A bound UDP socket whose receive buffer is as large as the kernel allows, up to ``receive_buffer_bytes``.
+
+    It is ``passed``, if this process was started with a socket.
 
     Raises
     ------
     StartError
         Another process has the port, which the message names if it can, or this machine has no address ``host``.
     """
+    bound = _bound(host, port) if passed is None else passed
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+    with contextlib.suppress(PermissionError):  # without CAP_NET_ADMIN, net.core.rmem_max is the most
+        bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, receive_buffer_bytes)
+    # Not settimeout, which makes the socket non-blocking and waits within Python.
+    seconds, fraction = divmod(_WAKE_S, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(int(seconds), int(1e6 * fraction)))
+    return bound
+
+
+def _bound(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     except socket.gaierror as cause:
@@ -54,12 +67,6 @@ def open_socket(host: str, port: int, receive_buffer_bytes: int) -> socket.socke
     except OSError as cause:
         bound.close()
         raise StartError(_why_not_bound(host, port, cause), host=host, port=port) from cause
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-    with contextlib.suppress(PermissionError):  # without CAP_NET_ADMIN, net.core.rmem_max is the most
-        bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, receive_buffer_bytes)
-    # Not settimeout, which makes the socket non-blocking and waits within Python.
-    seconds, fraction = divmod(_WAKE_S, 1)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(int(seconds), int(1e6 * fraction)))
     return bound
 
 
@@ -81,6 +88,7 @@ class Receiver(threading.Thread):
         self._socket = bound
         self._sinks = sinks
         self._counters = counters
+        self._dropped_before = kernel_dropped(bound)  # under an earlier bridge that had the same socket
         self._finishing = threading.Event()
 
     def finish(self) -> None:
@@ -109,7 +117,7 @@ class Receiver(threading.Thread):
             chunk = Chunk(datagrams, sources, times, sum(map(len, datagrams)), registers)
             for sink in self._sinks:
                 sink.put(chunk)
-        self._counters.kernel_dropped = kernel_dropped(self._socket)
+        self._counters.kernel_dropped = kernel_dropped(self._socket) - self._dropped_before
         return chunk
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -51,6 +52,11 @@ class Child:
         self.started_at = 0.0  # monotonic
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
+        self._passed: dict[str, int] = {}
+
+    def pass_socket(self, variable: str, bound: socket.socket) -> None:
+        """Let each start of the process inherit a socket, whose file descriptor is in a variable."""
+        self._passed[variable] = bound.fileno()
 
     @property
     def pid(self) -> int | None:
@@ -78,13 +84,15 @@ class Child:
         _rotate(self.log_path)
         with open_log(self.log_path) as log:
             self._log_start = log.tell()
+            passed = {variable: str(descriptor) for variable, descriptor in self._passed.items()}
             ends_with_this = partial(end_with_parent, os.getpid(), signal.SIGTERM)
             self._process = subprocess.Popen(
                 list(self.service.command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**self._inherited(), "PYTHONUNBUFFERED": "1", **self.service.environ},
+                env={**self._inherited(), "PYTHONUNBUFFERED": "1", **self.service.environ, **passed},
+                pass_fds=tuple(self._passed.values()),
                 start_new_session=True,
                 preexec_fn=ends_with_this,  # noqa: PLW1509 - this process has no other threads
             )

@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from smurfq.bridge.passed_socket import FD_VARIABLE
+from smurfq.bridge.receiver import open_socket
 from smurfq.config import Settings
 from smurfq.core.process_id import ProcessId
 from smurfq.errors import StartError
@@ -81,17 +83,23 @@ class Site:
             services.check_startable(self._settings, flower=self._with_flower)
             if self._with_sim:
                 simulation.require_port(self._settings)
-            try:
-                self._start(time.monotonic() + ready_within_s)
-                if not self._interrupts.count:
-                    self._state = "ready" if all(one.state == "ready" for one in self._all) else "degraded"
-                    on_ready(self._state, self._entries())
-                    self._note()  # last: `up --detach` forwards the output until it reads this
-                while not self._interrupts.count:
-                    self._look()
-            finally:
-                self._stop()
-                journal.remove(state_dir)
+            bridge = self._settings.bridge
+            with open_socket(bridge.host, bridge.port, bridge.receive_buffer_bytes) as bound:
+                self._bridge[0].child.pass_socket(FD_VARIABLE, bound)
+                self._run(time.monotonic() + ready_within_s, on_ready)
+
+    def _run(self, deadline: float, on_ready: OnReady) -> None:
+        try:
+            self._start(deadline)
+            if not self._interrupts.count:
+                self._state = "ready" if all(one.state == "ready" for one in self._all) else "degraded"
+                on_ready(self._state, self._entries())
+                self._note()  # last: `up --detach` forwards the output until it reads this
+            while not self._interrupts.count:
+                self._look()
+        finally:
+            self._stop()
+            journal.remove(self._settings.state_dir)
 
     def _start(self, deadline: float) -> None:
         if self._valkey:

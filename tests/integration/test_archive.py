@@ -63,16 +63,26 @@ def test_a_site_without_an_archive_keeps_no_messages(valkey: Client, valkey_url:
         assert "archive.database is not set" in site.log("archive")
 
 
-def test_a_killed_registrar_and_a_stopped_bridge_lose_and_double_nothing(site: ArchiveSite) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_restarts_of_the_registrar_and_the_bridge_lose_and_double_nothing(
+    valkey: Client, valkey_url: str, tmp_path: Path, number: int
+) -> None:
+    with ArchiveSite(valkey_url, tmp_path) as site:
+        site.keep_socket()
+        site.start()
+        _restart_and_announce(site, number)
+
+
+def _restart_and_announce(site: ArchiveSite, number: int) -> None:
     expected = []
     for round_number in range(2):
         registrar = site.start_registrar()
         expected += site.announce(*(f"{round_number}-{number}.txt" for number in range(40)))
         eventually(lambda: len(site.rows()) > 40 * round_number, what="the registrar is at work")
         site.stop(registrar, signal.SIGKILL)
-        bridge = site.processes["bridge"]
-        expected += site.announce(f"{round_number}-last.txt")
-        site.stop(bridge)  # it writes what it has received
+        eventually(lambda: site.counters().buffered == 0, what="the bridge has written what it received")
+        site.stop(site.processes["bridge"], number)
+        expected += site.announce(*(f"{round_number}-meanwhile-{number}.txt" for number in range(20)))
         site.start()
     site.start_registrar()
     site.await_rows(expected)

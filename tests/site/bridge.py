@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from smurfq.bridge.passed_socket import FD_VARIABLE
+from smurfq.bridge.receiver import open_socket
 from smurfq.core import keys
 from smurfq.core.session import Event, SessionRecord
 from smurfq.store import Records, connect
@@ -103,11 +105,20 @@ class BridgeSite(ProcessGroup):
             **variables,
         }
         self.wires: list[Wire] = []
+        self._kept: socket.socket | None = None
+
+    def keep_socket(self) -> None:
+        """Keep the socket open in this process while bridges come and go, as a service manager does."""
+        self._kept = open_socket(*self.address, 1 << 20)
 
     def start(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
         """A bridge of this site, ready unless ``wait`` is false."""
         before = self.log().count("ready on")
-        process = self.launch("bridge", [sys.executable, "-m", "smurfq.udp_bridge"], self.environ)
+        environ, descriptors = dict(self.environ), []
+        if self._kept is not None:
+            descriptors = [self._kept.fileno()]
+            environ[FD_VARIABLE] = str(self._kept.fileno())
+        process = self.launch("bridge", [sys.executable, "-m", "smurfq.udp_bridge"], environ, pass_fds=descriptors)
         if wait:
             eventually(lambda: self.log().count("ready on") > before, READY_WITHIN_S, "the bridge is ready")
             eventually(self.board.alive, what="the bridge shows its health")
@@ -168,6 +179,8 @@ class BridgeSite(ProcessGroup):
         super().close()
         for wire in self.wires:
             wire.close()
+        if self._kept is not None:
+            self._kept.close()
         self.client.close()
         codes = [process.returncode for process in self.started]
         assert all(code in (0, 1, -signal.SIGKILL) for code in codes), self.log()

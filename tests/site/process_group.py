@@ -40,6 +40,7 @@ class ProcessGroup:
         *,
         cwd: Path = ROOT,
         start_new_session: bool = False,
+        pass_fds: Sequence[int] = (),
     ) -> subprocess.Popen[bytes]:
         """Start a process; one of the same name is forgotten, but ended at the end if it still runs."""
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -51,6 +52,7 @@ class ProcessGroup:
                 stdout=log,
                 stderr=log,
                 start_new_session=start_new_session,
+                pass_fds=pass_fds,
             )
         self.processes[name] = process
         self.started.append(process)

@@ -240,6 +240,14 @@ def test_the_units_are_well_formed(tmp_path: Path) -> None:
     assert ours == []
 
 
+def test_systemds_socket_is_the_bridges() -> None:
+    unit = RawConfigParser(strict=False)
+    unit.read(ROOT / "deploy" / "systemd" / "smurfq-bridge.socket")
+    bridge = Settings().bridge
+    assert unit["Socket"]["ListenDatagram"] == f"{bridge.host}:{bridge.port}"
+    assert unit["Socket"]["ReceiveBuffer"] == f"{bridge.receive_buffer_bytes >> 20}M"
+
+
 def _unit(path: Path) -> Mapping[str, str]:
     parser = RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment]

