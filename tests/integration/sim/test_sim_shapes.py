@@ -128,6 +128,28 @@ def test_dangerous_gates_are_named_before_one_moves(one_bay: SimSite) -> None:
         device.write_text(before)
 
 
+def test_a_device_configuration_of_an_older_sodetlib_works_and_keeps_its_values(one_bay: SimSite) -> None:
+    device = one_bay.options.folders.config / f"device_{SLOT}.yml"
+    before = device.read_text()
+    table = yaml.safe_load(before)
+    four = {"drive": [12.0] * 4, "lms_freq_hz": [19999.98] * 4, "nperseg": ["2**16"] * 4, "uc_att": [12.0] * 4}
+    old = {
+        "experiment": {**table["experiment"], "amp_50k_Id": 12, "amp_hemt_Vg": -1.1, "nphi0": 5.0},
+        "bias_groups": {"bias_high": [11, *[10] * 11], "enabled": [1] * 12},
+        "bands": {"AMC[0]": four, "AMC[1]": four},
+    }
+    device.write_text("# edited by hand\n" + yaml.safe_dump(old))
+    try:
+        one_bay.succeeded("take_bgmap", SLOT)
+        kept = yaml.safe_load(device.read_text())
+        assert kept["bands"]["AMC[0]"]["nperseg"] == ["2**16"] * 4
+        assert kept["experiment"]["amp_50k_Id"] == 12
+        assert kept["experiment"]["active_bands"] == [0, 1, 2, 3]
+        one_bay.succeeded("take_noise", SLOT, duration=8.0)
+    finally:
+        device.write_text(before)
+
+
 def test_groups_that_share_dacs_with_amplifiers_are_left_alone_and_named(later: SimSite) -> None:
     before = dacs(later)[AMPLIFIERS]
     assert any(before)
