@@ -58,7 +58,8 @@ def local_path(message: FileMessage) -> str:
     """
     path = file_path(message.payload)
     if path is None or not path.startswith("/") or "\0" in path or not isinstance(message.payload, dict):
-        raise MessageError(f"expected the absolute path of a file, got {path!r}")
+        given = message.payload.get("path") if isinstance(message.payload, dict) else message.payload
+        raise MessageError(f"expected the absolute path of a file, got {given!r}")
     return path if message.payload.get("format") != "npy" or path.endswith(".npy") else f"{path}.npy"
 
 

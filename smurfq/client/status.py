@@ -105,7 +105,7 @@ class SlotStatus:
             "hold": asdict(self.hold) if self.hold else None,
             "lock": asdict(self.lock) if self.lock else None,
             "g3_file": {"time": self.g3_file.timestamp, **self.g3_file.data} if self.g3_file else None,
-            "alarms": [alarm._asdict() for alarm in self.alarms],
+            "alarms": [alarm.to_dict() for alarm in self.alarms],
             "left_on": self.left_on.to_dict() if self.left_on else None,
             "running": [run.to_dict() for run in self.running],
             "waiting": [waiting_dict(item) for item in self.waiting],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,12 @@ def check_host_port(value: str) -> str:
     host, _, port = value.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
         raise ValueError("of the form host:port, with a port from 1 to 65535")
+    return value
+
+
+def check_version(value: str) -> str:
+    if not re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{1,2}", value, re.ASCII):
+        raise ValueError("a version of three numbers, such as 4.1.2")
     return value
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat
 
-from smurfq.config.key_types import Folder, Port, PortOrOff, Section, check_host_port, check_redis_url
+from smurfq.config.key_types import Folder, Port, PortOrOff, Section, check_host_port, check_redis_url, check_version
 
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 _DAY_S = 86_400.0
@@ -213,7 +213,7 @@ class Sim(Section):
     """Register values that each slot publishes per second because the server polls them; 0: it polls nothing."""
     pysmurf_config: Path | None = None
     """A pysmurf configuration whose bias groups, relays, bands and current ratio the cards get. Default: usual ones."""
-    cryocard_firmware: Annotated[str, Field(pattern=r"^\d{1,2}\.\d{1,2}\.\d{1,2}$")] = "4.1.2"
+    cryocard_firmware: Annotated[str, AfterValidator(check_version)] = "4.1.2"
     """Version of the cryocards' firmware. Below 4, a card has two amplifiers (C02); else four (C04 and later)."""
 
 

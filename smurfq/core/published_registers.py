@@ -67,6 +67,10 @@ class Alarm(NamedTuple):
     above: bool
     since: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the alarm as a JSON object."""
+        return dict(zip(self.__annotations__, self, strict=True))
+
     def __str__(self) -> str:
         what = "increased by" if self.is_count else "is"
         over = f" in {COUNTED_OVER_S:g} s" if self.is_count else ""

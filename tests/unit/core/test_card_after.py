@@ -25,4 +25,4 @@ def test_each_thing_left_on_has_its_command(left_on: str, commands: set[str]) ->
 
 
 def test_there_is_no_hint_if_no_command_turns_it_off() -> None:
-    assert turn_off_hint("crate1slot2", "high-current mode of bias groups 0") == ""
+    assert turn_off_hint("crate1slot2", "tones of bands 0-3") == ""
