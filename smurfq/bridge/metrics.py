@@ -18,6 +18,10 @@ from smurfq.store.bridge import Counters
 from smurfq.store.feeds import Feeds
 
 _GAUGES = {"buffered", "lost"}
+_OTHER_MEANINGS = {
+    "registers": "Values of registers that smurf servers have published.",
+    "server_files": "G3 files that smurf servers have closed.",
+}
 
 
 class CountersCollector(Collector):
@@ -30,7 +34,8 @@ class CountersCollector(Collector):
         """All counters with their present values."""
         for name, value in asdict(self._counters).items():
             family = GaugeMetricFamily if name in _GAUGES else CounterMetricFamily
-            yield family(f"smurfq_bridge_{name}", f"Datagrams {name.replace('_', ' ')}.", value=value)
+            meaning = _OTHER_MEANINGS.get(name, f"Datagrams {name.replace('_', ' ')}.")
+            yield family(f"smurfq_bridge_{name}", meaning, value=value)
 
 
 class FeedsCollector(Collector):
