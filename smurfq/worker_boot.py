@@ -196,9 +196,9 @@ def run(slots: Sequence[str], lanes: Sequence[Lane] = WORKER_LANES) -> int:
     if not can_mark():
         logger.warning("%s", CANNOT_MARK)
     make_folder(settings.state_dir.absolute())
-    reports = StreamIds(app.store)
-    for slot in slots:
-        reports.report(slot, settings.stream_ids[slot])
+    with best_effort("the stream ids are reported once Redis is back"):
+        for slot in slots:
+            StreamIds(app.store).report(slot, settings.stream_ids[slot])
     loaded = _preload(settings)
     # The garbage collector writes to every object that it visits, and so copies its memory page in a forked process.
     # It skips frozen objects.

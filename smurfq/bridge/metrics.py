@@ -22,6 +22,10 @@ from smurfq.store.feeds import Feeds
 from smurfq.store.queue_lengths import queue_lengths
 
 _GAUGES = {"buffered", "lost"}
+_OTHER_MEANINGS = {
+    "registers": "Values of registers that smurf servers have published.",
+    "server_files": "G3 files that smurf servers have closed.",
+}
 
 
 class CountersCollector(Collector):
@@ -35,7 +39,8 @@ class CountersCollector(Collector):
         """All counters with their present values."""
         for name, value in asdict(self._counters).items():
             family = GaugeMetricFamily if name in _GAUGES else CounterMetricFamily
-            metric = family(f"smurfq_bridge_{name}", f"Datagrams {name.replace('_', ' ')}.", labels=("bridge",))
+            meaning = _OTHER_MEANINGS.get(name, f"Datagrams {name.replace('_', ' ')}.")
+            metric = family(f"smurfq_bridge_{name}", meaning, labels=("bridge",))
             metric.add_metric((self._name,), value)
             yield metric
 

@@ -95,20 +95,15 @@ def choose_slot(given: str | None, environ: Mapping[str, str], slots: SlotNames)
     if given is not None:
         numbered = slots.with_number(given)
         return numbered[0] if len(numbered) == 1 else slots.place(given)
+    known = ", ".join(slots.places)
     if number := environ.get("SLOT"):
         numbered = slots.with_number(number)
         if len(numbered) == 1:
             return numbered[0]
-        raise click.UsageError(
-            f"SLOT={number} matches {len(numbered)} of the site's slots ({_listed(slots)}); give --slot"
-        )
+        raise click.UsageError(f"SLOT={number} matches {len(numbered)} of the site's slots ({known}); give --slot")
     if len(slots.places) == 1:
         return slots.places[0]
-    raise click.UsageError(f"which slot? Give --slot with one of {_listed(slots)}")
-
-
-def _listed(slots: SlotNames) -> str:
-    return ", ".join(map(slots.both, slots.places))
+    raise click.UsageError(f"which slot? Give --slot with one of {known}")
 
 
 def parse_params(texts: Iterable[str]) -> dict[str, Any]:

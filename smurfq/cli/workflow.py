@@ -274,7 +274,7 @@ def _follow(run: WorkflowRun, *, as_json: bool, timeout_s: float | None) -> Exit
 
 def _show_steps(status: WorkflowStatus) -> None:
     for slot, why in status.dropped.items():
-        terminal().print(Text(f"  {slot} dropped: {clean(why)}", "red"))
+        terminal().print(Text(f"  {connection().slot_names.both(slot)} dropped: {clean(why)}", "red"))
     for step in status.steps:
         _show_step(step)
 
@@ -290,7 +290,7 @@ def _show_step(step: StepStatus) -> None:
         report = step.slots.get(slot)
         outcome = str(report.outcome) if report else step.undecided.get(slot, "waiting")
         took = duration(report.took_s) if report and report.took_s is not None else ""
-        line = Text(f"      {slot:<13} ")
+        line = Text(f"      {connection().slot_names.both(slot):<23} ")
         line.append(f"{outcome:<10}", _STATE_STYLE.get(outcome, ""))
         line.append(f" {took:<12} {short(step.ids.get(slot) or '-')}", "dim")
         if report and report.dropped:

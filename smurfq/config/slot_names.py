@@ -32,9 +32,14 @@ class SlotNames:
         return self._settings.slots
 
     def stream_ids(self) -> dict[str, str]:
-        """Return the stream id of each slot by place; the place itself if no stream id is known."""
-        reported = self._read_reports()
-        return {slot: reported.get(slot, known) for slot, known in self._settings.stream_ids.items()}
+        """Return the stream id of each slot by place; the place itself if no stream id is known.
+
+        If another slot's worker has reported the stream id that the settings give for a slot, the settings are old.
+        """
+        settings, found = self._settings.stream_ids, self._read_reports()
+        reported = {slot: found[slot] for slot in settings if slot in found}
+        elsewhere = set(reported.values())
+        return {slot: reported.get(slot) or (slot if known in elsewhere else known) for slot, known in settings.items()}
 
     def place(self, name: Any) -> str:
         """Return the place of the slot with this place or stream id. Only a stream id is looked up in Redis.

@@ -72,14 +72,14 @@ class SiteStore:
         """The requests to running operations."""
         return ControlRequests(self.redis)
 
-    @cached_property
-    def slot_names(self) -> SlotNames:
-        """The places and stream ids of the slots."""
-        return SlotNames(self._settings, lambda: StreamIds(self.redis).read())
-
 
 class StoreAccess:
-    """The parts of the store that both the Celery application and a client have; a subclass makes ``site_store``."""
+    """The parts of the store that the Celery application and a client have; a subclass makes ``site_store``."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the site."""
+        raise NotImplementedError
 
     @cached_property
     def site_store(self) -> SiteStore:
@@ -106,7 +106,7 @@ class StoreAccess:
         """The requests to running operations."""
         return self.site_store.control_requests
 
-    @property
+    @cached_property
     def slot_names(self) -> SlotNames:
-        """The places and stream ids of the slots."""
-        return self.site_store.slot_names
+        """The places and stream ids of the slots. Redis is connected when a stream id is looked up."""
+        return SlotNames(self.settings, lambda: StreamIds(self.site_store.redis).read())

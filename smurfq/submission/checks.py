@@ -121,7 +121,7 @@ def _slot(slots: SlotNames, operation: operations.Operation, params: dict[str, A
         params.pop("slot", None)
         return WORKFLOWS
     if "slot" not in params:
-        known = ", ".join(map(slots.both, slots.places))
+        known = ", ".join(slots.places)
         raise UnknownSlotError(f"{operation.task_name} needs the keyword 'slot', one of {known}")
     return slots.place(params.pop("slot"))
 

@@ -66,7 +66,7 @@ def say(text: str) -> None:
     _this_workflow("say").message(text)
 
 
-def forgive(*slots: str) -> None:
+def forgive(*slots: str | int) -> None:
     """Restore all dropped slots, or those that are named.
 
     Raises

@@ -121,9 +121,15 @@ class Workflow:
         self.targets = self._slots(targets)
         self.host.data(targets=self.targets)
 
-    def forgive(self, *slots: str) -> None:
-        """Restore all dropped slots, or those that are named."""
-        for slot in slots or tuple(self.dropped):
+    def forgive(self, *slots: str | int) -> None:
+        """Restore all dropped slots, or those that are named.
+
+        Raises
+        ------
+        UnknownSlotError
+            The site has no such slot.
+        """
+        for slot in self._slots(slots) if slots else tuple(self.dropped):
             self.dropped.pop(slot, None)
         self.host.data(dropped=self.dropped)
 

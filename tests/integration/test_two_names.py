@@ -115,6 +115,9 @@ def test_a_workflow_takes_either_name(at: Connection) -> None:
         assert Workflow([name], connection=at).targets == [SLOT]
     with Workflow([STREAM_ID], connection=at) as workflow:
         assert list(workflow.run("test").slots) == [SLOT]
+        workflow.dropped[SLOT] = "a reason"
+        workflow.forgive(STREAM_ID)
+        assert workflow.left == [SLOT]
 
 
 def test_a_run_publishes_under_the_stream_id(site: LiveSite, at: Connection) -> None:

@@ -55,7 +55,7 @@ def test_a_module_that_has_moved_is_found_where_it_is() -> None:
     [
         ({"crate1slot3": "ufm_mv9", "crate1slot2": "ufm_uv38"}, "crate1slot2 by the settings.*crate1slot3 by the work"),
         ({"crate1slot2": "ufm_uv38"}, "crate1slot2 by the settings.*no slot by the workers"),
-        ({"crate1slot3": "ufm_mv9"}, "crate1slot2 and crate1slot3 by the workers"),
+        ({"crate1slot3": "ufm_mv9"}, "crate1slot2 by the settings.*crate1slot3 by the workers"),
     ],
 )
 def test_a_stream_id_that_the_workers_have_elsewhere_is_rejected(reported: dict[str, str], told: str) -> None:
@@ -68,3 +68,8 @@ def test_a_number_means_a_slot_of_each_crate() -> None:
     assert two.with_number(3) == two.with_number("3") == ["crate2slot3"]
     assert two.with_number("2") == ["crate1slot2", "crate2slot2"]
     assert two.with_number("ufm_mv9") == two.with_number("²") == []
+
+
+def test_a_stream_id_never_belongs_to_two_slots() -> None:
+    moved = names("crate1slot2=ufm_mv9 crate1slot3=ufm_uv38", {"crate1slot3": "ufm_mv9", "crate9slot9": "ufm_uv38"})
+    assert moved.stream_ids() == {"crate1slot2": "crate1slot2", "crate1slot3": "ufm_mv9"}

@@ -41,5 +41,5 @@ def test_the_slots_of_a_workflow_are_given_by_place() -> None:
 def test_an_unknown_slot_is_rejected_with_both_names_of_the_known_ones() -> None:
     with pytest.raises(UnknownSlotError, match=r"known are crate1slot2 \(ufm_mv9\), crate1slot3"):
         check_request(SLOTS, "me", "smurfq.take_iv", (), {"slot": "ufm_mv8"}, {})
-    with pytest.raises(UnknownSlotError, match=r"one of crate1slot2 \(ufm_mv9\), crate1slot3"):
+    with pytest.raises(UnknownSlotError, match="one of crate1slot2, crate1slot3"):
         check_request(SLOTS, "me", "smurfq.take_iv", (), {}, {})
