@@ -61,7 +61,15 @@ def _load(slot: str, files: SlotFiles, *, uses_device: bool) -> Any:
         raise config_error(slot, os.environ, problem) from cause
     if "active_bands" not in (device.get("experiment") or {}):  # sodetlib's default is all bands of two bays
         config.dev.exp["active_bands"] = list(wiring.bands)
+    _fill_bands(config.dev.bands)
     return config
+
+
+def _fill_bands(bands: list[dict[str, Any]]) -> None:
+    """Give all bands the same values, None by default. sodetlib cannot write a value that only some bands have."""
+    for key in {key: None for band in bands for key in band}:
+        for band in bands:
+            band.setdefault(key, None)
 
 
 def read_files(slot: str, files: SlotFiles, environ: Mapping[str, str]) -> tuple[dict[str, Any], Wiring]:

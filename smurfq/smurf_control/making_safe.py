@@ -94,8 +94,6 @@ class _MakeSafe:
         self._has_no_cryocard = False
 
     def run(self, noted_dacs: list[int] | None) -> dict[str, Any]:
-        if self._wiring.depends_on_firmware:
-            self._wiring = self._wiring.for_firmware(read_firmware_major(self._registers, self._left_s))
         # A DAC keeps what was played last, so what stood on it before is put again.
         before = None if self._policy is CardAfter.OFF else self._numbers()
         if noted_dacs is not None and before != noted_dacs:
@@ -139,10 +137,12 @@ class _MakeSafe:
         After a kill, biases are set to zero before the cryocard is asked, which may hang.
         """
         found = before if before is not None else self._numbers()
+        if self._policy is CardAfter.OFF and found is not None:
+            self._put_biases(found, biases.zeroed(found, self._wiring.for_firmware(None).bias_pairs))
+        if self._wiring.depends_on_firmware:
+            self._wiring = self._wiring.for_firmware(read_firmware_major(self._registers, self._left_s))
         pairs = self._wiring.bias_pairs
         zero = None if found is None else biases.zeroed(found, pairs)
-        if self._policy is CardAfter.OFF:
-            self._put_biases(found, zero)
         relays = read_relays(self._registers, self._left_s)
         self._has_no_cryocard = relays is None and read_firmware_major(self._registers, self._left_s) == NO_CRYOCARD
         self._found |= {"bias_dacs": found, "relays": relays}
@@ -150,7 +150,7 @@ class _MakeSafe:
         low = self._relays_to_be(relays)
         moves = low is not None and (low != relays or self._policy is CardAfter.OFF)
         if moves and low is not None:
-            self._put_biases(found, zero)
+            self._put_biases(None, zero)
             write_relays(self._registers, low, self._left_s)
             self._after["relays"] = read_relays(self._registers, self._left_s)
         if self._policy is CardAfter.RESTORE and found is not None:

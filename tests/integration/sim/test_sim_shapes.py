@@ -136,13 +136,15 @@ def test_a_device_configuration_of_an_older_sodetlib_works_and_keeps_its_values(
     old = {
         "experiment": {**table["experiment"], "amp_50k_Id": 12, "amp_hemt_Vg": -1.1, "nphi0": 5.0},
         "bias_groups": {"bias_high": [11, *[10] * 11], "enabled": [1] * 12},
-        "bands": {"AMC[0]": four, "AMC[1]": four},
+        "bands": {"AMC[0]": four, "Band[5]": {"meas_lms_freq": True}},
     }
     device.write_text("# edited by hand\n" + yaml.safe_dump(old))
     try:
         one_bay.succeeded("take_bgmap", SLOT)
         kept = yaml.safe_load(device.read_text())
         assert kept["bands"]["AMC[0]"]["nperseg"] == ["2**16"] * 4
+        assert kept["bands"]["AMC[1]"]["nperseg"] == [None] * 4
+        assert kept["bands"]["AMC[1]"]["meas_lms_freq"] == [None, True, None, None]
         assert kept["experiment"]["amp_50k_Id"] == 12
         assert kept["experiment"]["active_bands"] == [0, 1, 2, 3]
         one_bay.succeeded("take_noise", SLOT, duration=8.0)
