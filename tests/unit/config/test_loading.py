@@ -30,7 +30,11 @@ VALUES = {  # by what a key allows, a text and the value it stands for
     "a table, each value a number above 0": ('{"take_iv": 9}', {"take_iv": 9.0}),
     "a table, each value text": ('{"ufm-mv9": "crate1slot2"}', {"ufm-mv9": "crate1slot2"}),
 }
-TEXTS = {"SMURFQ_REDIS_URL": "rediss://:secret@far:6379/1", "SMURFQ_BRIDGE_RELAY": "localhost:8201"}
+TEXTS = {
+    "SMURFQ_REDIS_URL": "rediss://:secret@far:6379/1",
+    "SMURFQ_BRIDGE_RELAY": "localhost:8201",
+    "SMURFQ_SIM_CRYOCARD_FIRMWARE": "1.2.3",
+}
 TLS_FILES = ("redis.ca_file", "redis.cert_file", "redis.key_file")  # must exist, and want a rediss:// URL
 
 
