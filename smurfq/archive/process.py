@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from smurfq.archive.duty import Duty
 from smurfq.archive.registrar import Registrar
 from smurfq.config import Settings
 from smurfq.errors import ArchiveUnavailableError, ConfigError, SmurfqError
+from smurfq.host.stop_signals import event_of_stop_signals
 from smurfq.store.archive_list import ArchiveList
 from smurfq.store.connection import connect, require_access
 from smurfq.store.outage import Outage
@@ -147,9 +147,7 @@ def _may_create(archive: ArchiveList, path: str, *, new: bool) -> Callable[[], b
 def main(*, new_database: bool = False) -> int:
     """Run the registrar. Return 0 after SIGTERM or SIGINT, 1 if it could not start."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = event_of_stop_signals()
     try:
         settings = config.load(os.environ)
         require_access(settings.redis_url)

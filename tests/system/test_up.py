@@ -47,7 +47,7 @@ def test_up_registers_files_if_the_site_has_an_archive(folder: Folder) -> None:
     process = folder.start("up", "--no-flower")
     folder.wait_for(folder.is_ready, "up")
     assert folder.pid("archive") is not None
-    wire = Wire(("127.0.0.1", folder.settings.bridge.port))
+    wire = Wire(("127.0.0.1", folder.settings.bridge.port), SLOT)
     wire.send("data_file", write_smurf_file(folder.path / "smurf_data", "a.txt"))
     folder.wait_for(lambda: len(rows(database)) == 1, "the file is registered")
     killed = folder.pid("bridge")
