@@ -72,17 +72,19 @@ class ArchiveDatabase:
 
     def _add_rows(self, session: Any, files: Sequence[Checked]) -> list[bool]:
         row = self._socs.SupRsyncFile
-        rows = session.query(row).filter(row.remote_path.in_({one.placement.remote_path for one in files})).all()
-        ever = {(one.local_path, one.remote_path, one.archive_name) for one in rows}
-        now = {
-            (one.local_path, one.remote_path, one.archive_name, one.local_md5sum) for one in rows if one.removed is None
-        }
+        rows: dict[tuple[str, str, str], list[Any]] = {}  # those of each file, the oldest first
+        wanted = {one.placement.remote_path for one in files}
+        for one in session.query(row).filter(row.remote_path.in_(wanted)).order_by(row.id):
+            rows.setdefault((one.local_path, one.remote_path, one.archive_name), []).append(one)
         found = []
         for (local, remote, archive, deletable), md5 in files:
-            if md5 is not None and (local, remote, archive, md5) not in now:
-                now.add((local, remote, archive, md5))
-                session.add(self._socs.create_file(local, remote, archive, local_md5sum=md5, deletable=deletable))
-            found.append(md5 is not None or (local, remote, archive) in ever)
+            earlier = rows.setdefault((local, remote, archive), [])
+            if md5 is not None and not (earlier and earlier[-1].local_md5sum == md5 and earlier[-1].removed is None):
+                _ignore_outdated(earlier)
+                new = self._socs.create_file(local, remote, archive, local_md5sum=md5, deletable=deletable)
+                session.add(new)
+                earlier.append(new)
+            found.append(bool(earlier))
         return found
 
     def _opened(self) -> Any:
@@ -121,6 +123,13 @@ class ArchiveDatabase:
                 raise
             reason = str(getattr(cause, "orig", None) or cause)
             raise ArchiveUnavailableError(f"cannot write to {self.path}: {reason}{_space(self.path.parent)}") from cause
+
+
+def _ignore_outdated(rows: Sequence[Any]) -> None:
+    """Let SupRsync ignore rows that it has not copied: their content is gone, so that no copy would match it."""
+    for row in rows:
+        if row.remote_md5sum != row.local_md5sum:
+            row.ignore = True
 
 
 def _space(folder: Path) -> str:

@@ -288,6 +288,31 @@ def test_a_stop_in_the_midst_of_a_file_leaves_its_message(archive: Archive) -> N
     assert archive.names() == []
 
 
+def test_socs_copies_a_file_that_changed_before_it_was_copied(archive: Archive, tmp_path: Path) -> None:
+    if shutil.which("rsync") is None:
+        pytest.skip("socs's copier needs rsync (apt-get install rsync)")
+    from socs.db.suprsync import SupRsyncFileHandler, SupRsyncFilesManager
+
+    for text in ("first", "second", "first", "third"):
+        archive.append(archive.file("a.txt", text))
+        archive.registrar.register_waiting()
+    archive.append(archive.file("b.txt"))
+    archive.registrar.register_waiting()
+    assert archive.names() == ["a.txt", "a.txt", "a.txt", "a.txt", "b.txt"]
+    manager = SupRsyncFilesManager(str(archive.path))
+    copied = SupRsyncFileHandler(manager, "smurf", str(tmp_path)).copy_files()
+    assert [ok for _, ok in copied] == [True, True]
+    assert (tmp_path / rows(archive.path)[0].remote_path).read_text() == "third"
+    assert manager.get_archive_stats("smurf")["uncopied_files"] == 0
+    archive.append(archive.file("a.txt", "fourth"))  # what was copied stays as it is
+    archive.registrar.register_waiting()
+    assert manager.get_archive_stats("smurf")["uncopied_files"] == 1
+    with manager.Session.begin() as session:
+        ignored = [row.ignore for row in manager.get_known_files("smurf", session=session)]
+    assert ignored == [True, True, True, False, False, False]
+    manager.Session.kw["bind"].dispose()
+
+
 def test_socs_copies_the_files_to_where_the_monitor_would_have_put_them(archive: Archive, tmp_path: Path) -> None:
     if shutil.which("rsync") is None:
         pytest.skip("socs's copier needs rsync (apt-get install rsync)")
