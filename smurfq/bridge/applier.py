@@ -77,7 +77,7 @@ class Applier(threading.Thread):
                     self._apply(taken)
                     if taken:
                         count = sum(len(chunk.datagrams) for chunk in taken)
-                        time.sleep(self._coalescing.pause_s(count, more=len(self._buffer) > 0))
+                        time.sleep(self._coalescing.pause_s(count, more=self._buffer.pressing > 0))
                 except StoreUnavailableError:
                     raise
                 except Exception:  # noqa: BLE001 the thread's rim: no message may end the bridge

@@ -35,11 +35,16 @@ class Buffer:
         self._chunks: deque[Chunk] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._messages = self._size = 0
-        self._urgent = 0  # chunks that are not only registers
+        self._pressing = 0  # messages in chunks that are not only registers
         self.dropped = 0
 
     def __len__(self) -> int:
         return self._messages
+
+    @property
+    def pressing(self) -> int:
+        """The count of messages that wait, without values of registers, which wait for others on purpose."""
+        return self._pressing
 
     def put(self, chunk: Chunk) -> None:
         """Append a chunk, and drop the oldest ones if there is no room for all."""
@@ -49,7 +54,7 @@ class Buffer:
             self._chunks.append(chunk)
             self._messages += len(chunk.datagrams)
             self._size += _size(chunk)
-            self._urgent += not chunk.registers
+            self._pressing += 0 if chunk.registers else len(chunk.datagrams)
             while (self._messages > self._room or self._size > self._size_room) and len(self._chunks) > 1:
                 self.dropped += len(self._pop().datagrams)
             if not chunk.registers:
@@ -58,7 +63,7 @@ class Buffer:
     def take(self, messages: int, size: int, wait_s: float) -> list[Chunk]:
         """The oldest chunks, until they hold ``messages`` or ``size`` bytes; none if none came within ``wait_s``."""
         with self._changed:
-            if not self._urgent:
+            if not self._pressing:
                 self._changed.wait(wait_s)
             taken: list[Chunk] = []
             while self._chunks and messages > 0 and size > 0:
@@ -72,7 +77,7 @@ class Buffer:
         chunk = self._chunks.popleft()
         self._messages -= len(chunk.datagrams)
         self._size -= _size(chunk)
-        self._urgent -= not chunk.registers
+        self._pressing -= 0 if chunk.registers else len(chunk.datagrams)
         return chunk
 
 

@@ -38,7 +38,7 @@ class HealthSign:
 
     def show(self) -> None:
         """Write the health."""
-        self._counters.buffered = len(self._buffer)
+        self._counters.buffered = self._buffer.pressing
         try:
             self._board.show(self._health)
         except AWAY as cause:

@@ -77,13 +77,17 @@ def crate_of(content: Mapping[str, Any], settings: Settings) -> int | None:
 
 def read_sys_config(path: Path) -> dict[str, Any] | None:
     """Return the table in a sys_config.yml; None if it cannot be read here."""
-    if not path.is_file():
+    try:
+        text = path.read_text()
+    except (OSError, ValueError):
         return None
     try:
         import yaml  # noqa: PLC0415 - comes with the extras `slot` and `sim`, and is slow to load
-
-        content = yaml.safe_load(path.read_text())
-    except (ImportError, OSError, ValueError, yaml.YAMLError):
+    except ImportError:
+        return None
+    try:
+        content = yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError):
         return None
     return content if isinstance(content, dict) else None
 

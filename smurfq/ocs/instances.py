@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from smurfq.config import Settings
 from smurfq.config.slot_names import SlotNames
@@ -51,6 +51,20 @@ def slot_of(instance_id: str, settings: Settings, names: SlotNames) -> str:
         got=instance_id,
         known=list(settings.slots),
     )
+
+
+def place_of(name: Any, settings: Settings, names: SlotNames) -> str:
+    """Return the place of a slot that is given by one of its names, its number, or its whole instance id.
+
+    Raises
+    ------
+    UnknownSlotError
+        The site has no such slot, or several slots have the number.
+    """
+    if isinstance(name, str) and name.startswith(PREFIX):
+        return slot_of(name, settings, names)
+    numbered = names.with_number(name)
+    return numbered[0] if len(numbered) == 1 else names.place(name)
 
 
 def instance_of(slot: str, settings: Settings | None = None) -> str:

@@ -34,7 +34,7 @@ class Counters:
     idle: int = 0  # messages that were assigned to no run; dropped
     duplicate: int = 0  # second copies of a message; dropped
     lost: int = 0  # messages that are missing according to the sequence numbers; a late message reduces it by one
-    buffered: int = 0  # datagrams received and not yet applied
+    buffered: int = 0  # datagrams received and not yet applied, without values of registers alone
     buffered_dropped: int = 0  # datagrams dropped because the bridge's own buffer was full
     kernel_dropped: int = 0  # datagrams dropped by the kernel because the socket's buffer was full
     refused: int = 0  # messages that Redis rejected

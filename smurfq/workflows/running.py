@@ -15,7 +15,7 @@ from smurfq.client.connection import Connection, connection_of
 from smurfq.client.run_reader import RunReader
 from smurfq.config import Settings
 from smurfq.errors import ParameterError, UnknownSlotError, WorkflowHaltedError
-from smurfq.ocs.instances import PREFIX, slot_of
+from smurfq.ocs.instances import place_of
 from smurfq.store import best_effort
 from smurfq.store.holds import Hold
 from smurfq.workflows import policy, sending
@@ -283,24 +283,16 @@ class Workflow:
         )
 
     def _slots(self, slots: Iterable[str | int] | str | int | None) -> list[str]:
-        known = self.connection.settings.slots
+        settings = self.connection.settings
         if slots is None:
-            return list(known)
+            return list(settings.slots)
         items = [slots] if isinstance(slots, str | int) else list(slots)
         if not items:
-            raise UnknownSlotError(f"no slots are given; known are {', '.join(known)}")
+            raise UnknownSlotError(f"no slots are given; known are {', '.join(settings.slots)}")
         with self.connection.reached():
-            return list(dict.fromkeys(_place(item, self.connection) for item in items))
+            return list(dict.fromkeys(place_of(item, settings, self.connection.slot_names) for item in items))
 
 
 def current() -> Workflow | None:
     """Return the workflow in which this code runs, if there is one."""
     return _CURRENT.get()
-
-
-def _place(slot: Any, connection: Connection) -> str:
-    """Return the place of a slot that is given by one of its names, its OCS instance id or its number."""
-    if isinstance(slot, str) and slot.startswith(PREFIX):
-        return slot_of(slot, connection.settings, connection.slot_names)
-    numbered = connection.slot_names.with_number(slot)
-    return numbered[0] if len(numbered) == 1 else connection.slot_names.place(slot)

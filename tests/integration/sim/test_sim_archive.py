@@ -29,7 +29,7 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SimSite
         pytest.importorskip(package)
     folder = tmp_path_factory.mktemp("archived")
     database = folder / "suprsync.db"
-    with SimSite(folder / "site", SMURFQ_ARCHIVE_DATABASE=str(database)) as site:
+    with SimSite(folder / "site", SMURFQ_ARCHIVE_DATABASE=str(database), SMURFQ_SIM_PUBLISH="true") as site:
         site.run_python("archive", "-m", "smurfq.archive")
         site.start_worker(SLOTS[0])
         runs = [
@@ -81,3 +81,17 @@ def test_socs_copies_every_file(archived: tuple[SimSite, Path, list[SessionRecor
     manager.Session.kw["bind"].dispose()
     for row in registered:
         assert (tmp_path / row.archive_name / row.remote_path).read_bytes() == Path(row.local_path).read_bytes()
+
+
+def test_every_g3_file_of_the_smurf_server_is_registered(
+    archived: tuple[SimSite, Path, list[SessionRecord]],
+) -> None:
+    site, database, records = archived
+    written = {str(path) for path in site.options.folders.timestreams.rglob("*.g3")}
+    registered = {row.local_path: row for row in rows(database) if row.archive_name == "timestreams"}
+    assert written
+    assert set(registered) == written
+    assert all(path.endswith(f"/{row.remote_path}") for path, row in registered.items())
+    listed = {file["path"]: file for record in records for file in record.files if file["kind"] == "g3_file"}
+    assert set(listed) == written
+    assert all(file.get("registered") for file in listed.values())

@@ -264,3 +264,16 @@ def test_a_script_finds_the_registers_connected_that_it_used_before(sim_site: Si
     first, second = (sim_site.succeeded("run", script=path).data for _ in range(2))
     assert (first["connected"], second["connected"]) == (False, True)
     print(f"took {first['took_s']:.3f} s, then {second['took_s']:.3f} s")
+
+
+def test_a_stream_id_that_has_changed_since_the_worker_started_is_told(sim_site: SimSite) -> None:
+    path = sim_site.options.folders.config / "sys_config.yml"
+    text = path.read_text()
+    path.write_text(text.replace(stream_id(SLOTS[0]), "ufm_mv99"))
+    try:
+        record = sim_site.succeeded("check_state", once=True)
+    finally:
+        path.write_text(text)
+    (told,) = [message for _, message in record.messages if "stream id" in message]
+    assert f"'ufm_mv99' in sys_config.yml, but was '{stream_id(SLOTS[0])}' when its worker started" in told
+    assert record.stream_id == stream_id(SLOTS[0])

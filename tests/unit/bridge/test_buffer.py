@@ -46,6 +46,7 @@ def test_registers_wait_for_other_messages_and_keep_the_order() -> None:
     buffer.put(registers(2))
     buffer.put(chunk(0, 1))
     buffer.put(registers(3))
+    assert (len(buffer), buffer.pressing) == (6, 1)
     assert [len(each.datagrams) for each in buffer.take(3, 100, 60.0)] == [2, 1], "the message wakes at once"
     assert [len(each.datagrams) for each in buffer.take(100, 100, 0.0)] == [3]
     assert buffer.take(100, 100, 0.0) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -125,3 +126,17 @@ def test_a_slot_is_found_by_either_name() -> None:
     with pytest.raises(UnknownSlotError, match=r"crate1slot2 \(ufm_mv9\), .*; did you mean 'ufm_mv9'") as caught:
         settings.check_slot("ufm_mv8")
     assert caught.value.known == ["crate1slot2", "crate1slot3", "ufm_mv9", "ufm_uv38"]
+
+
+def test_without_yaml_and_with_an_unreadable_file_commands_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = sys_config(tmp_path, {2: "ufm_mv9"})
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert load(environ).stream_ids["crate1slot2"] == "crate1slot2"
+    monkeypatch.undo()
+    (tmp_path / "sys_config.yml").write_text("[" * 100_000)
+    assert load(environ).stream_ids["crate1slot2"] == "crate1slot2"
+    (tmp_path / "sys_config.yml").unlink()
+    (tmp_path / "sys_config.yml").mkdir()
+    assert load(environ).stream_ids["crate1slot2"] == "crate1slot2"
