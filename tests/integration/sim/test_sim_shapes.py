@@ -128,6 +128,15 @@ def test_dangerous_gates_are_named_before_one_moves(one_bay: SimSite) -> None:
         device.write_text(before)
 
 
+def test_a_relock_biases_the_two_amplifiers_of_a_c02_card(one_bay: SimSite) -> None:
+    """sodetlib 0.6.8 alone fails: it asks for their drain voltages, which cannot be set."""
+    record = one_bay.succeeded("uxm_relock", SLOT, within_s=800, bands=[0])
+    assert record.data["good_det_num"][0] > 40
+    device = yaml.safe_load((one_bay.options.folders.config / f"device_{SLOT}.yml").read_text())
+    assert device["experiment"]["amp_hemt_drain_volt"] is None
+    assert device["experiment"]["amp_50k_gate_volt"] == pytest.approx(-0.45, abs=0.05)
+
+
 def test_a_device_configuration_of_an_older_sodetlib_works_and_keeps_its_values(one_bay: SimSite) -> None:
     device = one_bay.options.folders.config / f"device_{SLOT}.yml"
     before = device.read_text()
