@@ -74,6 +74,11 @@ class LiveSite(ProcessGroup):
         self.run_python("cards", "-m", "tests.site.card", EPICS_CA_SERVER_PORT=str(self._card_port))
         eventually(lambda: "serves" in self.log("cards"), READY_WITHIN_S, "the cards answer")
 
+    @property
+    def of_cards(self) -> dict[str, str]:
+        """The variables of a worker whose slots have these cards, on a site that also has simulated slots."""
+        return {"SMURFQ_EPICS_CA_ADDR_LIST": f"127.0.0.1:{self._card_port}"}
+
     def start_bridge(self, wait: bool = True) -> subprocess.Popen[bytes]:
         """The bridge, ready unless ``wait`` is false."""
         process = self.run_python("bridge", "-m", "smurfq.udp_bridge")

@@ -52,6 +52,7 @@ class SoakSite(LiveSite):
 
     def start(self) -> None:
         """Start all of it."""
+        self.start_cards()
         if self.simulated:
             self.start_simulator()
         self.start_bridge()
@@ -67,8 +68,8 @@ class SoakSite(LiveSite):
     def start_worker_named(self, name: str, started_as: str | None = None) -> subprocess.Popen[bytes]:
         """A worker of the slots that ``name`` serves, not waited for."""
         slots = self.workers[name]
-        preload = str(slots == self.simulated).lower()
-        return self.start_worker(slots[0], started_as or name, wait=False, slots=slots, SMURFQ_WORKER_PRELOAD=preload)
+        more = {"SMURFQ_WORKER_PRELOAD": "true"} if slots == self.simulated else self.of_cards
+        return self.start_worker(slots[0], started_as or name, wait=False, slots=slots, **more)
 
     def start_registrar(self) -> None:
         """The registrar of the archive, not waited for."""
