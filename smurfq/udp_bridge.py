@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -32,6 +31,7 @@ from smurfq.bridge.writer import Writer
 from smurfq.config import Settings
 from smurfq.core.slot import WORKER_LANES, publisher_id
 from smurfq.errors import SmurfqError
+from smurfq.host.stop_signals import event_of_stop_signals
 from smurfq.reaper import Reaper
 from smurfq.store.bridge import Counters, Positions
 from smurfq.store.connection import connect, require_access
@@ -132,9 +132,7 @@ def _watch(stop: threading.Event, *vital: Part) -> bool:
 def main() -> int:
     """Run ``python -m smurfq.udp_bridge``. Return 0 after SIGTERM or SIGINT, 1 if it could not start."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = event_of_stop_signals()
     try:
         require_access(app.settings.redis_url)
         reject_guess(app.settings, os.environ)
