@@ -47,13 +47,13 @@ browser:
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	  || echo "no chromium: the browser test is skipped (apt-get install chromium)"
 
-# The whole is two runs, since only the unit tests are measured: coverage makes them some 40 % slower.
 # One test copies archived files with socs's copier, which calls rsync.
 rsync:
 	@command -v rsync >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq rsync >/dev/null; } \
 	  || echo "no rsync: the test of socs's copier is skipped (apt-get install rsync)"
 
+# The whole is two runs, since only the unit tests are measured: coverage makes them some 40 % slower.
 test: $(STAMP) browser rsync check
 ifeq ($(PYTEST_ARGS),)
 	$(MEASURED) tests/unit; unit=$$?; $(PYTEST) tests/integration tests/soak tests/system $(NOT_COVERED) && exit $$unit

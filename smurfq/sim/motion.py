@@ -52,12 +52,12 @@ class Motion:
     def __init__(self, detectors: Detectors, frame_s: float, n_groups: int) -> None:
         self._frame_s = frame_s
         self._group = np.where(detectors.responsive, detectors.bias_group, -1)
-        self._bias_a = np.zeros(n_groups)
+        self._bias_a: Floats = np.zeros(n_groups)
         self._tes = detectors.tes
-        self._temperature = _without_bias(detectors.tes)
-        self._moving = np.zeros(len(detectors), np.bool_)
-        self.current = np.zeros(len(detectors))
-        self.responsivity = np.zeros(len(detectors))
+        self._temperature: Floats = _without_bias(detectors.tes)
+        self._moving: Flags = np.zeros(len(detectors), np.bool_)
+        self.current: Floats = np.zeros(len(detectors))
+        self.responsivity: Floats = np.zeros(len(detectors))
 
     @property
     def resting(self) -> bool:
@@ -80,8 +80,8 @@ class Motion:
         """Return the currents over the next frames for the line currents ``bias_a`` (A), ``(n_groups, n_frames)``."""
         changed = np.diff(bias_a, axis=1, prepend=self._bias_a[:, None]) != 0
         woken = changed.any(axis=1)
-        (moved,) = np.nonzero(self._moving | (woken[self._group] & (self._group >= 0)))
-        trace = np.tile(self.current[moved], (bias_a.shape[1], 1))
+        moved: Index = np.nonzero(self._moving | (woken[self._group] & (self._group >= 0)))[0]
+        trace: Floats = np.tile(self.current[moved], (bias_a.shape[1], 1))
         if moved.size:
             self._run(moved, bias_a, changed, trace)
             self.responsivity = responsivity(self._tes, self.point())
@@ -112,8 +112,8 @@ class _Stretch:
         self.group = group
         self._frame_s = frame_s
         self._trace = trace
-        self.temperature = np.empty(group.size)
-        self.current = np.empty(group.size)
+        self.temperature: Floats = np.empty(group.size)
+        self.current: Floats = np.empty(group.size)
         self._select(np.zeros(group.size, np.bool_))
 
     def wake(self, flags: Flags) -> None:

@@ -64,7 +64,7 @@ class Sampler:
         self._white = _WhiteNoise(white * np.abs(self._scale), processing, rng)
         self._n_detectors = len(detectors)
         self._decimator = Decimator(processing, current)
-        self._turns = np.zeros(self.mask.size, np.int32)
+        self._turns: Counts = np.zeros(self.mask.size, np.int32)
         self._rezero = True
 
     def reset_filter(self) -> None:
@@ -105,7 +105,7 @@ class Sampler:
 
     def _unwrap(self, counts: Counts) -> Counts:
         if self._rezero:
-            self._turns = np.rint(counts[:, 0] / COUNTS_PER_PHI0).astype(np.int32) * np.int32(COUNTS_PER_PHI0)
+            self._turns = (np.rint(counts[:, 0] / COUNTS_PER_PHI0) * COUNTS_PER_PHI0).astype(np.int32)
             self._rezero = False
         counts -= self._turns[:, None]
         return counts

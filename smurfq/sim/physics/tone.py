@@ -125,7 +125,7 @@ def _settled(tones: Tones, loop: Loop, n_positions: int) -> tuple[Floats, Floats
     """Return the coefficients, and the largest change that the loop would still make to a tone's, ``(n,)``."""
     position = (np.arange(n_positions) + 0.5) / n_positions
     basis = loop.basis(position)
-    found = np.zeros((tones.f.size, basis.shape[1]))
+    found: Floats = np.zeros((tones.f.size, basis.shape[1]))
     still = np.zeros(tones.f.size)
     if not loop.on or not tones.follows.any():
         return found, still

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from smurfq.sim.physics.resonator import Complex, transmission
 from smurfq.sim.physics.tes import Floats
@@ -50,9 +51,7 @@ def heard(model: BandModel, settings: BandSettings, turns: Floats, wave: Complex
     return read
 
 
-def counts(
-    wave: Complex,
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.int32]], np.ndarray[tuple[int], np.dtype[np.int32]]]:
+def counts(wave: Complex) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Convert in-phase and quadrature to a converter's whole counts, within its range."""
     parts = [np.rint(np.clip(part, -FULL_SCALE, FULL_SCALE)).astype(np.int32) for part in (wave.real, wave.imag)]
     return parts[0], parts[1]

@@ -35,7 +35,8 @@ def expected(
     options = options_of(settings, [slot])
     seed = options.seed_of(slot)
     detectors = population(seed, options.detectors, options.shape.wiring.bands, options.shape.num_groups)
-    found, unsure = np.ones(len(detectors), np.bool_), 0
+    found: npt.NDArray[np.bool_] = np.ones(len(detectors), np.bool_)
+    unsure = 0
     tracked = found
     if bands:
         tuned = radio_truth(resonators_of(detectors, seed), detectors)

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.signal import butter, lfilter, lfilter_zi
 
@@ -17,7 +18,7 @@ SMALL = 2e-8
 B, A = (tuple(c.tolist()) for c in butter(4, 63 / 2000))
 
 
-def stretches(trace: np.ndarray, moved: np.ndarray, cuts: list[int]) -> list[tuple[int, Currents]]:
+def stretches(trace: npt.NDArray[Any], moved: npt.NDArray[Any], cuts: list[int]) -> list[tuple[int, Currents]]:
     """The currents of detectors, all constant but those in ``moved``, cut into stretches."""
     edges = [0, *cuts, len(trace)]
     return [

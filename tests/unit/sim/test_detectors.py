@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from smurfq.sim.detectors import NO_BIAS_GROUP, Detectors, population, processed_channels, truth, write_truth
@@ -19,7 +21,7 @@ def detectors() -> Detectors:
     return population(1)
 
 
-def arrays(of: Detectors | TesParameters) -> dict[str, np.ndarray]:
+def arrays(of: Detectors | TesParameters) -> dict[str, npt.NDArray[Any]]:
     return {field.name: getattr(of, field.name) for field in fields(of) if field.name != "tes"}
 
 
@@ -71,7 +73,7 @@ def test_the_true_p_sat_is_what_a_fine_iv_would_find(detectors: Detectors) -> No
     tes = detectors.tes
     for row in np.flatnonzero(detectors.responsive)[:5]:
         one = tes.take(np.array([row]))
-        biases = np.linspace(0.4e-3, 0.7e-3, 3000)
+        biases = np.linspace(0.4e-3, 0.7e-3, 3000, dtype=np.float64)
         points = at_bias(tes.take(np.full(biases.size, row)), biases)
         seen = points.r + one.r_p
         power = np.interp(0.9 * (one.r_n + one.r_p), seen, points.current**2 * seen)

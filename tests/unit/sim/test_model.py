@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.signal import butter, welch
 
@@ -35,11 +38,11 @@ def model(detectors: Detectors) -> SlotModel:
     return model
 
 
-def volts(bias_v: float, n_frames: int) -> np.ndarray:
+def volts(bias_v: float, n_frames: int) -> npt.NDArray[Any]:
     return np.full((12, n_frames), bias_v)
 
 
-def currents(detectors: Detectors, counts: np.ndarray) -> np.ndarray:
+def currents(detectors: Detectors, counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The currents (A) in a stream, up to whole turns and each detector's own phase."""
     return counts * A_PER_COUNT * detectors.polarity[:, None]
 

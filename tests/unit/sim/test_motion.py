@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from smurfq.sim.detectors import Detectors, population
@@ -27,11 +30,11 @@ def motion(detectors: Detectors) -> Motion:
     return motion
 
 
-def constant(bias_a: float, n_frames: int) -> np.ndarray:
+def constant(bias_a: float, n_frames: int) -> npt.NDArray[Any]:
     return np.full((12, n_frames), bias_a)
 
 
-def one_group(group: int, n_frames: int, bias_a: np.ndarray | float) -> np.ndarray:
+def one_group(group: int, n_frames: int, bias_a: npt.NDArray[Any] | float) -> npt.NDArray[Any]:
     biases = constant(BIAS_A, n_frames)
     biases[group] = bias_a
     return biases

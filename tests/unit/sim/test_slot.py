@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from smurfq.errors import RegisterValueError, StreamError
@@ -41,7 +43,7 @@ class Stream:
     def reset_filter(self) -> None:
         self.told.append("filter")
 
-    def turns(self) -> np.ndarray:
+    def turns(self) -> npt.NDArray[Any]:
         return np.zeros(0)
 
 

@@ -17,7 +17,7 @@ F_R, Q, DEPTH = 5000.0, float(loaded_q(2e5, 5e4)), 0.8
 SWING, LAMBDA = 0.09, 0.33
 STEP = 0.005
 LOOP = Loop(turns=5.0, cycles=5.0, start=0.02, end=0.98)
-POSITION = np.linspace(0.0, 1.0, 200, endpoint=False)
+POSITION = np.linspace(0.0, 1.0, 200, endpoint=False, dtype=np.float64)
 TURNED = 0.2 * np.exp(0.7j)  # what a chain does to the tone
 
 

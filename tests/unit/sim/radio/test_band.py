@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from smurfq.sim.radio import resonators as r
@@ -16,7 +18,7 @@ from tests.unit.sim.radio.conftest import TunedSlot
 COARSE = 0.6 * np.linspace(-1, 1, 31)  # the sweep of pysmurf's find_freq within a sub-band
 
 
-def swept(slot: TunedSlot, band: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def swept(slot: TunedSlot, band: int = 0) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """A sweep of the whole band by rising frequency: frequencies (MHz) and what was read."""
     channels = [sub_band_of(number) for number in range(48, 464)]
     offsets = np.zeros((512, COARSE.size))

@@ -48,7 +48,7 @@ def test_no_tone_passes_nothing() -> None:
 @pytest.mark.parametrize("band", range(8))
 def test_compensation_takes_the_slope_of_the_phase_away(band: int) -> None:
     delays = delays_of(band)
-    f = np.linspace(-2.4, 2.4, 50)
+    f = np.linspace(-2.4, 2.4, 50, dtype=np.float64)
 
     def slope(delay_us: float) -> float:
         phase = np.unwrap(np.angle(Chain(delay_us=delay_us).turned(f, delays)))

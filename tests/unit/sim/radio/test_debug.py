@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from smurfq.sim.detectors import processed_channels
@@ -17,7 +19,7 @@ N_SAMPLES = 2**18
 CHANNELS = np.sort(processed_channels())
 
 
-def columns(slot: TunedSlot, band: int = 0) -> np.ndarray:
+def columns(slot: TunedSlot, band: int = 0) -> npt.NDArray[Any]:
     """Where the channels that are on stand in a capture."""
     return np.flatnonzero(slot.tones.power[band][CHANNELS])
 

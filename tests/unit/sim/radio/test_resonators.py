@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from smurfq.sim.detectors import population
@@ -13,7 +15,7 @@ from smurfq.sim.registers import band_center_mhz, sub_band_mhz
 
 
 @pytest.fixture(scope="module")
-def full() -> tuple[r.Resonators, dict[str, np.ndarray]]:
+def full() -> tuple[r.Resonators, dict[str, npt.NDArray[Any]]]:
     detectors = population(1)
     found = r.resonators_of(detectors, 1)
     return found, r.truth(found, detectors)
@@ -27,7 +29,7 @@ def test_a_seed_makes_the_same_resonators_again() -> None:
 
 
 def test_every_detector_has_one_resonator_in_its_channels_sub_band(
-    full: tuple[r.Resonators, dict[str, np.ndarray]],
+    full: tuple[r.Resonators, dict[str, npt.NDArray[Any]]],
 ) -> None:
     resonators, _ = full
     detectors = population(1)
@@ -40,7 +42,7 @@ def test_every_detector_has_one_resonator_in_its_channels_sub_band(
 
 
 def test_they_are_spaced_as_on_chips_with_some_that_give_trouble(
-    full: tuple[r.Resonators, dict[str, np.ndarray]],
+    full: tuple[r.Resonators, dict[str, npt.NDArray[Any]]],
 ) -> None:
     resonators, truth = full
     kinds = {kind: int((resonators.kind == kind).sum()) for kind in np.unique(resonators.kind).tolist()}
@@ -61,7 +63,7 @@ def test_they_are_spaced_as_on_chips_with_some_that_give_trouble(
 
 
 def test_the_truth_gives_each_channel_once_and_none_to_what_collides(
-    full: tuple[r.Resonators, dict[str, np.ndarray]],
+    full: tuple[r.Resonators, dict[str, npt.NDArray[Any]]],
 ) -> None:
     resonators, truth = full
     given = truth["channel"] >= 0

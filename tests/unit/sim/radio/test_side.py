@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from smurfq.sim import registers as r
@@ -34,7 +35,7 @@ class Bench:
     def _note(self, names: Iterable[str]) -> None:
         self.shown += [(name, self.slot.value(name)) for name in names]
 
-    def array(self, name: str) -> np.ndarray:
+    def array(self, name: str) -> npt.NDArray[Any]:
         value = self.slot.value(name)
         assert isinstance(value, np.ndarray)
         return value
