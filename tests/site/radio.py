@@ -175,7 +175,8 @@ def assert_succeeded(site: SimSite, workflow: WorkflowRun, *steps: str, name: st
         assert any(line.endswith(f"stage {number} {step}") for line in lines), followed.output
         assert any(f"{step}: 1 of 1 succeeded in" in line for line in lines), followed.output
         assert any(line.split()[:3] == [str(number), step, "done"] for line in lines), followed.output
-    assert sum(line.split()[:2] == [slot, "succeeded"] for line in lines) == len(steps)
+    shown = str(site.slot(slot)).split()
+    assert sum(line.split()[:3] == [*shown, "succeeded"] for line in lines) == len(steps), followed.output
     assert not any("data" in line for line in lines), followed.output
     status = workflow.status()
     assert (status.name, status.state, status.targets, status.dropped) == (name, "succeeded", [slot], {})
