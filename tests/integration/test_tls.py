@@ -21,7 +21,7 @@ from smurfq.store.redis_errors import AWAY, explain
 from tests.site.bridge import BRIDGE_KEY, Wire
 from tests.site.commands import smurfq
 from tests.site.eventually import eventually
-from tests.site.live import LiveSite
+from tests.site.live import LiveSite, stream_id
 from tests.site.process_group import environ_without_site
 from tests.site.valkey import Valkey
 from tests.tls_proxy import Certificates, TlsProxy
@@ -78,7 +78,7 @@ def test_a_site_runs_an_operation(
             assert (record.outcome, record.log) == ("succeeded", "it ran\n")
             assert app.submit("test", slot=SLOT).get(timeout=WITHIN_S)["success"], "Celery's own result backend"
             assert app.control.ping(timeout=10.0), "remote control"
-            with closing(Wire((app.settings.bridge.host, app.settings.bridge.port))) as wire:
+            with closing(Wire((app.settings.bridge.host, app.settings.bridge.port), stream_id(SLOT))) as wire:
                 wire.say("hello")
             eventually(lambda: int(app.store.hget(BRIDGE_KEY, "received") or 0), what="the bridge counts it")
             status = smurfq(environ_without_site(**site.environ), "status", "--slot", SLOT)

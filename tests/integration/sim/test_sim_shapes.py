@@ -13,6 +13,7 @@ from smurfq.core.session import SessionRecord
 from tests.site.commands import evaluate
 from tests.site.eventually import eventually
 from tests.site.process_group import ROOT
+from tests.site.radio import QUICK_BGMAP, QUICK_IV
 from tests.site.shapes import write_shape
 from tests.site.simulated import DACS, LONG_S, SLOTS, SimSite
 
@@ -93,8 +94,8 @@ def test_bias_groups_and_bands_that_the_slot_lacks_are_named(one_bay: SimSite) -
 
 def test_a_card_with_one_bay_is_read_measured_and_made_safe(one_bay: SimSite) -> None:
     assert one_bay.succeeded("check_state", SLOT, once=True).data["num_active_channels"] > 200
-    assert sum(one_bay.succeeded("take_bgmap", SLOT).data["nchans_per_bg"][:12]) > 150
-    one_bay.succeeded("take_iv", SLOT)
+    assert sum(one_bay.succeeded("take_bgmap", SLOT, kwargs=QUICK_BGMAP).data["nchans_per_bg"][:12]) > 150
+    one_bay.succeeded("take_iv", SLOT, kwargs=QUICK_IV)
     record = one_bay.succeeded("bias_dets", SLOT)
     assert "in which a voltage drives 12.5 times the current; they were put into low-current mode" in messages(record)
     script = one_bay.script("dies.py", OPENS + "S.set_tes_bias_bipolar(14, 2.0)\nos.kill(os.getpid(), 9)\n")
@@ -149,7 +150,7 @@ def test_a_device_configuration_of_an_older_sodetlib_works_and_keeps_its_values(
     }
     device.write_text("# edited by hand\n" + yaml.safe_dump(old))
     try:
-        one_bay.succeeded("take_bgmap", SLOT)
+        one_bay.succeeded("take_bgmap", SLOT, kwargs=QUICK_BGMAP)
         kept = yaml.safe_load(device.read_text())
         assert kept["bands"]["AMC[0]"]["nperseg"] == ["2**16"] * 4
         assert kept["bands"]["AMC[1]"]["nperseg"] == [None] * 4
