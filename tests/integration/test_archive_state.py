@@ -34,8 +34,7 @@ def site(valkey: Client, valkey_url: str, tmp_path: Path) -> Iterator[ArchiveSit
 
 def fill(site: ArchiveSite, *, waiting: int = 0, age_s: float = 0.0, task_id: str | None = None) -> None:
     messages = [
-        FileMessage("ufm_mv9", {"path": f"/{number}"}, time.time() - age_s, task_id)
-        for number in range(waiting)
+        FileMessage("ufm_mv9", {"path": f"/{number}"}, time.time() - age_s, task_id) for number in range(waiting)
     ]
     with site.client.pipeline() as pipe:
         site.archive.queue(pipe, messages)
