@@ -123,7 +123,7 @@ class Slot:
         """
         run = self.running()
         if run is None:
-            raise RequestError(f"no operation is running on {self.slot}; `smurfq queue list` shows the waiting runs")
+            raise RequestError(f"no operation is running on {self}; `smurfq queue list` shows the waiting runs")
         return run
 
     def stop(self, *, by: str | None = None, reason: str = "") -> Answer:
