@@ -75,7 +75,7 @@ class RegisterValues:
         return True
 
     def flush(self) -> None:
-        """Write the values that came since the last time. If Redis is away, they are written later."""
+        """Compare the newest values with the limits, and write them. If Redis is away, they are written later."""
         with self._lock:
             slots = dict(self._slots)
             if self._clock() >= self._rewrite_at:
@@ -85,12 +85,14 @@ class RegisterValues:
             unwritten = {slot: of_slot.unwritten for slot, of_slot in slots.items() if of_slot.unwritten}
             for slot in unwritten:
                 slots[slot].unwritten = {}
+        for slot, of_slot in slots.items():
+            self._compare(slot, of_slot)
         try:
             if unwritten:
                 self._registers.write(unwritten)
             for slot, of_slot in slots.items():
                 self._write_block(slot, of_slot)
-                self._compare(slot, of_slot)
+                self._write_alarms(slot, of_slot)
         except AWAY:
             with self._lock:
                 for slot, values in unwritten.items():
@@ -129,20 +131,22 @@ class RegisterValues:
             of_slot.in_feed.update(changed)
 
     def _compare(self, slot: str, of_slot: _Slot) -> None:
-        """Compare the values with the limits of the site, and report alarms that begin or end."""
+        """Compare the values with the limits of the site, and log alarms that begin or end, also if Redis is away."""
         with self._lock:
             numbers = _numbers(of_slot.newest)
         alarms = of_slot.watch.compare(numbers, time.time(), self._clock())
-        if of_slot.reported == alarms:
-            return
-        self._registers.write_alarms(slot, alarms)
         before = {(one.quantity, one.above) for one in of_slot.alarms}
         now = {(one.quantity, one.above): one for one in alarms}
         for key in now.keys() - before:
             self._log.warning("ALARM of %s: %s", slot, now[key])
         for name, _ in before - now.keys():
             self._log.warning("the alarm of %s is over: %s", slot, name)
-        of_slot.alarms = of_slot.reported = alarms
+        of_slot.alarms = alarms
+
+    def _write_alarms(self, slot: str, of_slot: _Slot) -> None:
+        if of_slot.reported != of_slot.alarms:
+            self._registers.write_alarms(slot, of_slot.alarms)
+            of_slot.reported = of_slot.alarms
 
 
 class _Slot:
