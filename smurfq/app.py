@@ -175,6 +175,8 @@ class SmurfqApp(SiteApp):
         for means in _OWN_MEANS:
             options.pop(means, None)
         headers = {**(options.pop("headers", None) or {}), message_headers.OWNER: checked.owner}
+        if checked.stream_id is not None:
+            headers[message_headers.STREAM_ID] = checked.stream_id
         outbox = Outbox(self._unused_connection)
         result = super().send_task(
             name,

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from smurfq.bridge.register_values import RegisterValues
-from smurfq.core.published_registers import QUANTITIES
+from smurfq.core.published_registers import QUANTITIES, number_of
 from smurfq.errors import StartError
 from smurfq.operations import OPERATIONS
 from smurfq.store import best_effort
@@ -72,8 +72,8 @@ class FeedsCollector(Collector):
             for block in self._feeds.last(operation.feed):
                 times.add_metric((block.slot,), block.timestamp)
                 for field, value in block.data.items():
-                    if isinstance(value, int | float):
-                        values.add_metric((block.slot, field), float(value))
+                    if (number := number_of(value)) is not None:
+                        values.add_metric((block.slot, field), number)
             yield values
             yield times
 

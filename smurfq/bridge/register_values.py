@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from smurfq.bridge.complaints import Complaints
@@ -23,6 +23,9 @@ from smurfq.store.registers import Registers
 
 MOST_REGISTERS: Final = 2000  # of a slot; a server publishes some 300
 LONGEST_VALUE: Final = 8192  # characters of JSON
+LONGEST_PATH: Final = 512
+REWRITE_S: Final = 60.0  # after this time all values are written again, in case Redis has lost its data
+_LONGEST_TYPE: Final = 64
 _LONGEST_IN_FEED: Final = 200
 
 
@@ -30,15 +33,23 @@ class RegisterValues:
     """The newest values by slot. One thread takes messages, another one calls ``flush``, others read ``numbers``."""
 
     def __init__(
-        self, registers: Registers, feeds: Feeds, limits: Limits, complaints: Complaints, log: logging.Logger
+        self,
+        registers: Registers,
+        feeds: Feeds,
+        limits: Limits,
+        complaints: Complaints,
+        log: logging.Logger,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registers = registers
         self._feeds = feeds
         self._limits = limits
         self._complaints = complaints
         self._log = log
+        self._clock = clock
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
+        self._rewrite_at = self._clock() + REWRITE_S
 
     def take(self, slot: str, message: Message) -> bool:
         """Take a message of the type ``metadata``; return false if its payload is of the wrong type."""
@@ -46,7 +57,10 @@ class RegisterValues:
         path = payload.get("path") if type(payload) is dict else None
         if type(path) is not str or "value" not in payload:
             return False
-        value = RegisterValue(payload["value"], str(payload.get("type")), message.time)
+        value = RegisterValue(payload["value"], str(payload.get("type"))[:_LONGEST_TYPE], message.time)
+        if len(path) > LONGEST_PATH:
+            self._complaints.add("register not kept", f"a path of {slot} is longer than {LONGEST_PATH}: {path!r:.80}")
+            return True
         if type(value.value) in (list, dict, str) and len(dumps(value.value)) > LONGEST_VALUE:
             self._complaints.add("register not kept", f"{path} of {slot} is longer than {LONGEST_VALUE} characters")
             return True
@@ -61,18 +75,24 @@ class RegisterValues:
         return True
 
     def flush(self) -> None:
-        """Write the values that came since the last time. If Redis is away, they are written later."""
+        """Compare the newest values with the limits, and write them. If Redis is away, they are written later."""
         with self._lock:
             slots = dict(self._slots)
+            if self._clock() >= self._rewrite_at:
+                self._rewrite_at = self._clock() + REWRITE_S
+                for of_slot in slots.values():
+                    of_slot.unwritten, of_slot.reported = dict(of_slot.newest), None
             unwritten = {slot: of_slot.unwritten for slot, of_slot in slots.items() if of_slot.unwritten}
             for slot in unwritten:
                 slots[slot].unwritten = {}
+        for slot, of_slot in slots.items():
+            self._compare(slot, of_slot)
         try:
             if unwritten:
                 self._registers.write(unwritten)
             for slot, of_slot in slots.items():
                 self._write_block(slot, of_slot)
-                self._compare(slot, of_slot)
+                self._write_alarms(slot, of_slot)
         except AWAY:
             with self._lock:
                 for slot, values in unwritten.items():
@@ -93,7 +113,7 @@ class RegisterValues:
             return {slot: max(one.time for one in of.newest.values()) for slot, of in self._slots.items() if of.newest}
 
     def _write_block(self, slot: str, of_slot: _Slot) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if now < of_slot.block_due:
             return
         of_slot.block_due = now + self._limits.feed_interval_s
@@ -111,20 +131,22 @@ class RegisterValues:
             of_slot.in_feed.update(changed)
 
     def _compare(self, slot: str, of_slot: _Slot) -> None:
-        """Compare the values with the limits of the site, and report alarms that begin or end."""
+        """Compare the values with the limits of the site, and log alarms that begin or end, also if Redis is away."""
         with self._lock:
             numbers = _numbers(of_slot.newest)
-        alarms = of_slot.watch.compare(numbers, time.time())
-        if of_slot.reported == alarms:
-            return
-        self._registers.write_alarms(slot, alarms)
-        before = {(one.quantity, one.above) for one in of_slot.reported or ()}
+        alarms = of_slot.watch.compare(numbers, time.time(), self._clock())
+        before = {(one.quantity, one.above) for one in of_slot.alarms}
         now = {(one.quantity, one.above): one for one in alarms}
         for key in now.keys() - before:
             self._log.warning("ALARM of %s: %s", slot, now[key])
         for name, _ in before - now.keys():
             self._log.warning("the alarm of %s is over: %s", slot, name)
-        of_slot.alarms = of_slot.reported = alarms
+        of_slot.alarms = alarms
+
+    def _write_alarms(self, slot: str, of_slot: _Slot) -> None:
+        if of_slot.reported != of_slot.alarms:
+            self._registers.write_alarms(slot, of_slot.alarms)
+            of_slot.reported = of_slot.alarms
 
 
 class _Slot:
@@ -139,7 +161,7 @@ class _Slot:
         self.block_due = 0.0
         self.watch = watch
         self.alarms: list[Alarm] = []
-        self.reported: list[Alarm] | None = None  # None: an earlier bridge's alarms may still be in Redis
+        self.reported: list[Alarm] | None = None  # as Redis has them; None if that is not known
 
 
 def _numbers(newest: Mapping[str, RegisterValue]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from smurfq.config import FILE_VARIABLE, load, names_no_site
 from smurfq.config.slot_names import SlotNames
 from smurfq.core.jsonsafe import dumps
 from smurfq.core.redis_url import without_password
+from smurfq.core.slot import is_stream_id
 
 _CONNECTION = "smurfq.connection"
 _BARE_WORD = re.compile(r"[A-Za-z_/.~][\w/.:,@%+~-]*")
@@ -65,7 +66,9 @@ def _say_which_site(made: Connection) -> None:
 
 def slot_of(given: str | None) -> Slot:
     """Return the slot that a command is for."""
-    return Slot(place_of(given), connection=connection())
+    place = place_of(given)
+    named = given if given is not None and is_stream_id(given) else place
+    return Slot(named, connection=connection())
 
 
 def place_of(given: str | None, environ: Mapping[str, str] = os.environ) -> str:

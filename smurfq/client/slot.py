@@ -12,6 +12,7 @@ from smurfq.client.run import Answer, Run
 from smurfq.client.status import SlotStatus, running_now, slot_status
 from smurfq.client.waiting import is_served
 from smurfq.config import Settings
+from smurfq.core.message_headers import STREAM_ID
 from smurfq.core.priorities import Priority
 from smurfq.core.published_registers import RegisterValue
 from smurfq.core.session import SessionHeader
@@ -41,7 +42,8 @@ class Slot:
     Parameters
     ----------
     slot
-        The slot's place, ``crate1slot2``, or its stream id, ``ufm_mv9``. The attribute ``slot`` is the place.
+        The slot's place, ``crate1slot2``, or its stream id, ``ufm_mv9``. The attribute ``slot`` is the place. A run
+        that was submitted for a stream id fails if the module has moved to another slot before it starts.
     settings
         The settings of the site. Default: those of this process's environment.
 
@@ -55,6 +57,7 @@ class Slot:
         self._connection = connection or connection_of(settings)
         with self._connection.reached():
             self.slot = self._connection.slot_names.place(slot)
+        self._headers = {} if slot == self.slot else {STREAM_ID: slot}
 
     @property
     def stream_id(self) -> str:
@@ -97,7 +100,7 @@ class Slot:
         StoreUnavailableError
             Redis did not answer. Nothing was queued.
         """
-        asked = {"priority": priority, "unique": unique, "owner": owner}
+        asked = {"priority": priority, "unique": unique, "owner": owner, "headers": self._headers}
         return self.run(self._connection.submit(operation, self.slot, params, **asked))
 
     def run(self, run_id: str) -> Run:
@@ -120,7 +123,7 @@ class Slot:
         """
         run = self.running()
         if run is None:
-            raise RequestError(f"no operation is running on {self.slot}; `smurfq queue list` shows the waiting runs")
+            raise RequestError(f"no operation is running on {self}; `smurfq queue list` shows the waiting runs")
         return run
 
     def stop(self, *, by: str | None = None, reason: str = "") -> Answer:

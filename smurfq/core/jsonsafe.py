@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+_FLOAT_BITS = 1024  # a larger integer is infinity for most readers, and Python does not print very large ones
 _SURROGATE = "\\ud"  # the prefix of every escaped surrogate in JSON text, also of valid pairs
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
@@ -35,13 +36,13 @@ def loads(text: str | bytes) -> Any:
 
 
 def plain(value: Any) -> JSON:
-    """Convert ``value`` to JSON's types: NaN and infinity become ``None``, arrays lists, keys strings."""
+    """Convert ``value`` to JSON: NaN, infinity and huge integers become ``None``, arrays lists, keys strings."""
     if isinstance(value, str):
         return _characters(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return int(value)
+        return int(value) if value.bit_length() <= _FLOAT_BITS else None
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -15,6 +15,7 @@ LANE = "smurfq_lane"  # "emergency": holds and locks do not apply
 PRIORITY = "smurfq_priority"  # the priority of a later step of a canvas
 OWNER = "smurfq_owner"  # the name of the submitter, which a locked slot compares with the lock's owner
 ACCEPTED = "smurfq_accepted"  # time at which the canvas was accepted (s since 1970); later locks accept its steps
+STREAM_ID = "smurfq_stream_id"  # the submission named its slot by it: only this module is meant, wherever it is
 
 _CANVAS = ("chain", "group", "chord")
 _INNER = ("tasks", "header", "body")

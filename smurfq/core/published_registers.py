@@ -110,14 +110,24 @@ class Watch:
         self._counts: dict[str, deque[tuple[float, float]]] = {}
         self._alarms: dict[tuple[str, bool], Alarm] = {}
 
-    def compare(self, values: Mapping[str, float], now: float) -> list[Alarm]:
-        """Return the present alarms. ``values`` are the newest values by the ends of their paths."""
+    def compare(self, values: Mapping[str, float], now: float, elapsed_s: float) -> list[Alarm]:
+        """Return the present alarms.
+
+        Parameters
+        ----------
+        values
+            The newest values by the ends of their paths.
+        now
+            The time of day, in s since 1970, for people.
+        elapsed_s
+            The time of a clock that nobody sets, by which counts are compared.
+        """
         for one, limit, above in self._limits:
             value = values.get(one.path_end)
             if value is None:
                 continue
             if one.counts:
-                value = self._increase(one.name, value, now)
+                value = self._increase(one.name, value, elapsed_s)
             key = (one.name, above)
             if value > limit if above else value < limit:
                 since = self._alarms[key].since if key in self._alarms else now
@@ -126,18 +136,24 @@ class Watch:
                 self._alarms.pop(key, None)
         return list(self._alarms.values())
 
-    def _increase(self, name: str, value: float, now: float) -> float:
+    def _increase(self, name: str, value: float, elapsed_s: float) -> float:
         known = self._counts.setdefault(name, deque())
         if known and value < known[-1][1]:
             known.clear()  # the server or the counter was restarted
-        while len(known) > 1 and known[1][0] <= now - COUNTED_OVER_S:
+        while len(known) > 1 and known[1][0] <= elapsed_s - COUNTED_OVER_S:
             known.popleft()
         increase = value - known[0][1] if known else 0.0
-        if not known or now - known[-1][0] >= _SAMPLED_S:
-            known.append((now, value))
+        if not known or elapsed_s - known[-1][0] >= _SAMPLED_S:
+            known.append((elapsed_s, value))
         return increase
 
 
 def number_of(value: Any) -> float | None:
-    """Return a register's value as a number; None if it is none."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    """Return a register's value as a number; None if it is none, or an integer too large for a float."""
+    if not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from smurfq.core.plain_values import is_number
+
 KEY = "timestamps"
 
 # In sodetlib 0.6.8, and for take_iv in its log (``smurf_control.logged_stages``). A run may omit some of them.
@@ -50,7 +52,7 @@ def _stages(value: Any) -> list[tuple[str, float]] | None:
     stages = []
     for item in value:
         match item:
-            case [str(name), int() | float() as time] if not isinstance(time, bool):
+            case [str(name), time] if is_number(time):
                 stages.append((name, float(time)))
             case _:
                 return None

@@ -16,10 +16,12 @@ from celery.utils.log import get_logger
 from smurfq import operations
 from smurfq.app import SmurfqApp, app
 from smurfq.celery_app.checked_signature import CheckedSignature
+from smurfq.core.message_headers import LANE, STREAM_ID
 from smurfq.core.previous_steps import previous_steps
 from smurfq.core.scripts import check_arguments, check_log, check_script
 from smurfq.core.session import Outcome
-from smurfq.errors import OperationAbortedError, OperationLostError, ParameterError, SmurfqError
+from smurfq.core.slot import both_names
+from smurfq.errors import OperationAbortedError, OperationLostError, ParameterError, SmurfqError, UnknownSlotError
 from smurfq.operation_process.process import Body
 from smurfq.pool_child.card_lock import take_card
 from smurfq.pool_child.claimed_run import ClaimedRun
@@ -100,6 +102,7 @@ class OperationTask(CheckedSignature):
         self.claimed = run = claim_run(self, worker, params)
         previous_steps(run.operation.name, args)
         run.params = operations.check(run.operation.name, params)
+        self._reject_moved(run)
         if "script" in run.params:
             check_script(run.params["script"], self.app.settings.scripts.folders)
             check_log(run.params["log"], self.app.settings.log_folders)
@@ -116,6 +119,18 @@ class OperationTask(CheckedSignature):
         raise ParameterError(
             f"{self.name} for {slot} came through the queue of {worker.slot}; smurfq itself would have routed it",
             slot=slot,
+        )
+
+    def _reject_moved(self, run: ClaimedRun) -> None:
+        """Reject a run for a stream id that has moved to another slot while the run waited; never an emergency."""
+        asked, slot, present = getattr(run.request, STREAM_ID, None), run.worker.slot, run.worker.stream_id
+        if asked in (None, present) or getattr(run.request, LANE, None) == "emergency":
+            return
+        raise UnknownSlotError(
+            f"{run.operation.name} was submitted for the stream id {asked!r}, which was in {slot} then; now this slot "
+            f"is {both_names(slot, present)}. Nothing was done; submit it again",
+            slot=slot,
+            got=asked,
         )
 
     def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:

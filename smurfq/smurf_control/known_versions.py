@@ -10,9 +10,13 @@ from typing import Final
 
 from smurfq.errors import StartError
 
-_PYSMURF: Final = "pysmurf-slac"
+PYSMURF: Final = ("pysmurf-slac", "pysmurf")  # pysmurf's name on the registry, and in copies of its repository
 _WITHOUT_CHANNEL_ACCESS: Final = 11
 _NUMPY_WITHOUT_TOSTRING: Final = (2, 3)
+WITHOUT_CHANNEL_ACCESS: Final = (
+    f"from version {_WITHOUT_CHANNEL_ACCESS} on, pysmurf reaches a card through rogue's VirtualClient and not by "
+    "Channel Access, which smurfq needs to make a card safe"
+)
 INSTALL: Final = "pip install 'smurfq[slot]' installs the versions that work (docs/reference/versions.md)"
 
 
@@ -30,19 +34,22 @@ def require_channel_access() -> None:
 
 def without_channel_access() -> str:
     """Return why the installed pysmurf cannot be used, or an empty string."""
-    version = _version(_PYSMURF)
-    if version is None or _numbers(version)[0] < _WITHOUT_CHANNEL_ACCESS:
-        return ""
-    return (
-        f"{_PYSMURF} {version} is installed: from version {_WITHOUT_CHANNEL_ACCESS} on, pysmurf reaches a card through "
-        "rogue's VirtualClient and not by Channel Access, which smurfq needs to make a card safe"
-    )
+    for name in PYSMURF:
+        version = _version(name)
+        if version is not None and _numbers(version)[0] >= _WITHOUT_CHANNEL_ACCESS:
+            return f"{name} {version} is installed: {WITHOUT_CHANNEL_ACCESS}"
+    return ""
+
+
+def installed_pysmurf() -> str | None:
+    """Return the name under which pysmurf is installed; None if it is not."""
+    return next((name for name in PYSMURF if _version(name) is not None), None)
 
 
 def numpy_problem() -> str:
     """Return what does not work with the installed numpy, or an empty string."""
     version = _version("numpy")
-    if version is None or _version(_PYSMURF) is None or _numbers(version)[:2] < _NUMPY_WITHOUT_TOSTRING:
+    if version is None or installed_pysmurf() is None or _numbers(version)[:2] < _NUMPY_WITHOUT_TOSTRING:
         return ""
     return f"numpy {version} is installed: S.stream_data_off(register_file=True) of pysmurf needs a numpy below 2.3"
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from smurfq import __version__
 from smurfq.errors import ForkSafetyError, StartError
+from smurfq.smurf_control.known_versions import INSTALL, PYSMURF, WITHOUT_CHANNEL_ACCESS
 
 # so3g must be imported first: it contains its own spt3g, which must be used.
 _MODULES: Final = (
@@ -29,7 +30,8 @@ _MODULES: Final = (
     "sodetlib.operations.uxm_relock",
     "sodetlib.operations.uxm_setup",
 )
-_DISTRIBUTIONS: Final = ("sodetlib", "pysmurf-slac", "sotodlib", "so3g", "pyepics", "numpy", "matplotlib")
+_COMMANDS: Final = "pysmurf.client.command.smurf_command"
+_DISTRIBUTIONS: Final = ("sodetlib", *PYSMURF, "sotodlib", "so3g", "pyepics", "numpy", "matplotlib")
 
 
 def preload() -> dict[str, str]:
@@ -38,13 +40,16 @@ def preload() -> dict[str, str]:
     Raises
     ------
     StartError
-        A library is not installed, or cannot be imported.
+        A library is not installed, cannot be imported, or does not use Channel Access.
     ForkSafetyError
         Channel Access has been initialized: forked processes would read stale values.
     """
     os.environ.setdefault("MPLBACKEND", "Agg")
     for module in _MODULES:
         _import(module)
+    # A copy of pysmurf's repository may be on the path, whose version is not known.
+    if not hasattr(_import(_COMMANDS), "epics"):
+        raise StartError(f"{_import(_COMMANDS).__file__} does not use pyepics: {WITHOUT_CHANNEL_ACCESS}; {INSTALL}")
     assert_no_channel_access()
     return versions()
 

@@ -30,7 +30,6 @@ class FileMessage(NamedTuple):
     """A Publisher's message that a file is complete."""
 
     publisher: str  # the publisher id
-    kind: str  # the type of the message
     payload: Any
     arrival: float  # when the bridge received it, s since 1970
     task_id: str | None  # the run that published it
@@ -38,7 +37,7 @@ class FileMessage(NamedTuple):
     @classmethod
     def of(cls, message: Message, arrival: float, task_id: str | None) -> FileMessage:
         """Return what the archive needs of a message."""
-        return cls(message.id, message.type, message.payload, arrival, task_id)
+        return cls(message.id, message.payload, arrival, task_id)
 
 
 class ListedFile(NamedTuple):
@@ -176,6 +175,13 @@ class ArchiveList:
             registered=int(registered or 0),
             registrar=Registrar(**{name: loads(text) for name, text in told.items()}) if told else None,
         )
+
+
+def names_of_lists(client: Client) -> list[str]:
+    """Return the names of the bridges that have or had an archive list. This reads the names of all keys of Redis."""
+    prefixes = keys.archive_waiting(""), keys.archive_set_aside("")
+    found = {key.removeprefix(prefix) for prefix in prefixes for key in client.scan_iter(f"{prefix}*", count=1000)}
+    return sorted(found)
 
 
 def _listed(entry: Entry) -> ListedFile:

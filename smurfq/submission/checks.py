@@ -41,6 +41,7 @@ class Checked:
     owner: str
     accepted: float | None
     priority: int
+    stream_id: str | None  # by which the submission named its slot
 
     def said(self, now: float) -> dict[str, Any]:
         """Return the headers that the later steps of the canvas also get."""
@@ -64,6 +65,7 @@ def check_request(slots: SlotNames, owner: str, name: str, args: Any, kwargs: An
         if options.pop(option, None):
             raise UnsupportedOptionError(f"{name}: the option {option!r} is not allowed: {why}", option=option)
     params = dict(kwargs or {})
+    named = params.get("slot")
     slot = _slot(slots, operation, params)
     headers = options.get("headers") or {}
     lane: Lane = "emergency" if headers.get(message_headers.LANE) == "emergency" else operation.lane
@@ -90,6 +92,7 @@ def check_request(slots: SlotNames, owner: str, name: str, args: Any, kwargs: An
         owner=str(options.pop("owner", None) or headers.get(message_headers.OWNER) or owner),
         accepted=accepted,
         priority=options["priority"],
+        stream_id=headers.get(message_headers.STREAM_ID) if slot in (named, WORKFLOWS) else str(named),
     )
 
 

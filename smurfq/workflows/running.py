@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
@@ -14,6 +13,7 @@ from smurfq import operations
 from smurfq.client.connection import Connection, connection_of
 from smurfq.client.run_reader import RunReader
 from smurfq.config import Settings
+from smurfq.core.plain_values import is_number
 from smurfq.errors import ParameterError, UnknownSlotError, WorkflowHaltedError
 from smurfq.ocs.instances import place_of
 from smurfq.store import best_effort
@@ -257,7 +257,7 @@ class Workflow:
             deadline_s = policy.default_deadline_s(operation, checked, self.connection.settings.limits.operation_s)
         retries = policy.check_retries(operation, how.get("retries", 0))
         for name, value in (("deadline_s", deadline_s), ("stagger_s", how.get("stagger_s", 0.0))):
-            if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+            if not is_number(value) or value < 0:
                 raise ParameterError(f"{operation}: {name} must be a number of seconds; got {value!r}", parameter=name)
         return Asked(operation, checked, deadline_s, retries)
 

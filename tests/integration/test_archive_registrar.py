@@ -56,11 +56,11 @@ class Archive:
         self.database = ArchiveDatabase(self.path, lambda: self.new or self.list.database() != str(self.path))
         self.registrar = Registrar(self.list, self.database, self.data, self.stop)
 
-    def append(self, *payloads: Any, task_id: str | None = None, age_s: float = 0.0, kind: str = "data_file") -> None:
+    def append(self, *payloads: Any, task_id: str | None = None, age_s: float = 0.0) -> None:
         """Append messages as the bridge does."""
         with self.client.pipeline() as pipe:
             arrival = time.time() - age_s
-            self.list.queue(pipe, [FileMessage(STREAM, kind, payload, arrival, task_id) for payload in payloads])
+            self.list.queue(pipe, [FileMessage(STREAM, payload, arrival, task_id) for payload in payloads])
             pipe.execute()
 
     def file(self, name: str, content: str = "") -> dict[str, Any]:

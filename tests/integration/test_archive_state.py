@@ -34,8 +34,7 @@ def site(valkey: Client, valkey_url: str, tmp_path: Path) -> Iterator[ArchiveSit
 
 def fill(site: ArchiveSite, *, waiting: int = 0, age_s: float = 0.0, task_id: str | None = None) -> None:
     messages = [
-        FileMessage("ufm_mv9", "data_file", {"path": f"/{number}"}, time.time() - age_s, task_id)
-        for number in range(waiting)
+        FileMessage("ufm_mv9", {"path": f"/{number}"}, time.time() - age_s, task_id) for number in range(waiting)
     ]
     with site.client.pipeline() as pipe:
         site.archive.queue(pipe, messages)
@@ -112,6 +111,15 @@ def test_files_that_could_not_be_registered_are_a_warning_and_in_their_record(si
         [sys.executable, "-m", "smurfq", "show", "t1"], env=site.environ, capture_output=True, text=True, check=True
     )
     assert "/0  NOT in the archive: /0: gone" in shown.stdout
+
+
+def test_the_files_of_a_bridge_that_was_renamed_are_a_failure(site: ArchiveSite) -> None:
+    fill(site, waiting=2)
+    found = findings(site, SMURFQ_BRIDGE_NAME="a new name")
+    assert found[f"archive {HOST}"].found == "2 files wait in the list of a bridge that is not in use"
+    assert f"SMURFQ_BRIDGE_NAME={HOST} smurfq archive" in found[f"archive {HOST}"].todo
+    report(site)
+    assert f"archive {HOST}" not in findings(site, SMURFQ_BRIDGE_NAME="a new name"), "its registrar runs"
 
 
 def test_a_site_without_an_archive_warns_only_of_files_that_wait(site: ArchiveSite) -> None:

@@ -105,7 +105,7 @@ def test_the_archive_list_gets_the_files_of_a_batch_whenever_its_events_are_writ
     retry = RedisRetry(LOG, threading.Event(), 1.0)
     positions = Positions(client, "here")
     writer = Writer(client, Records(client, 3600), positions, retry, Complaints(LOG), archive)
-    files = [FileMessage("ufm_mv9", "g3_file", {"path": f"/{number}.g3"}, 1.0, None) for number in range(2)]
+    files = [FileMessage("ufm_mv9", {"path": f"/{number}.g3"}, 1.0, None) for number in range(2)]
     events = [("t1", [session.message("text", 1.0)])]
     assert writer.write(events, {}, {"runs": "t2"}, files=files) is None
     assert archive.oldest(9) == []

@@ -13,6 +13,7 @@ from smurfq.app import app
 from smurfq.client import Slot, Slots
 from smurfq.client.connection import Connection
 from smurfq.config import load
+from smurfq.core import message_headers
 from smurfq.errors import UnknownSlotError
 from smurfq.ocs import OCSClient
 from smurfq.workflows import Workflow
@@ -77,6 +78,23 @@ def test_celery_takes_either_name(site: LiveSite, name: str) -> None:
     for wrong in (lambda: tasks.test.s(slot="ufm_mv99"), lambda: app.submit("test", slot="ufm_mv99")):
         with pytest.raises(UnknownSlotError):
             wrong()
+
+
+def test_a_run_for_a_module_that_moved_while_it_waited_is_rejected(site: LiveSite, at: Connection) -> None:
+    told(site, "hold", "--slot", SLOT, "--owner", "ann")
+    try:
+        Slot(STREAM_ID, connection=at).submit("test")
+        tasks.test.delay(slot=STREAM_ID)
+        told(site, "submit", "test", "--slot", STREAM_ID)
+        waiting = at.queues.waiting(SLOT)
+        assert [one.headers[message_headers.STREAM_ID] for one in waiting] == [STREAM_ID] * 3
+    finally:
+        told(site, "release", "--slot", SLOT, "--owner", "ann")
+    moved = {message_headers.STREAM_ID: "ufm_mv99"}
+    with pytest.raises(UnknownSlotError, match=f"'ufm_mv99', which was in {SLOT} then; now this slot is {SLOT}"):
+        app.send_task("smurfq.test", kwargs={"slot": SLOT}, headers=moved).get(timeout=WITHIN_S)
+    emergency = app.submit("test", slot=SLOT, emergency=True, headers=moved)
+    assert emergency.get(timeout=WITHIN_S)["success"], "the card in that place is meant"
 
 
 def test_the_command_takes_either_name_and_shows_both(site: LiveSite) -> None:

@@ -14,9 +14,9 @@ from smurfq.errors import StartError
 from smurfq.site import journal, simulation
 from smurfq.site.demo.script import script_path
 from smurfq.site.ports import free_port, free_port_of_both
+from smurfq.smurf_control.known_versions import PYSMURF, installed_pysmurf
 
 SLOT = "crate1slot2"
-_PACKAGES = ("pysmurf-slac", "sodetlib")
 _FOREIGN = (PREFIX, "SMURFPUB_", "EPICS_CA_", "SMURF_CONFIG_DIR", "OCS_CONFIG_DIR")
 
 
@@ -28,7 +28,7 @@ def require_packages() -> None:
     StartError
         A package is missing.
     """
-    for package in _PACKAGES:
+    for package in (installed_pysmurf() or PYSMURF[0], "sodetlib"):
         try:
             importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError as cause:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 
 from smurfq.core.duration import duration
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
 from smurfq.store import connect
-from smurfq.store.archive_list import ArchiveList, ArchiveState
+from smurfq.store.archive_list import ArchiveList, ArchiveState, names_of_lists
+from smurfq.store.bridge import Bridges
 
 _LATE_S = 60.0
 
@@ -17,8 +19,11 @@ def check(examined: Examined) -> Iterator[Finding]:
     """Check the registrar's report, and the archive list in Redis."""
     if not examined.redis_answers:
         return
+    own = examined.settings.bridge_name
     with connect(examined.settings.redis_url) as client:
-        state = ArchiveList(client, examined.settings.bridge_name).state()
+        state = ArchiveList(client, own).state()
+        others = {name: ArchiveList(client, name).state() for name in names_of_lists(client) if name != own}
+        bridges = Bridges(client).health()
     if examined.settings.archive.database is not None:
         yield _registrar(state, str(examined.settings.archive.database.absolute()))
     elif state.waiting:
@@ -33,6 +38,14 @@ def check(examined: Examined) -> Iterator[Finding]:
             f"{state.set_aside} could not be registered; the newest: {state.reason}",
             "the registrar tries again each minute, and names each in its log; a record says it of each file",
         )
+    for name, other in others.items():
+        if name not in bridges and other.registrar is None and (other.waiting or other.set_aside):
+            yield fail(
+                f"archive {name}",
+                f"{other.waiting + other.set_aside} files wait in the list of a bridge that is not in use",
+                f"if it was renamed, `SMURFQ_BRIDGE_NAME={shlex.quote(name)} smurfq archive` on its server registers "
+                "them; stop that when none wait",
+            )
 
 
 def _registrar(state: ArchiveState, database: str) -> Finding:

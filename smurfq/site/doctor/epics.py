@@ -10,12 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from smurfq.operation_process.environment import environment
 from smurfq.site.doctor.finding import Examined, Finding, fail, ok, warn
-from smurfq.smurf_control.known_versions import INSTALL, numpy_problem, without_channel_access
+from smurfq.smurf_control.known_versions import (
+    INSTALL,
+    PYSMURF,
+    installed_pysmurf,
+    numpy_problem,
+    without_channel_access,
+)
 from smurfq.smurf_control.registers import SLOT_NUMBER, epics_root
 
-_PACKAGES = ("pysmurf-slac", "sodetlib", "pyepics")
 _ANSWERS_WITHIN_S = 3.0
 _IMPORTS_WITHIN_S = 20.0
+_OTHERS = ("sodetlib", "pyepics")
 # In a separate process: a process that has used Channel Access must not fork, and libca may hang.
 _PROBE = """
 import json, sys, time
@@ -33,7 +39,8 @@ def check(examined: Examined) -> Iterator[Finding]:
     settings = examined.settings
     found = {**examined.environ, **environment(settings, settings.slots[0], "control", examined.environ)}
     yield ok("channel access", f"EPICS_CA_ADDR_LIST={found['EPICS_CA_ADDR_LIST']}")
-    missing = [package for package in _PACKAGES if not _installed(package)]
+    packages = (installed_pysmurf() or PYSMURF[0], *_OTHERS)
+    missing = [package for package in packages if not _installed(package)]
     if missing:
         yield warn(
             "pysmurf and sodetlib",
@@ -41,7 +48,7 @@ def check(examined: Examined) -> Iterator[Finding]:
             "pip install 'smurfq[slot]' where workers run",
         )
         return
-    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES)
+    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
     if problem := without_channel_access():
         yield fail("pysmurf and sodetlib", problem, INSTALL)
         return

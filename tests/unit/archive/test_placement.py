@@ -27,7 +27,7 @@ REGISTERED = {
 
 
 def message(publisher: str = "ufm_mv9", **changed: Any) -> FileMessage:
-    return FileMessage(publisher, "data_file", {**REGISTERED, **changed}, 0.0, None)
+    return FileMessage(publisher, {**REGISTERED, **changed}, 0.0, None)
 
 
 def test_a_file_of_pysmurf_goes_below_its_day_publisher_and_action() -> None:
@@ -47,7 +47,7 @@ def test_numpys_ending_is_added_if_the_message_lacks_it() -> None:
 def test_a_g3_file_keeps_its_day_stream_and_name() -> None:
     path = "/data/so/timestreams/17958/ufm_mv9/1795862401_000.g3"
     payload = {"path": path, "archive_name": "timestreams"}
-    found = place(FileMessage("STREAMER:ufm_mv9", "g3_file", payload, 0.0, None), DATA)
+    found = place(FileMessage("STREAMER:ufm_mv9", payload, 0.0, None), DATA)
     assert found == (path, "17958/ufm_mv9/1795862401_000.g3", "timestreams", True)
 
 
@@ -97,13 +97,13 @@ def test_a_message_without_a_place_is_rejected(changed: dict[str, Any], said: st
 @pytest.mark.parametrize("payload", [None, "a text", [], {}])
 def test_a_payload_without_a_path_is_rejected(payload: Any) -> None:
     with pytest.raises(MessageError, match="expected the absolute path"):
-        place(FileMessage("ufm_mv9", "data_file", payload, 0.0, None), DATA)
+        place(FileMessage("ufm_mv9", payload, 0.0, None), DATA)
 
 
 def test_what_is_missing_is_named() -> None:
     payload = {"path": "/data/x.txt", "timestamp": 1, "plot": False}
     with pytest.raises(MessageError, match="has no action_ts, action, which"):
-        place(FileMessage("ufm_mv9", "data_file", payload, 0.0, None), DATA)
+        place(FileMessage("ufm_mv9", payload, 0.0, None), DATA)
 
 
 names = st.text(st.characters(codec="ascii", exclude_characters="/\0"), min_size=1, max_size=12).filter(
@@ -129,6 +129,6 @@ def test_the_place_is_the_monitors(
     payload = {**REGISTERED, "path": path, "timestamp": timestamp, "action": action, "format": kind, "plot": plot}
     if archive is not None:
         payload["archive_name"] = archive
-    found = place(FileMessage("ufm_mv9", "data_file", payload, 0.0, None), DATA)
+    found = place(FileMessage("ufm_mv9", payload, 0.0, None), DATA)
     meta = {**payload, "path": found.local_path, "pub_id": "ufm_mv9"}
     assert found.remote_path == create_remote_path(meta, archive or "smurf")

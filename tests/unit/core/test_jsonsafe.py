@@ -44,6 +44,10 @@ def test_the_publishers_nan_and_infinity_become_null(text: str) -> None:
     assert loads(f'{{"x": [{text}]}}') == {"x": [None]}
 
 
+def test_an_integer_with_thousands_of_digits_becomes_null() -> None:
+    assert dumps({"x": [10**5000, 10**20]}) == '{"x":[null,100000000000000000000]}'
+
+
 def test_numpy_becomes_plain_numbers_and_lists() -> None:
     value = {
         "array": np.array([[1.0, np.nan], [np.inf, 4.0]]),

@@ -16,7 +16,19 @@ def test_a_stage_begun_again_later_is_new() -> None:
 
 
 def test_malformed_timestamps_make_no_stages() -> None:
-    for value in (None, 3, "text", {"a": 1}, [1], [["a"]], [["a", "b"]], [[1, 2]], [["a", True]], [["a", 1, 2]]):
+    for value in (
+        None,
+        3,
+        "text",
+        {"a": 1},
+        [1],
+        [["a"]],
+        [["a", "b"]],
+        [[1, 2]],
+        [["a", True]],
+        [["a", 1, 2]],
+        [["a", 10**400]],
+    ):
         assert new_stages(value) == []
     assert new_stages([["a", 1]], "no list") == [("a", 1.0)]
 

@@ -202,7 +202,7 @@ def test_no_folder_or_no_file(tmp_path: Path) -> None:
 
 
 def test_channel_access_is_not_asked_where_pysmurf_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epics, "_PACKAGES", ("no-such-package",))
+    monkeypatch.setattr(epics, "_OTHERS", ("no-such-package",))
     found = list(epics.check(examined(EPICS_CA_ADDR_LIST="10.0.1.255")))
     assert [finding.level for finding in found] == ["ok", "warn"]
     assert "10.0.1.255" in found[0].found

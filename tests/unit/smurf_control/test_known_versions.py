@@ -23,15 +23,16 @@ def install(monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["11.0.0", "11.0.0rc1", "12.3"])
-def test_a_pysmurf_without_channel_access_is_rejected(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    install(monkeypatch, pysmurf_slac=version)
-    with pytest.raises(
-        StartError, match=rf"^pysmurf-slac {version} is installed: from version 11 on, .* not by Channel"
-    ):
+@pytest.mark.parametrize("name", known_versions.PYSMURF)
+def test_a_pysmurf_without_channel_access_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str, version: str) -> None:
+    install(monkeypatch, **{name.replace("-", "_"): version})
+    with pytest.raises(StartError, match=rf"^{name} {version} is installed: from version 11 on, .* not by Channel"):
         known_versions.require_channel_access()
 
 
-@pytest.mark.parametrize("versions", [{}, {"pysmurf_slac": "10.3.4"}, {"pysmurf_slac": "10.4.0.dev1"}])
+@pytest.mark.parametrize(
+    "versions", [{}, {"pysmurf_slac": "10.3.4"}, {"pysmurf_slac": "10.4.0.dev1"}, {"pysmurf": "10.3.4"}]
+)
 def test_other_installations_may_start(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str]) -> None:
     install(monkeypatch, **versions)
     known_versions.require_channel_access()

@@ -29,7 +29,8 @@ def test_an_absolute_script_path_is_accepted(tmp_path: Path) -> None:
 
 def test_a_slot_by_its_stream_id_is_queued_by_its_place() -> None:
     checked = check_request(SLOTS, "me", "smurfq.take_iv", (), {"slot": "ufm_mv9"}, {})
-    assert checked.slot == "crate1slot2"
+    assert (checked.slot, checked.stream_id) == ("crate1slot2", "ufm_mv9")
+    assert check_request(SLOTS, "me", "smurfq.take_iv", (), {"slot": "crate1slot2"}, {}).stream_id is None
 
 
 def test_the_slots_of_a_workflow_are_given_by_place() -> None:
