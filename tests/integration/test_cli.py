@@ -254,7 +254,7 @@ def test_logs_can_be_followed(cli: Cli, slot: Slot, connection: Connection) -> N
 
 def test_status(cli: Cli, slot: Slot, connection: Connection) -> None:
     text = cli("status").stdout
-    assert f"bridge  {HOST} is not running" in text
+    assert f"bridge  {HOST} does not report to Redis" in text
     assert "no worker" in text
     run = slot.submit("test")
     writer = Writer(connection, run.id)
@@ -519,6 +519,7 @@ def test_feeds_are_read_by_name_and_slot(cli: Cli, valkey: Client) -> None:
         ("crate1slot3", 1_700_000_009.0),
     ]
     assert "none yet" in cli("feed").stdout
+    assert cli("feed", "registers").stdout == "registers has no blocks yet\n"
     assert cli("feed", "iv_result").exit_code == 2
 
 
