@@ -110,8 +110,8 @@ def history(*, slot: str | None, operation: str | None, before: datetime | None,
 
 def _bridge_text(name: str, bridge: Health | None) -> Text:
     if bridge is None:
-        todo = "if it is not running, messages are being lost: start it on that host (`smurfq bridge`)"
-        return Text(clean(f"bridge  {name} does not report to Redis; {todo}"), "bold red")
+        todo = "messages are lost while it does not run; `smurfq bridge` on that host starts it"
+        return Text(clean(f"bridge  {name} is not running, or cannot reach Redis: {todo}"), "bold red")
     counts = bridge.counters
     text = Text(clean(f"bridge  {name} alive at {bridge.address} since {moment(bridge.started)}, "))
     text.append(f"{counts.received} received, {counts.applied} applied, {counts.registers} values of registers")

@@ -254,7 +254,7 @@ def test_logs_can_be_followed(cli: Cli, slot: Slot, connection: Connection) -> N
 
 def test_status(cli: Cli, slot: Slot, connection: Connection) -> None:
     text = cli("status").stdout
-    assert f"bridge  {HOST} does not report to Redis" in text
+    assert f"bridge  {HOST} is not running" in text
     assert "no worker" in text
     run = slot.submit("test")
     writer = Writer(connection, run.id)
