@@ -99,7 +99,7 @@ class Applier(threading.Thread):
                 publisher = self._publishers.find(message.id)
                 if publisher is None:
                     self._counters.unknown_id += 1
-                    hint = f"{message.id!r} from {address_text(address)} is no slot of the site; see SMURFPUB_ID"
+                    hint = f"{message.id!r} from {address_text(address)} is no slot of the site; see `smurfq doctor`"
                     self._complaints.add("unknown publisher id", hint)
                     continue
                 server, lane = publisher.lane is None, publisher.lane or publisher.slot

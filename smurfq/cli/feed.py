@@ -35,8 +35,7 @@ def feed(name: str | None, slot: str | None, count: int, follow_on: bool, as_jso
     """Show a feed: the blocks of data that operations publish for monitoring, oldest first.
 
     The feed g3_files lists the files that the smurf servers have closed, each with the record of the run that streamed
-    it; null if somebody else did. The feed registers has the
-    values of the servers' registers that have changed.
+    it; null if somebody else did. The feed registers has the values of the servers' registers that have changed.
 
     Without a NAME, list the feeds with the last block of each slot. With --json, each block is one line of JSON. The
     bridge also serves the last block of each slot as Prometheus gauges (setting bridge.metrics_port).
@@ -57,6 +56,8 @@ def feed(name: str | None, slot: str | None, count: int, follow_on: bool, as_jso
         blocks = feeds.latest(name, count, wanted)
         for block in reversed(blocks):
             _write(block, as_json=as_json)
+        if not blocks and not as_json:
+            tell(f"{name} has no blocks yet")
         if follow_on:
             _follow(feeds, name, wanted, blocks[0].position if blocks else "$", as_json=as_json)
 

@@ -110,11 +110,11 @@ def history(*, slot: str | None, operation: str | None, before: datetime | None,
 
 def _bridge_text(name: str, bridge: Health | None) -> Text:
     if bridge is None:
-        lost = "publishers' messages are being lost; `smurfq bridge` on that host starts it"
-        return Text(clean(f"bridge  {name} is not running: {lost}"), "bold red")
+        todo = "messages are lost while it does not run; `smurfq bridge` on that host starts it"
+        return Text(clean(f"bridge  {name} is not running, or cannot reach Redis: {todo}"), "bold red")
     counts = bridge.counters
     text = Text(clean(f"bridge  {name} alive at {bridge.address} since {moment(bridge.started)}, "))
-    text.append(f"{counts.received} received, {counts.applied} applied")
+    text.append(f"{counts.received} received, {counts.applied} applied, {counts.registers} values of registers")
     for counter in ("malformed", "unknown_id", "lost", "buffered", "buffered_dropped", "kernel_dropped"):
         number = getattr(counts, counter)
         if number:
@@ -130,7 +130,7 @@ def _archive_text(name: str, archive: ArchiveState) -> Text:
     elif registrar.problem:
         text = Text(clean(f"archive  {name}: {registrar.problem}"), "bold red")
     else:
-        text = Text(clean(f"archive  {name}: {archive.registered} files registered; now in {registrar.database}"))
+        text = Text(clean(f"archive  {name}: {archive.registered} files registered in {registrar.database}"))
     if archive.oldest is not None:
         text.append(f", {archive.waiting} waiting, the oldest for {duration(time.time() - archive.oldest)}", "yellow")
     if archive.set_aside:

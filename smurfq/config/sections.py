@@ -214,7 +214,7 @@ class Sim(Section):
     pysmurf_config: Path | None = None
     """A pysmurf configuration whose bias groups, relays, bands and current ratio the cards get. Default: usual ones."""
     cryocard_firmware: Annotated[str, AfterValidator(check_version)] = "4.1.2"
-    """Version of the cryocards' firmware. Below 4, a card has two amplifiers (C02); else four (C04 and later)."""
+    """Version of the cryocards' firmware. 1.x to 3.x and 10.x have two amplifiers (C02), others four (C04)."""
 
 
 class Ocs(Section):

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from smurfq.core.card import NUM_BANDS, NUM_BIAS_GROUPS
 
-C04: Final = 4  # the first major version of the firmware of cryocards with four amplifiers
-_TWO_AMPLIFIERS: Final = (0, 1, 2, 3, 10)  # firmware of cryocards with two amplifiers (C02); 0: there is no cryocard
+TWO_AMPLIFIERS: Final = (0, 1, 2, 3, 10)  # firmware of cryocards with two amplifiers (C02); 0: there is no cryocard
 _NUM_DACS: Final = 32
 _NUM_RELAYS: Final = 16  # of bias groups; the higher bits belong to the flux ramp
 # The DACs of the gate and the drain of each amplifier of a C04 card, as in pysmurf; DAC 33 is the gate of hemt1.
@@ -56,7 +55,7 @@ class Wiring:
 
         If the version is not known, the card may have four amplifiers, and setting their DACs may destroy them.
         """
-        if major in _TWO_AMPLIFIERS:
+        if major in TWO_AMPLIFIERS:
             return self
         return replace(self, amplifier_dacs=self.amplifier_dacs | _dacs_of(_C04_DACS))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from smurfq.core.card_wiring import C04
+from smurfq.core.card_wiring import TWO_AMPLIFIERS
 from smurfq.sim.wiring import FIRMWARE
 
 RELAYS: Final = 0x2
@@ -103,8 +103,8 @@ AMPLIFIER_NAMES: Final = tuple(one.name for one in (*AMPLIFIERS.values(), *_C02_
 
 
 def amplifiers_of(firmware: tuple[int, int, int]) -> Mapping[int, Amplifier]:
-    """Return the amplifiers of a cryocard by the addresses of their drain currents: two up to version 3."""
-    return AMPLIFIERS if firmware[0] >= C04 else _C02_AMPLIFIERS
+    """Return the amplifiers of a cryocard by the addresses of their drain currents."""
+    return _C02_AMPLIFIERS if firmware[0] in TWO_AMPLIFIERS else AMPLIFIERS
 
 
 class Cryocard:

@@ -12,7 +12,8 @@ from typing import Any
 
 from smurfq.core import keys
 from smurfq.core.jsonsafe import loads
-from smurfq.core.session import Event, Fold, SessionHeader, SessionRecord
+from smurfq.core.session import Event, SessionHeader, SessionRecord
+from smurfq.core.session_fold import Fold
 from smurfq.errors import RecordNotFoundError
 from smurfq.store.history import fields_of
 from smurfq.store.record_batches import BatchWriter

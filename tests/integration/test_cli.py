@@ -519,6 +519,7 @@ def test_feeds_are_read_by_name_and_slot(cli: Cli, valkey: Client) -> None:
         ("crate1slot3", 1_700_000_009.0),
     ]
     assert "none yet" in cli("feed").stdout
+    assert cli("feed", "registers").stdout == "registers has no blocks yet\n"
     assert cli("feed", "iv_result").exit_code == 2
 
 

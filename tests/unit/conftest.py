@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from smurfq.config import Settings
-from smurfq.core.session import Event, Fold, SessionRecord
+from smurfq.core.session import Event, SessionRecord
+from smurfq.core.session_fold import Fold
 from smurfq.operation_process import wire
 from smurfq.operation_process.session import Session
 

@@ -29,8 +29,8 @@ def _other(name: str, health: Health | None) -> Iterator[Finding]:
     if health is None:
         yield fail(
             f"bridge {name}",
-            "it does not report: messages that its server's slots publish reach no record",
-            "systemctl restart smurfq-bridge on that server; if the server is gone for good: "
+            "it does not report to Redis: messages that its server's slots publish reach no record now",
+            "on that server: check its network, and systemctl restart smurfq-bridge; if the server is gone for good: "
             f"redis-cli HDEL {keys.BRIDGES} {name}",
         )
     else:
@@ -73,7 +73,8 @@ def _losses(name: str, health: Health) -> Finding:
     if some:
         todo = "its log names them; for unknown ids compare SMURFPUB_ID with the slots' stream ids"
         return warn(f"{name} messages", f"{counters.received} received, {some}", todo)
-    return ok(f"{name} messages", f"{counters.received} received, {counters.applied} in records, none lost")
+    used = f"{counters.applied} in records, {counters.registers} values of registers"
+    return ok(f"{name} messages", f"{counters.received} received, {used}, none lost")
 
 
 def _buffer(health: Health, wanted: int) -> Iterator[Finding]:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from smurfq.core.messages import MAX_DEPTH, Drain, Message, drain_marker, is_drain, parse
 from smurfq.core.publication import publication
-from smurfq.core.session import Fold, SessionRecord
+from smurfq.core.session import SessionRecord
+from smurfq.core.session_fold import Fold
 from smurfq.errors import MessageError
 from tests.site.bridge import DATAGRAM_BYTES
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smurfq.core import session
-from smurfq.core.session import Event, Fold, OpCode, Outcome, SessionHeader, SessionRecord
+from smurfq.core.session import Event, OpCode, Outcome, SessionHeader, SessionRecord
+from smurfq.core.session_fold import Fold
 
 times = st.floats(0, 1e6)
 names = st.sampled_from(["a", "b", "c"])

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from smurfq.config import load
-from smurfq.core.session import Event, Fold, SessionRecord
+from smurfq.core.session import Event, SessionRecord
+from smurfq.core.session_fold import Fold
 from smurfq.errors import OperationAbortedError
 from smurfq.operation_process import wire
 from smurfq.operation_process.session import Session

@@ -83,4 +83,5 @@ def test_a_card_of_older_firmware_has_two_amplifiers() -> None:
         shown_ma = (reply & 0xFFFFF) * (3.3 / 5120) / (one.shunt_ohm * one.gain) * 2e3
         assert shown_ma == pytest.approx(one.current_ma + one.offset_ma, abs=0.05)
     assert card.amplifier_loss_db(0) == pytest.approx(0.0, abs=1e-3)
+    assert len(amplifiers_of((10, 0, 1))) == 2
     assert len(amplifiers_of((5, 0, 1))) == 4
