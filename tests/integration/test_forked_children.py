@@ -16,7 +16,7 @@ from smurfq.tasks import run
 from smurfq.tasks import test as trial
 from tests.integration.test_operations import record_of
 from tests.site.eventually import WITHIN_S
-from tests.site.live import LiveSite
+from tests.site.live import LiveSite, stream_id
 
 SLOT = "crate1slot1"
 
@@ -146,7 +146,7 @@ def test_a_script_that_execs_itself_ends_as_the_new_program_does(site: LiveSite)
     script = site.script("execs.py", EXECS.format(end=""))
     task = run.delay(slot=SLOT, script=script)
     assert task.get(timeout=WITHIN_S)["success"]
-    assert record_of(task).log == f"again {SLOT}\n"
+    assert record_of(task).log == f"again {stream_id(SLOT)}\n"
     script = site.script("execs_and_fails.py", EXECS.format(end="sys.exit(3)"))
     with pytest.raises(OperationFailedError, match="exit code 3"):
         run.delay(slot=SLOT, script=script).get(timeout=WITHIN_S)
