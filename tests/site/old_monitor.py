@@ -8,19 +8,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import txaio
+from twisted.logger import Logger
 
 from tests.site import capture
 
 
 def register(captured: str, database: str) -> int:
     """Let the monitor's own code register the files of captured messages, on the host of the files; their number."""
-    txaio.use_twisted()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         from socs.agents.pysmurf_monitor.agent import PysmurfMonitor
 
-    agent: Any = SimpleNamespace(log=txaio.make_logger(), register_feed=lambda _name: None)
+    agent: Any = SimpleNamespace(log=Logger(), register_feed=lambda _name: None)
     monitor = PysmurfMonitor(agent, SimpleNamespace(db_path=database, echo_sql=False))
     messages = capture.files(Path(captured))
     for message in messages:
