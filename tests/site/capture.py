@@ -33,8 +33,9 @@ def capture(port: int, path: Path) -> None:
 
 def files(path: Path) -> list[dict[str, Any]]:
     """The captured messages of files."""
-    lines = [json.loads(line) for line in path.read_bytes().split(b"\n") if b"_file" in line]
-    return [message for message in lines if message["type"] in {"data_file", "g3_file"}]
+    whole = path.read_bytes().split(b"\n")[:-1]
+    found = [json.loads(line) for line in whole if b"_file" in line]
+    return [message for message in found if message["type"] in {"data_file", "g3_file"}]
 
 
 def _datagram(packet: bytes, port: int) -> bytes | None:

@@ -189,8 +189,8 @@ def _waiting(status: dict[str, Any]) -> int:
 def _rows_of_the_old_monitor(site: SeveralServers, host: str, registered: list[Row]) -> list[Row]:
     """The rows that the PysmurfMonitor writes for what the publishers of a server sent, in order."""
     captured, database = site.captured(host), "old_monitor.db"
-    sent = lambda: {message["payload"]["path"] for message in capture.files(captured)}  # noqa: E731
-    eventually(lambda: sent() >= {row.local_path for row in registered}, what="the capture has been written")
+    paths = {row.local_path for row in registered}
+    eventually(lambda: paths <= {message["payload"]["path"] for message in capture.files(captured)}, what="all is sent")
     code = f"from tests.site.old_monitor import register\nresult = register('{captured}', '{DISK / database}')"
     assert site.evaluate(host, code) >= len(registered)
     return rows(site.disk(host) / database)
