@@ -42,6 +42,20 @@ def rows(database: Path) -> list[Row]:
     return [Row._make([*values[:-1], bool(values[-1])]) for values in found]
 
 
+def copy_with_socs(database: str, folder: str) -> list[str]:
+    """Copy all files of a database to a folder for each archive with socs's copier; the paths that it did not copy."""
+    from socs.db.suprsync import SupRsyncFileHandler, SupRsyncFilesManager
+
+    manager = SupRsyncFilesManager(database)
+    failed = []
+    for archive in {row.archive_name for row in rows(Path(database))}:
+        below = Path(folder, archive)
+        below.mkdir(parents=True)
+        failed += [path for path, ok in SupRsyncFileHandler(manager, archive, str(below)).copy_files() if not ok]
+    manager.Session.kw["bind"].dispose()
+    return failed
+
+
 def write_smurf_file(data: Path, name: str, content: str = "") -> dict[str, Any]:
     """Write a file as pysmurf does, and return the payload with which it registers the file."""
     path = data / "20261128" / STREAM / "1795862400" / "outputs" / name

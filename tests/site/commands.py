@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,26 @@ from tests.site.process_group import ROOT
 
 
 def smurfq(
-    environ: Mapping[str, str], *arguments: str, cwd: Path = ROOT, within_s: float = READY_WITHIN_S
+    environ: Mapping[str, str],
+    *arguments: str,
+    cwd: Path = ROOT,
+    within_s: float = READY_WITHIN_S,
+    within: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """A ``smurfq`` command that has ended."""
-    return python(environ, "-m", "smurfq", *arguments, cwd=cwd, within_s=within_s)
+    """A ``smurfq`` command that has ended; ``within`` is the command that starts it on another host."""
+    return python(environ, "-m", "smurfq", *arguments, cwd=cwd, within_s=within_s, within=within)
 
 
 def python(
-    environ: Mapping[str, str], *arguments: str, cwd: Path = ROOT, within_s: float = READY_WITHIN_S
+    environ: Mapping[str, str],
+    *arguments: str,
+    cwd: Path = ROOT,
+    within_s: float = READY_WITHIN_S,
+    within: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """A Python process that has ended."""
     return subprocess.run(
-        [sys.executable, *arguments],
+        [*within, sys.executable, *arguments],
         env=environ,
         cwd=cwd,
         capture_output=True,
@@ -35,9 +43,9 @@ def python(
     )
 
 
-def evaluate(environ: Mapping[str, str], code: str) -> Any:
+def evaluate(environ: Mapping[str, str], code: str, within: Sequence[str] = ()) -> Any:
     """What ``code`` leaves in ``result``, run in a process of its own."""
-    done = python(environ, "-c", f"import json\n{code}\nprint('RESULT' + json.dumps(result))")
+    done = python(environ, "-c", f"import json\n{code}\nprint('RESULT' + json.dumps(result))", within=within)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
     assert lines, done.stderr
     return json.loads(lines[0].removeprefix("RESULT"))

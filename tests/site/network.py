@@ -1,19 +1,21 @@
-"""Hosts of a test on one machine: each has a network, addresses and a host name of its own."""
+"""Hosts of a test on one machine: each has a network, an address, a host name and a disk of its own."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Final
 
+from tests.site import commands
 from tests.site.eventually import eventually
-from tests.site.process_group import ROOT, ProcessGroup
+from tests.site.process_group import ProcessGroup
 
 _LIVES_S = "1800"  # of a namespace's holder, should the test be killed
-TOOLS = ("ip", "nsenter", "unshare", "hostname")
+TOOLS = ("ip", "nsenter", "unshare", "hostname", "mount")
+DISK: Final = Path("/srv")  # where each host has its disk
 
 
 def why_not() -> str:
@@ -25,7 +27,10 @@ def why_not() -> str:
 
 
 class Network(ProcessGroup):
-    """Hosts that reach each other by a switch, at 10.77.0.1, .2, and so on."""
+    """Hosts that reach each other by a switch, at 10.77.0.1, .2, and so on.
+
+    The disk of a host is ``DISK`` on that host, and ``disks[host]`` for the test.
+    """
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         super().__init__(folder)
@@ -46,7 +51,8 @@ class Network(ProcessGroup):
             self._ip(name, f"addr add {address}/24 dev eth0")
             self._ip(name, "link set eth0 up")
             self._ip(name, "link set lo up")
-            subprocess.run([*self._within(name), "hostname", name], check=True)
+            self._run(name, "hostname", name)
+        self.disks = {name: self._disk(name) for name in names}
 
     def start(self, host: str, name: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
         """Start a process on a host; its pid. ``name`` is that of its log."""
@@ -54,8 +60,11 @@ class Network(ProcessGroup):
 
     def run(self, host: str, environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
         """A ``smurfq`` command on a host, which has ended."""
-        command = [*self._within(host), sys.executable, "-m", "smurfq", *arguments]
-        return subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+        return commands.smurfq(environ, *arguments, within=self._within(host))
+
+    def evaluate(self, host: str, environ: Mapping[str, str], code: str) -> Any:
+        """What ``code`` leaves in ``result``, run in a process of its own on a host."""
+        return commands.evaluate(environ, code, within=self._within(host))
 
     def cut(self, host: str) -> None:
         """Pull the host's cable."""
@@ -67,13 +76,22 @@ class Network(ProcessGroup):
 
     def _holder(self, name: str) -> int:
         """A process that keeps new namespaces alive; its pid."""
-        pid = self.launch(f"host-{name}", ["unshare", "--net", "--uts", "sleep", _LIVES_S], os.environ).pid
-        own = Path("/proc/self/ns/net").readlink()
-        eventually(lambda: Path(f"/proc/{pid}/ns/net").readlink() != own, what=f"the network of {name}")
+        pid = self.launch(f"host-{name}", ["unshare", "--net", "--uts", "--mount", "sleep", _LIVES_S], os.environ).pid
+        own = Path("/proc/self/ns/mnt").readlink()
+        eventually(lambda: Path(f"/proc/{pid}/ns/mnt").readlink() != own, what=f"the namespaces of {name}")
         return pid
 
+    def _disk(self, name: str) -> Path:
+        disk = self.folder / f"disk-{name}"
+        disk.mkdir()
+        self._run(name, "mount", "--bind", str(disk), str(DISK))
+        return disk
+
     def _within(self, host: str) -> list[str]:
-        return ["nsenter", "--target", str(self._holders[host]), "--net", "--uts", "--"]
+        return ["nsenter", "--target", str(self._holders[host]), "--net", "--uts", "--mount", "--"]
 
     def _ip(self, host: str, arguments: str) -> None:
-        subprocess.run([*self._within(host), "ip", *arguments.split()], check=True)
+        self._run(host, "ip", *arguments.split())
+
+    def _run(self, host: str, *command: str) -> None:
+        subprocess.run([*self._within(host), *command], check=True)
