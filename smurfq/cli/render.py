@@ -29,7 +29,7 @@ _CARD = "make_safe"  # the session data that describes the card after the run
 _LOG_LINES = 10
 _MESSAGES_SHOWN = 50
 _WIDE = 10_000  # characters in a line if the output is not a terminal
-_STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
+OUTCOME_STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
 
 
 def terminal(file: TextIO | None = None) -> Console:
@@ -48,7 +48,9 @@ def moment(at: float | None) -> str:
 
 def outcome(record: SessionHeader) -> Text:
     """Return the outcome of a run, or its status if it has not ended."""
-    return Text(record.outcome, _STYLE.get(record.outcome, "")) if record.outcome else Text(record.status, "cyan")
+    return (
+        Text(record.outcome, OUTCOME_STYLE.get(record.outcome, "")) if record.outcome else Text(record.status, "cyan")
+    )
 
 
 def took(record: SessionHeader) -> str:

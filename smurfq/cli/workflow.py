@@ -24,7 +24,7 @@ from smurfq.cli.options import (
     reason_option,
     timeout_option,
 )
-from smurfq.cli.render import moment, terminal
+from smurfq.cli.render import OUTCOME_STYLE, moment, terminal
 from smurfq.cli.terminal_text import clean, tell
 from smurfq.cli.view import follow_to_end
 from smurfq.client import Priority
@@ -32,8 +32,6 @@ from smurfq.client.waiting import short
 from smurfq.core.duration import duration
 from smurfq.workflows import Definition, StepStatus, WorkflowRun, WorkflowStatus, available, recent
 from smurfq.workflows import submit as submit_workflow
-
-_STATE_STYLE = {"succeeded": "bold green", "failed": "bold red", "aborted": "bold yellow", "lost": "bold magenta"}
 
 
 @click.group()
@@ -257,7 +255,7 @@ def _described(one: Definition) -> dict[str, object]:
 
 
 def _state(status: WorkflowStatus) -> Text:
-    return Text(status.state, _STATE_STYLE.get(status.state, "cyan"))
+    return Text(status.state, OUTCOME_STYLE.get(status.state, "cyan"))
 
 
 def _took(start: float | None, end: float | None) -> str:
@@ -291,7 +289,7 @@ def _show_step(step: StepStatus) -> None:
         outcome = str(report.outcome) if report else step.undecided.get(slot, "waiting")
         took = duration(report.took_s) if report and report.took_s is not None else ""
         line = Text(f"      {connection().slot_names.both(slot):<23} ")
-        line.append(f"{outcome:<10}", _STATE_STYLE.get(outcome, ""))
+        line.append(f"{outcome:<10}", OUTCOME_STYLE.get(outcome, ""))
         line.append(f" {took:<12} {short(step.ids.get(slot) or '-')}", "dim")
         if report and report.dropped:
             line.append("  dropped", "bold red")
