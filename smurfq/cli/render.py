@@ -48,9 +48,9 @@ def moment(at: float | None) -> str:
 
 def outcome(record: SessionHeader) -> Text:
     """Return the outcome of a run, or its status if it has not ended."""
-    return (
-        Text(record.outcome, OUTCOME_STYLE.get(record.outcome, "")) if record.outcome else Text(record.status, "cyan")
-    )
+    if record.outcome:
+        return Text(record.outcome, OUTCOME_STYLE.get(record.outcome, ""))
+    return Text(record.status, "cyan")
 
 
 def took(record: SessionHeader) -> str:

@@ -124,7 +124,7 @@ def run(settings: Settings, asked_to_end: threading.Event) -> int:
     (process,) = psutil.Process().children()
     try:
         while not asked_to_end.wait(0.5):
-            if has_ended(process):
+            if _has_ended(process):
                 print(f"Valkey ended by itself; its log is {server.log_path}", flush=True)
                 return 1
         if os.getppid() != parent:
@@ -134,7 +134,7 @@ def run(settings: Settings, asked_to_end: threading.Event) -> int:
     return 0
 
 
-def has_ended(process: psutil.Process) -> bool:
+def _has_ended(process: psutil.Process) -> bool:
     """Return whether the server's process is over. One that does not answer, on a busy machine, is not."""
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)

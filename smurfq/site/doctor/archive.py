@@ -36,7 +36,7 @@ def check(examined: Examined) -> Iterator[Finding]:
         yield warn(
             "archive files",
             f"{state.set_aside} could not be registered; the newest: {state.reason}",
-            "the registrar tries again each minute, and names each in its log; a record says it of each file",
+            "the registrar tries again each minute; its log names each file and the reason",
         )
     for name, other in others.items():
         if name not in bridges and other.registrar is None and (other.waiting or other.set_aside):

@@ -52,7 +52,7 @@ def _slot(status: SlotStatus) -> Iterator[Finding]:
     start = f"start it: `smurfq up`, `smurfq worker --slot {status.slot}`, systemctl start smurfq-worker@{status.slot}"
     dead = [worker.lane for worker in status.workers if not worker.alive]
     if "control" in dead:
-        waiting = f"; {len(status.waiting)} runs wait for it" if status.waiting else ""
+        waiting = f"; waiting runs: {len(status.waiting)}" if status.waiting else ""
         yield fail(name, f"no worker serves {status.slot}{waiting}", start)
     elif dead:
         yield warn(name, "its state lane is not served: check_state does not run", start)
